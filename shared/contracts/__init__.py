@@ -1,0 +1,38 @@
+"""What the services say to one another: jobs that one worker must do, events that everybody may hear.
+
+Additive changes keep a message's version; anything else is a new class. `examples/` holds one JSON
+document of each, which tests parse and compare, so that no change of shape goes unnoticed.
+"""
+
+from shared.contracts.dead import DeadLetter
+from shared.contracts.envelope import Envelope
+from shared.contracts.events import HostPaused, PictureFailed, PicturePurged, PictureStored
+from shared.contracts.jobs import (
+    DropSpool,
+    FetchPicture,
+    LookAtPicture,
+    PointName,
+    PurgePicture,
+    RefreshPicture,
+    RenderPicture,
+)
+from shared.contracts.message import Message
+from shared.contracts.mishap import Mishap
+
+__all__ = [
+    "DeadLetter",
+    "DropSpool",
+    "Envelope",
+    "FetchPicture",
+    "HostPaused",
+    "LookAtPicture",
+    "Message",
+    "Mishap",
+    "PictureFailed",
+    "PicturePurged",
+    "PictureStored",
+    "PointName",
+    "PurgePicture",
+    "RefreshPicture",
+    "RenderPicture",
+]

@@ -1,0 +1,50 @@
+"""The language of the volume: what a picture is, what it is called, and where it lies.
+
+Pure and typed: nothing here reads a clock, a disk or a network. Everything the services say to one
+another about pictures, in jobs, events, paths and files, is said in these words.
+"""
+
+from shared.pictures.failure import Failure, FailureClass
+from shared.pictures.formats import Format, extension_of, media_type_of
+from shared.pictures.hosts import HostRules, PictureHost, picture_host
+from shared.pictures.identity import PictureId, RevisionId, picture_id, revision_id
+from shared.pictures.manifest import Manifest, Original, Placeholder
+from shared.pictures.name import Kind, Name, Role
+from shared.pictures.paths import Tree, candidates, name_path, picture_path
+from shared.pictures.rendition import ORIGINAL, SIZES, STANDARD_SIZES, Box, Rendition
+from shared.pictures.source import SourceUrl
+from shared.pictures.state import DOWNLOAD, State, Validators
+
+__all__ = [
+    "DOWNLOAD",
+    "ORIGINAL",
+    "SIZES",
+    "STANDARD_SIZES",
+    "Box",
+    "Failure",
+    "FailureClass",
+    "Format",
+    "HostRules",
+    "Kind",
+    "Manifest",
+    "Name",
+    "Original",
+    "PictureHost",
+    "PictureId",
+    "Placeholder",
+    "Rendition",
+    "RevisionId",
+    "Role",
+    "SourceUrl",
+    "State",
+    "Tree",
+    "Validators",
+    "candidates",
+    "extension_of",
+    "media_type_of",
+    "name_path",
+    "picture_host",
+    "picture_id",
+    "picture_path",
+    "revision_id",
+]

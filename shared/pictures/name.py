@@ -1,0 +1,69 @@
+"""Names: what a picture shows, `series / tvdb:123 / poster`."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from shared.pictures.text import TextValue
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+
+
+class Kind(StrEnum):
+    SERIES = "series"
+    MOVIE = "movie"
+    EPISODE = "episode"
+    SEASON = "season"
+    PERSON = "person"
+    STREAMER = "streamer"
+    CATEGORY = "category"
+    STREAM = "stream"
+    CHARACTER = "character"
+    USER = "user"
+    UPLOAD = "upload"
+    BOOK = "book"
+    COLLECTION = "collection"
+
+
+class Role(StrEnum):
+    POSTER = "poster"
+    BANNER = "banner"
+    FANART = "fanart"
+    IMAGE = "image"
+    THUMBNAIL = "thumbnail"
+    LOGO = "logo"
+    STILL = "still"
+    PROFILE = "profile"
+    ARTWORK = "artwork"
+    AVATAR = "avatar"
+    PORTRAIT = "portrait"
+    COVER = "cover"
+
+
+@dataclass(frozen=True, slots=True)
+class Name(TextValue):
+    """Points to a picture. The id is the only free part, and is held to a set that is safe in any path."""
+
+    kind: Kind
+    id: str
+    role: Role
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id):
+            raise ValueError(
+                "An id has 1 to 128 letters, digits, dots, underscores, colons or hyphens, "
+                "and starts with a letter or digit."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        try:
+            kind, id_, role = text.split("/")
+            known_kind, known_role = Kind(kind), Role(role)
+        except ValueError:
+            raise ValueError("A name is kind/id/role, of the known kinds and roles.") from None
+        return cls(known_kind, id_, known_role)
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.id}/{self.role}"

@@ -1,0 +1,51 @@
+"""Where things lie below the volume's root: a pure function of what is asked for.
+
+nginx computes the same paths from the same request, which is why a hit needs neither Python nor a
+database. All paths are relative, POSIX, and made of parts that are checked by their types.
+"""
+
+import hashlib
+from enum import StrEnum
+
+from shared.pictures.formats import ORIGINAL_EXTENSIONS
+from shared.pictures.identity import PictureId
+from shared.pictures.name import Name
+from shared.pictures.rendition import ORIGINAL, Rendition
+
+POINTER = "current"
+"""The entry of a picture's directory that names its revision: switching it is the commit."""
+
+
+class Tree(StrEnum):
+    """`keep` holds uploads, pins and what was generated, and is never evicted; `cache` holds the rest."""
+
+    KEEP = "keep"
+    CACHE = "cache"
+
+
+def picture_path(tree: Tree, picture: PictureId) -> str:
+    """`cache/ab/cd/abcd…`: two levels of 256 keep every directory small."""
+    return f"{tree}/{picture[:2]}/{picture[2:4]}/{picture}"
+
+
+def file_names(rendition: Rendition) -> tuple[str, ...]:
+    """What the file of a rendition may be called: one name, or one for each kind of original."""
+    if rendition == ORIGINAL:
+        return tuple(f"original.{extension}" for extension in ORIGINAL_EXTENSIONS)
+    return (str(rendition),)
+
+
+def candidates(picture: PictureId, renditions: tuple[Rendition, ...]) -> tuple[str, ...]:
+    """Every path the answer may lie at, the preferred first: each tree in turn, each rendition in order."""
+    return tuple(
+        f"{picture_path(tree, picture)}/{POINTER}/{file_name}"
+        for tree in Tree
+        for rendition in renditions
+        for file_name in file_names(rendition)
+    )
+
+
+def name_path(name: Name) -> str:
+    """`names/series/ab/cd/tvdb:123/poster`, where ab and cd are the first two bytes of SHA-256 of the id."""
+    digest = hashlib.sha256(name.id.encode()).hexdigest()
+    return f"names/{name.kind}/{digest[:2]}/{digest[2:4]}/{name.id}/{name.role}"

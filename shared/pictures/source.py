@@ -1,0 +1,59 @@
+"""The source URL: where a picture comes from, exactly as it was asked for."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from yarl import URL
+
+from shared.pictures.identity import PictureId, picture_id
+from shared.pictures.text import TextValue
+
+MAX_LENGTH = 2048
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUrl(TextValue):
+    """One http(s) URL: the exact string, which gives the picture id, and what it says.
+
+    `url` is parsed once, by the parser that the downloader dials with too, so that no check reads the
+    URL differently from the connection. `host` is lower case and IDNA-encoded; `port` is never absent.
+    """
+
+    text: str
+    url: URL = field(compare=False, repr=False)
+    host: str = field(compare=False, repr=False)
+    port: int = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError, with a sentence for the user, for anything but a plain http(s) URL."""
+        if not text:
+            raise ValueError("The URL is empty.")
+        if len(text) > MAX_LENGTH:
+            raise ValueError(f"The URL is longer than {MAX_LENGTH} characters.")
+        if text != text.strip() or not text.isprintable():
+            raise ValueError("The URL has control characters, or white space around it.")
+        try:
+            url = URL(text)
+            host, port = url.raw_host, url.port
+        except ValueError:
+            raise ValueError("The URL cannot be read.") from None
+        if url.scheme not in _DEFAULT_PORTS:
+            raise ValueError("The URL must start with http:// or https://.")
+        if not host or not port:
+            raise ValueError("The URL names no host.")
+        if url.raw_user is not None or url.raw_password is not None:
+            raise ValueError("The URL must not carry a user name or password.")
+        return cls(text, url, host.lower(), port)
+
+    @property
+    def picture(self) -> PictureId:
+        return picture_id(self.text)
+
+    @property
+    def has_default_port(self) -> bool:
+        return self.port == _DEFAULT_PORTS[self.url.scheme]
+
+    def __str__(self) -> str:
+        return self.text

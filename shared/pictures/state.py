@@ -1,0 +1,51 @@
+"""The state of a picture: what changes without its bytes changing. Replaced whole, never edited in place."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.pictures.failure import Failure
+from shared.pictures.rendition import Rendition
+
+DOWNLOAD = "download"
+"""The key of a failed download among the failures; every other key is a rendition."""
+
+
+class Validators(BaseModel):
+    """What the source gave us to ask later whether the picture has changed (RFC 9110, section 8.8)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+class State(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    checked_at: AwareDatetime | None = None
+    fresh_until: AwareDatetime | None = None
+    """None: the picture never changes under its URL."""
+    validators: Validators = Validators()
+    failures: dict[str, Failure] = {}
+    redelivered_starts: int = 0
+    """How often a job that had already been delivered once came to rendering: see the fetcher's backstop."""
+
+    def blocking(self, rendition: Rendition, *, stored: bool, now: datetime) -> Failure | None:
+        """The failure for which a request is answered without trying again, if there is one.
+
+        `stored`: there is a revision. A failed download then blocks nothing, a failed rendition only itself.
+        """
+        keys = (str(rendition),) if stored else (DOWNLOAD, str(rendition))
+        for key in keys:
+            failure = self.failures.get(key)
+            if failure and not failure.is_over(now):
+                return failure
+        return None
+
+    def failed(self, key: str, failure: Failure) -> Self:
+        return self.model_copy(update={"failures": {**self.failures, key: failure}, "redelivered_starts": 0})
+
+    def recovered(self, key: str) -> Self:
+        return self.model_copy(update={"failures": {k: v for k, v in self.failures.items() if k != key}})
