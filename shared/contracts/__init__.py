@@ -8,10 +8,8 @@ from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import HostPaused, PictureFailed, PicturePurged, PictureStored
 from shared.contracts.jobs import (
-    DropSpool,
     FetchPicture,
     LookAtPicture,
-    PointName,
     PurgePicture,
     RefreshPicture,
     RenderPicture,
@@ -21,7 +19,6 @@ from shared.contracts.mishap import Mishap
 
 __all__ = [
     "DeadLetter",
-    "DropSpool",
     "Envelope",
     "FetchPicture",
     "HostPaused",
@@ -31,7 +28,6 @@ __all__ = [
     "PictureFailed",
     "PicturePurged",
     "PictureStored",
-    "PointName",
     "PurgePicture",
     "RefreshPicture",
     "RenderPicture",

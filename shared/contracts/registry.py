@@ -8,8 +8,6 @@ MESSAGES: tuple[type[Message], ...] = (
     jobs.RenderPicture,
     jobs.RefreshPicture,
     jobs.PurgePicture,
-    jobs.PointName,
-    jobs.DropSpool,
     jobs.LookAtPicture,
     events.PictureStored,
     events.PictureFailed,

@@ -55,5 +55,10 @@ class SourceUrl(TextValue):
     def has_default_port(self) -> bool:
         return self.port == _DEFAULT_PORTS[self.url.scheme]
 
+    @property
+    def authority(self) -> str:
+        """What shares a pause and a limit of connections: the host, with its port where it is not the usual."""
+        return self.host if self.has_default_port else f"{self.host}:{self.port}"
+
     def __str__(self) -> str:
         return self.text

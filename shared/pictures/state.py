@@ -6,7 +6,10 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.pictures.failure import Failure
+from shared.pictures.identity import RevisionId
 from shared.pictures.rendition import Rendition
+
+STATE = "state.json"
 
 DOWNLOAD = "download"
 """The key of a failed download among the failures; every other key is a rendition."""
@@ -24,13 +27,20 @@ class Validators(BaseModel):
 class State(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+    revision: RevisionId | None = None
+    """The revision that freshness and validators speak of. Not the current one (a crash came between
+    the two writes): they say nothing, and the picture counts as stale."""
     checked_at: AwareDatetime | None = None
     fresh_until: AwareDatetime | None = None
-    """None: the picture never changes under its URL."""
+    """None where the picture never changes under its URL."""
     validators: Validators = Validators()
     failures: dict[str, Failure] = {}
     redelivered_starts: int = 0
     """How often a job that had already been delivered once came to rendering: see the fetcher's backstop."""
+
+    def is_stale(self, current: RevisionId, now: datetime) -> bool:
+        """Whether the source should be asked again. Only for pictures that can change under their URL."""
+        return self.revision != current or self.fresh_until is None or now >= self.fresh_until
 
     def blocking(self, rendition: Rendition, *, stored: bool, now: datetime) -> Failure | None:
         """The failure for which a request is answered without trying again, if there is one.

@@ -1,0 +1,7 @@
+"""The HTTP side that every service has: the skeleton of an app, problems as answers, health, metrics."""
+
+from shared.http.problems import Problem, problem_response
+from shared.http.settings import HttpSettings
+from shared.http.skeleton import Check, Skeleton, create_skeleton
+
+__all__ = ["Check", "HttpSettings", "Problem", "Skeleton", "create_skeleton", "problem_response"]

@@ -1,0 +1,15 @@
+"""Where a service listens."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class HttpSettings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, env_file=".env", extra="ignore")
+
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    chosen_port: int | None = Field(None, validation_alias="PORT", ge=0, le=65535)
+    """None: the service's own; 0: any free one, which is logged."""
+
+    def port(self, default: int) -> int:
+        return default if self.chosen_port is None else self.chosen_port

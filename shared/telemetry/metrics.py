@@ -1,0 +1,63 @@
+"""Metrics for Prometheus. One registry per process; labels only from closed sets."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """What this project counts. A service fills what it does; in one process all share one."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Counter(
+            "onesheet_requests",
+            "HTTP requests answered",
+            ["service", "route", "status"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "onesheet_request_seconds",
+            "From request to answer",
+            ["service", "route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.pictures = Counter(
+            "onesheet_pictures_served", "Pictures by how they were had", ["outcome"], registry=self.registry
+        )
+        self.waiting = Gauge("onesheet_waiting", "Requests that wait for a picture", registry=self.registry)
+        self.jobs = Counter(
+            "onesheet_jobs", "Jobs by how they ended", ["type", "outcome"], registry=self.registry
+        )
+        self.job_seconds = Histogram(
+            "onesheet_job_seconds", "Doing a job", ["type"], buckets=_SECONDS, registry=self.registry
+        )
+        self.job_age_seconds = Histogram(
+            "onesheet_job_age_seconds",
+            "How old a job was when it was taken",
+            ["lane"],
+            buckets=(*_SECONDS, 300, 3600),
+            registry=self.registry,
+        )
+        self.downloads = Counter(
+            "onesheet_downloads", "Requests to picture hosts by result", ["result"], registry=self.registry
+        )
+        self.refusals = Counter(
+            "onesheet_refusals", "Connections that policy refused, by rule", ["rule"], registry=self.registry
+        )
+        self.failures = Counter(
+            "onesheet_failures", "Failures by class", ["failure_class"], registry=self.registry
+        )
+        self.records_refused = Counter(
+            "onesheet_catalog_records_refused",
+            "Records the catalog lane did not take",
+            registry=self.registry,
+        )
+        self.lane_depth = Gauge(
+            "onesheet_lane_depth", "Messages that wait in a lane", ["lane"], registry=self.registry
+        )

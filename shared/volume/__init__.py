@@ -1,0 +1,46 @@
+"""The shared volume: the ports, and the local files behind them."""
+
+from shared.volume.factory import ReadVolume, WriteVolume, prepared_layout, volume_to_read, volume_to_write
+from shared.volume.layout import Layout, VolumeRefused
+from shared.volume.port import (
+    Draft,
+    HostPauses,
+    Locked,
+    Names,
+    Pictures,
+    PictureStore,
+    Revision,
+    RevisionGone,
+    StoredFile,
+    Superseded,
+    VolumeError,
+)
+from shared.volume.settings import VolumeSettings
+from shared.volume.steps import CommitStep, OnStep, unwatched
+from shared.volume.sweep import sweep
+
+__all__ = [
+    "CommitStep",
+    "Draft",
+    "HostPauses",
+    "Layout",
+    "Locked",
+    "Names",
+    "OnStep",
+    "PictureStore",
+    "Pictures",
+    "ReadVolume",
+    "Revision",
+    "RevisionGone",
+    "StoredFile",
+    "Superseded",
+    "VolumeError",
+    "VolumeRefused",
+    "VolumeSettings",
+    "WriteVolume",
+    "prepared_layout",
+    "sweep",
+    "unwatched",
+    "volume_to_read",
+    "volume_to_write",
+]

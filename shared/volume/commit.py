@@ -1,0 +1,123 @@
+"""The commit: a draft becomes a revision, and one pointer is switched to it.
+
+Everything here may be interrupted at any line, by a kill or by a suspension that outlasts the lock, and
+leaves the old picture or the new one, whole. Runs in a thread; knows nothing of asyncio.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
+from shared.pictures.manifest import MANIFEST
+from shared.pictures.paths import POINTER
+from shared.pictures.state import STATE
+from shared.volume.durable import flush, make_directories, replace_link, replace_text
+from shared.volume.layout import Layout
+from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in
+from shared.volume.port import Revision, RevisionGone, Superseded
+from shared.volume.steps import CommitStep, OnStep
+
+
+class Commit:
+    """One commit of one revision of one picture."""
+
+    def __init__(self, layout: Layout, picture: PictureId, revision: RevisionId, on_step: OnStep) -> None:
+        self._layout = layout
+        self._picture = picture
+        self._revision = revision
+        self._at = on_step
+        # The tree is chosen here, that is under the lock: a picture may have been pinned meanwhile.
+        pinned = layout.picture(Tree.KEEP, picture)
+        self._tree = Tree.KEEP if pinned.is_dir() else Tree.CACHE
+        self._directory = layout.picture(self._tree, picture)
+
+    def run(self, draft: Path, manifest: Manifest, state: State, expected: RevisionId | None) -> Revision:
+        self._flush(draft, manifest)
+        try:
+            self._place(draft)
+            self._compare(expected)
+            self._switch()
+            self._replace_state(state)
+            self._remove_older(expected)
+        except FileNotFoundError as error:
+            raise RevisionGone("the picture was removed while it was being committed") from error
+        made = self._directory / self._revision
+        held = read_manifest(made)
+        if held is None:
+            raise RevisionGone("the revision was removed right after its commit")
+        return Revision(self._picture, self._revision, self._tree, held, renditions_in(made))
+
+    def _flush(self, draft: Path, manifest: Manifest) -> None:
+        (draft / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        for file in draft.iterdir():
+            flush(file)
+        flush(draft)
+        self._at(CommitStep.DRAFT_FLUSHED)
+
+    def _place(self, draft: Path) -> None:
+        make_directories(self._directory, below=self._layout.root)
+        target = self._directory / self._revision
+        if target.exists() and read_manifest(target) is None:
+            target.rename(self._layout.new_trash())
+        try:
+            draft.rename(target)
+        except OSError:
+            if read_manifest(target) is None:
+                raise
+            # The same bytes were committed before: that revision stays, and gets what it lacks.
+            for name in renditions_in(draft) - renditions_in(target):
+                (draft / name).rename(target / name)
+            flush(target)
+        self._at(CommitStep.REVISION_PLACED)
+
+    def _compare(self, expected: RevisionId | None) -> None:
+        found = self._whole_pointer()
+        if found not in (expected, self._revision):
+            raise Superseded("the pointer was switched to another revision meanwhile")
+        self._at(CommitStep.POINTER_COMPARED)
+
+    def _switch(self) -> None:
+        link = self._layout.scratch / f"{self._picture}.{os.getpid()}.{id(self)}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self._revision)
+        self._at(CommitStep.POINTER_PREPARED)
+        link.replace(self._directory / POINTER)
+        self._at(CommitStep.POINTER_SWITCHED)
+        self._mend()
+        flush(self._directory)
+        self._at(CommitStep.POINTER_FLUSHED)
+
+    def _mend(self) -> None:
+        """Whoever was suspended between comparing and switching may point at a revision that is gone.
+
+        Without a lock that holds, nothing can forbid it; so it is looked at again, and undone.
+        """
+        if read_manifest(self._directory / self._revision) is not None:
+            return
+        whole = [entry for entry in self._revisions() if read_manifest(entry) is not None]
+        if whole:
+            latest = max(whole, key=lambda entry: entry.stat().st_mtime_ns)
+            replace_link(self._directory / POINTER, latest.name, aside=self._layout.scratch)
+        else:
+            (self._directory / POINTER).unlink(missing_ok=True)
+        raise Superseded("the revision was removed before the pointer reached it")
+
+    def _replace_state(self, state: State) -> None:
+        replace_text(self._directory / STATE, state.model_dump_json(), aside=self._layout.scratch)
+        self._at(CommitStep.STATE_REPLACED)
+
+    def _remove_older(self, previous: RevisionId | None) -> None:
+        """Keep the current and the previous revision: somebody may be reading the one before."""
+        for entry in self._revisions():
+            if entry.name not in (self._revision, previous):
+                with suppress(FileNotFoundError):  # somebody else's commit was faster
+                    entry.rename(self._layout.new_trash())
+        self._at(CommitStep.OLD_REVISIONS_REMOVED)
+
+    def _revisions(self) -> list[Path]:
+        return [entry for entry in self._directory.iterdir() if entry.is_dir() and not entry.is_symlink()]
+
+    def _whole_pointer(self) -> RevisionId | None:
+        pointed = pointed_at(self._directory)
+        return pointed if pointed and read_manifest(self._directory / pointed) else None

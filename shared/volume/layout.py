@@ -1,0 +1,89 @@
+"""The directories of a local volume, and what must be true of them before anybody writes."""
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.pictures import PictureId, Tree, picture_path
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
+)
+
+
+class VolumeRefused(Exception):
+    """The directories cannot be used as they are; the text says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    root: Path
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def trash(self) -> Path:
+        return self.root / "trash"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    @property
+    def hosts(self) -> Path:
+        return self.root / "hosts"
+
+    def picture(self, tree: Tree, picture: PictureId) -> Path:
+        return self.root / picture_path(tree, picture)
+
+    def below(self, relative: str) -> Path:
+        """A path below the root; raise ValueError for one that would lie outside."""
+        path = Path(os.path.normpath(self.root / relative))
+        if not path.is_relative_to(self.root):
+            raise ValueError("a path outside the volume")
+        return path
+
+    def new_trash(self) -> Path:
+        return self.trash / uuid.uuid4().hex
+
+    def prepare(self) -> None:
+        """Create what is missing; raise VolumeRefused where nothing can be written."""
+        try:
+            for directory in (*Tree, "names", "locks", "hosts", "inbox", "tmp", "trash"):
+                (self.root / directory).mkdir(parents=True, exist_ok=True)
+            probe = self.scratch / uuid.uuid4().hex
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise VolumeRefused(f"The volume {self.root} is not writable: {error.strerror}.") from error
+
+
+def check_state_dir(volume_root: Path, state_dir: Path) -> None:
+    """Raise VolumeRefused for a state directory that databases would not survive in."""
+    volume_root, state_dir = volume_root.resolve(), state_dir.resolve()
+    if state_dir.is_relative_to(volume_root) or volume_root.is_relative_to(state_dir):
+        raise VolumeRefused(
+            f"The volume {volume_root} and STATE_DIR {state_dir} lie inside one another: give each its own place."
+        )
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VolumeRefused(f"STATE_DIR {state_dir} cannot be created: {error.strerror}.") from error
+    kind = _file_system(state_dir)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise VolumeRefused(
+            f"STATE_DIR {state_dir} is on a network file system ({kind}): databases need a local one."
+        )
+
+
+def _file_system(path: Path) -> str | None:
+    """The type of the file system that holds `path`; None where the system does not say."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    holding = [(mount[1], mount[2]) for mount in map(str.split, mounts) if path.is_relative_to(mount[1])]
+    return max(holding, key=lambda mount: len(mount[0]), default=(None, None))[1]

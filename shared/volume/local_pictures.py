@@ -1,0 +1,103 @@
+"""Pictures on a local volume, read through the pointer: no lock, no cache, a few system calls."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from stat import S_ISREG
+
+from pydantic import ValidationError
+
+from shared.pictures import Manifest, PictureId, Rendition, RevisionId, State, Tree, candidates, picture_path
+from shared.pictures.identity import parse_picture_id, parse_revision_id
+from shared.pictures.manifest import MANIFEST
+from shared.pictures.paths import POINTER
+from shared.pictures.state import STATE
+from shared.volume.layout import Layout
+from shared.volume.port import Revision, StoredFile
+
+
+class LocalPictures:
+    """`Pictures` below one directory. Looking takes microseconds, so it stays on the event loop."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._root = f"{layout.root}/"
+
+    async def find(self, picture: PictureId, renditions: tuple[Rendition, ...]) -> StoredFile | None:
+        for candidate in candidates(picture, renditions):
+            if file := self._file(picture, candidate):
+                return file
+        return None
+
+    def _file(self, picture: PictureId, relative: str) -> StoredFile | None:
+        path = self._root + relative
+        try:
+            found = os.stat(path)  # noqa: PTH116 - a Path for every candidate would cost more than looking
+        except OSError:
+            return None
+        if not S_ISREG(found.st_mode) or not found.st_size:
+            return None
+        return StoredFile(
+            picture, relative.rpartition("/")[2], found.st_size, int(found.st_mtime), Path(path)
+        )
+
+    async def current(self, picture: PictureId) -> Revision | None:
+        for tree in Tree:
+            directory = self._layout.picture(tree, picture)
+            revision = pointed_at(directory)
+            manifest = revision and read_manifest(directory / revision)
+            if revision and manifest:
+                files = renditions_in(directory / revision)
+                return Revision(picture, revision, tree, manifest, files)
+        return None
+
+    async def original(self, revision: Revision) -> StoredFile | None:
+        directory = f"{picture_path(revision.tree, revision.picture)}/{revision.id}"
+        return self._file(revision.picture, f"{directory}/{revision.manifest.original.file_name}")
+
+    async def state(self, picture: PictureId) -> State:
+        for tree in Tree:
+            try:
+                text = (self._layout.picture(tree, picture) / STATE).read_bytes()
+                return State.model_validate_json(text)
+            except (OSError, ValidationError):
+                continue
+        return State()
+
+    async def pictures(self) -> AsyncIterator[PictureId]:
+        for tree in Tree:
+            for first in _names_in(self._layout.root / tree):
+                for second in _names_in(self._layout.root / tree / first):
+                    for entry in _names_in(self._layout.root / tree / first / second):
+                        try:
+                            yield parse_picture_id(entry)
+                        except ValueError:
+                            continue
+
+
+def pointed_at(directory: Path) -> RevisionId | None:
+    """The revision that a picture's pointer names, whether it is whole or not."""
+    try:
+        return parse_revision_id((directory / POINTER).readlink().name)
+    except (OSError, ValueError):
+        return None
+
+
+def read_manifest(revision_directory: Path) -> Manifest | None:
+    """None where there is none, or none that can be read: such a revision counts as not there."""
+    try:
+        return Manifest.model_validate_json((revision_directory / MANIFEST).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def renditions_in(revision_directory: Path) -> frozenset[str]:
+    """The files of a revision that can be served."""
+    return frozenset(name for name in _names_in(revision_directory) if name != MANIFEST)
+
+
+def _names_in(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))  # noqa: PTH208 - names are what is wanted
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,108 @@
+"""Pictures on a local volume, written by the fetcher."""
+
+import asyncio
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
+from shared.pictures.state import STATE
+from shared.volume.commit import Commit
+from shared.volume.durable import flush, make_directories, replace_text
+from shared.volume.layout import Layout
+from shared.volume.local_pictures import LocalPictures
+from shared.volume.lock import PictureLocks
+from shared.volume.port import Draft, Revision, RevisionGone
+from shared.volume.steps import OnStep, unwatched
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WRITING_THREADS = 8
+
+
+class LocalPictureStore(LocalPictures):
+    """`PictureStore` below one directory. What waits for the disk runs in threads of its own."""
+
+    def __init__(self, layout: Layout, *, on_step: OnStep = unwatched) -> None:
+        super().__init__(layout)
+        self._locks = PictureLocks(layout.locks)
+        self._on_step = on_step
+        self._threads = ThreadPoolExecutor(WRITING_THREADS, thread_name_prefix="volume")
+
+    def lock(self, picture: PictureId, *, insist: bool = False) -> AbstractAsyncContextManager[None]:
+        return self._locks.hold(picture, insist=insist)
+
+    @asynccontextmanager
+    async def draft(self) -> AsyncIterator[Draft]:
+        directory = self._layout.scratch / uuid.uuid4().hex
+        directory.mkdir()
+        try:
+            yield Draft(directory)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    async def commit(
+        self,
+        picture: PictureId,
+        revision: RevisionId,
+        draft: Draft,
+        manifest: Manifest,
+        state: State,
+        *,
+        expected: RevisionId | None,
+    ) -> Revision:
+        commit = Commit(self._layout, picture, revision, self._on_step)
+        return await self._in_thread(commit.run, draft.directory, manifest, state, expected)
+
+    async def add(self, revision: Revision, file: Path) -> None:
+        await self._in_thread(self._add, revision, file)
+
+    def _add(self, revision: Revision, file: Path) -> None:
+        directory = self._layout.picture(revision.tree, revision.picture) / revision.id
+        flush(file)
+        try:
+            file.rename(directory / file.name)
+            flush(directory)
+        except FileNotFoundError as error:
+            raise RevisionGone("the revision was removed meanwhile") from error
+
+    async def put_state(self, picture: PictureId, state: State) -> None:
+        await self._in_thread(self._put_state, picture, state)
+
+    def _put_state(self, picture: PictureId, state: State) -> None:
+        keep, cache = (self._layout.picture(tree, picture) for tree in (Tree.KEEP, Tree.CACHE))
+        directory = keep if keep.is_dir() else cache
+        make_directories(directory, below=self._layout.root)
+        replace_text(directory / STATE, state.model_dump_json(), aside=self._layout.scratch)
+
+    async def remove(self, picture: PictureId) -> bool:
+        return await self._in_thread(self._remove, picture)
+
+    def _remove(self, picture: PictureId) -> bool:
+        removed = False
+        for tree in Tree:
+            directory = self._layout.picture(tree, picture)
+            try:
+                directory.rename(self._layout.new_trash())
+            except FileNotFoundError:
+                continue
+            flush(directory.parent)
+            removed = True
+        return removed
+
+    async def free_bytes(self) -> int:
+        space = os.statvfs(self._layout.root)
+        return space.f_bavail * space.f_frsize
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)

@@ -1,0 +1,160 @@
+"""The ports to the shared volume: pictures to read, pictures to write, names, pauses of hosts.
+
+Nothing here promises a file system: a pointer can be a small object, a draft is scratch space of the
+process that fills it, and what is committed is whole or not there.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from shared.pictures import Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
+from shared.pictures.paths import file_names
+
+
+class VolumeError(Exception):
+    """What was to be written could not be written.
+
+    VolumeError
+    ├── Locked        somebody else works on this picture
+    ├── Superseded    the pointer no longer names the revision that the work started from
+    └── RevisionGone  the revision was removed meanwhile
+    """
+
+
+class Locked(VolumeError):
+    pass
+
+
+class Superseded(VolumeError):
+    pass
+
+
+class RevisionGone(VolumeError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file that can be served: a rendition, or the original."""
+
+    picture: PictureId
+    file_name: str
+    bytes: int
+    modified_s: int
+    """Whole seconds since the epoch, as nginx puts them into its ETag."""
+    path: Path
+
+    @property
+    def extension(self) -> str:
+        return self.file_name.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A whole revision, as the pointer named it when it was read."""
+
+    picture: PictureId
+    id: RevisionId
+    tree: Tree
+    manifest: Manifest
+    files: frozenset[str]
+
+    def holds(self, rendition: Rendition) -> bool:
+        return any(name in self.files for name in file_names(rendition))
+
+    @property
+    def renditions(self) -> tuple[Rendition, ...]:
+        """What has been made of the original."""
+        made = sorted(self.files - {self.manifest.original.file_name})
+        return tuple(Rendition.parse(name) for name in made)
+
+
+class Pictures(Protocol):
+    """What everybody may do: look."""
+
+    async def find(self, picture: PictureId, renditions: tuple[Rendition, ...]) -> StoredFile | None:
+        """The first of the renditions that is stored, in this order."""
+
+    async def current(self, picture: PictureId) -> Revision | None:
+        """The revision the pointer names; None where there is none, or none that is whole."""
+
+    async def original(self, revision: Revision) -> StoredFile | None:
+        """The downloaded bytes of this very revision, whatever the pointer names by now."""
+
+    async def state(self, picture: PictureId) -> State:
+        """An empty state where there is none, or none that can be read."""
+
+    def pictures(self) -> AsyncIterator[PictureId]:
+        """Every picture, or trace of one, on the volume."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Scratch space for one job. What is left in it is removed with it."""
+
+    directory: Path
+
+
+class PictureStore(Pictures, Protocol):
+    """What the fetcher alone may do: write."""
+
+    def lock(self, picture: PictureId, *, insist: bool = False) -> AbstractAsyncContextManager[None]:
+        """Hold the picture, cluster-wide; in one process, wait for whoever holds it.
+
+        Raise Locked when another process has it; with `insist`, go on without it. The lock only prevents
+        waste: `commit` stays right when two hold it.
+        """
+
+    def draft(self) -> AbstractAsyncContextManager[Draft]: ...
+
+    async def commit(
+        self,
+        picture: PictureId,
+        revision: RevisionId,
+        draft: Draft,
+        manifest: Manifest,
+        state: State,
+        *,
+        expected: RevisionId | None,
+    ) -> Revision:
+        """Make the draft's files a revision and switch the pointer to it, durably, then replace the state.
+
+        Raise Superseded when the pointer does not name `expected` any more. The revision before stays
+        for whoever still reads it; older ones go.
+        """
+
+    async def add(self, revision: Revision, file: Path) -> None:
+        """Add one rendition, whole and durable, taking the file away from the draft. Needs no lock.
+
+        Raise RevisionGone when the revision was removed.
+        """
+
+    async def put_state(self, picture: PictureId, state: State) -> None: ...
+
+    async def remove(self, picture: PictureId) -> bool:
+        """Take the picture, with all that is remembered of it, out of sight at once; False: nothing there."""
+
+    async def free_bytes(self) -> int: ...
+
+
+class Names(Protocol):
+    """What pictures show."""
+
+    async def picture(self, name: Name) -> PictureId | None: ...
+
+    async def point(self, name: Name, picture: PictureId) -> None: ...
+
+    async def remove(self, name: Name) -> None: ...
+
+
+class HostPauses(Protocol):
+    """Which hosts nobody asks for anything just now; every fetcher sees what one was told."""
+
+    async def paused_until(self, authority: str) -> datetime | None:
+        """None: not paused, as far as is known. A time in the past is none."""
+
+    async def pause(self, authority: str, until: datetime) -> None: ...

@@ -1,0 +1,32 @@
+"""Where things are kept, and as whom."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class VolumeSettings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, env_file=".env", extra="ignore")
+
+    volume_url: str = Field("file:data", validation_alias="VOLUME_URL")
+    state_directory: Path | None = Field(None, validation_alias="STATE_DIR")
+    umask: str = Field("022", validation_alias="UMASK", pattern=r"^[0-7]{3,4}$")
+    user_id: int | None = Field(None, validation_alias="PUID", gt=0)
+    group_id: int | None = Field(None, validation_alias="PGID", gt=0)
+
+    @field_validator("volume_url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        if not url.startswith("file:") or url == "file:":
+            raise ValueError("must be file:<directory>")
+        return url
+
+    @property
+    def root(self) -> Path:
+        return Path(self.volume_url.removeprefix("file://").removeprefix("file:")).absolute()
+
+    @property
+    def state_dir(self) -> Path:
+        """Beside the volume where nothing else is said."""
+        return (self.state_directory or self.root.parent / "state").absolute()

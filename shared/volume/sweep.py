@@ -1,0 +1,42 @@
+"""Sweeping: what was put aside and left there, by a commit that is done or a process that was killed."""
+
+import shutil
+import time
+from pathlib import Path
+
+from shared.volume.layout import Layout
+
+DRAFT_AGE_S = 900
+"""Far longer than any job may take: an older draft has lost its process."""
+
+INBOX_AGE_S = 86_400
+"""Longer than an upload's job can wait in the queue."""
+
+
+def sweep(layout: Layout, *, now: float | None = None) -> int:
+    """Delete the trash, and drafts and uploads that nobody will come back for; return how many."""
+    now = time.time() if now is None else now
+    swept = list(layout.trash.iterdir())
+    swept += _older(layout.scratch, now - DRAFT_AGE_S)
+    swept += _older(layout.root / "inbox", now - INBOX_AGE_S)
+    for entry in swept:
+        _delete(entry)
+    return len(swept)
+
+
+def _older(directory: Path, limit: float) -> list[Path]:
+    found = []
+    for entry in directory.iterdir():
+        try:
+            if entry.lstat().st_mtime < limit:
+                found.append(entry)
+        except FileNotFoundError:  # another fetcher was faster
+            continue
+    return found
+
+
+def _delete(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
