@@ -1,5 +1,6 @@
 """The queue: the port, and its engines. Which one is chosen by `QUEUE_URL`, in one factory."""
 
+from shared.queue.factory import open_queue
 from shared.queue.port import (
     Delay,
     Handler,
@@ -12,6 +13,7 @@ from shared.queue.port import (
     Retry,
     Unroutable,
 )
+from shared.queue.settings import QueueSettings
 
 __all__ = [
     "Delay",
@@ -20,8 +22,10 @@ __all__ = [
     "Queue",
     "QueueError",
     "QueueFull",
+    "QueueSettings",
     "QueueUnavailable",
     "Reject",
     "Retry",
     "Unroutable",
+    "open_queue",
 ]

@@ -1,0 +1,157 @@
+"""The file: one table in SQLite, used from one thread. Everything asked for in a moment is one transaction."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from shared.queue.embedded.changes import Change, Put, Release, Settle, Taken, Turn
+from shared.queue.port import MAX_DELIVERIES, Delay, Lane, QueueFull
+from shared.queue.settlement import bury, utc_now
+
+FORMAT = 1
+BUSY_TIMEOUT_MS = 5000
+KNOWN_LANES = frozenset(lane.value for lane in Lane)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('ready', 'taken', 'put off')),
+    due REAL,
+    deliveries INTEGER NOT NULL DEFAULT 0,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS ready ON messages (lane, seq) WHERE state = 'ready';
+CREATE INDEX IF NOT EXISTS put_off ON messages (due) WHERE state = 'put off';
+PRAGMA user_version = 1;
+"""
+
+
+class Store:
+    """Open it, turn it and close it on the same thread."""
+
+    def __init__(self, path: Path, *, now: Callable[[], float]) -> None:
+        """`now` is the wall clock, because a delay goes on while nothing runs."""
+        self._now = now
+        self._waiting: Counter[Lane] = Counter()
+        self._file = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._prepare()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._file.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        self._file.execute("PRAGMA journal_mode = WAL")
+        # FULL: a publish that returned survives a power cut, as one that a broker confirmed does.
+        self._file.execute("PRAGMA synchronous = FULL")
+        (found,) = self._file.execute("PRAGMA user_version").fetchone()
+        if found not in (0, FORMAT):
+            raise sqlite3.DatabaseError(f"the queue file has format {found}, this version reads {FORMAT}")
+        self._file.executescript(SCHEMA)
+        self._file.execute("UPDATE messages SET state = 'ready' WHERE state = 'taken'")
+        self._count(self._file.execute("SELECT lane FROM messages WHERE state = 'ready'"))
+
+    @property
+    def waiting(self) -> Mapping[Lane, int]:
+        return dict(self._waiting)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def turn(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> Turn:
+        """Make the changes and take what is wanted. Raises sqlite3.Error having done nothing of it."""
+        before = self._waiting.copy()
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            turn = self._turned(changes, wanted)
+            self._file.execute("COMMIT")
+        except BaseException:
+            self._waiting = before
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            raise
+        return turn
+
+    def _turned(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> Turn:
+        refused: dict[int, QueueFull] = {}
+        for index, change in enumerate(changes):
+            try:
+                self._make(change)
+            except QueueFull as full:
+                refused[index] = full
+        self._promote()
+        taken = tuple(message for lane, count in wanted.items() for message in self._take(lane, count))
+        return Turn(refused, taken, self.waiting, self._next_due_in_s())
+
+    def _make(self, change: Change) -> None:
+        match change:
+            case Put():
+                self._put(change)
+            case Settle(seq, follow_up):
+                self._file.execute("DELETE FROM messages WHERE seq = ?", (seq,))
+                if follow_up is not None:
+                    self._put(follow_up)
+            case Release(seq):
+                self._release(seq)
+
+    def _put(self, put: Put) -> None:
+        if put.limit is not None and self._waiting[put.lane] >= put.limit:
+            raise QueueFull(f"the lane {put.lane} holds its limit of {put.limit} messages")
+        insert = "INSERT INTO messages (lane, state, due, body) VALUES (?, ?, ?, ?)"
+        if put.after_s is None:
+            self._file.execute(insert, (put.lane, "ready", None, put.body))
+            self._waiting[put.lane] += 1
+        else:
+            self._file.execute(insert, (put.lane, "put off", self._now() + put.after_s, put.body))
+
+    def _release(self, seq: int) -> None:
+        released = self._file.execute(
+            "UPDATE messages SET state = 'ready' WHERE seq = ? AND state = 'taken' RETURNING lane", (seq,)
+        ).fetchall()
+        self._count(released)
+
+    def _promote(self) -> None:
+        """What is due waits again, and so does what cannot be: then the clock was set back."""
+        now = self._now()
+        latest = now + max(delay.value for delay in Delay)
+        promoted = self._file.execute(
+            "UPDATE messages SET state = 'ready' WHERE state = 'put off' AND (due <= ? OR due > ?) RETURNING lane",
+            (now, latest),
+        ).fetchall()
+        self._count(promoted)
+
+    def _count(self, rows: Iterable[tuple[str]]) -> None:
+        """A lane that only another version knows waits for that version."""
+        self._waiting.update(Lane(lane) for (lane,) in rows if lane in KNOWN_LANES)
+
+    def _take(self, lane: Lane, count: int) -> list[Taken]:
+        """In the order of their numbers; what was handed out too often becomes a dead letter instead."""
+        if count <= 0 or not self._waiting[lane]:
+            return []
+        rows = self._file.execute(
+            "SELECT seq, deliveries, body FROM messages WHERE lane = ? AND state = 'ready' ORDER BY seq LIMIT ?",
+            (lane, count),
+        ).fetchall()
+        self._waiting[lane] -= len(rows)
+        taken = []
+        for seq, deliveries, body in rows:
+            if deliveries >= MAX_DELIVERIES and lane is not Lane.DEAD:
+                self._give_up(seq, lane, body)
+                continue
+            self._file.execute(
+                "UPDATE messages SET state = 'taken', deliveries = deliveries + 1 WHERE seq = ?", (seq,)
+            )
+            taken.append(Taken(seq, lane, body, redelivered=deliveries > 0))
+        return taken
+
+    def _give_up(self, seq: int, lane: Lane, body: str) -> None:
+        reason = f"given up by the queue: handed out {MAX_DELIVERIES} times without an end"
+        letter = bury(body.encode(), lane, reason, utc_now())
+        self._make(Settle(seq, Put(Lane.DEAD, letter.model_dump_json())))
+
+    def _next_due_in_s(self) -> float | None:
+        (due,) = self._file.execute("SELECT min(due) FROM messages WHERE state = 'put off'").fetchone()
+        return None if due is None else max(due - self._now(), 0.0)

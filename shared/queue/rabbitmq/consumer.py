@@ -1,0 +1,122 @@
+"""Taking jobs from a lane: each in a task of its own, acknowledged after its outcome is safe."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from aio_pika import Channel
+from aio_pika.abc import AbstractIncomingMessage
+
+from shared.queue.port import Handler, Lane, QueueError
+from shared.queue.rabbitmq.publisher import Publisher
+from shared.queue.rabbitmq.subscription import Place
+from shared.queue.rabbitmq.trouble import as_queue_errors
+from shared.queue.running import Running
+from shared.queue.settlement import Again, Dead, Done, Outcome, attempt, bury, utc_now
+
+log = structlog.get_logger(__name__)
+
+PAUSE_BEFORE_GIVING_BACK_S = 1.0
+"""Without it, a message whose outcome cannot be published would come back at once, and use up its deliveries."""
+
+
+class LaneConsumer:
+    """`subscribe` and `finish` are its two ends for a Subscription."""
+
+    def __init__(
+        self, publisher: Publisher, lane: Lane, handler: Handler, *, concurrency: int, grace_s: float
+    ) -> None:
+        self._publisher = publisher
+        self._lane = lane
+        self._handler = handler
+        self._concurrency = concurrency
+        self._grace_s = grace_s
+        self._running = Running()
+        self._leaving = False
+
+    async def subscribe(self, channel: Channel) -> Place:
+        await channel.set_qos(prefetch_count=self._concurrency)
+        queue = await channel.get_queue(self._lane.value, ensure=False)
+        return queue, await queue.consume(self._take)
+
+    async def finish(self) -> None:
+        await self._running.finish(self._grace_s)
+
+    def leave(self) -> None:
+        """Take no more: what the broker sends from now on goes back."""
+        self._leaving = True
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        if self._leaving:
+            await self._give_back(message)
+        else:
+            self._running.start(self._work(message))
+
+    async def _work(self, message: AbstractIncomingMessage) -> None:
+        try:
+            outcome = await attempt(
+                self._body(message), self._lane, self._handler, redelivered=was_redelivered(message)
+            )
+            await self._make_safe(outcome)
+        except asyncio.CancelledError:
+            await self._give_back(message)
+            raise
+        except QueueError as error:
+            log.warning("outcome_not_published", lane=self._lane.value, error=str(error))
+            await asyncio.sleep(PAUSE_BEFORE_GIVING_BACK_S)
+            await self._give_back(message)
+        else:
+            await self._acknowledge(message)
+
+    def _body(self, message: AbstractIncomingMessage) -> bytes:
+        """What the broker itself put into `dead` is a message as it was: the letter is written here."""
+        origin = given_up_in(message) if self._lane is Lane.DEAD else None
+        if origin is None:
+            return message.body
+        lane, reason = origin
+        return bury(message.body, lane, reason, utc_now()).model_dump_json().encode()
+
+    async def _make_safe(self, outcome: Outcome) -> None:
+        match outcome:
+            case Done():
+                return
+            case Again(envelope, delay):
+                await self._publisher.publish(envelope, self._lane, delay, limited=False)
+            case Dead(letter):
+                await self._publisher.publish(letter, Lane.DEAD, None, limited=False)
+
+    async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
+        try:
+            with as_queue_errors("acknowledging"):
+                await message.ack()
+        except QueueError as error:
+            log.info("acknowledgement_lost", lane=self._lane.value, error=str(error))
+
+    async def _give_back(self, message: AbstractIncomingMessage) -> None:
+        """On a lost channel there is nothing to do: the broker gives it to somebody by itself."""
+        with suppress(QueueError), as_queue_errors("giving back"):
+            await message.nack(requeue=True)
+
+
+def was_redelivered(message: AbstractIncomingMessage) -> bool:
+    return bool(message.redelivered) or bool(message.headers.get("x-delivery-count"))
+
+
+def given_up_in(message: AbstractIncomingMessage) -> tuple[Lane, str] | None:
+    """The lane whose queue gave the message up, and why; None when it was published to `dead`.
+
+    A message that was put off before has an older death in a delay queue: so the latest one in a lane counts,
+    not `x-first-death-queue`.
+    """
+    deaths = message.headers.get("x-death")
+    if not isinstance(deaths, list):
+        return None
+    lanes = {lane.value: lane for lane in Lane}
+    for death in deaths:
+        if isinstance(death, dict) and (lane := lanes.get(_text(death.get("queue")))):
+            return lane, f"given up by the broker: {_text(death.get('reason'))}"
+    return None
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,103 @@
+"""The queue on RabbitMQ: one connection for publishing, one for consuming."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from aio_pika import Channel, Connection
+from aio_pika.abc import AbstractIncomingMessage
+from pydantic import ValidationError
+
+from shared.contracts import Envelope
+from shared.queue.listening import Listener
+from shared.queue.port import Delay, Handler, Lane
+from shared.queue.rabbitmq.consumer import LaneConsumer
+from shared.queue.rabbitmq.link import Link, addresses_of
+from shared.queue.rabbitmq.publisher import PUBLISH_TIMEOUT_S, Publisher
+from shared.queue.rabbitmq.subscription import Place, Subscription
+from shared.queue.rabbitmq.topology import EVENTS, LISTENER, REAL_DELAYS, Topology
+from shared.queue.running import CONSUMER_GRACE_S
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_rabbitmq(
+    url: str,
+    *,
+    lane_limit: int,
+    publish_timeout_s: float = PUBLISH_TIMEOUT_S,
+    consumer_grace_s: float = CONSUMER_GRACE_S,
+    delays: Mapping[Delay, float] = REAL_DELAYS,
+) -> AsyncIterator["RabbitQueue"]:
+    """The queue on the broker at `url`, which may be away for now: then it connects later.
+
+    Raises QueueUnavailable when the broker is there and will never have us: wrong credentials, no such virtual
+    host, queues declared with other arguments.
+    """
+    addresses = addresses_of(url)
+    topology = Topology(delays)
+    publisher = Publisher(addresses, topology, lane_limit=lane_limit, timeout_s=publish_timeout_s)
+    consuming = Link(addresses, "onesheet consuming", _as_it_is)
+    try:
+        await publisher.open()
+        await consuming.open(publish_timeout_s)
+        yield RabbitQueue(publisher, consuming, consumer_grace_s=consumer_grace_s)
+    finally:
+        await consuming.close()
+        await publisher.close()
+
+
+class RabbitQueue:
+    """See the port."""
+
+    def __init__(self, publisher: Publisher, consuming: Link[Connection], *, consumer_grace_s: float) -> None:
+        self._publisher = publisher
+        self._consuming = consuming
+        self._grace_s = consumer_grace_s
+
+    async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
+        await self._publisher.publish(envelope, lane, delay, limited=True)
+
+    @asynccontextmanager
+    async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:
+        consumer = LaneConsumer(
+            self._publisher, lane, handler, concurrency=concurrency, grace_s=self._grace_s
+        )
+        async with Subscription(self._consuming, consumer.subscribe, consumer.finish).lasting():
+            try:
+                yield
+            finally:
+                consumer.leave()
+
+    async def announce(self, envelope: Envelope) -> None:
+        await self._publisher.announce(envelope)
+
+    def listen(self, handler: Handler) -> AbstractAsyncContextManager[None]:
+        return self._listening(Listener(handler))
+
+    async def depth(self, lane: Lane) -> int:
+        return await self._publisher.depth(lane)
+
+    async def ping(self) -> None:
+        await self._publisher.depth(Lane.PICTURES_NOW)
+
+    @asynccontextmanager
+    async def _listening(self, listener: Listener) -> AsyncIterator[None]:
+        async def hear(message: AbstractIncomingMessage) -> None:
+            try:
+                listener.hear(Envelope.model_validate_json(message.body))
+            except ValidationError as error:
+                log.warning("event_unreadable", error=str(error)[:300])
+
+        async def subscribe(channel: Channel) -> Place:
+            queue = await channel.declare_queue(exclusive=True, auto_delete=True, arguments=dict(LISTENER))
+            await queue.bind(EVENTS, routing_key="")
+            return queue, await queue.consume(hear, no_ack=True)
+
+        async with listener.listening(), Subscription(self._consuming, subscribe).lasting():
+            yield
+
+
+async def _as_it_is(connection: Connection, lost: object) -> Connection:  # noqa: ARG001 - as a Link calls it
+    return connection

@@ -1,0 +1,143 @@
+"""A connection to the broker that is made again whenever it is lost.
+
+By hand rather than `connect_robust`, which restores channels and consumers one by one behind our back: its
+publish waits for the reconnection, and its consumers have failed to come back in more than one way.
+Here a lost connection or channel is thrown away, and everything on it is made anew.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+from aio_pika import Connection
+from aio_pika.exceptions import AuthenticationError, ChannelPreconditionFailed, ProbableAuthenticationError
+from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
+from pamqp.common import FieldTable
+from yarl import URL
+
+from shared.queue.port import QueueError, QueueUnavailable
+from shared.queue.rabbitmq.trouble import as_queue_errors
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+HEARTBEAT_S = 20
+"""A broker that hangs is noticed after about three of these."""
+
+MISCONFIGURED = (
+    AuthenticationError,
+    ProbableAuthenticationError,
+    ConnectionNotAllowed,
+    ChannelAccessRefused,
+    ChannelPreconditionFailed,
+)
+"""What no waiting mends: credentials, the virtual host, rights, queues with other arguments."""
+
+T = TypeVar("T")
+
+
+def addresses_of(url: str) -> tuple[URL, ...]:
+    """One URL for each host of `amqp://user:pass@h1:5672,h2:5672/vhost`, in its order."""
+    parts = urlsplit(url)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    return tuple(
+        URL(urlunsplit(parts._replace(netloc=f"{credentials}{at}{host.strip()}")))
+        for host in hosts.split(",")
+    )
+
+
+class Link(Generic[T]):
+    """`prepare` makes of a fresh connection what its users need: the session, until the connection is lost.
+
+    It gets a callback as well, to say that the session is lost although the connection is not.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[URL],
+        name: str,
+        prepare: Callable[[Connection, Callable[..., Any]], Awaitable[T]],
+    ) -> None:
+        self._addresses = addresses
+        self._name = name
+        self._prepare = prepare
+        self._session: T | None = None
+        self._connected = asyncio.Event()
+        self._failure: QueueError | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def current(self) -> T | None:
+        return self._session
+
+    async def session(self) -> T:
+        """Waits for the connection as long as the caller does."""
+        while self._session is None:
+            await self._connected.wait()
+        return self._session
+
+    async def open(self, patience_s: float) -> None:
+        """Start connecting. A broker that is away for the moment does not stop us, a wrong setting does."""
+        self._keeper = asyncio.create_task(self._keep())
+        try:
+            async with asyncio.timeout(patience_s):
+                await self.session()
+        except TimeoutError:
+            if self._failure is not None and isinstance(self._failure.__cause__, MISCONFIGURED):
+                await self.close()
+                raise QueueUnavailable(f"The queue cannot be used: {self._failure}") from self._failure
+            log.warning("queue_unreachable_at_start", link=self._name, error=str(self._failure))
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        for address in itertools.cycle(self._addresses):
+            try:
+                await self._last(address)
+                pause_s = FIRST_PAUSE_S
+            except QueueError as error:
+                self._failure = error
+                log.warning("queue_unreachable", link=self._name, host=address.host, error=str(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _last(self, address: URL) -> None:
+        """Connect and keep the session until it is lost. Raises a QueueError when there never was one."""
+        lost = asyncio.Event()
+        properties: FieldTable = {"connection_name": self._name}
+        connection = Connection(_with_heartbeat(address), client_properties=properties)
+        connection.close_callbacks.add(lambda *_: lost.set())
+        try:
+            with as_queue_errors("connecting"):
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await connection.connect()
+                    self._session = await self._prepare(connection, lambda *_: lost.set())
+            self._connected.set()
+            log.info("queue_connected", link=self._name, host=address.host)
+            await lost.wait()
+            log.warning("queue_connection_lost", link=self._name, host=address.host)
+        finally:
+            self._session = None
+            self._connected.clear()
+            await _close(connection)
+
+
+def _with_heartbeat(address: URL) -> URL:
+    return address if "heartbeat" in address.query else address.update_query(heartbeat=HEARTBEAT_S)
+
+
+async def _close(connection: Connection) -> None:
+    with suppress(QueueError), as_queue_errors("closing"):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await connection.close()

@@ -1,0 +1,110 @@
+"""Publishing: one connection, one channel with confirms for jobs, one without for events."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aio_pika import Connection, DeliveryMode, Message
+from aio_pika.abc import AbstractChannel
+from yarl import URL
+
+from shared.contracts import Envelope
+from shared.queue.port import Delay, Lane, QueueError
+from shared.queue.rabbitmq.gauge import LaneGauge
+from shared.queue.rabbitmq.link import Link
+from shared.queue.rabbitmq.topology import EVENTS, JOBS, Topology, delay_name
+from shared.queue.rabbitmq.trouble import as_queue_errors
+
+log = structlog.get_logger(__name__)
+
+PUBLISH_TIMEOUT_S = 5.0
+ANNOUNCE_TIMEOUT_S = 1.0
+
+
+@dataclass
+class Outlet:
+    """What publishing holds on to while one connection lasts. aio-pika keeps only weak references."""
+
+    connection: Connection
+    confirming: AbstractChannel
+    announcing: AbstractChannel
+    asking: AbstractChannel | None = None
+    """A channel of its own: a question that is given up, or about a missing queue, closes its channel."""
+
+
+class Publisher:
+    def __init__(
+        self, addresses: Sequence[URL], topology: Topology, *, lane_limit: int, timeout_s: float
+    ) -> None:
+        self._topology = topology
+        self._timeout_s = timeout_s
+        self._link = Link(addresses, "onesheet publishing", self._prepare)
+        self._gauge = LaneGauge(self.depth, limit=lane_limit)
+        self._asking = asyncio.Lock()
+
+    async def open(self) -> None:
+        await self._link.open(self._timeout_s)
+
+    async def close(self) -> None:
+        await self._gauge.close()
+        await self._link.close()
+
+    async def publish(self, envelope: Envelope, lane: Lane, delay: Delay | None, *, limited: bool) -> None:
+        """Return when the broker has confirmed it; raise a QueueError within the time-out when it has not."""
+        message = Message(
+            envelope.model_dump_json().encode(),
+            content_type="application/json",
+            delivery_mode=DeliveryMode.PERSISTENT,
+        )
+        exchange_name = JOBS if delay is None else delay_name(delay)
+        with as_queue_errors(f"publishing to {lane}"):
+            async with asyncio.timeout(self._timeout_s):
+                outlet = await self._link.session()
+                if limited:
+                    await self._gauge.admit(lane)
+                exchange = await outlet.confirming.get_exchange(exchange_name, ensure=False)
+                await exchange.publish(message, routing_key=lane.value, mandatory=True)
+
+    async def announce(self, envelope: Envelope) -> None:
+        """Write it to the socket and no more; while there is no connection it is lost."""
+        outlet = self._link.current
+        if outlet is None:
+            log.info("event_lost", type=envelope.type, id=envelope.id)
+            return
+        message = Message(envelope.model_dump_json().encode(), content_type="application/json")
+        try:
+            with as_queue_errors("announcing"):
+                async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
+                    exchange = await outlet.announcing.get_exchange(EVENTS, ensure=False)
+                    await exchange.publish(message, routing_key="", mandatory=False)
+        except QueueError as error:
+            log.info("event_lost", type=envelope.type, id=envelope.id, error=str(error))
+
+    async def depth(self, lane: Lane) -> int:
+        with as_queue_errors(f"asking for the depth of {lane}"):
+            async with asyncio.timeout(self._timeout_s), self._asking:
+                return await self._passive_depth(await self._link.session(), lane)
+
+    async def _passive_depth(self, outlet: Outlet, lane: Lane) -> int:
+        if outlet.asking is None:
+            outlet.asking = await outlet.connection.channel(publisher_confirms=False)
+        try:
+            queue = await outlet.asking.declare_queue(lane.value, passive=True)
+        except BaseException:
+            outlet.asking = None
+            raise
+        return queue.declaration_result.message_count or 0
+
+    async def _prepare(self, connection: Connection, lost: Callable[..., Any]) -> Outlet:
+        async with connection.channel(publisher_confirms=False) as declaring:
+            await self._topology.declare(declaring)
+        outlet = Outlet(
+            connection,
+            confirming=await connection.channel(on_return_raises=True),
+            announcing=await connection.channel(publisher_confirms=False),
+        )
+        outlet.confirming.close_callbacks.add(lost)
+        outlet.announcing.close_callbacks.add(lost)
+        return outlet

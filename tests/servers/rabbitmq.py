@@ -1,0 +1,181 @@
+"""A RabbitMQ node of our own: on free ports, in a temporary directory, ended by its process id."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+READY_WITHIN_S = 50
+STOP_WITHIN_S = 15
+
+CONFIG = """
+listeners.tcp.default = 127.0.0.1:{amqp}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+disk_free_limit.absolute = 50MB
+log.file.level = warning
+"""
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RabbitNode"]:
+    """One node for the whole run; take a `vhost()` of it for each test, and never stop it."""
+    yield from _running(tmp_path_factory.mktemp("rabbitmq"))
+
+
+@pytest.fixture(scope="session")
+def fragile_rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RabbitNode"]:
+    yield from _running(tmp_path_factory.mktemp("fragile"))
+
+
+@pytest.fixture
+def fragile_rabbitmq(fragile_rabbitmq_node: "RabbitNode") -> "RabbitNode":
+    """A second node, which tests may restart, stop and kill; it is up again for the next one."""
+    fragile_rabbitmq_node.ensure_running()
+    return fragile_rabbitmq_node
+
+
+def _running(directory: Path) -> Iterator["RabbitNode"]:
+    if not SERVER.exists() or shutil.which("epmd") is None:
+        pytest.fail("RabbitMQ is missing: install the Debian package rabbitmq-server (`make test` does).")
+    node = RabbitNode(directory)
+    try:
+        node.ensure_running()
+        yield node
+    finally:
+        node.close()
+
+
+class RabbitNode:
+    """A broker with its management API and an own epmd, both children of this process."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.amqp_port, self.management_port, self._dist_port, self._epmd_port = free_ports(4)
+        self.management_url = f"http://guest:guest@127.0.0.1:{self.management_port}"
+        self._name = f"onesheet-{uuid.uuid4().hex[:12]}@localhost"
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+        self._write_files()
+
+    def vhost(self) -> str:
+        """The AMQP URL of a fresh virtual host."""
+        name = uuid.uuid4().hex
+        self.manage("PUT", f"/api/vhosts/{name}")
+        return f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/{name}"
+
+    def manage(self, method: str, path: str) -> Any:
+        """One request to the management API; its JSON, or None where it answers without a body."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.management_port}{path}", method=method)
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
+        with urllib.request.urlopen(request, timeout=10) as response:
+            body = response.read()
+        return json.loads(body) if body else None
+
+    def ensure_running(self) -> None:
+        if self._server is not None and self._server.poll() is None:
+            return
+        if self._epmd is None or self._epmd.poll() is not None:
+            self._epmd = self._child("epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1")
+        self._server = self._child(str(SERVER))
+        self._wait_until_ready(self._server)
+
+    def restart(self) -> None:
+        self.stop()
+        self.ensure_running()
+
+    def stop(self) -> None:
+        """End it in good order: clients are told."""
+        self._end(self._server, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._end(self._server, signal.SIGKILL)
+
+    def close(self) -> None:
+        self._end(self._server, signal.SIGKILL)
+        self._end(self._epmd, signal.SIGKILL)
+
+    def _write_files(self) -> None:
+        config = CONFIG.format(amqp=self.amqp_port, management=self.management_port)
+        (self.directory / "rabbitmq.conf").write_text(config)
+        (self.directory / "plugins").write_text("[rabbitmq_management].")
+
+    def _child(self, *command: str) -> subprocess.Popen[bytes]:
+        """A process that dies with this one, however this one dies."""
+        with (self.directory / "output.log").open("ab") as output:
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        directory = str(self.directory)
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": directory,
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": self._name,
+            "RABBITMQ_NODE_PORT": str(self.amqp_port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_MNESIA_BASE": directory,
+            "RABBITMQ_LOG_BASE": directory,
+            "RABBITMQ_CONFIG_FILE": f"{directory}/rabbitmq",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{directory}/plugins",
+            "RABBITMQ_PID_FILE": f"{directory}/pid",
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server, so that its pid is ours to end
+        }
+
+    def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not self._answers():
+            if server.poll() is not None or time.monotonic() > deadline:
+                output = (self.directory / "output.log").read_text(errors="replace")
+                raise RuntimeError(f"RabbitMQ did not start:\n{output[-4000:]}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            self.manage("GET", "/api/vhosts")
+            socket.create_connection(("127.0.0.1", self.amqp_port), timeout=1).close()
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
