@@ -1,0 +1,77 @@
+# `make help` lists the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := deploy/setup
+PINNED_PIP := 26.3
+TEST_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js
+BENCH_PACKAGES := $(TEST_PACKAGES) wrk
+
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo test lint format bench clean test-servers bench-tools
+MAKEFLAGS += --no-print-directory
+
+help: ## Explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.for-run ## Start all services on this machine (Ctrl-C ends them)
+	@$(BIN)/python -m services
+
+demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
+	@$(BIN)/python -m tests.providers.demo
+
+test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.for-lint ## Check style, format, types and who may import whom
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be corrected safely
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.for-bench bench-tools ## Measure this machine (needs wrk; some minutes)
+	@$(BIN)/python -m tests.bench
+
+clean: ## Remove the virtual environment and all caches; data stays
+	@rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp for each set of Python packages, so that a second time takes no time.
+
+$(VENV)/.made: $(SETUP)/virtual-environment
+	@PYTHON="$(PYTHON)" $(SETUP)/virtual-environment $(VENV) $(PINNED_PIP)
+	@touch $@
+
+$(VENV)/.for-run: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing what the services need"
+	@$(INSTALL)
+	@touch $@
+
+$(VENV)/.for-test: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing what the tests need"
+	@$(INSTALL) --group test
+	@touch $@ $(VENV)/.for-run
+
+$(VENV)/.for-lint: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing what the checks need"
+	@$(INSTALL) --group test --group lint
+	@touch $@ $(VENV)/.for-test $(VENV)/.for-run
+
+$(VENV)/.for-bench: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing what the benchmark needs"
+	@$(INSTALL) --group test --group bench
+	@touch $@ $(VENV)/.for-test $(VENV)/.for-run
+
+test-servers:
+	@$(SETUP)/debian-packages $(TEST_PACKAGES)
+
+bench-tools:
+	@$(SETUP)/debian-packages $(BENCH_PACKAGES)
