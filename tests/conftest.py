@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.providers.fixtures"]
+pytest_plugins = ["tests.providers.fixtures", "tests.servers.rabbitmq"]

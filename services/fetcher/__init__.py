@@ -1,0 +1,1 @@
+"""The fetcher: downloads pictures, checks them, renders them, commits them. The only writer of pictures."""

@@ -1,12 +1,11 @@
 """Where a service listens."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings import Settings
 
 
-class HttpSettings(BaseSettings):
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, env_file=".env", extra="ignore")
-
+class HttpSettings(Settings):
     host: str = Field("127.0.0.1", validation_alias="HOST")
     chosen_port: int | None = Field(None, validation_alias="PORT", ge=0, le=65535)
     """None: the service's own; 0: any free one, which is logged."""

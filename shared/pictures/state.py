@@ -42,6 +42,11 @@ class State(BaseModel):
         """Whether the source should be asked again. Only for pictures that can change under their URL."""
         return self.revision != current or self.fresh_until is None or now >= self.fresh_until
 
+    def failed_lately(self, now: datetime) -> bool:
+        """Whether asking the source failed, and the time for asking again has not come."""
+        failure = self.failures.get(DOWNLOAD)
+        return failure is not None and not failure.is_over(now)
+
     def blocking(self, rendition: Rendition, *, stored: bool, now: datetime) -> Failure | None:
         """The failure for which a request is answered without trying again, if there is one.
 
@@ -57,5 +62,6 @@ class State(BaseModel):
     def failed(self, key: str, failure: Failure) -> Self:
         return self.model_copy(update={"failures": {**self.failures, key: failure}, "redelivered_starts": 0})
 
-    def recovered(self, key: str) -> Self:
-        return self.model_copy(update={"failures": {k: v for k, v in self.failures.items() if k != key}})
+    def recovered(self, *keys: str) -> Self:
+        left = {key: failure for key, failure in self.failures.items() if key not in keys}
+        return self.model_copy(update={"failures": left, "redelivered_starts": 0})

@@ -1,5 +1,6 @@
 """What operators see: one line per request and per job, metrics, and the trace id that joins them."""
 
+from shared.telemetry.clock import utc_now
 from shared.telemetry.line import add_to_line, canonical_line
 from shared.telemetry.logs import configure_logs
 from shared.telemetry.metrics import Metrics
@@ -15,4 +16,5 @@ __all__ = [
     "new_trace_id",
     "trace_id",
     "traced",
+    "utc_now",
 ]

@@ -49,6 +49,14 @@ class Layout:
     def new_trash(self) -> Path:
         return self.trash / uuid.uuid4().hex
 
+    def check_readable(self) -> None:
+        """Raise VolumeRefused when the trees cannot be listed: a mount that went away, for instance."""
+        try:
+            for tree in Tree:
+                os.scandir(self.root / tree).close()
+        except OSError as error:
+            raise VolumeRefused(f"The volume cannot be read: {error.strerror}.") from error
+
     def prepare(self) -> None:
         """Create what is missing; raise VolumeRefused where nothing can be written."""
         try:

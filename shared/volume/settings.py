@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings import Settings
 
 
-class VolumeSettings(BaseSettings):
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, env_file=".env", extra="ignore")
-
+class VolumeSettings(Settings):
     volume_url: str = Field("file:data", validation_alias="VOLUME_URL")
     state_directory: Path | None = Field(None, validation_alias="STATE_DIR")
     umask: str = Field("022", validation_alias="UMASK", pattern=r"^[0-7]{3,4}$")

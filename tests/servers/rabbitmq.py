@@ -77,13 +77,15 @@ class RabbitNode:
         self.manage("PUT", f"/api/vhosts/{name}")
         return f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/{name}"
 
-    def manage(self, method: str, path: str) -> Any:
+    def manage(self, method: str, path: str, body: object = None) -> Any:
         """One request to the management API; its JSON, or None where it answers without a body."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.management_port}{path}", method=method)
+        url = f"http://127.0.0.1:{self.management_port}{path}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
         request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
         with urllib.request.urlopen(request, timeout=10) as response:
-            body = response.read()
-        return json.loads(body) if body else None
+            answer = response.read()
+        return json.loads(answer) if answer else None
 
     def ensure_running(self) -> None:
         if self._server is not None and self._server.poll() is None:

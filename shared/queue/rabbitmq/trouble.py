@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, PublishError
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity, DeliveryError, PublishError
 
 from shared.queue.port import QueueFull, QueueUnavailable, Unroutable
 
@@ -18,8 +18,8 @@ def as_queue_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except PublishError as error:
-        raise Unroutable(f"{doing}: no queue takes it") from error
+    except (PublishError, ChannelNotFoundEntity) as error:
+        raise Unroutable(f"{doing}: the queue is missing") from error
     except DeliveryError as error:
         raise QueueFull(f"{doing}: the broker refused it") from error
     except asyncio.CancelledError as error:

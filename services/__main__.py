@@ -1,0 +1,38 @@
+"""`python -m services`: everything in one process, with no setting at all."""
+
+import sys
+from urllib.parse import quote
+
+from services.fetcher.settings import FetcherSettings
+from services.one_process import run
+from services.proxy.settings import ProxySettings
+from shared.http import HttpSettings
+from shared.process import start
+from shared.volume import VolumeSettings
+
+EXAMPLE = "https://image.tmdb.org/t/p/original/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg"
+"""The poster of Star Wars (1977), at TMDB's picture host."""
+
+
+def introduce(address: str, *, example: str = EXAMPLE) -> None:
+    """Tell whoever started us where to look; on stderr, for stdout is the log."""
+    print(  # noqa: T201 - read by whoever started it
+        f"\n  Onesheet is at {address}\n"
+        f"  A picture:     {address}/api/images/proxy?size=medium&url={quote(example, safe='')}\n",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+async def main(volume_settings: VolumeSettings) -> None:
+    await run(
+        volume_settings,
+        proxy=ProxySettings(),
+        fetcher=FetcherSettings(),
+        http=HttpSettings(),
+        on_listening=introduce,
+    )
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,69 @@
+"""What a source's answer means: which failure a status is, and how long a picture stays fresh."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from services.fetcher.errors import PictureError
+from shared.pictures import FailureClass, SourceUrl, Validators, picture_host
+
+FRESH_AT_LEAST = timedelta(hours=1)
+FRESH_BY_DEFAULT = timedelta(days=1)
+FRESH_AT_MOST = timedelta(days=30)
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,10})(?:$|[\s,])")
+
+_CLASSES = {
+    404: FailureClass.GONE,
+    410: FailureClass.GONE,
+    429: FailureClass.BUSY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How to ask again, and when. `fresh_until` is None where the picture never changes under its URL."""
+
+    fresh_until: datetime | None
+    validators: Validators
+
+
+def error_for(status: int, headers: Mapping[str, str], now: datetime) -> PictureError | None:
+    """The failure that an answer without a picture is; None for 200."""
+    if status == HTTPStatus.OK:
+        return None
+    retry_after = parse_retry_after(headers.get("Retry-After"), now)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after:
+        failure_class = FailureClass.BUSY
+    elif 400 <= status < 500:  # noqa: PLR2004 - client errors: asking again the same way will not help
+        failure_class = _CLASSES.get(status, FailureClass.REFUSED)
+    else:
+        failure_class = FailureClass.UPSTREAM
+    return PictureError(
+        failure_class, f"The source answered {status}.", status=status, retry_after=retry_after
+    )
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Seconds or a date (RFC 9110, section 10.2.3); None for neither."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return timedelta(seconds=min(int(value.strip()[:10]), 10**9))
+    try:
+        return max(timedelta(0), parsedate_to_datetime(value) - now)
+    except (ValueError, TypeError):
+        return None
+
+
+def freshness(source: SourceUrl, headers: Mapping[str, str], now: datetime) -> Freshness:
+    """By the host's policy, else by the answer's `max-age`, held between an hour and thirty days."""
+    validators = Validators(etag=headers.get("ETag"), last_modified=headers.get("Last-Modified"))
+    host = picture_host(source.host)
+    if host and host.immutable:
+        return Freshness(None, validators)
+    stated = _MAX_AGE.search(headers.get("Cache-Control", "").lower())
+    lasts = timedelta(seconds=int(stated[1])) if stated else FRESH_BY_DEFAULT
+    return Freshness(now + min(max(lasts, FRESH_AT_LEAST), FRESH_AT_MOST), validators)

@@ -1,0 +1,87 @@
+"""The fetcher, composed: everything it is made of, from the outside in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from services.fetcher.addresses import AddressPolicy
+from services.fetcher.announcements import Announcements
+from services.fetcher.download import Downloader, download_session
+from services.fetcher.sandbox import Sandbox
+from services.fetcher.settings import FetcherSettings
+from services.fetcher.work import Deps
+from services.fetcher.worker import Worker
+from shared.http import Skeleton
+from shared.queue import Lane, Queue
+from shared.volume import Layout, OnStep, WriteVolume, sweep, unwatched
+
+SWEEP_EVERY_S = 10.0
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def add_fetcher(
+    skeleton: Skeleton,
+    settings: FetcherSettings,
+    *,
+    queue: Queue,
+    volume: WriteVolume,
+    on_step: OnStep = unwatched,
+) -> AsyncIterator[None]:
+    """Do picture jobs while the context lasts. Leaving it finishes the running ones, bounded, and stops."""
+    metrics = skeleton.metrics
+    skeleton.checks.update(queue=queue.ping, volume=volume.pictures.free_bytes)
+    async with AsyncExitStack() as stack:
+        addresses = AddressPolicy(settings.download.allow_private, metrics)
+        session = await stack.enter_async_context(download_session(settings.download, addresses))
+        sandbox = await stack.enter_async_context(
+            Sandbox.running(processes=settings.render.processes, timeout_s=settings.render.timeout_s)
+        )
+        downloader = Downloader(
+            session,
+            settings.download,
+            addresses=addresses,
+            pauses=volume.hosts,
+            metrics=metrics,
+            on_step=on_step,
+        )
+        deps = Deps(
+            pictures=volume.pictures,
+            names=volume.names,
+            hosts=volume.hosts,
+            downloader=downloader,
+            sandbox=sandbox,
+            announcements=Announcements(queue, metrics),
+            settings=settings,
+            metrics=metrics,
+            on_step=on_step,
+        )
+        worker = Worker(queue, deps)
+        await stack.enter_async_context(_sweeping(volume.layout))
+        await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
+        await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))
+        if settings.download.allow_private:
+            _log.warning("private addresses allowed", pairs=settings.download.allow_private)
+        if "*" in settings.download.hosts.allowed_hosts:
+            _log.warning("pictures are fetched from any host")
+        yield
+
+
+@asynccontextmanager
+async def _sweeping(layout: Layout) -> AsyncIterator[None]:
+    async def sweep_for_ever() -> None:
+        while True:
+            try:
+                await asyncio.to_thread(sweep, layout)
+            except OSError as error:
+                _log.warning("sweep failed", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    task = asyncio.create_task(sweep_for_ever(), name="sweep")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

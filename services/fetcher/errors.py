@@ -1,0 +1,46 @@
+"""What can go wrong with a picture, as the pipeline sees it."""
+
+from datetime import timedelta
+
+from shared.pictures import FailureClass
+
+
+class PictureError(Exception):
+    """The picture, or one rendition of it, cannot be had now. `reason` is a sentence for users.
+
+    PictureError
+    ├── HostIsPaused   nobody was asked: that is no failure of this picture
+    └── RendererDied   the process that decoded it crashed or ran out of time
+    """
+
+    crashed = False
+
+    def __init__(
+        self,
+        failure_class: FailureClass,
+        reason: str,
+        *,
+        status: int | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.failure_class = failure_class
+        self.reason = reason
+        self.status = status
+        self.retry_after = retry_after
+
+
+class HostIsPaused(PictureError):
+    def __init__(self, authority: str, left: timedelta) -> None:
+        super().__init__(
+            FailureClass.BUSY, f"{authority} asked us to wait before asking it again.", retry_after=left
+        )
+
+
+class RendererDied(PictureError):
+    """The first time it may have been us; the second time it is the picture (see `Failure.after`)."""
+
+    crashed = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(FailureClass.OURS, reason)

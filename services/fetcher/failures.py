@@ -1,0 +1,108 @@
+"""Failures: remembered, announced, and ended or retried by the rule of their class and lane."""
+
+from datetime import timedelta
+
+import structlog
+
+from services.fetcher.errors import HostIsPaused, PictureError
+from services.fetcher.work import Delivery, Deps
+from shared.pictures import Failure, FailureClass, Rendition, SourceUrl
+from shared.queue import Delay, Reject, Retry
+from shared.telemetry import add_to_line
+
+LATER_DELAYS = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
+"""After the first, second and third failed attempt of a `later` job; after the fourth it is dead."""
+
+_FINAL = frozenset({FailureClass.GONE, FailureClass.REFUSED, FailureClass.UNSOUND})
+_log = structlog.get_logger()
+
+
+class Remembered(PictureError):
+    """A failure that is remembered and not over: answered again, not tried again."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.failure_class, failure.reason, status=failure.status)
+        self.failure = failure
+
+
+async def check_remembered(
+    source: SourceUrl, rendition: Rendition, delivery: Delivery, deps: Deps, *, stored: bool
+) -> None:
+    """Raise Remembered for what somebody else has just tried in vain; a retry of the queue tries again."""
+    if delivery.is_retry:
+        return
+    state = await deps.pictures.state(source.picture)
+    failure = state.blocking(rendition, stored=stored, now=deps.now())
+    if failure:
+        raise Remembered(failure)
+
+
+async def end_in_failure(
+    error: PictureError,
+    source: SourceUrl,
+    rendition: Rendition | None,
+    delivery: Delivery,
+    deps: Deps,
+    *,
+    key: str,
+) -> None:
+    """Return where the job ends with this failure; raise Retry or Reject where the queue goes on with it."""
+    if isinstance(error, Remembered):
+        failure = error.failure
+    elif isinstance(error, HostIsPaused):
+        failure = _following(None, error, deps)
+    else:
+        failure = await remember(error, source, deps, key=key)
+        await deps.announcements.record(source.picture, source, "failed")
+    add_to_line(outcome="failed", failure_class=failure.failure_class, reason=failure.reason)
+    await deps.announcements.failed(source.picture, rendition, failure)
+    if not delivery.urgent:
+        _retry_later(failure, delivery, deps)
+
+
+async def remember(error: PictureError, source: SourceUrl, deps: Deps, *, key: str) -> Failure:
+    """Write the failure into the state; where even that is impossible, it is only announced."""
+    state = await deps.pictures.state(source.picture)
+    failure = _following(state.failures.get(key), error, deps)
+    deps.metrics.failures.labels(failure.failure_class).inc()
+    if failure.failure_class is FailureClass.OURS:
+        _log.error("our own failure", source_url=str(source), reason=failure.reason)
+    try:
+        await deps.pictures.put_state(source.picture, state.failed(key, failure))
+        if failure.failure_class is FailureClass.BUSY:
+            await _pause_host(source, failure, deps)
+    except OSError as broken:
+        _log.error("failure not remembered", source_url=str(source), error=str(broken))
+    return failure
+
+
+def _following(previous: Failure | None, error: PictureError, deps: Deps) -> Failure:
+    return Failure.after(
+        previous,
+        error.failure_class,
+        error.reason,
+        now=deps.now(),
+        status=error.status,
+        retry_after=error.retry_after,
+        crashed=error.crashed,
+    )
+
+
+async def _pause_host(source: SourceUrl, failure: Failure, deps: Deps) -> None:
+    """All fetchers leave the host alone, the longest pause counts."""
+    until = await deps.hosts.paused_until(source.authority)
+    if until is None or until < failure.retry_at:
+        await deps.hosts.pause(source.authority, failure.retry_at)
+        await deps.announcements.host_paused(source.authority, failure.retry_at)
+
+
+def _retry_later(failure: Failure, delivery: Delivery, deps: Deps) -> None:
+    if failure.failure_class in _FINAL:
+        return
+    if failure.failure_class is FailureClass.BUSY:
+        wait = max(timedelta(seconds=1), failure.retry_at - deps.now())
+        raise Retry(Delay.within(wait.total_seconds()), failure.reason, counted=False)
+    attempt = delivery.envelope.attempt
+    if attempt > len(LATER_DELAYS):
+        raise Reject(failure.reason)
+    raise Retry(LATER_DELAYS[attempt - 1], failure.reason, counted=True)

@@ -1,0 +1,113 @@
+"""Making renditions: what is asked for, of what is stored."""
+
+from datetime import datetime
+from pathlib import Path
+
+from services.fetcher.errors import PictureError
+from services.fetcher.failures import end_in_failure
+from services.fetcher.render import Order, Rendered
+from services.fetcher.settings import RenderSettings
+from services.fetcher.work import Delivery, Deps
+from shared.contracts import RenderPicture
+from shared.pictures import (
+    STANDARD_SIZES,
+    FailureClass,
+    Manifest,
+    Original,
+    PictureId,
+    Placeholder,
+    Rendition,
+    SourceUrl,
+    State,
+    picture_host,
+)
+from shared.queue import Delay, Retry
+from shared.telemetry import add_to_line
+from shared.volume import Draft, Revision, RevisionGone, StoredFile
+
+STARTS_AT_MOST = 5
+"""A backstop: of jobs that were delivered before, this many may come to rendering without one ending."""
+
+
+async def render_picture(job: RenderPicture, delivery: Delivery, deps: Deps) -> None:
+    """Make what is still missing of these renditions, all from one decode."""
+    add_to_line(picture=job.source_url.picture)
+    revision = await deps.pictures.current(job.source_url.picture)
+    if revision is None:
+        add_to_line(outcome="nothing to render")
+        return
+    missing = tuple(rendition for rendition in job.renditions if not revision.holds(rendition))
+    if missing:
+        try:
+            await make(revision, missing, delivery, deps)
+        except PictureError as error:
+            await end_in_failure(error, job.source_url, missing[0], delivery, deps, key=str(missing[0]))
+            return
+        await deps.announcements.stored(revision.picture, revision.id, missing)
+        await deps.announcements.record(revision.picture, job.source_url, "stored")
+    add_to_line(outcome="rendered", renditions=len(missing))
+
+
+async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: Delivery, deps: Deps) -> None:
+    """Render and add. Raise Retry when the revision goes away meanwhile: the job looks again."""
+    state = await deps.pictures.state(revision.picture)
+    try:
+        original = await _original(revision, deps)
+        await check_starts(revision.picture, state, delivery, deps)
+        async with deps.pictures.draft() as draft:
+            order = order_for(original.path, draft, renditions, deps)
+            await deps.sandbox.render(order, urgent=delivery.urgent)
+            for rendition in renditions:
+                await deps.pictures.add(revision, draft.directory / str(rendition))
+    except (RevisionGone, FileNotFoundError) as error:
+        raise Retry(Delay.ONE_SECOND, "the revision went away", counted=False) from error
+    forgotten = [str(rendition) for rendition in renditions if str(rendition) in state.failures]
+    if forgotten or delivery.envelope.redelivered:
+        await deps.pictures.put_state(revision.picture, state.recovered(*forgotten))
+
+
+async def _original(revision: Revision, deps: Deps) -> StoredFile:
+    original = await deps.pictures.original(revision)
+    if original is None:
+        raise RevisionGone("the original is not there")
+    return original
+
+
+async def check_starts(picture: PictureId, state: State, delivery: Delivery, deps: Deps) -> None:
+    """Count the starts of jobs that were delivered before: whatever kills the whole fetcher leaves no other trace."""
+    if not delivery.envelope.redelivered:
+        return
+    starts = state.redelivered_starts + 1
+    if starts >= STARTS_AT_MOST:
+        raise PictureError(FailureClass.UNSOUND, f"Rendering was started {starts} times and never ended.")
+    await deps.pictures.put_state(picture, state.model_copy(update={"redelivered_starts": starts}))
+
+
+def order_for(original: Path, draft: Draft, renditions: tuple[Rendition, ...], deps: Deps) -> Order:
+    settings = deps.settings.render
+    return Order(original, draft.directory, renditions, settings.quality, settings.max_pixels)
+
+
+def manifest_of(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -> Manifest:
+    host = picture_host(source.host)
+    return Manifest(
+        source_url=str(source),
+        provider=host.provider if host else None,
+        original=Original(
+            mime=rendered.mime,
+            bytes=size,
+            width=rendered.width,
+            height=rendered.height,
+            frames=rendered.frames,
+        ),
+        placeholder=Placeholder(color=rendered.color),
+        fetched_at=now,
+    )
+
+
+def missing_ahead(revision: Revision, settings: RenderSettings) -> tuple[Rendition, ...]:
+    """The standard renditions that nobody has asked for yet."""
+    if not settings.ahead:
+        return ()
+    standard = (Rendition(size, format_) for format_ in settings.formats for size in STANDARD_SIZES)
+    return tuple(rendition for rendition in standard if not revision.holds(rendition))

@@ -1,0 +1,75 @@
+"""Refreshing: ask the source whether a picture has changed. Whatever happens, the one that is there stays."""
+
+from services.fetcher.download import Downloaded, NotModified
+from services.fetcher.errors import PictureError
+from services.fetcher.failures import end_in_failure
+from services.fetcher.fetch import commit_downloaded, out_of_patience
+from services.fetcher.steps import FetchStep
+from services.fetcher.work import Delivery, Deps
+from shared.contracts import RefreshPicture
+from shared.pictures import DOWNLOAD, RevisionId, SourceUrl, State, Validators, picture_host
+from shared.queue import Delay, Retry
+from shared.telemetry import add_to_line
+from shared.volume import Locked, Revision, RevisionGone, Superseded
+
+
+async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -> None:
+    """304 extends the freshness; new bytes are a new revision, with every rendition that the old one holds."""
+    source = job.source_url
+    add_to_line(picture=source.picture)
+    host = picture_host(source.host)
+    if host and host.immutable:
+        add_to_line(outcome="never changes")
+        return
+    try:
+        async with deps.pictures.lock(source.picture, insist=out_of_patience(delivery, deps)):
+            deps.on_step(FetchStep.LOCKED)
+            base = await deps.pictures.current(source.picture)
+            if base is None:
+                add_to_line(outcome="nothing to refresh")
+                return
+            revision = await _ask_again(source, base, delivery, deps)
+    except PictureError as error:
+        await end_in_failure(error, source, None, delivery, deps, key=DOWNLOAD)
+        return
+    except (Locked, Superseded, RevisionGone) as error:
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+    deps.on_step(FetchStep.UNLOCKED)
+    if revision.id == base.id:
+        add_to_line(outcome="unchanged")
+        await deps.announcements.record(source.picture, source, "checked")
+        return
+    add_to_line(outcome="changed")
+    await deps.announcements.stored(source.picture, revision.id, revision.renditions)
+    deps.on_step(FetchStep.ANNOUNCED)
+    await deps.announcements.record(source.picture, source, "stored")
+    deps.on_step(FetchStep.RECORDED)
+
+
+async def _ask_again(source: SourceUrl, base: Revision, delivery: Delivery, deps: Deps) -> Revision:
+    state = await deps.pictures.state(source.picture)
+    validators = state.validators if state.revision == base.id else None
+    async with deps.pictures.draft() as draft:
+        got = await deps.downloader.get(source, draft.directory / "download", validators=validators)
+        deps.on_step(FetchStep.DOWNLOADED)
+        if isinstance(got, Downloaded) and got.revision != base.id:
+            return await commit_downloaded(
+                source, got, base.renditions, delivery, deps, draft=draft, expected=base.id
+            )
+        await deps.pictures.put_state(source.picture, _checked(state, base.id, got, deps))
+        return base
+
+
+def _checked(state: State, revision: RevisionId, got: Downloaded | NotModified, deps: Deps) -> State:
+    """A 304 need not repeat its validators (RFC 9110, section 15.4.5): what it leaves out stays."""
+    said, known = got.freshness.validators, state.validators
+    return state.recovered(DOWNLOAD).model_copy(
+        update={
+            "revision": revision,
+            "checked_at": deps.now(),
+            "fresh_until": got.freshness.fresh_until,
+            "validators": Validators(
+                etag=said.etag or known.etag, last_modified=said.last_modified or known.last_modified
+            ),
+        }
+    )

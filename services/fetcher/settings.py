@@ -1,0 +1,64 @@
+"""What can be set of the fetcher."""
+
+import os
+from datetime import timedelta
+
+from pydantic import Field, field_validator
+
+from shared.pictures import Format
+from shared.pictures.formats import parse_format
+from shared.settings import CommaList, HostSettings, Settings
+
+ONESHEET_VERSION = "0.1.0"
+
+
+class DownloadSettings(Settings):
+    """Whom we ask, and how long and how much we take."""
+
+    hosts: HostSettings = Field(default_factory=HostSettings)
+    allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
+    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    max_body_mb: int = Field(50, validation_alias="MAX_BODY_MB", gt=0)
+    host_concurrency: int = Field(8, validation_alias="HOST_CONCURRENCY", gt=0)
+    connect_timeout_s: float = Field(5, validation_alias="CONNECT_TIMEOUT", gt=0)
+    read_timeout_s: float = Field(10, validation_alias="READ_TIMEOUT", gt=0)
+    fetch_timeout_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
+
+
+class RenderSettings(Settings):
+    """What is made of an original, and what that may cost."""
+
+    image_format: Format = Field(Format.WEBP, validation_alias="IMAGE_FORMAT")
+    image_formats: CommaList = Field((), validation_alias="IMAGE_FORMATS")
+    quality: int = Field(85, validation_alias="IMAGE_QUALITY", ge=1, le=100)
+    ahead: bool = Field(default=True, validation_alias="ENABLE_IMAGE_OPTIMIZATION")
+    """Make the standard renditions before anybody asks."""
+    processes: int = Field(os.cpu_count() or 1, validation_alias="RENDER_PROCESSES", gt=0)
+    timeout_s: float = Field(20, validation_alias="RENDER_TIMEOUT", gt=0)
+    max_pixels: int = Field(120_000_000, validation_alias="MAX_PIXELS", gt=0)
+
+    @field_validator("image_formats")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_format(name) for name in names)
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats made ahead: `IMAGE_FORMATS`, or else the one `IMAGE_FORMAT`."""
+        return tuple(map(Format, self.image_formats)) or (self.image_format,)
+
+
+class FetcherSettings(Settings):
+    download: DownloadSettings = Field(default_factory=DownloadSettings)
+    render: RenderSettings = Field(default_factory=RenderSettings)
+    concurrency: int = Field(32, validation_alias="FETCH_CONCURRENCY", gt=0)
+    lock_patience_s: float = Field(90, validation_alias="LOCK_PATIENCE", gt=0)
+    free_floor_gb: float = Field(5, validation_alias="DISK_FREE_FLOOR_GB", ge=0)
+
+    @property
+    def lock_patience(self) -> timedelta:
+        return timedelta(seconds=self.lock_patience_s)
+
+    @property
+    def free_floor_bytes(self) -> int:
+        return int(self.free_floor_gb * 1024**3)

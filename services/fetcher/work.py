@@ -1,0 +1,43 @@
+"""What a job works with: the delivery it came in, and everything the fetcher is made of."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.fetcher.announcements import Announcements
+from services.fetcher.download import Downloader
+from services.fetcher.sandbox import Sandbox
+from services.fetcher.settings import FetcherSettings
+from shared.contracts import Envelope
+from shared.telemetry import Metrics, utc_now
+from shared.volume import HostPauses, Names, OnStep, PictureStore, unwatched
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a job came to us."""
+
+    envelope: Envelope
+    urgent: bool
+    """Somebody is waiting: the lane `now`."""
+
+    @property
+    def is_retry(self) -> bool:
+        """The queue brought a `later` job back: it is the retry that the remembered failure speaks of."""
+        return not self.urgent and (self.envelope.attempt > 1 or self.envelope.deferred_since is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    pictures: PictureStore
+    names: Names
+    hosts: HostPauses
+    downloader: Downloader
+    sandbox: Sandbox
+    announcements: Announcements
+    settings: FetcherSettings
+    metrics: Metrics
+    on_step: OnStep = unwatched
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

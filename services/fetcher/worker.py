@@ -1,0 +1,79 @@
+"""The worker: takes jobs from the lanes, gives each a slot, and sees to it that each leaves one line."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import structlog
+
+from services.fetcher.errors import PictureError
+from services.fetcher.failures import end_in_failure
+from services.fetcher.fetch import fetch_picture
+from services.fetcher.making import render_picture
+from services.fetcher.purge import purge_picture
+from services.fetcher.refresh import refresh_picture
+from services.fetcher.slots import Slots
+from services.fetcher.work import Delivery, Deps
+from shared.contracts import Envelope, FetchPicture, Message, PurgePicture, RefreshPicture, RenderPicture
+from shared.pictures import DOWNLOAD, FailureClass
+from shared.queue import Lane, Queue, Reject, Retry
+from shared.telemetry import canonical_line
+
+JobHandler = Callable[[Any, Delivery, Deps], Awaitable[None]]
+
+HANDLERS: Mapping[type[Message], JobHandler] = {
+    FetchPicture: fetch_picture,
+    RenderPicture: render_picture,
+    RefreshPicture: refresh_picture,
+    PurgePicture: purge_picture,
+}
+_log = structlog.get_logger()
+
+
+class Worker:
+    def __init__(self, queue: Queue, deps: Deps) -> None:
+        self._queue = queue
+        self._deps = deps
+        self._slots = Slots(deps.settings.concurrency)
+
+    def consuming(self, lane: Lane) -> AbstractAsyncContextManager[None]:
+        """Do the lane's jobs while the context lasts. Either lane may fill all slots that the other leaves."""
+        return self._queue.consume(
+            lane, lambda envelope: self._do(envelope, lane), concurrency=self._deps.settings.concurrency
+        )
+
+    async def _do(self, envelope: Envelope, lane: Lane) -> None:
+        metrics = self._deps.metrics
+        delivery = Delivery(envelope, urgent=lane is Lane.PICTURES_NOW)
+        age_s = max(0.0, (self._deps.now() - envelope.occurred_at).total_seconds())
+        metrics.job_age_seconds.labels(lane).observe(age_s)
+        with canonical_line(
+            "job", type=envelope.type, lane=lane, attempt=envelope.attempt, age_s=round(age_s, 3)
+        ) as line:
+            async with self._slots.take(urgent=delivery.urgent):
+                with metrics.job_seconds.labels(envelope.type).time():
+                    try:
+                        await self._handle(envelope, delivery)
+                    except (Retry, Reject) as instruction:
+                        line.setdefault("outcome", type(instruction).__name__.lower())
+                        line["reason"] = str(instruction)
+                        raise
+                    finally:
+                        metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
+
+    async def _handle(self, envelope: Envelope, delivery: Delivery) -> None:
+        handler = HANDLERS.get(type(envelope.payload))
+        if handler is None:
+            raise Reject(f"The fetcher does no {envelope.type}.")
+        try:
+            await handler(envelope.payload, delivery, self._deps)
+        except (Retry, Reject):
+            raise
+        except Exception as error:
+            if not (delivery.urgent and isinstance(envelope.payload, FetchPicture)):
+                raise
+            # Somebody waits: tell them now, and let the next client be the retry.
+            _log.exception("job failed")
+            job = envelope.payload
+            ours = PictureError(FailureClass.OURS, f"Something went wrong here ({type(error).__name__}).")
+            await end_in_failure(ours, job.source_url, None, delivery, self._deps, key=DOWNLOAD)

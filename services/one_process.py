@@ -1,0 +1,34 @@
+"""Everything in one process on one port: the default for one machine."""
+
+from collections.abc import Callable
+
+from services.enricher.app import add_enricher
+from services.fetcher.app import add_fetcher
+from services.fetcher.settings import FetcherSettings
+from services.proxy.app import add_proxy
+from services.proxy.settings import ProxySettings
+from shared.http import HttpSettings, create_skeleton
+from shared.process import serve
+from shared.queue import QueueSettings, open_queue
+from shared.telemetry import Metrics
+from shared.volume import VolumeSettings, prepared_layout, volume_to_read, volume_to_write
+
+PORT = 8080
+
+
+async def run(
+    volume_settings: VolumeSettings,
+    *,
+    proxy: ProxySettings,
+    fetcher: FetcherSettings,
+    http: HttpSettings,
+    on_listening: Callable[[str], None],
+) -> None:
+    layout = prepared_layout(volume_settings)
+    with volume_to_write(layout) as volume:
+        async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
+            skeleton = create_skeleton("onesheet", Metrics())
+            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(layout))
+            add_enricher(skeleton, queue=queue)
+            async with add_fetcher(skeleton, fetcher, queue=queue, volume=volume):
+                await serve(skeleton.app, http, default_port=PORT, on_listening=on_listening)

@@ -1,0 +1,70 @@
+"""Staleness: a stored picture is served at once, and one that is due is refreshed behind the client's back."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from shared.contracts import Envelope, RefreshPicture
+from shared.pictures import PictureId, SourceUrl, picture_host
+from shared.queue import Lane, Queue, QueueError
+from shared.telemetry import trace_id, utc_now
+from shared.volume import Pictures
+
+LOOKED_AT_LASTS_S = 60.0
+"""How long a picture that was looked at is not looked at again, whatever came of it."""
+
+REMEMBERED_AT_MOST = 10_000
+
+_log = structlog.get_logger()
+
+
+class Staleness:
+    """Queues a refresh for what is due, at most one per picture and minute from this process."""
+
+    def __init__(self, queue: Queue, pictures: Pictures) -> None:
+        self._queue = queue
+        self._pictures = pictures
+        self._looked_at: OrderedDict[PictureId, float] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        yield
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def notice(self, source: SourceUrl) -> None:
+        """Return at once; looking and queueing happen beside the request."""
+        host = picture_host(source.host)
+        if (host and host.immutable) or self._was_looked_at(source.picture):
+            return
+        task = asyncio.create_task(self._refresh_if_due(source))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _was_looked_at(self, picture: PictureId) -> bool:
+        now = time.monotonic()
+        if now - self._looked_at.get(picture, -LOOKED_AT_LASTS_S) < LOOKED_AT_LASTS_S:
+            return True
+        self._looked_at[picture] = now
+        self._looked_at.move_to_end(picture)
+        if len(self._looked_at) > REMEMBERED_AT_MOST:
+            self._looked_at.popitem(last=False)
+        return False
+
+    async def _refresh_if_due(self, source: SourceUrl) -> None:
+        revision = await self._pictures.current(source.picture)
+        state = await self._pictures.state(source.picture)
+        now = utc_now()
+        if revision is None or not state.is_stale(revision.id, now) or state.failed_lately(now):
+            return
+        try:
+            job = RefreshPicture(source_url=source)
+            await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
+        except QueueError as error:
+            _log.warning("refresh not queued", picture=source.picture, error=str(error))

@@ -1,0 +1,69 @@
+"""Starting and ending: settings that make no sense end it with a sentence, a signal ends it in order."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from shared.http import HttpSettings
+from shared.process.identity import take_identity
+from shared.queue import QueueError
+from shared.telemetry import LogSettings, configure_logs
+from shared.volume import VolumeRefused, VolumeSettings
+
+SHUTDOWN_S = 5.0
+"""How long requests under way may take to end."""
+
+CANNOT_START = 2
+_log = structlog.get_logger()
+
+
+def start(main: Callable[[VolumeSettings], Awaitable[None]]) -> None:
+    """Run a service until it is told to end; exit with a sentence where it cannot start."""
+    try:
+        configure_logs(LogSettings())
+        settings = VolumeSettings()
+        take_identity(settings)
+        asyncio.run(_awaited(main, settings))
+    except ValidationError as error:
+        for problem in error.errors():
+            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - read by whoever started it
+        sys.exit(CANNOT_START)
+    except (VolumeRefused, QueueError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - read by whoever started it
+        sys.exit(CANNOT_START)
+
+
+async def _awaited(main: Callable[[VolumeSettings], Awaitable[None]], settings: VolumeSettings) -> None:
+    await main(settings)
+
+
+async def serve(
+    app: web.Application,
+    settings: HttpSettings,
+    *,
+    default_port: int,
+    on_listening: Callable[[str], None] = lambda _address: None,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM, then take no more and finish those under way, bounded."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(ending, ended.set)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port(default_port))
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        _log.info("listening", address=address)
+        on_listening(address)
+        await ended.wait()
+        _log.info("ending")
+    finally:
+        await runner.cleanup()

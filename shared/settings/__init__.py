@@ -1,0 +1,6 @@
+"""How settings are read: from the environment, or a `.env` file, without a prefix, each by its owner."""
+
+from shared.settings.hosts import HostSettings
+from shared.settings.model import CommaList, Settings
+
+__all__ = ["CommaList", "HostSettings", "Settings"]
