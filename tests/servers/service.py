@@ -1,0 +1,107 @@
+"""Our own services as processes, as an operator starts them."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_PATIENCE_S = 30
+
+
+class RunningService:
+    """A service that listens. `lines`: what it has logged so far, one dictionary each."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._listening = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+        self.address = ""
+        self.lines: list[dict[str, Any]] = []
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def ended(self, *, within_s: float = _PATIENCE_S) -> int:
+        """Wait for its end, and for all it said; the exit status."""
+        async with asyncio.timeout(within_s):
+            status = await self._process.wait()
+            await self._reading
+        return status
+
+    async def listening(self) -> None:
+        listening = asyncio.create_task(self._listening.wait())
+        ended = asyncio.create_task(self._process.wait())
+        done, pending = await asyncio.wait(
+            {listening, ended}, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in pending:
+            task.cancel()
+        if listening not in done:
+            raise RuntimeError(f"The service does not listen: {self.lines[-5:]}")
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for raw in self._process.stdout:
+            try:
+                line = json.loads(raw)
+            except ValueError:
+                line = {"event": raw.decode(errors="replace").rstrip()}
+            self.lines.append(line)
+            if line.get("event") == "listening":
+                self.address = line["address"]
+                self._listening.set()
+
+
+@asynccontextmanager
+async def running_service(
+    module: str, settings: Mapping[str, str], *, cwd: Path
+) -> AsyncIterator[RunningService]:
+    """Start `python -m module` with these settings and no others, on a free port; end it with the block."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        cwd=cwd,
+        env={
+            **inherited,
+            "PYTHONPATH": str(_PROJECT),
+            "PORT": "0",
+            "LOG_FORMAT": "json",
+            "DISK_FREE_FLOOR_GB": "0",
+            **settings,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=1 << 20,
+    )
+    service = RunningService(process)
+    try:
+        await service.listening()
+        yield service
+    finally:
+        await _end(service)
+
+
+async def _end(service: RunningService) -> None:
+    """SIGCONT first: a suspended process hears nothing else."""
+    service.signal(signal.SIGCONT)
+    service.signal(signal.SIGTERM)
+    try:
+        await service.ended(within_s=15)
+    except TimeoutError:
+        service.signal(signal.SIGKILL)
+        await service.ended()
