@@ -22,8 +22,9 @@ REAL = {delay: float(delay.value) for delay in Delay}
 
 
 class Engine(Protocol):
-    url: str
-    """What QUEUE_URL says, for another process."""
+    @property
+    def url(self) -> str:
+        """What QUEUE_URL says, for another process."""
 
     def open(
         self,

@@ -109,7 +109,7 @@ async def test_no_more_run_at_once_than_the_concurrency_says(queue: Queue) -> No
 
 
 async def test_two_consumers_of_a_lane_share_its_jobs(queue: Queue) -> None:
-    together = asyncio.Barrier(2)
+    together = asyncio.Barrier(3)
 
     async def meet(_: Envelope) -> None:
         await together.wait()
@@ -117,6 +117,7 @@ async def test_two_consumers_of_a_lane_share_its_jobs(queue: Queue) -> None:
     async with queue.consume(LANE, meet, concurrency=1), queue.consume(LANE, meet, concurrency=1):
         await queue.publish(a_job(1), LANE)
         await queue.publish(a_job(2), LANE)
+        await together.wait()
     assert await queue.depth(LANE) == 0
 
 

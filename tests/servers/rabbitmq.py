@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ class RabbitNode:
         self.amqp_port, self.management_port, self._dist_port, self._epmd_port = free_ports(4)
         self.management_url = f"http://guest:guest@127.0.0.1:{self.management_port}"
         self._name = f"onesheet-{uuid.uuid4().hex[:12]}@localhost"
+        # A child with a death signal dies with the *thread* that started it: this one outlives every test.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._write_files()
@@ -110,6 +113,7 @@ class RabbitNode:
     def close(self) -> None:
         self._end(self._server, signal.SIGKILL)
         self._end(self._epmd, signal.SIGKILL)
+        self._starter.shutdown()
 
     def _write_files(self) -> None:
         config = CONFIG.format(amqp=self.amqp_port, management=self.management_port)
@@ -118,6 +122,9 @@ class RabbitNode:
 
     def _child(self, *command: str) -> subprocess.Popen[bytes]:
         """A process that dies with this one, however this one dies."""
+        return self._starter.submit(self._start, *command).result()
+
+    def _start(self, *command: str) -> subprocess.Popen[bytes]:
         with (self.directory / "output.log").open("ab") as output:
             return subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *command],

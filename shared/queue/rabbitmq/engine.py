@@ -42,7 +42,9 @@ async def open_rabbitmq(
     try:
         await publisher.open()
         await consuming.open(publish_timeout_s)
-        yield RabbitQueue(publisher, consuming, consumer_grace_s=consumer_grace_s)
+        yield RabbitQueue(
+            publisher, consuming, patience_s=publish_timeout_s, consumer_grace_s=consumer_grace_s
+        )
     finally:
         await consuming.close()
         await publisher.close()
@@ -51,9 +53,12 @@ async def open_rabbitmq(
 class RabbitQueue:
     """See the port."""
 
-    def __init__(self, publisher: Publisher, consuming: Link[Connection], *, consumer_grace_s: float) -> None:
+    def __init__(
+        self, publisher: Publisher, consuming: Link[Connection], *, patience_s: float, consumer_grace_s: float
+    ) -> None:
         self._publisher = publisher
         self._consuming = consuming
+        self._patience_s = patience_s
         self._grace_s = consumer_grace_s
 
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
@@ -64,7 +69,9 @@ class RabbitQueue:
         consumer = LaneConsumer(
             self._publisher, lane, handler, concurrency=concurrency, grace_s=self._grace_s
         )
-        async with Subscription(self._consuming, consumer.subscribe, consumer.finish).lasting():
+        async with Subscription(self._consuming, consumer.subscribe, consumer.finish).lasting(
+            patience_s=self._patience_s
+        ):
             try:
                 yield
             finally:
@@ -95,7 +102,10 @@ class RabbitQueue:
             await queue.bind(EVENTS, routing_key="")
             return queue, await queue.consume(hear, no_ack=True)
 
-        async with listener.listening(), Subscription(self._consuming, subscribe).lasting():
+        async with (
+            listener.listening(),
+            Subscription(self._consuming, subscribe).lasting(patience_s=self._patience_s),
+        ):
             yield
 
 

@@ -70,6 +70,7 @@ class Link(Generic[T]):
         self._prepare = prepare
         self._session: T | None = None
         self._connected = asyncio.Event()
+        self._decided = asyncio.Event()
         self._failure: QueueError | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -88,12 +89,12 @@ class Link(Generic[T]):
         self._keeper = asyncio.create_task(self._keep())
         try:
             async with asyncio.timeout(patience_s):
-                await self.session()
+                await self._decided.wait()
         except TimeoutError:
-            if self._failure is not None and isinstance(self._failure.__cause__, MISCONFIGURED):
-                await self.close()
-                raise QueueUnavailable(f"The queue cannot be used: {self._failure}") from self._failure
             log.warning("queue_unreachable_at_start", link=self._name, error=str(self._failure))
+        if self._session is None and _is_misconfigured(self._failure):
+            await self.close()
+            raise QueueUnavailable(f"The queue cannot be used: {self._failure}") from self._failure
 
     async def close(self) -> None:
         if self._keeper is not None:
@@ -108,6 +109,8 @@ class Link(Generic[T]):
                 pause_s = FIRST_PAUSE_S
             except QueueError as error:
                 self._failure = error
+                if _is_misconfigured(error):
+                    self._decided.set()
                 log.warning("queue_unreachable", link=self._name, host=address.host, error=str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -124,6 +127,7 @@ class Link(Generic[T]):
                     await connection.connect()
                     self._session = await self._prepare(connection, lambda *_: lost.set())
             self._connected.set()
+            self._decided.set()
             log.info("queue_connected", link=self._name, host=address.host)
             await lost.wait()
             log.warning("queue_connection_lost", link=self._name, host=address.host)
@@ -131,6 +135,10 @@ class Link(Generic[T]):
             self._session = None
             self._connected.clear()
             await _close(connection)
+
+
+def _is_misconfigured(failure: QueueError | None) -> bool:
+    return failure is not None and isinstance(failure.__cause__, MISCONFIGURED)
 
 
 def _with_heartbeat(address: URL) -> URL:

@@ -40,12 +40,12 @@ class Subscription:
         self._subscribed = asyncio.Event()
 
     @asynccontextmanager
-    async def lasting(self) -> AsyncIterator[None]:
+    async def lasting(self, *, patience_s: float) -> AsyncIterator[None]:
         """Entered once it consumes, or after a while without: it then joins when the broker is back."""
         keeper = asyncio.create_task(self._keep())
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
+                async with asyncio.timeout(patience_s):
                     await self._subscribed.wait()
             yield
         finally:

@@ -1,0 +1,188 @@
+"""What only the file can do: one owner, a count of deliveries, a clock that is set back."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.contracts import Envelope
+from shared.queue import Delay, Lane, Queue, QueueSettings, QueueUnavailable, open_queue
+from shared.queue.embedded import open_embedded
+from shared.queue.port import MAX_DELIVERIES
+from tests.contract.conftest import REAL, Embedded, Received, a_job
+
+LANE = Lane.PICTURES_NOW
+
+OPENS_THE_FILE = """
+import asyncio, sys
+from pathlib import Path
+from shared.queue import QueueSettings, open_queue
+
+async def main():
+    async with open_queue(QueueSettings(url=None), state_dir=Path(sys.argv[1])):
+        pass
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Embedded:
+    return Embedded(tmp_path / "queue.sqlite")
+
+
+async def test_a_second_process_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    async with open_queue(QueueSettings(url=None), state_dir=tmp_path):
+        second = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", OPENS_THE_FILE, tmp_path, stderr=subprocess.PIPE
+        )
+        _, said = await second.communicate()
+    assert second.returncode != 0
+    assert f"Another process already has the queue file {tmp_path}/queue.sqlite" in said.decode()
+
+
+async def test_a_second_queue_in_this_process_is_refused_too(engine: Embedded) -> None:
+    async with engine.open():
+        with pytest.raises(QueueUnavailable, match="Another process"):
+            async with engine.open():
+                pass
+    async with engine.open():
+        pass
+
+
+async def test_a_message_that_nobody_survives_ends_among_the_dead(engine: Embedded) -> None:
+    letters, received = Received(), Received()
+    async with engine.open() as queue:
+        await queue.publish(job := a_job(), LANE)
+    in_the_file(engine.path, f"UPDATE messages SET deliveries = {MAX_DELIVERIES}, state = 'taken'")
+    async with (
+        engine.open() as queue,
+        queue.consume(LANE, received, concurrency=1),
+        queue.consume(Lane.DEAD, letters, concurrency=1),
+    ):
+        letter = await letters.next_letter()
+    assert (letter.lane, letter.reason.startswith("given up by the queue")) == (LANE.value, True)
+    assert Envelope.model_validate_json(letter.body) == job
+    assert received.count == 0
+
+
+async def test_deliveries_are_counted_in_the_file(engine: Embedded) -> None:
+    for _ in range(3):
+        await take_and_be_cancelled(engine)
+    assert in_the_file(engine.path, "SELECT deliveries, state FROM messages") == [(3, "ready")]
+
+
+async def take_and_be_cancelled(engine: Embedded) -> None:
+    taken = asyncio.Event()
+
+    async def hang(_: Envelope) -> None:
+        taken.set()
+        await asyncio.Event().wait()
+
+    async with engine.open(consumer_grace_s=0.01) as queue:
+        if await queue.depth(LANE) == 0:
+            await queue.publish(a_job(), LANE)
+        async with queue.consume(LANE, hang, concurrency=1):
+            await taken.wait()
+
+
+async def test_a_clock_that_was_set_back_puts_nothing_off_for_years(engine: Embedded) -> None:
+    received = Received()
+    async with engine.open(delays=REAL) as queue:
+        await queue.publish(job := a_job(), LANE, delay=Delay.TEN_MINUTES)
+    in_the_file(engine.path, "UPDATE messages SET due = due + 1e9")
+    async with engine.open(delays=REAL) as queue, queue.consume(LANE, received, concurrency=1):
+        assert await received.next() == job
+
+
+async def test_what_was_settled_is_not_forgotten_when_the_file_fails_for_a_moment(engine: Embedded) -> None:
+    received = Received()
+    async with engine.open() as queue:
+        await queue.publish(a_job(), LANE)
+        blocker = sqlite3.connect(engine.path)
+        blocker.execute(
+            "CREATE TRIGGER broken BEFORE DELETE ON messages BEGIN SELECT RAISE(FAIL, 'broken'); END"
+        )
+        blocker.commit()
+        async with queue.consume(LANE, received, concurrency=1):
+            await received.next()
+            with pytest.raises(QueueUnavailable):
+                await queue.publish(a_job(), LANE)
+            with pytest.raises(QueueUnavailable):
+                await queue.ping()
+            blocker.execute("DROP TRIGGER broken")
+            blocker.commit()
+        blocker.close()
+        await queue.publish(a_job(), Lane.PICTURES_LATER)
+        await queue.ping()
+        assert await queue.depth(LANE) == 0
+    assert in_the_file(engine.path, "SELECT lane FROM messages") == [(Lane.PICTURES_LATER.value,)]
+
+
+async def test_a_slow_listener_loses_the_oldest_events(tmp_path: Path) -> None:
+    received, held = Received(), asyncio.Event()
+
+    async def slow(envelope: Envelope) -> None:
+        await received(envelope)
+        await held.wait()
+
+    events = [a_job(number) for number in range(10)]
+    async with open_embedded(tmp_path / "q", lane_limit=10, listener_limit=3) as queue, queue.listen(slow):
+        await queue.announce(events[0])
+        await received.next()
+        for event in events[1:]:
+            await queue.announce(event)
+        held.set()
+        assert [await received.next() for _ in range(3)] == events[-3:]
+
+
+async def test_a_closed_queue_says_so(engine: Embedded) -> None:
+    async with engine.open() as queue:
+        pass
+    for ask in (queue.publish(a_job(), LANE), queue.ping()):
+        with pytest.raises(QueueUnavailable):
+            await ask
+
+
+async def test_a_file_that_is_no_queue_is_refused(engine: Embedded) -> None:
+    engine.path.write_text("this is not a database, and long enough not to be an empty one\n" * 50)
+    with pytest.raises(QueueUnavailable, match="cannot be used"):
+        async with engine.open():
+            pass
+
+
+async def test_a_file_of_another_format_is_refused(engine: Embedded) -> None:
+    async with engine.open():
+        pass
+    in_the_file(engine.path, "PRAGMA user_version = 7")
+    with pytest.raises(QueueUnavailable, match="format 7"):
+        async with engine.open():
+            pass
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "postgresql://x", "queue"])
+def test_an_unknown_scheme_is_refused_with_a_sentence(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="amqp, amqps or sqlite are known"):
+        open_queue(QueueSettings(url=url), state_dir=tmp_path)
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:"])
+async def test_the_file_is_in_the_state_directory_unless_it_is_said_otherwise(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_URL", url)
+    async with open_queue(QueueSettings(), state_dir=tmp_path / "state") as queue:
+        check: Queue = queue
+        await check.ping()
+    assert (tmp_path / "state" / "queue.sqlite").exists()
+
+
+def in_the_file(path: Path, statement: str) -> list[tuple[object, ...]]:
+    file = sqlite3.connect(path)
+    with file:
+        rows = file.execute(statement).fetchall()
+    file.close()
+    return rows

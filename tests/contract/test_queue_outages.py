@@ -1,0 +1,184 @@
+"""The broker goes away and comes back: no confirmed job is lost, nobody hangs, everybody finds back."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from shared.contracts import Envelope
+from shared.queue import Delay, Lane, Queue, QueueError, QueueUnavailable
+from shared.queue.rabbitmq import open_rabbitmq
+from tests.contract.conftest import OnRabbitMQ, Received, a_job
+from tests.servers.rabbitmq import RabbitNode
+
+LANE = Lane.PICTURES_NOW
+
+DECLARED_FOR_GOOD_S = 2.0
+"""RabbitMQ writes down where a quorum queue lives about half a second after it was declared: one that is
+killed before that does not find the queue again."""
+
+
+@pytest.fixture
+async def broker(fragile_rabbitmq: RabbitNode) -> OnRabbitMQ:
+    """A virtual host on the node that may be killed, with all queues declared for good."""
+    broker = OnRabbitMQ(fragile_rabbitmq.vhost())
+    async with broker.open():
+        await asyncio.sleep(DECLARED_FOR_GOOD_S)
+    return broker
+
+
+async def test_no_confirmed_job_is_lost_when_the_broker_is_killed_among_publishes(
+    fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
+) -> None:
+    confirmed: set[str] = set()
+    seen: set[str] = set()
+
+    async def see(envelope: Envelope) -> None:
+        seen.add(envelope.id)
+
+    async with broker.open(lane_limit=100_000) as queue:
+        async with publishing(queue, confirmed):
+            await until(lambda: len(confirmed) >= 100)
+            fragile_rabbitmq.kill()
+            before = len(confirmed)
+            await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+            await until(lambda: len(confirmed) >= before + 100)
+        async with queue.consume(LANE, see, concurrency=32):
+            await until(lambda: confirmed <= seen)
+
+
+async def test_a_consumer_finds_back_when_the_broker_is_restarted(
+    fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
+) -> None:
+    done: list[str] = []
+
+    async def work(envelope: Envelope) -> None:
+        await asyncio.sleep(0.02)
+        done.append(envelope.id)
+
+    jobs = [a_job(number) for number in range(200)]
+    async with broker.open() as queue:
+        heard = Received()
+        await asyncio.gather(*(queue.publish(job, LANE) for job in jobs))
+        async with queue.listen(heard), queue.consume(LANE, work, concurrency=4):
+            await until(lambda: len(done) >= 20)
+            await asyncio.to_thread(fragile_rabbitmq.restart)
+            await until(lambda: {job.id for job in jobs} <= set(done))
+            await hears_again(queue, heard)
+        assert await queue.depth(LANE) == 0
+    assert len(done) <= len(jobs) + 2 * 4, "only what was running when the broker went is done twice"
+
+
+async def hears_again(queue: Queue, heard: Received) -> None:
+    """Each engine subscribes again in its own time; what was told before is lost, as events are."""
+    while heard.count == 0:
+        await queue.announce(a_job())
+        await asyncio.sleep(0.05)
+
+
+async def test_what_was_put_off_arrives_after_the_broker_was_killed(
+    fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
+) -> None:
+    received, jobs = Received(), {delay: a_job(delay.value) for delay in Delay}
+    async with broker.open() as queue:
+        for delay, job in jobs.items():
+            await queue.publish(job, LANE, delay=delay)
+        fragile_rabbitmq.kill()
+        await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+        async with queue.consume(LANE, received, concurrency=4):
+            arrived = {(await received.next()).id for _ in jobs}
+    assert arrived == {job.id for job in jobs.values()}
+
+
+async def test_without_a_broker_nothing_hangs(fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
+    async with AsyncExitStack() as stack:
+        queue = await stack.enter_async_context(
+            open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.5)
+        )
+        await queue.publish(a_job(), LANE)
+        fragile_rabbitmq.kill()
+        for ask in (lambda: queue.publish(a_job(), LANE), lambda: queue.depth(LANE), queue.ping):
+            await raises_in_time(ask)
+        await queue.announce(a_job())
+        before = time.monotonic()
+        await stack.aclose()
+        assert time.monotonic() - before < 2
+
+
+async def raises_in_time(ask: Callable[[], Awaitable[object]]) -> None:
+    before = time.monotonic()
+    with pytest.raises(QueueUnavailable):
+        await ask()
+    assert time.monotonic() - before < 1
+
+
+async def test_a_broker_that_is_late_is_waited_for(fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
+    received = Received()
+    fragile_rabbitmq.kill()
+    async with (
+        open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.2) as queue,
+        queue.consume(LANE, received, concurrency=1),
+    ):
+        await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+        async with publishing(queue, set()):
+            await received.next()
+
+
+async def test_a_severed_connection_is_made_again(rabbitmq: RabbitNode) -> None:
+    received, url = Received(), rabbitmq.vhost()
+    async with OnRabbitMQ(url).open() as queue, queue.consume(LANE, received, concurrency=1):
+        await queue.publish(a_job(1), LANE)
+        await received.next()
+        await sever_all(rabbitmq, urlsplit(url).path[1:])
+        async with publishing(queue, confirmed := set[str]()):
+            await received.next()
+            await until(lambda: len(confirmed) > 10)
+
+
+async def sever_all(node: RabbitNode, vhost: str) -> None:
+    """The management API lists a connection some seconds after it was made."""
+    connections: list[dict[str, str]] = []
+
+    def both_listed() -> bool:
+        connections[:] = node.manage("GET", f"/api/vhosts/{vhost}/connections")
+        return len(connections) == 2
+
+    await until(both_listed)
+    for connection in connections:
+        await asyncio.to_thread(node.manage, "DELETE", f"/api/connections/{quote(connection['name'])}")
+
+
+class publishing:  # noqa: N801 - reads as a context manager function
+    """Ten publishers that go on whatever happens, and remember what the queue confirmed."""
+
+    def __init__(self, queue: Queue, confirmed: set[str]) -> None:
+        self._queue = queue
+        self._confirmed = confirmed
+
+    async def __aenter__(self) -> None:
+        self._tasks = [asyncio.create_task(self._publish()) for _ in range(10)]
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _publish(self) -> None:
+        while True:
+            job = a_job()
+            try:
+                await self._queue.publish(job, LANE)
+            except QueueError:
+                await asyncio.sleep(0.02)
+            else:
+                self._confirmed.add(job.id)
+                await asyncio.sleep(0.001)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(40):
+        while not holds():  # noqa: ASYNC110 - what is waited for happens on a broker, or in a set
+            await asyncio.sleep(0.02)
