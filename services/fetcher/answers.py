@@ -41,6 +41,8 @@ def error_for(status: int, headers: Mapping[str, str], now: datetime) -> Picture
         failure_class = _CLASSES.get(status, FailureClass.REFUSED)
     else:
         failure_class = FailureClass.UPSTREAM
+    if failure_class is not FailureClass.BUSY:
+        retry_after = None  # how long an error is remembered is not the source's to say
     return PictureError(
         failure_class, f"The source answered {status}.", status=status, retry_after=retry_after
     )

@@ -46,7 +46,7 @@ PAUSES = {
 class Failure(BaseModel):
     """One remembered failure: of the download, or of one rendition. It always has an end, `retry_at`."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
     failure_class: FailureClass = Field(alias="class")
     status: int | None = None

@@ -32,7 +32,7 @@ class Placeholder(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    color: str = Field(pattern=r"#[0-9a-f]{6}")
+    color: str = Field(pattern=r"^#[0-9a-f]{6}$")
     """The average colour, sRGB."""
     thumbhash: str | None = None
     """https://evanw.github.io/thumbhash/, base64; absent in revisions made before there was one."""

@@ -1,6 +1,8 @@
 """The source URL: where a picture comes from, exactly as it was asked for."""
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv6Address
 from typing import Self
 
 from yarl import URL
@@ -10,6 +12,7 @@ from shared.pictures.text import TextValue
 
 MAX_LENGTH = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST_NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class SourceUrl(TextValue):
             raise ValueError("The URL must start with http:// or https://.")
         if not host or not port:
             raise ValueError("The URL names no host.")
+        if not _is_host(host.lower()):
+            raise ValueError("The URL's host has characters that no host has, or is too long.")
         if url.raw_user is not None or url.raw_password is not None:
             raise ValueError("The URL must not carry a user name or password.")
         return cls(text, url, host.lower(), port)
@@ -62,3 +67,13 @@ class SourceUrl(TextValue):
 
     def __str__(self) -> str:
         return self.text
+
+
+def _is_host(host: str) -> bool:
+    """What the parser lets through beyond that (spaces, quotes, escapes, zones) would go into a Host header."""
+    if ":" not in host:
+        return _HOST_NAME.fullmatch(host) is not None
+    try:
+        return IPv6Address(host).scope_id is None
+    except AddressValueError:
+        return False
