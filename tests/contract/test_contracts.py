@@ -1,0 +1,182 @@
+"""`shared/contracts/examples` holds one message of each kind, as it rides the queue."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import shared.contracts
+from shared.contracts import (
+    DeadLetter,
+    Envelope,
+    FetchPicture,
+    HostPaused,
+    LookAtPicture,
+    Message,
+    Mishap,
+    PictureFailed,
+    PicturePurged,
+    PictureStored,
+    PurgePicture,
+    RefreshPicture,
+    RenderPicture,
+)
+from shared.contracts.envelope import MAX_HISTORY
+from shared.contracts.registry import MESSAGES, message_class
+from shared.pictures import (
+    Failure,
+    FailureClass,
+    Name,
+    PictureId,
+    Rendition,
+    SourceUrl,
+    picture_id,
+    revision_id,
+)
+
+EXAMPLES = Path(shared.contracts.__file__).parent / "examples"
+AT = datetime(2026, 11, 2, 12, 30, 15, 250_000, tzinfo=UTC)
+SOURCE = SourceUrl.parse("https://image.tmdb.org/t/p/original/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg")
+MEDIUM, SMALL = Rendition.parse("medium.webp"), Rendition.parse("small.webp")
+
+MESSAGE_OF: dict[str, Message] = {
+    type(message).__name__: message
+    for message in (
+        FetchPicture(
+            source_url=SOURCE,
+            rendition=MEDIUM,
+            name=Name.parse("movie/tmdb:11/poster"),
+            authorised_host="image.tmdb.org",
+        ),
+        RenderPicture(source_url=SOURCE, renditions=(MEDIUM, SMALL)),
+        RefreshPicture(source_url=SOURCE),
+        PurgePicture(picture=SOURCE.picture),
+        LookAtPicture(picture=SOURCE.picture, source_url=str(SOURCE), happened="stored"),
+        PictureStored(
+            picture=SOURCE.picture, revision=revision_id("0123456789abcdef"), renditions=(MEDIUM, SMALL)
+        ),
+        PictureFailed(
+            picture=SOURCE.picture,
+            rendition=MEDIUM,
+            failure=Failure(
+                failure_class=FailureClass.GONE,
+                status=404,
+                reason="The source answered 404.",
+                at=AT,
+                retry_at=AT + timedelta(hours=1),
+            ),
+        ),
+        PicturePurged(picture=SOURCE.picture),
+        HostPaused(host="image.tmdb.org", until=AT + timedelta(minutes=1)),
+        DeadLetter(
+            lane="pictures.later",
+            reason="The source answered 500.",
+            history=(Mishap(at=AT, reason="The source answered 500."),),
+            died_at=AT + timedelta(minutes=12),
+            body='{"type": "RefreshPicture"}',
+        ),
+    )
+}
+
+
+def enveloped(message: Message) -> Envelope:
+    return Envelope(
+        id="5f0c3a7e9b1d4c2f8a6e0b3d7c9f1a2b",
+        type=type(message).__name__,
+        version=1,
+        occurred_at=AT,
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        attempt=2,
+        deferred_since=AT - timedelta(seconds=5),
+        history=(Mishap(at=AT - timedelta(seconds=1), reason="The source answered 500."),),
+        payload=message,
+    )
+
+
+def example(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    return read
+
+
+def test_every_message_has_an_example_and_no_example_is_left_over() -> None:
+    names = {known.__name__ for known in MESSAGES}
+    assert {file.stem for file in EXAMPLES.iterdir()} == names == set(MESSAGE_OF)
+
+
+def test_every_message_that_is_declared_can_be_read() -> None:
+    declared = [getattr(shared.contracts, name) for name in shared.contracts.__all__]
+    messages = {one for one in declared if issubclass(one, Message) and one is not Message}
+    assert messages == set(MESSAGES)
+
+
+@pytest.mark.parametrize("name", MESSAGE_OF)
+def test_an_example_is_read_as_the_message_it_shows(name: str) -> None:
+    assert Envelope.model_validate(example(name)) == enveloped(MESSAGE_OF[name])
+
+
+@pytest.mark.parametrize("name", MESSAGE_OF)
+def test_a_message_is_written_as_its_example_shows(name: str) -> None:
+    assert json.loads(enveloped(MESSAGE_OF[name]).model_dump_json()) == example(name)
+
+
+@pytest.mark.parametrize("name", MESSAGE_OF)
+def test_what_a_newer_sender_added_is_ignored(name: str) -> None:
+    newer = example(name) | {"added_to_the_envelope": 1}
+    newer["payload"] |= {"added_to_the_payload": {"deep": [1, 2]}}
+    assert Envelope.model_validate(newer) == enveloped(MESSAGE_OF[name])
+
+
+@pytest.mark.parametrize("name", MESSAGE_OF)
+@pytest.mark.parametrize(
+    "wrong", [{"version": 2}, {"version": "1"}, {"type": "FetchEverything"}, {"type": None}]
+)
+def test_an_unknown_type_or_version_is_refused(name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="no message"):
+        Envelope.model_validate(example(name) | wrong)
+
+
+@pytest.mark.parametrize("name", MESSAGE_OF)
+def test_a_message_without_what_it_is_about_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Envelope.model_validate(example(name) | {"payload": {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("PurgePicture", {"picture": "../../etc"}),
+        ("PurgePicture", {"picture": "A" * 32}),
+        ("RefreshPicture", {"source_url": "file:///etc/passwd"}),
+        ("FetchPicture", {"source_url": str(SOURCE), "rendition": "huge.webp"}),
+        ("FetchPicture", {"source_url": str(SOURCE), "rendition": "medium.webp", "name": "movie/../poster"}),
+        ("PictureStored", {"picture": "a" * 32, "revision": "current", "renditions": []}),
+    ],
+)
+def test_values_are_checked_where_they_come_in(name: str, payload: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Envelope.model_validate(example(name) | {"payload": payload})
+
+
+def test_a_retried_message_is_the_same_message_with_a_bounded_history() -> None:
+    first = Envelope.of(PurgePicture(picture=PictureId(picture_id("x"))), trace_id="trace", now=AT)
+    retried = first
+    for number in range(MAX_HISTORY + 5):
+        retried = retried.retried(f"{number} " + "x" * 1000, AT)
+    assert (retried.id, retried.trace_id, retried.payload) == (first.id, first.trace_id, first.payload)
+    assert retried.attempt == MAX_HISTORY + 6
+    assert [mishap.reason.split()[0] for mishap in retried.history] == [str(n) for n in range(5, 15)]
+    assert Envelope.model_validate_json(retried.model_dump_json()) == retried
+
+
+def test_coming_back_without_an_attempt_keeps_the_first_time_of_it() -> None:
+    first = Envelope.of(PurgePicture(picture=picture_id("x")), trace_id="trace", now=AT)
+    deferred = first.deferred(AT).deferred(AT + timedelta(minutes=1))
+    assert (deferred.attempt, deferred.deferred_since) == (1, AT)
+
+
+def test_no_two_messages_share_a_type() -> None:
+    assert len({(known.__name__, known.version) for known in MESSAGES}) == len(MESSAGES)
+    assert all(message_class(known.__name__, known.version) is known for known in MESSAGES)
