@@ -125,6 +125,7 @@ async def commit_downloaded(
     """Check what was downloaded, make the renditions of it, and commit all of it as one revision."""
     state = await deps.pictures.state(source.picture)
     await check_starts(source.picture, state, delivery, deps)
+    draft.finished(downloaded.path)
     order = order_for(downloaded.path, draft, renditions, deps)
     rendered = await deps.sandbox.render(order, urgent=delivery.urgent)
     deps.on_step(FetchStep.RENDERED)

@@ -12,7 +12,7 @@ from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume.durable import flush, make_directories, replace_link, replace_text
+from shared.volume.durable import Flusher, make_directories, replace_link, write_aside
 from shared.volume.layout import Layout
 from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in
 from shared.volume.port import Revision, RevisionGone, Superseded
@@ -22,23 +22,33 @@ from shared.volume.steps import CommitStep, OnStep
 class Commit:
     """One commit of one revision of one picture."""
 
-    def __init__(self, layout: Layout, picture: PictureId, revision: RevisionId, on_step: OnStep) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        picture: PictureId,
+        revision: RevisionId,
+        *,
+        flusher: Flusher,
+        on_step: OnStep,
+    ) -> None:
         self._layout = layout
         self._picture = picture
         self._revision = revision
+        self._flusher = flusher
         self._at = on_step
+        self._unflushed: list[Path] = []
         # The tree is chosen here, that is under the lock: a picture may have been pinned meanwhile.
         pinned = layout.picture(Tree.KEEP, picture)
         self._tree = Tree.KEEP if pinned.is_dir() else Tree.CACHE
         self._directory = layout.picture(self._tree, picture)
 
     def run(self, draft: Path, manifest: Manifest, state: State, expected: RevisionId | None) -> Revision:
-        self._flush(draft, manifest)
+        state_aside = self._flush(draft, manifest, state)
         try:
             self._place(draft)
             self._compare(expected)
             self._switch()
-            self._replace_state(state)
+            self._replace_state(state_aside)
             self._remove_older(expected)
         except FileNotFoundError as error:
             raise RevisionGone("the picture was removed while it was being committed") from error
@@ -48,15 +58,16 @@ class Commit:
             raise RevisionGone("the revision was removed right after its commit")
         return Revision(self._picture, self._revision, self._tree, held, renditions_in(made))
 
-    def _flush(self, draft: Path, manifest: Manifest) -> None:
+    def _flush(self, draft: Path, manifest: Manifest, state: State) -> Path:
+        """Bring all bytes to the disk before any of them can be seen; return the new state, aside."""
+        state_aside = write_aside(state.model_dump_json(), aside=self._layout.scratch)
         (draft / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        for file in draft.iterdir():
-            flush(file)
-        flush(draft)
+        self._flusher.flush_all((*draft.iterdir(), draft, state_aside))
         self._at(CommitStep.DRAFT_FLUSHED)
+        return state_aside
 
     def _place(self, draft: Path) -> None:
-        make_directories(self._directory, below=self._layout.root)
+        self._unflushed = [*make_directories(self._directory), self._directory]
         target = self._directory / self._revision
         if target.exists() and read_manifest(target) is None:
             target.rename(self._layout.new_trash())
@@ -68,7 +79,7 @@ class Commit:
             # The same bytes were committed before: that revision stays, and gets what it lacks.
             for name in renditions_in(draft) - renditions_in(target):
                 (draft / name).rename(target / name)
-            flush(target)
+            self._unflushed.append(target)
         self._at(CommitStep.REVISION_PLACED)
 
     def _compare(self, expected: RevisionId | None) -> None:
@@ -85,7 +96,8 @@ class Commit:
         link.replace(self._directory / POINTER)
         self._at(CommitStep.POINTER_SWITCHED)
         self._mend()
-        flush(self._directory)
+        # Last, all at once: until then a power cut may leave a pointer to nothing, which counts as none.
+        self._flusher.flush_all(self._unflushed)
         self._at(CommitStep.POINTER_FLUSHED)
 
     def _mend(self) -> None:
@@ -103,8 +115,8 @@ class Commit:
             (self._directory / POINTER).unlink(missing_ok=True)
         raise Superseded("the revision was removed before the pointer reached it")
 
-    def _replace_state(self, state: State) -> None:
-        replace_text(self._directory / STATE, state.model_dump_json(), aside=self._layout.scratch)
+    def _replace_state(self, state_aside: Path) -> None:
+        state_aside.replace(self._directory / STATE)
         self._at(CommitStep.STATE_REPLACED)
 
     def _remove_older(self, previous: RevisionId | None) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -9,18 +11,36 @@ def flush(path: Path) -> None:
     """Bring a file's bytes, or a directory's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        # Not the times of a file: a rename changes those, and would make it wait for the journal again.
+        os.fsync(descriptor) if path.is_dir() else os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 
 
+class Flusher:
+    """Flushes several at once: the file system commits them together, in about the time of one."""
+
+    def __init__(self, threads: int = 8) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="flush")
+
+    def flush_all(self, paths: Iterable[Path]) -> None:
+        list(self._threads.map(flush, paths))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+
+def write_aside(text: str, *, aside: Path) -> Path:
+    """Write a file in the directory `aside`, to be flushed and then renamed to where it belongs."""
+    draft = aside / uuid.uuid4().hex
+    draft.write_text(text, encoding="utf-8")
+    return draft
+
+
 def replace_text(target: Path, text: str, *, aside: Path) -> None:
     """Write `target` whole: in the directory `aside` first (same file system), then renamed over it."""
-    draft = aside / uuid.uuid4().hex
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    draft = write_aside(text, aside=aside)
+    flush(draft)
     draft.replace(target)
 
 
@@ -31,10 +51,10 @@ def replace_link(target: Path, points_to: str, *, aside: Path) -> None:
     draft.replace(target)
 
 
-def make_directories(directory: Path, *, below: Path) -> None:
-    """Create `directory` durably: every parent that got a new entry is flushed. `below` exists."""
+def make_directories(directory: Path) -> list[Path]:
+    """Create `directory` and what is missing above it; return the parents that got an entry, to be flushed."""
     if directory.is_dir():
-        return
-    make_directories(directory.parent, below=below)
+        return []
+    above = make_directories(directory.parent)
     directory.mkdir(exist_ok=True)
-    flush(directory.parent)
+    return [*above, directory.parent]

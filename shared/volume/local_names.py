@@ -31,9 +31,10 @@ class LocalNames:
         points_to = os.path.relpath(target, link.parent)
         if link.is_symlink() and str(link.readlink()) == points_to:
             return
-        make_directories(link.parent, below=self._layout.root)
+        unflushed = make_directories(link.parent)
         replace_link(link, points_to, aside=self._layout.scratch)
-        flush(link.parent)
+        for directory in (*unflushed, link.parent):
+            flush(directory)
 
     async def remove(self, name: Name) -> None:
         self._link(name).unlink(missing_ok=True)

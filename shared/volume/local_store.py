@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 from shared.pictures.state import STATE
 from shared.volume.commit import Commit
-from shared.volume.durable import flush, make_directories, replace_text
+from shared.volume.durable import Flusher, flush, make_directories, replace_text
 from shared.volume.layout import Layout
 from shared.volume.local_pictures import LocalPictures
 from shared.volume.lock import PictureLocks
@@ -26,6 +26,23 @@ T = TypeVar("T")
 WRITING_THREADS = 8
 
 
+class LocalDraft:
+    """`Draft` in a directory on the volume, so that committing is renaming."""
+
+    def __init__(self, directory: Path, threads: ThreadPoolExecutor) -> None:
+        self.directory = directory
+        self._threads = threads
+        self._flushing: list[asyncio.Future[None]] = []
+
+    def finished(self, file: Path) -> None:
+        loop = asyncio.get_running_loop()
+        self._flushing.append(loop.run_in_executor(self._threads, flush, file))
+
+    async def settled(self) -> None:
+        """Wait for what is under way; what went wrong with it shows when the commit flushes again."""
+        await asyncio.gather(*self._flushing, return_exceptions=True)
+
+
 class LocalPictureStore(LocalPictures):
     """`PictureStore` below one directory. What waits for the disk runs in threads of its own."""
 
@@ -34,17 +51,20 @@ class LocalPictureStore(LocalPictures):
         self._locks = PictureLocks(layout.locks)
         self._on_step = on_step
         self._threads = ThreadPoolExecutor(WRITING_THREADS, thread_name_prefix="volume")
+        self._flusher = Flusher()
 
     def lock(self, picture: PictureId, *, insist: bool = False) -> AbstractAsyncContextManager[None]:
         return self._locks.hold(picture, insist=insist)
 
     @asynccontextmanager
-    async def draft(self) -> AsyncIterator[Draft]:
+    async def draft(self) -> AsyncIterator[LocalDraft]:
         directory = self._layout.scratch / uuid.uuid4().hex
         directory.mkdir()
+        draft = LocalDraft(directory, self._threads)
         try:
-            yield Draft(directory)
+            yield draft
         finally:
+            await draft.settled()
             shutil.rmtree(directory, ignore_errors=True)
 
     async def commit(
@@ -57,7 +77,8 @@ class LocalPictureStore(LocalPictures):
         *,
         expected: RevisionId | None,
     ) -> Revision:
-        commit = Commit(self._layout, picture, revision, self._on_step)
+        await draft.settled()
+        commit = Commit(self._layout, picture, revision, flusher=self._flusher, on_step=self._on_step)
         return await self._in_thread(commit.run, draft.directory, manifest, state, expected)
 
     async def add(self, revision: Revision, file: Path) -> None:
@@ -78,8 +99,10 @@ class LocalPictureStore(LocalPictures):
     def _put_state(self, picture: PictureId, state: State) -> None:
         keep, cache = (self._layout.picture(tree, picture) for tree in (Tree.KEEP, Tree.CACHE))
         directory = keep if keep.is_dir() else cache
-        make_directories(directory, below=self._layout.root)
+        unflushed = make_directories(directory)
         replace_text(directory / STATE, state.model_dump_json(), aside=self._layout.scratch)
+        for parent in unflushed:
+            flush(parent)
 
     async def remove(self, picture: PictureId) -> bool:
         return await self._in_thread(self._remove, picture)
@@ -106,3 +129,4 @@ class LocalPictureStore(LocalPictures):
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
+        self._flusher.close()

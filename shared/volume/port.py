@@ -92,11 +92,17 @@ class Pictures(Protocol):
         """Every picture, or trace of one, on the volume."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """Scratch space for one job. What is left in it is removed with it."""
+class Draft(Protocol):
+    """Scratch space for one job: a local directory. What is left in it is removed with it."""
 
-    directory: Path
+    @property
+    def directory(self) -> Path: ...
+
+    def finished(self, file: Path) -> None:
+        """Begin to bring a file to the volume that will not change any more, while other work goes on."""
+
+    async def settled(self) -> None:
+        """Wait for what was begun."""
 
 
 class PictureStore(Pictures, Protocol):
