@@ -11,7 +11,7 @@ import pytest
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueError, QueueUnavailable
 from shared.queue.rabbitmq import open_rabbitmq
-from tests.contract.conftest import OnRabbitMQ, Received, a_job
+from tests.contract.conftest import QUICK, OnRabbitMQ, Received, a_job
 from tests.servers.rabbitmq import RabbitNode
 
 LANE = Lane.PICTURES_NOW
@@ -96,7 +96,7 @@ async def test_what_was_put_off_arrives_after_the_broker_was_killed(
 async def test_without_a_broker_nothing_hangs(fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(
-            open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.5)
+            open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.5, delays=QUICK)
         )
         await queue.publish(a_job(), LANE)
         fragile_rabbitmq.kill()
@@ -119,7 +119,7 @@ async def test_a_broker_that_is_late_is_waited_for(fragile_rabbitmq: RabbitNode,
     received = Received()
     fragile_rabbitmq.kill()
     async with (
-        open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.2) as queue,
+        open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.2, delays=QUICK) as queue,
         queue.consume(LANE, received, concurrency=1),
     ):
         await asyncio.to_thread(fragile_rabbitmq.ensure_running)
