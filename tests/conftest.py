@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.providers.fixtures", "tests.servers.rabbitmq"]
+pytest_plugins = ["tests.contract.volumes", "tests.providers.fixtures", "tests.servers.rabbitmq"]

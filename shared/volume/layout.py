@@ -1,6 +1,7 @@
 """The directories of a local volume, and what must be true of them before anybody writes."""
 
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,11 +88,17 @@ def check_state_dir(volume_root: Path, state_dir: Path) -> None:
         )
 
 
-def _file_system(path: Path) -> str | None:
+def _file_system(path: Path, mounts_file: Path = Path("/proc/self/mounts")) -> str | None:
     """The type of the file system that holds `path`; None where the system does not say."""
     try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+        mounts = mounts_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    holding = [(mount[1], mount[2]) for mount in map(str.split, mounts) if path.is_relative_to(mount[1])]
+    points = [(_unescaped(mount[1]), mount[2]) for mount in map(str.split, mounts)]
+    holding = [(point, kind) for point, kind in points if path.is_relative_to(point)]
     return max(holding, key=lambda mount: len(mount[0]), default=(None, None))[1]
+
+
+def _unescaped(mount_point: str) -> str:
+    """White space in it is written in octal (fstab(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount_point)

@@ -1,0 +1,184 @@
+"""What is true of local files alone: who may read them, what is swept, which directories are refused."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+
+import shared.volume.layout
+from shared.pictures import Name, State
+from shared.volume import VolumeRefused, VolumeSettings, prepared_layout, sweep, volume_to_write
+from shared.volume.layout import _file_system
+from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S
+from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def directory_for_all() -> Iterator[Path]:
+    """Pytest's own temporary directories are closed to other users."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+async def test_another_user_can_read_everything(directory_for_all: Path) -> None:
+    layout = prepared_layout(settings_in(directory_for_all))
+    with volume_to_write(layout) as volume:
+        revision = await commit(volume.pictures, b"one", MEDIUM)
+        async with volume.pictures.draft() as draft:
+            (draft.directory / str(SMALL)).write_bytes(b"small")
+            await volume.pictures.add(revision, draft.directory / str(SMALL))
+        await volume.pictures.put_state(PICTURE, State())
+        await volume.names.point(Name.parse("movie/1/poster"), PICTURE)
+    entries = [entry for entry in layout.root.rglob("*") if not entry.is_symlink()]
+    assert {S_IMODE(entry.stat().st_mode) for entry in entries if entry.is_file()} == {0o644}
+    assert {S_IMODE(entry.stat().st_mode) for entry in entries if entry.is_dir()} == {0o755}
+    linked = layout.root.joinpath("names").rglob("*/poster")
+    with as_nobody():
+        assert (next(linked) / "current" / "small.webp").read_text() == "small"
+
+
+def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    root = layout.root
+    now = root.stat().st_mtime
+
+    def put(path: str, age_s: float) -> Path:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+        os.utime(file, (now - age_s, now - age_s))
+        if file.parent.parent in (layout.scratch, layout.trash):
+            os.utime(file.parent, (now - age_s, now - age_s))
+        return file
+
+    goes = [
+        put("trash/new", 0),
+        put("trash/whole/revision", 0),
+        put("tmp/draft/download", DRAFT_AGE_S + 1),
+        put("tmp/link", DRAFT_AGE_S + 1),
+        put("inbox/upload", INBOX_AGE_S + 1),
+    ]
+    stays = [
+        put("tmp/young/download", DRAFT_AGE_S - 60),
+        put("inbox/young", INBOX_AGE_S - 60),
+        put("cache/ab/cd/x/state.json", 10**7),
+        put("keep/ab/cd/x/state.json", 10**7),
+        put("names/movie/ab/cd/1/poster", 10**7),
+        put("locks/abcd", 10**7),
+        put("hosts/a.example.json", 10**7),
+    ]
+    assert sweep(layout, now=now) == len(goes)
+    assert [file for file in goes if file.exists()] == []
+    assert [file for file in stays if not file.exists()] == []
+    assert sweep(layout, now=now) == 0
+
+
+async def test_a_removed_picture_lies_in_the_trash_until_the_sweep(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    with volume_to_write(layout) as volume:
+        await commit(volume.pictures, b"one", MEDIUM)
+        await volume.pictures.remove(PICTURE)
+    assert len(list(layout.trash.iterdir())) == 1
+    sweep(layout)
+    assert list(layout.trash.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("volume", "state"),
+    [("data", "data/state"), ("data/volume", "data"), ("data", "data"), ("a/../b", "b/c")],
+)
+def test_trees_inside_one_another_are_refused(tmp_path: Path, volume: str, state: str) -> None:
+    settings = VolumeSettings(volume_url=f"file:{tmp_path}/{volume}", state_directory=tmp_path / state)
+    with pytest.raises(VolumeRefused, match="inside one another"):
+        prepared_layout(settings)
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+def test_a_link_does_not_hide_that_they_are_nested(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "volume")
+    settings = VolumeSettings(
+        volume_url=f"file:{tmp_path}/volume", state_directory=tmp_path / "elsewhere" / "state"
+    )
+    with pytest.raises(VolumeRefused, match="inside one another"):
+        prepared_layout(settings)
+
+
+def test_a_neighbour_whose_name_begins_alike_is_not_nested(tmp_path: Path) -> None:
+    prepared_layout(
+        VolumeSettings(volume_url=f"file:{tmp_path}/data", state_directory=tmp_path / "data-state")
+    )
+
+
+@pytest.mark.parametrize("in_the_way", ["volume", "volume/cache", "volume/tmp"])
+def test_a_volume_that_cannot_be_made_is_refused(tmp_path: Path, in_the_way: str) -> None:
+    file = tmp_path / in_the_way
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("a file in the way")
+    with pytest.raises(VolumeRefused, match="not writable"):
+        prepared_layout(settings_in(tmp_path))
+
+
+def test_a_state_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file in the way")
+    with pytest.raises(VolumeRefused, match=r"STATE_DIR .* cannot be created"):
+        prepared_layout(settings_in(tmp_path))
+
+
+def test_a_volume_of_another_user_is_refused(directory_for_all: Path) -> None:
+    settings = settings_in(directory_for_all)
+    prepared_layout(settings)
+    with as_nobody(), pytest.raises(VolumeRefused, match="is not writable: Permission denied"):
+        prepared_layout(settings)
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_databases_on_a_network_file_system_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(shared.volume.layout, "_file_system", lambda _path: kind)
+    with pytest.raises(VolumeRefused, match=f"network file system \\({kind}\\)"):
+        prepared_layout(settings_in(tmp_path))
+
+
+def test_the_file_system_is_that_of_the_deepest_mount(tmp_path: Path) -> None:
+    assert _file_system(Path("/proc/self")) == "proc"
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw 0 0\nnas:/x /mnt/my\\040nas nfs4 rw 0 0\ntmpfs /mnt/my\\040nas/here tmpfs rw 0 0\n"
+    )
+    assert _file_system(Path("/mnt/my nas/films"), mounts) == "nfs4"
+    assert _file_system(Path("/mnt/my nas/here/films"), mounts) == "tmpfs"
+    assert _file_system(Path("/mnt/my nasty"), mounts) == "ext4"
+    assert _file_system(Path("/mnt"), tmp_path / "not there") is None
+
+
+def test_a_path_outside_the_volume_is_refused(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    for path in ("../x", "cache/../../x", "/etc/passwd"):
+        with pytest.raises(ValueError, match="outside"):
+            layout.below(path)

@@ -1,0 +1,188 @@
+"""The volumes that the contract is tested on: local files so far; object storage will be one more of these."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from shared.pictures import (
+    Manifest,
+    Original,
+    PictureId,
+    Placeholder,
+    Rendition,
+    RevisionId,
+    SourceUrl,
+    State,
+    Tree,
+    revision_id,
+)
+from shared.pictures.manifest import MANIFEST
+from shared.pictures.paths import POINTER, picture_path
+from shared.pictures.state import STATE
+from shared.volume import (
+    Layout,
+    Pictures,
+    PictureStore,
+    Revision,
+    VolumeSettings,
+    WriteVolume,
+    prepared_layout,
+    volume_to_read,
+    volume_to_write,
+)
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCE = SourceUrl.parse("http://a.example/poster.jpg")
+PICTURE = SOURCE.picture
+MEDIUM, SMALL = Rendition.parse("medium.webp"), Rendition.parse("small.webp")
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+HOLDER = """
+import asyncio, sys
+from shared.pictures import SourceUrl
+from shared.volume import Locked, VolumeSettings, prepared_layout, volume_to_write
+
+async def hold():
+    with volume_to_write(prepared_layout(VolumeSettings())) as volume:
+        try:
+            async with volume.pictures.lock(SourceUrl.parse(sys.argv[1]).picture):
+                print("held", flush=True)
+                await asyncio.to_thread(sys.stdin.readline)
+        except Locked:
+            print("locked", flush=True)
+
+asyncio.run(hold())
+"""
+
+
+class VolumeUnderTest(Protocol):
+    """A volume, and what can befall it from outside the port."""
+
+    write: WriteVolume
+    read: Pictures
+    """What another process sees of it."""
+    settings: VolumeSettings
+
+    def damage_state(self, picture: PictureId) -> None: ...
+
+    def damage_manifest(self, revision: Revision) -> None: ...
+
+    def point_into_the_void(self, picture: PictureId) -> None:
+        """The pointer names a revision that is not there."""
+
+    def keep(self, picture: PictureId) -> None:
+        """What pinning does: the picture is in `keep`, and for a while still in `cache`."""
+
+
+class LocalFiles:
+    def __init__(self, directory: Path, write: WriteVolume) -> None:
+        self.settings = settings_in(directory)
+        self.write = write
+        self.read = volume_to_read(write.layout).pictures
+
+    def damage_state(self, picture: PictureId) -> None:
+        (self._directory(picture) / STATE).write_text('{"failures": 7')
+
+    def damage_manifest(self, revision: Revision) -> None:
+        (self._directory(revision.picture) / revision.id / MANIFEST).write_text("{")
+
+    def point_into_the_void(self, picture: PictureId) -> None:
+        pointer = self._directory(picture) / POINTER
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.unlink(missing_ok=True)
+        pointer.symlink_to("0123456789abcdef")
+
+    def keep(self, picture: PictureId) -> None:
+        kept = self.write.layout.root / picture_path(Tree.KEEP, picture)
+        shutil.copytree(self._directory(picture), kept, symlinks=True)
+
+    def _directory(self, picture: PictureId) -> Path:
+        return self.write.layout.root / picture_path(Tree.CACHE, picture)
+
+
+def settings_in(directory: Path) -> VolumeSettings:
+    return VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
+
+
+@pytest.fixture(params=["local files"])
+def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VolumeUnderTest]:
+    layout: Layout = prepared_layout(settings_in(tmp_path))
+    with volume_to_write(layout) as write:
+        yield LocalFiles(tmp_path, write)
+
+
+@pytest.fixture
+def store(volume: VolumeUnderTest) -> PictureStore:
+    return volume.write.pictures
+
+
+async def commit(
+    store: PictureStore,
+    body: bytes,
+    *renditions: Rendition,
+    expected: RevisionId | None = None,
+    state: State | None = None,
+    picture: PictureId = PICTURE,
+) -> Revision:
+    """One revision of the picture, whose renditions hold the original's bytes and their own name."""
+    async with store.draft() as draft:
+        (draft.directory / "original.jpg").write_bytes(body)
+        for rendition in renditions:
+            (draft.directory / str(rendition)).write_bytes(body + str(rendition).encode())
+        return await store.commit(
+            picture,
+            revision_of(body),
+            draft,
+            manifest_of(body),
+            state or State(revision=revision_of(body), fresh_until=NOW + timedelta(days=1)),
+            expected=expected,
+        )
+
+
+def revision_of(body: bytes) -> RevisionId:
+    return revision_id(sha256(body).hexdigest())
+
+
+def manifest_of(body: bytes) -> Manifest:
+    return Manifest(
+        source_url=str(SOURCE),
+        provider=None,
+        original=Original(mime="image/jpeg", bytes=len(body), width=4, height=3),
+        placeholder=Placeholder(color="#102030"),
+        fetched_at=NOW,
+    )
+
+
+@asynccontextmanager
+async def another_process_at_the_lock(
+    settings: VolumeSettings, source: SourceUrl = SOURCE
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """A process that tries to lock the picture: `held` or `locked`, and itself, waiting with what it got."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLDER, str(source)),
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT),
+            "VOLUME_URL": settings.volume_url,
+            "STATE_DIR": str(settings.state_dir),
+        },
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        async with asyncio.timeout(20):
+            yield (await process.stdout.readline()).decode().strip(), process
+    finally:
+        process.stdin.close()
+        await process.wait()
