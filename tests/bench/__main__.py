@@ -1,0 +1,35 @@
+"""`make bench`: every performance promise, measured here and now."""
+
+import asyncio
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from tests.bench.memory import idle_proxy
+from tests.bench.miss import miss_embedded, miss_rabbitmq
+from tests.bench.report import report
+from tests.servers.rabbitmq import RabbitNode
+
+
+async def main(root: Path) -> None:
+    with closing(RabbitNode(_fresh(root, "rabbitmq"))) as node:
+        node.ensure_running()
+        report(
+            [
+                await miss_embedded(_fresh(root, "embedded")),
+                await miss_rabbitmq(_fresh(root, "clustered"), node),
+                await idle_proxy(_fresh(root, "idle"), node),
+            ]
+        )
+
+
+def _fresh(root: Path, name: str) -> Path:
+    directory = root / name
+    directory.mkdir()
+    return directory
+
+
+if __name__ == "__main__":
+    # Here, not below /tmp: what is measured shall be a disk, and that may be memory.
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as name:
+        asyncio.run(main(Path(name).absolute()))
