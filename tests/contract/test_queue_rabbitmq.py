@@ -8,7 +8,7 @@ import aio_pika
 import pytest
 
 from shared.contracts import Envelope
-from shared.queue import Lane, Queue, QueueFull, QueueUnavailable, Unroutable
+from shared.queue import Lane, Queue, QueueFull, QueueUnavailable, Retry, Unroutable
 from shared.queue.port import MAX_DELIVERIES, Delay
 from shared.queue.rabbitmq.topology import BACKSTOP_LENGTH, JOBS
 from tests.contract.conftest import REAL, OnRabbitMQ, Received, a_job
@@ -96,6 +96,24 @@ async def give_back_until_given_up(url: str) -> None:
                 await message.nack(requeue=True)
                 if handed_out > MAX_DELIVERIES:
                     return
+
+
+async def test_a_job_whose_retry_cannot_be_published_is_given_back(
+    rabbitmq: RabbitNode, broker: OnRabbitMQ
+) -> None:
+    received = Received()
+
+    async def put_off_until_redelivered(envelope: Envelope) -> None:
+        if not envelope.redelivered:
+            raise Retry(Delay.ONE_SECOND, "later", counted=True)
+        await received(envelope)
+
+    async with broker.open() as queue:
+        rabbitmq.manage("DELETE", f"/api/queues/{vhost_of(broker)}/onesheet.delay.1s")
+        async with queue.consume(LANE, put_off_until_redelivered, concurrency=1):
+            await queue.publish(job := a_job(), LANE)
+            again = await received.next()
+    assert (again.id, again.attempt, again.history) == (job.id, 1, ())
 
 
 async def test_hosts_are_tried_in_turn(rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
