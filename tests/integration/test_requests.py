@@ -1,0 +1,159 @@
+"""What is asked for wrongly, or of a host we do not know, is refused before anything is queued."""
+
+import pytest
+from multidict import CIMultiDict
+
+from tests.integration.conftest import Start
+from tests.integration.onesheet import Onesheet
+from tests.providers.behaviour import Behaviour
+from tests.providers.picture_host import PictureHost
+
+POSTER = "/poster/1-60x90.jpg"
+
+WRONG = [
+    ([], "url"),
+    ([("size", "small")], "url"),
+    ([("url", "")], "URL"),
+    ([("url", "not a url")], "http"),
+    ([("url", "ftp://a.example/x.jpg")], "http"),
+    ([("url", "http://user:secret@a.example/x.jpg")], "password"),
+    ([("url", "http://a.example/x.jpg"), ("url", "http://a.example/x.jpg")], "once"),
+    ([("url", "HERE"), ("size", "huge")], "size"),
+    ([("url", "HERE"), ("size", "w343")], "size"),
+    ([("url", "HERE"), ("size", "small"), ("size", "large")], "once"),
+    ([("url", "HERE"), ("size", "small"), ("format", "gif")], "format"),
+    ([("url", "HERE"), ("size", "small"), ("format", "webp"), ("format", "webp")], "once"),
+    ([("url", "HERE"), ("size", "original"), ("format", "webp")], "original"),
+    ([("url", "HERE"), ("format", "webp")], "original"),
+]
+
+
+@pytest.mark.parametrize(("query", "about"), WRONG)
+async def test_a_wrong_request_is_400_with_a_sentence_about_what_is_wrong(
+    onesheet: Onesheet, query: list[tuple[str, str]], about: str
+) -> None:
+    asked = [(name, onesheet.url(POSTER) if value == "HERE" else value) for name, value in query]
+    answer = await onesheet.ask("/api/images/proxy", asked)
+    assert answer.status == 400
+    assert about in answer.problem["detail"]
+    assert onesheet.queue.published == []
+    assert onesheet.host.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://b.example/x.jpg",
+        "http://127.0.0.1:1/x.jpg",
+        "http://localhost/x.jpg",
+        "http://sub.a.example.evil/x.jpg",
+        "http://sub.a.example:8080/x.jpg",
+    ],
+)
+async def test_a_host_that_is_not_allowed_is_403_before_anything_is_queued(start: Start, url: str) -> None:
+    onesheet = await start(ALLOWED_HOSTS="a.example,*.a.example")
+    answer = await onesheet.get(url)
+    assert answer.status == 403
+    assert "ALLOWED_HOSTS" in answer.problem["detail"]
+    assert onesheet.queue.published == []
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing/here", 404), ("/api/images/", 404)])
+async def test_there_is_nothing_elsewhere(onesheet: Onesheet, path: str, status: int) -> None:
+    answer = await onesheet.ask(path, {})
+    assert answer.status == status
+    assert answer.problem
+
+
+async def test_a_picture_is_not_posted(onesheet: Onesheet) -> None:
+    answer = await onesheet.get(POSTER, method="POST")
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+    assert answer.problem
+
+
+async def test_an_offered_trace_id_is_taken_where_it_is_plain(onesheet: Onesheet) -> None:
+    offered = "0123456789abcdef"
+    taken = await onesheet.get("http://b.example/", headers={"X-Request-ID": offered})
+    assert taken.problem["trace_id"] == offered
+    refused = await onesheet.get("http://b.example/", headers={"X-Request-ID": "a b<c>\u00e9"})
+    assert refused.problem["trace_id"] != offered
+
+
+async def test_a_private_address_is_refused_unless_it_is_named(start: Start) -> None:
+    onesheet = await start(ALLOW_PRIVATE="")
+    answer = await onesheet.get(POSTER)
+    assert answer.status == 403
+    assert "public address" in answer.problem["detail"]
+    assert onesheet.host.requests == []
+    assert onesheet.count("onesheet_refusals_total", rule="private address") == 1
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
+async def test_neither_is_a_name_or_a_spelling_of_one(
+    start: Start, picture_host: PictureHost, name: str
+) -> None:
+    port = picture_host.root.rpartition(":")[2]
+    onesheet = await start(ALLOWED_HOSTS=f"*:{port}", ALLOW_PRIVATE="")
+    answer = await onesheet.get(f"http://{name}:{port}{POSTER}")
+    assert answer.status in (403, 502)  # refused; or the resolver has never heard of such a name
+    assert onesheet.host.requests == []
+
+
+async def test_redirects_are_followed_and_the_first_url_names_the_picture(onesheet: Onesheet) -> None:
+    onesheet.host.behave("/a", Behaviour.redirecting("/b", status=301))
+    onesheet.host.behave("/b", Behaviour.redirecting(onesheet.url("/c"), status=307))
+    onesheet.host.behave("/c", Behaviour.redirecting(POSTER, status=308))
+    assert (await onesheet.get("/a", size="small")).status == 200
+    current = await onesheet.current("/a")
+    assert current is not None
+    assert current.manifest.source_url == onesheet.url("/a")
+    assert onesheet.host.counts == {"/a": 1, "/b": 1, "/c": 1, POSTER: 1}
+
+
+async def test_redirects_that_do_not_end_are_given_up(onesheet: Onesheet) -> None:
+    onesheet.host.behave("/loop", Behaviour.redirecting("/loop"))
+    answer = await onesheet.get("/loop")
+    assert answer.status == 502
+    assert "redirects too often" in answer.problem["detail"]
+    assert onesheet.host.count("/loop") == 2 * 4  # two tries of one request and three redirects
+
+
+@pytest.mark.parametrize(
+    ("location", "status"),
+    [
+        ("http://b.example/x.jpg", 403),
+        ("http://127.0.0.1:1/x.jpg", 403),
+        ("http://[::1]/x.jpg", 403),
+        ("file:///etc/passwd", 502),
+        ("", 502),
+        ("http://user:secret@b.example/", 502),
+    ],
+)
+async def test_a_redirect_goes_through_every_check_again(
+    onesheet: Onesheet, location: str, status: int
+) -> None:
+    onesheet.host.behave("/a", Behaviour.redirecting(location))
+    answer = await onesheet.get("/a")
+    assert answer.status == status
+    assert answer.problem
+
+
+async def test_a_redirect_to_an_allowed_name_of_a_private_address_is_refused(
+    start: Start, picture_host: PictureHost
+) -> None:
+    authority = picture_host.root.removeprefix("http://")
+    port = authority.rpartition(":")[2]
+    onesheet = await start(ALLOWED_HOSTS=f"{authority},localhost:{port}")
+    onesheet.host.behave("/a", Behaviour.redirecting(f"http://localhost:{port}{POSTER}"))
+    assert (await onesheet.get("/a")).status == 403
+    assert onesheet.host.counts == {"/a": 1}
+
+
+async def test_the_source_is_asked_as_who_we_are_and_told_nothing_of_the_client(start: Start) -> None:
+    onesheet = await start(USER_AGENT="Onesheet/9 (+https://a.example)")
+    personal = {"Cookie": "session=1", "Referer": "http://a.example/", "X-Forwarded-For": "192.0.2.1"}
+    await onesheet.get(POSTER, headers=personal | {"Authorization": "Bearer x", "User-Agent": "Mozilla/5.0"})
+    asked = CIMultiDict(onesheet.host.requests[0].headers)
+    assert asked["User-Agent"] == "Onesheet/9 (+https://a.example)"
+    assert not {*personal, "Authorization"} & set(asked)
