@@ -103,28 +103,35 @@ class Commit:
     def _mend(self) -> None:
         """Whoever was suspended between comparing and switching may point at a revision that is gone.
 
-        Without a lock that holds, nothing can forbid it; so it is looked at again, and undone.
+        Without a lock that holds, nothing can forbid it; so whoever switches or removes looks again
+        afterwards: one of the two comes last, and sees it.
         """
-        if read_manifest(self._directory / self._revision) is not None:
-            return
-        whole = [entry for entry in self._revisions() if read_manifest(entry) is not None]
-        if whole:
-            latest = max(whole, key=lambda entry: entry.stat().st_mtime_ns)
-            replace_link(self._directory / POINTER, latest.name, aside=self._layout.scratch)
-        else:
-            (self._directory / POINTER).unlink(missing_ok=True)
-        raise Superseded("the revision was removed before the pointer reached it")
+        if self._whole_pointer() is None:
+            manifests = {entry: read_manifest(entry) for entry in self._revisions()}
+            whole = {entry: manifest.fetched_at for entry, manifest in manifests.items() if manifest}
+            if whole:
+                latest = max(whole, key=lambda entry: whole[entry])
+                replace_link(self._directory / POINTER, latest.name, aside=self._layout.scratch)
+            else:
+                (self._directory / POINTER).unlink(missing_ok=True)
+        if read_manifest(self._directory / self._revision) is None:
+            raise Superseded("the revision was removed by a commit that came in between")
 
     def _replace_state(self, state_aside: Path) -> None:
         state_aside.replace(self._directory / STATE)
         self._at(CommitStep.STATE_REPLACED)
 
     def _remove_older(self, previous: RevisionId | None) -> None:
-        """Keep the current and the previous revision: somebody may be reading the one before."""
+        """Keep the current and the previous revision: somebody may be reading the one before.
+
+        The current one need not be ours any more, where the lock has failed.
+        """
+        kept = {self._revision, previous, pointed_at(self._directory)}
         for entry in self._revisions():
-            if entry.name not in (self._revision, previous):
+            if entry.name not in kept:
                 with suppress(FileNotFoundError):  # somebody else's commit was faster
                     entry.rename(self._layout.new_trash())
+        self._mend()
         self._at(CommitStep.OLD_REVISIONS_REMOVED)
 
     def _revisions(self) -> list[Path]:
