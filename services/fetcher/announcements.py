@@ -7,6 +7,7 @@ from typing import Literal
 import structlog
 
 from shared.contracts import (
+    DropSpool,
     Envelope,
     HostPaused,
     LookAtPicture,
@@ -17,7 +18,7 @@ from shared.contracts import (
     RenderPicture,
 )
 from shared.pictures import Failure, PictureId, Rendition, RevisionId, SourceUrl
-from shared.queue import Lane, Queue, QueueError
+from shared.queue import Delay, Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id
 
 _log = structlog.get_logger()
@@ -61,6 +62,14 @@ class Announcements:
             await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
         except QueueError as error:
             _log.warning("renditions not queued", source_url=str(source), error=str(error))
+
+    async def drop_spool_later(self, picture: PictureId, revision: RevisionId) -> None:
+        """A minute from now. Where the lane takes no more, the spool stays until the picture is evicted."""
+        envelope = Envelope.of(DropSpool(picture=picture, revision=revision), trace_id=trace_id())
+        try:
+            await self._queue.publish(envelope, Lane.PICTURES_LATER, delay=Delay.ONE_MINUTE)
+        except QueueError as error:
+            _log.warning("spool stays", picture=picture, error=str(error))
 
     async def _tell(self, event: Message) -> None:
         await self._queue.announce(Envelope.of(event, trace_id=trace_id()))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -135,22 +136,22 @@ class Downloader:
         """Count what was unpacked, not what was sent: a small body can unpack to a large one."""
         limit = self._settings.max_body_mb * 1024 * 1024
         if (response.content_length or 0) > limit:
-            raise PictureError(
-                FailureClass.UNSOUND, f"The picture is larger than {self._settings.max_body_mb} MB."
-            )
+            raise self._too_large()
         size, digest = 0, hashlib.sha256()
         with into.open("wb") as file:
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 size += len(chunk)
                 if size > limit:
-                    raise PictureError(
-                        FailureClass.UNSOUND, f"The picture is larger than {self._settings.max_body_mb} MB."
-                    )
+                    raise self._too_large()
                 file.write(chunk)
                 digest.update(chunk)
         if not size:
             raise PictureError(FailureClass.UPSTREAM, "The source sent an empty body.")
         return size, digest.hexdigest()
+
+    def _too_large(self) -> PictureError:
+        text = f"The picture is larger than {self._settings.max_body_mb} MB."
+        return PictureError(FailureClass.UNSOUND, text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def _conditions(validators: Validators | None) -> Mapping[str, str]:

@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import structlog
 
+from services.fetcher.committing import commit_downloaded
 from services.fetcher.download import Downloaded, NotModified
 from services.fetcher.errors import PictureError
 from services.fetcher.failures import check_remembered, end_in_failure
-from services.fetcher.making import check_starts, make, manifest_of, missing_ahead, order_for
+from services.fetcher.making import make, missing_ahead, original_of
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import FetchPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Rendition, RevisionId, SourceUrl, State
+from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Locked, Revision, RevisionGone, Superseded
@@ -31,7 +32,7 @@ async def fetch_picture(job: FetchPicture, delivery: Delivery, deps: Deps) -> No
     if await _is_there(job, delivery, deps):
         return
     revision = await deps.pictures.current(job.source_url.picture)
-    if revision:
+    if revision and await original_of(revision, deps):
         await _render_only(job, revision, delivery, deps)
     else:
         await _fetch(job, delivery, deps)
@@ -68,29 +69,32 @@ async def _render_only(job: FetchPicture, revision: Revision, delivery: Delivery
 
 async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
     picture = job.source_url.picture
+    base = made = None
     try:
         async with deps.pictures.lock(picture, insist=out_of_patience(delivery, deps)):
             deps.on_step(FetchStep.LOCKED)
             if await _is_there(job, delivery, deps):
                 return
-            meanwhile = await deps.pictures.current(picture)
-            if meanwhile is None:
-                await check_remembered(job.source_url, job.rendition, delivery, deps, stored=False)
-                revision = await _download_and_commit(job, delivery, deps)
+            base = await deps.pictures.current(picture)
+            if base is None or not await original_of(base, deps):
+                await check_remembered(job.source_url, job.rendition, delivery, deps, stored=base is not None)
+                made = await _download_and_commit(job, base, delivery, deps)
                 await _point_name(job, deps)
         deps.on_step(FetchStep.UNLOCKED)
     except PictureError as error:
-        await end_in_failure(error, job.source_url, None, delivery, deps, key=DOWNLOAD)
+        # Without a revision nothing can be had; with one, only what its dropped original would be needed for.
+        key, failed = (str(job.rendition), job.rendition) if base else (DOWNLOAD, None)
+        await end_in_failure(error, job.source_url, failed, delivery, deps, key=key)
         return
     except (Locked, Superseded, RevisionGone) as error:
         raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
-    if meanwhile:
-        await _render_only(job, meanwhile, delivery, deps)
-        return
-    add_to_line(outcome="fetched", bytes=revision.manifest.original.bytes)
-    await deps.announcements.stored(picture, revision.id, (job.rendition,))
-    deps.on_step(FetchStep.ANNOUNCED)
-    await _record_and_queue_rest(job, revision, deps)
+    if base and not made:  # somebody else fetched it while we waited for the lock
+        await _render_only(job, base, delivery, deps)
+    elif made:
+        add_to_line(outcome="fetched", bytes=made.manifest.original.bytes)
+        await deps.announcements.stored(picture, made.id, (job.rendition,))
+        deps.on_step(FetchStep.ANNOUNCED)
+        await _record_and_queue_rest(job, made, deps)
 
 
 def out_of_patience(delivery: Delivery, deps: Deps) -> bool:
@@ -102,46 +106,25 @@ def out_of_patience(delivery: Delivery, deps: Deps) -> bool:
     return impatient
 
 
-async def _download_and_commit(job: FetchPicture, delivery: Delivery, deps: Deps) -> Revision:
-    renditions = () if job.rendition == ORIGINAL else (job.rendition,)
+async def _download_and_commit(
+    job: FetchPicture, base: Revision | None, delivery: Delivery, deps: Deps
+) -> Revision:
+    """`base`: there is a revision, whose original was too large to keep."""
+    asked = () if job.rendition == ORIGINAL else (job.rendition,)
     async with deps.pictures.draft() as draft:
         downloaded = await _download(job, draft, delivery, deps)
         deps.on_step(FetchStep.DOWNLOADED)
+        held = base.renditions if base and base.id != downloaded.revision else ()
+        renditions = tuple(dict.fromkeys((*asked, *held)))
         return await commit_downloaded(
-            job.source_url, downloaded, renditions, delivery, deps, draft=draft, expected=None
+            job.source_url,
+            downloaded,
+            renditions,
+            delivery,
+            deps,
+            draft=draft,
+            expected=base.id if base else None,
         )
-
-
-async def commit_downloaded(
-    source: SourceUrl,
-    downloaded: Downloaded,
-    renditions: tuple[Rendition, ...],
-    delivery: Delivery,
-    deps: Deps,
-    *,
-    draft: Draft,
-    expected: RevisionId | None,
-) -> Revision:
-    """Check what was downloaded, make the renditions of it, and commit all of it as one revision."""
-    state = await deps.pictures.state(source.picture)
-    await check_starts(source.picture, state, delivery, deps)
-    draft.finished(downloaded.path)
-    order = order_for(downloaded.path, draft, renditions, deps)
-    rendered = await deps.sandbox.render(order, urgent=delivery.urgent)
-    deps.on_step(FetchStep.RENDERED)
-    manifest = manifest_of(source, downloaded.bytes, rendered, deps.now())
-    downloaded.path.rename(draft.directory / manifest.original.file_name)
-    new_state = State(
-        revision=downloaded.revision,
-        checked_at=deps.now(),
-        fresh_until=downloaded.freshness.fresh_until,
-        validators=downloaded.freshness.validators,
-    )
-    revision = await deps.pictures.commit(
-        source.picture, downloaded.revision, draft, manifest, new_state, expected=expected
-    )
-    deps.on_step(FetchStep.COMMITTED)
-    return revision
 
 
 async def _download(job: FetchPicture, draft: Draft, delivery: Delivery, deps: Deps) -> Downloaded:

@@ -1,26 +1,21 @@
 """Making renditions: what is asked for, of what is stored."""
 
-from datetime import datetime
 from pathlib import Path
 
 from services.fetcher.errors import PictureError
 from services.fetcher.failures import end_in_failure
-from services.fetcher.render import Order, Rendered
+from services.fetcher.render import Order
 from services.fetcher.settings import RenderSettings
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import RenderPicture
 from shared.pictures import (
     STANDARD_SIZES,
     FailureClass,
-    Manifest,
-    Original,
     PictureId,
-    Placeholder,
     Rendition,
-    SourceUrl,
     State,
-    picture_host,
 )
+from shared.pictures.paths import spool_name
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Revision, RevisionGone, StoredFile
@@ -37,6 +32,9 @@ async def render_picture(job: RenderPicture, delivery: Delivery, deps: Deps) -> 
         add_to_line(outcome="nothing to render")
         return
     missing = tuple(rendition for rendition in job.renditions if not revision.holds(rendition))
+    if missing and not await original_of(revision, deps):
+        add_to_line(outcome="original too large to keep")
+        return
     if missing:
         try:
             await make(revision, missing, delivery, deps)
@@ -52,7 +50,9 @@ async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: 
     """Render and add. Raise Retry when the revision goes away meanwhile: the job looks again."""
     state = await deps.pictures.state(revision.picture)
     try:
-        original = await _original(revision, deps)
+        original = await original_of(revision, deps)
+        if original is None:
+            raise Retry(Delay.ONE_SECOND, "the original went away", counted=False)
         await check_starts(revision.picture, state, delivery, deps)
         async with deps.pictures.draft() as draft:
             order = order_for(original.path, draft, renditions, deps)
@@ -66,11 +66,13 @@ async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: 
         await deps.pictures.put_state(revision.picture, state.recovered(*forgotten))
 
 
-async def _original(revision: Revision, deps: Deps) -> StoredFile:
-    original = await deps.pictures.original(revision)
-    if original is None:
-        raise RevisionGone("the original is not there")
-    return original
+async def original_of(revision: Revision, deps: Deps) -> StoredFile | None:
+    """None where it was too large to keep, and is not spooled any more."""
+    name = revision.manifest.original.file_name
+    for file_name in (name, spool_name(name)):
+        if original := await deps.pictures.at(revision.picture, revision.id, file_name):
+            return original
+    return None
 
 
 async def check_starts(picture: PictureId, state: State, delivery: Delivery, deps: Deps) -> None:
@@ -86,23 +88,6 @@ async def check_starts(picture: PictureId, state: State, delivery: Delivery, dep
 def order_for(original: Path, draft: Draft, renditions: tuple[Rendition, ...], deps: Deps) -> Order:
     settings = deps.settings.render
     return Order(original, draft.directory, renditions, settings.quality, settings.max_pixels)
-
-
-def manifest_of(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -> Manifest:
-    host = picture_host(source.host)
-    return Manifest(
-        source_url=str(source),
-        provider=host.provider if host else None,
-        original=Original(
-            mime=rendered.mime,
-            bytes=size,
-            width=rendered.width,
-            height=rendered.height,
-            frames=rendered.frames,
-        ),
-        placeholder=Placeholder(color=rendered.color),
-        fetched_at=now,
-    )
 
 
 def missing_ahead(revision: Revision, settings: RenderSettings) -> tuple[Rendition, ...]:

@@ -67,6 +67,10 @@ class Unsound(Exception):
     """The bytes are no picture that we can serve. The text says why, for users."""
 
 
+class TooLarge(Unsound):
+    """It may be a picture, but one over our limits."""
+
+
 def render(order: Order) -> Rendered:
     """Raise Unsound for whatever cannot be decoded."""
     try:
@@ -80,7 +84,7 @@ def render(order: Order) -> Rendered:
 
 def _render(image: Image.Image, order: Order) -> Rendered:
     if image.width * image.height > order.max_pixels:
-        raise Unsound(f"The picture has more than {order.max_pixels} pixels.")
+        raise TooLarge(f"The picture has more than {order.max_pixels} pixels.")
     mime = _MEDIA_TYPES[image.format or ""]
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     orientation = image.getexif().get(_ORIENTATION, 1)

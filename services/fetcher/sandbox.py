@@ -7,12 +7,13 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
-from services.fetcher.render import Order, Rendered, Unsound, render
+from services.fetcher.render import Order, Rendered, TooLarge, Unsound, render
 from services.fetcher.slots import Slots
 from shared.pictures import FailureClass
 
@@ -50,6 +51,9 @@ class Sandbox:
             task = self._pool.schedule(render, args=(order,), timeout=self._timeout_s)
             try:
                 return await asyncio.wrap_future(task)
+            except TooLarge as error:
+                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                raise PictureError(FailureClass.UNSOUND, str(error), status=status) from None
             except Unsound as error:
                 raise PictureError(FailureClass.UNSOUND, str(error)) from None
             except TimeoutError:

@@ -37,6 +37,13 @@ class RenderSettings(Settings):
     timeout_s: float = Field(20, validation_alias="RENDER_TIMEOUT", gt=0)
     max_pixels: int = Field(120_000_000, validation_alias="MAX_PIXELS", gt=0)
 
+    max_kept_mb: int = Field(10, validation_alias="MAX_IMAGE_FILE_SIZE_MB", gt=0)
+    """A larger original is not kept: its renditions are, and itself for a minute."""
+
+    @property
+    def max_kept_bytes(self) -> int:
+        return self.max_kept_mb * 1024 * 1024
+
     @field_validator("image_formats")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from services.fetcher.committing import drop_spool
 from services.fetcher.errors import PictureError
 from services.fetcher.failures import end_in_failure
 from services.fetcher.fetch import fetch_picture
@@ -14,7 +15,15 @@ from services.fetcher.purge import purge_picture
 from services.fetcher.refresh import refresh_picture
 from services.fetcher.slots import Slots
 from services.fetcher.work import Delivery, Deps
-from shared.contracts import Envelope, FetchPicture, Message, PurgePicture, RefreshPicture, RenderPicture
+from shared.contracts import (
+    DropSpool,
+    Envelope,
+    FetchPicture,
+    Message,
+    PurgePicture,
+    RefreshPicture,
+    RenderPicture,
+)
 from shared.pictures import DOWNLOAD, FailureClass
 from shared.queue import Lane, Queue, Reject, Retry
 from shared.telemetry import canonical_line
@@ -26,6 +35,7 @@ HANDLERS: Mapping[type[Message], JobHandler] = {
     RenderPicture: render_picture,
     RefreshPicture: refresh_picture,
     PurgePicture: purge_picture,
+    DropSpool: drop_spool,
 }
 _log = structlog.get_logger()
 

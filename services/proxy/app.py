@@ -2,40 +2,60 @@
 
 from collections.abc import AsyncIterator
 
+import structlog
 from aiohttp import web
 
 from services.proxy.delivery import Delivery
-from services.proxy.handlers import DELIVERY, SETTINGS, picture_routes
+from services.proxy.handlers import PROXY, Proxy, picture_routes
+from services.proxy.hot_files import HotFiles
+from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.staleness import Staleness
+from services.proxy.use import Use
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import Skeleton
+from shared.http.signatures import Signatures
 from shared.queue import Queue
 from shared.volume import ReadVolume
 
+_log = structlog.get_logger()
+
 
 def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volume: ReadVolume) -> None:
+    pictures = volume.pictures
     room = WaitingRoom(
         queue,
-        volume.pictures,
+        pictures,
         skeleton.metrics,
         limit=settings.max_waiting,
         question_lasts_s=settings.fetch_timeout_s,
     )
-    staleness = Staleness(queue, volume.pictures)
+    staleness = Staleness(queue, pictures)
+    use = Use(queue)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
-        async with room.open(), staleness.open():
+        async with room.open(), staleness.open(), use.telling(settings.access_log_address):
             yield
 
-    skeleton.checks.update(queue=queue.ping, volume=lambda: _look_at(volume))
-    app = skeleton.app
-    app[SETTINGS] = settings
-    app[DELIVERY] = Delivery(volume.pictures, volume.hosts, room, staleness, skeleton.metrics)
-    app.cleanup_ctx.append(open_rooms)
-    app.add_routes(picture_routes)
+    async def look_at_volume() -> None:
+        volume.layout.check_readable()
 
-
-async def _look_at(volume: ReadVolume) -> None:
-    """Raise VolumeRefused when the volume is not there, or was never prepared."""
-    volume.layout.check_readable()
+    skeleton.checks.update(queue=queue.ping, volume=look_at_volume)
+    skeleton.app.cleanup_ctx.append(open_rooms)
+    skeleton.app[PROXY] = Proxy(
+        settings=settings,
+        rules=settings.hosts.rules,
+        signatures=Signatures(settings.signing_keys),
+        delivery=Delivery(pictures, volume.hosts, room, staleness, skeleton.metrics),
+        responder=Responder(
+            HotFiles(settings.hot_cache_mb * 1024 * 1024),
+            cors_origin=settings.cors_origin,
+            accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
+        ),
+        use=use,
+    )
+    skeleton.app.add_routes(picture_routes)
+    if not settings.signing_keys and "*" in settings.hosts.allowed_hosts:
+        _log.warning(
+            "anybody can have pictures of any host fetched: set SIGNING_KEYS, or narrow ALLOWED_HOSTS"
+        )

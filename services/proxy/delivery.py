@@ -5,10 +5,12 @@ from http import HTTPStatus
 from math import ceil
 
 from services.proxy.staleness import Staleness
-from services.proxy.waiting_room import Answer, NotAsked, RoomFull, WaitingRoom, remembered_failure
-from services.proxy.wanted import Wanted
+from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom, remembered_failure
+from services.proxy.wanted import StoredPath, Wanted
 from shared.http import Problem
-from shared.pictures import Failure, FailureClass
+from shared.pictures import Failure, FailureClass, Rendition, RevisionId, SourceUrl
+from shared.pictures.paths import is_original
+from shared.pictures.rendition import ORIGINAL
 from shared.telemetry import Metrics, add_to_line, utc_now
 from shared.volume import HostPauses, Pictures, StoredFile
 
@@ -22,7 +24,6 @@ _STATUS = {
     FailureClass.GONE: HTTPStatus.NOT_FOUND,
     FailureClass.REFUSED: HTTPStatus.FORBIDDEN,
     FailureClass.UNSOUND: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    FailureClass.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     FailureClass.UPSTREAM: HTTPStatus.BAD_GATEWAY,
     FailureClass.OURS: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -34,6 +35,25 @@ class Delivered:
 
     file: StoredFile
     first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The revision that took the asked-for one's place."""
+
+    revision: RevisionId
+
+
+class NotYet(Problem):
+    """The picture may well be there in a moment: nothing that is answered now is the picture."""
+
+    def __init__(self, detail: str, *, retry_after_s: int = RETRY_AFTER_S) -> None:
+        super().__init__(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"{detail} Ask again in {retry_after_s} s.",
+            headers={"Retry-After": str(retry_after_s)},
+        )
+        self.retry_after_s = retry_after_s
 
 
 class Delivery:
@@ -57,11 +77,31 @@ class Delivery:
         add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
         if file := await self._pictures.find(wanted.picture, wanted.renditions):
             self._count("hit")
-            self._staleness.notice(wanted.source)
+            self._staleness.notice(wanted)
             return Delivered(file, first=False)
         if failure := await remembered_failure(self._pictures, wanted):
             self._count("remembered failure")
             raise _problem(failure)
+        return await self._fetch(wanted, patience_s)
+
+    async def deliver_stored(self, path: StoredPath, *, patience_s: float) -> Delivered | Moved:
+        """By the immutable path: this revision's file, or where it is by now, or 404."""
+        add_to_line(picture=path.picture, rendition=path.file_name)
+        if file := await self._pictures.at(path.picture, path.revision, path.file_name):
+            self._count("hit")
+            return Delivered(file, first=False)
+        current = await self._pictures.current(path.picture)
+        if current is None:
+            self._count("not stored")
+            raise Problem(HTTPStatus.NOT_FOUND, "This picture is not stored any more.")
+        if current.id != path.revision:
+            self._count("moved")
+            return Moved(current.id)
+        source = SourceUrl.parse(current.manifest.source_url)
+        rendition = ORIGINAL if is_original(path.file_name) else Rendition.parse(path.file_name)
+        return await self.deliver(Wanted(path.picture, (rendition,), source), patience_s=patience_s)
+
+    async def _fetch(self, wanted: Wanted, patience_s: float) -> Delivered:
         await self._refuse_paused(wanted)
         answer = await self._wait(wanted, patience_s)
         if isinstance(answer, StoredFile):
@@ -71,43 +111,35 @@ class Delivery:
             self._count("failure")
             raise _problem(answer)
         self._count("late" if answer is None else "not queued")
-        raise _not_yet(
+        raise NotYet(
             "The picture is not here yet." if answer is None else "No new pictures can be fetched just now."
         )
 
     async def _refuse_paused(self, wanted: Wanted) -> None:
-        until = await self._hosts.paused_until(wanted.source.authority)
+        until = await self._hosts.paused_until(wanted.source.authority) if wanted.source else None
         left_s = (until - utc_now()).total_seconds() if until else 0
         if left_s > 0:
             self._count("host paused")
-            raise _not_yet("The picture's host asked us to wait.", retry_after_s=ceil(left_s))
+            raise NotYet("The picture's host asked us to wait.", retry_after_s=ceil(left_s))
 
-    async def _wait(self, wanted: Wanted, patience_s: float) -> Answer | NotAsked | None:
+    async def _wait(self, wanted: Wanted, patience_s: float) -> Answer | None:
         try:
             return await self._waiting_room.wait(wanted, timeout_s=patience_s)
         except RoomFull:
             self._count("room full")
-            raise _not_yet("Too many requests wait for pictures already.") from None
+            raise NotYet("Too many requests wait for pictures already.") from None
 
     def _count(self, outcome: str) -> None:
         add_to_line(outcome=outcome)
         self._metrics.pictures.labels(outcome).inc()
 
 
-def _not_yet(detail: str, *, retry_after_s: int = RETRY_AFTER_S) -> Problem:
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        f"{detail} Ask again in {retry_after_s} s.",
-        headers={"Retry-After": str(retry_after_s)},
-    )
-
-
 def _problem(failure: Failure) -> Problem:
     left_s = max(1, ceil((failure.retry_at - utc_now()).total_seconds()))
-    if failure.failure_class in (FailureClass.BUSY, FailureClass.OURS):
-        return _not_yet(failure.reason, retry_after_s=left_s)
-    return Problem(
-        _STATUS[failure.failure_class],
-        failure.reason,
-        headers={"Cache-Control": f"max-age={min(left_s, REMEMBERED_AT_MOST_S)}", "Retry-After": str(left_s)},
-    )
+    if failure.failure_class is FailureClass.BUSY:
+        return NotYet(failure.reason, retry_after_s=left_s)
+    too_large = failure.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else _STATUS[failure.failure_class]
+    lasting = status is not HTTPStatus.SERVICE_UNAVAILABLE
+    keep = {"Cache-Control": f"max-age={min(left_s, REMEMBERED_AT_MOST_S)}"} if lasting else {}
+    return Problem(status, failure.reason, headers={**keep, "Retry-After": str(left_s)})

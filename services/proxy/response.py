@@ -1,48 +1,103 @@
 """The response for a stored file: what nginx says of the same file, said the same way."""
 
 import asyncio
-from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
 
-from services.proxy.wanted import Wanted
-from shared.pictures import media_type_of, picture_host
+from services.proxy.conditions import Span, Unsatisfiable, Verdict, asked_span, evaluate
+from services.proxy.hot_files import HOT_FILE_BYTES, HotFiles
+from shared.http import Problem
+from shared.pictures import media_type_of
 from shared.volume import StoredFile
 
 YEAR = "public, max-age=31536000, immutable"
 DAY = "public, max-age=86400, stale-while-revalidate=604800"
+NO_STORE = "no-store"
+
+ACCEL_PREFIX = "/stored/"
+"""Where the delivered nginx maps the volume for files that it shall send in our name."""
 
 
-async def respond(
-    file: StoredFile, wanted: Wanted, request: web.Request, *, first: bool
+class Responder:
+    """Sends stored files: small ones from memory, larger ones by the kernel, or by nginx."""
+
+    def __init__(self, hot_files: HotFiles, *, cors_origin: str, accel_root: str | None) -> None:
+        self._hot_files = hot_files
+        self._common = {
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+            "Accept-Ranges": "bytes",
+            **({"Access-Control-Allow-Origin": cors_origin} if cors_origin else {}),
+        }
+        self._accel_root = accel_root
+
+    async def respond(
+        self, file: StoredFile, request: web.Request, special: dict[str, str]
+    ) -> web.StreamResponse:
+        """`special`: the headers that depend on how the picture was asked for.
+
+        Raise FileNotFoundError when the file vanished, or became another, since it was found.
+        """
+        modified_s = file.modified_s
+        etag = f'"{modified_s:x}-{file.bytes:x}"'
+        headers = {"ETag": etag, "Last-Modified": _http_date(modified_s), **self._common, **special}
+        if file.is_spooled:
+            headers["Cache-Control"] = NO_STORE
+        verdict = evaluate(request.headers, etag, modified_s)
+        if verdict is Verdict.NOT_MODIFIED:
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if verdict is Verdict.PRECONDITION_FAILED:
+            raise Problem(HTTPStatus.PRECONDITION_FAILED, "The picture is not the one the request is about.")
+        headers["Content-Type"] = media_type_of(file.extension)
+        return await self._body(file, request, headers, _span(request, file, etag))
+
+    async def _body(
+        self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
+    ) -> web.StreamResponse:
+        if self._accel_root and file.bytes > HOT_FILE_BYTES:
+            inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
+            return web.Response(headers={**headers, "X-Accel-Redirect": inside})
+        status = HTTPStatus.OK
+        if span:
+            status = HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
+        if file.bytes <= HOT_FILE_BYTES:
+            body = self._hot_files.read(file)
+            return web.Response(
+                body=body[span.first : span.last + 1] if span else body, status=status, headers=headers
+            )
+        return await _send(file, request, status, headers, span or Span(0, file.bytes - 1))
+
+
+async def _send(
+    file: StoredFile, request: web.Request, status: HTTPStatus, headers: dict[str, str], span: Span
 ) -> web.StreamResponse:
-    """Raise FileNotFoundError when the file vanished since it was found."""
-    headers = _headers(file, wanted, first=first)
-    if _is_unchanged(request.headers, headers["ETag"]):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    body = await asyncio.to_thread(file.path.read_bytes)
-    return web.Response(body=body, headers={**headers, "Content-Type": media_type_of(file.extension)})
+    with file.path.open("rb") as opened:
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = span.length
+        await response.prepare(request)
+        if request.method != "HEAD":
+            if request.transport is None:
+                raise ConnectionResetError
+            await asyncio.get_running_loop().sendfile(request.transport, opened, span.first, span.length)
+        await response.write_eof()
+        return response
 
 
-def _headers(file: StoredFile, wanted: Wanted, *, first: bool) -> dict[str, str]:
-    host = picture_host(wanted.source.host)
-    headers = {
-        "ETag": f'"{file.modified_s:x}-{file.bytes:x}"',
-        "Last-Modified": formatdate(file.modified_s, usegmt=True),
-        "Cache-Control": YEAR if host and host.immutable else DAY,
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-        "X-Image-Cached": "false" if first else "true",
-        "X-Image-Source": host.provider if host else wanted.source.host,
-    }
-    if wanted.negotiated:
-        headers["Vary"] = "Accept"
-    return headers
+def _span(request: web.Request, file: StoredFile, etag: str) -> Span | None:
+    try:
+        return asked_span(request.headers, etag, file.modified_s, file.bytes)
+    except Unsatisfiable:
+        raise Problem(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            f"The picture has {file.bytes} bytes.",
+            headers={"Content-Range": f"bytes */{file.bytes}"},
+        ) from None
 
 
-def _is_unchanged(headers: Mapping[str, str], etag: str) -> bool:
-    """Weak comparison of If-None-Match (RFC 9110, section 13.1.2)."""
-    known = [tag.strip().removeprefix("W/") for tag in headers.get("If-None-Match", "").split(",")]
-    return etag in known or "*" in known
+@lru_cache(4096)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)

@@ -1,8 +1,10 @@
 """What can be set of the proxy."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from shared.settings import HostSettings, Settings
+from shared.settings import CommaList, HostSettings, Settings
 
 
 class ProxySettings(Settings):
@@ -13,3 +15,15 @@ class ProxySettings(Settings):
     """How long anybody else waits: a media server would keep a missing picture for ever."""
     max_waiting: int = Field(2000, validation_alias="MAX_WAITING", gt=0)
     fetch_timeout_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
+    miss_fallback: Literal["answer", "redirect"] = Field("answer", validation_alias="MISS_FALLBACK")
+    """redirect: send who waited in vain to the source, where the provider's policy allows it."""
+    signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
+    """The first signs, all verify. Set: every picture URL must be signed."""
+    hot_cache_mb: int = Field(64, validation_alias="HOT_CACHE_MB", ge=0)
+    send_files: Literal["direct", "accel"] = Field("direct", validation_alias="SEND_FILES")
+    """accel: behind the delivered nginx, which then sends the larger files itself."""
+    cors_origin: str = Field("*", validation_alias="CORS_ORIGIN")
+    """`Access-Control-Allow-Origin` of pictures; empty: none."""
+    tmdb_image_url: str = Field("https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL")
+    access_log_address: str = Field("", validation_alias="ACCESS_LOG_ADDRESS")
+    """`host:port` where nginx's sampled access log comes in, by UDP; empty: nowhere."""

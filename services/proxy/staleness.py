@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from services.proxy.wanted import Wanted
 from shared.contracts import Envelope, RefreshPicture
-from shared.pictures import PictureId, SourceUrl, picture_host
+from shared.pictures import PictureId, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import trace_id, utc_now
 from shared.volume import Pictures
@@ -38,12 +39,11 @@ class Staleness:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def notice(self, source: SourceUrl) -> None:
+    def notice(self, wanted: Wanted) -> None:
         """Return at once; looking and queueing happen beside the request."""
-        host = picture_host(source.host)
-        if (host and host.immutable) or self._was_looked_at(source.picture):
+        if wanted.source is None or wanted.never_changes or self._was_looked_at(wanted.picture):
             return
-        task = asyncio.create_task(self._refresh_if_due(source))
+        task = asyncio.create_task(self._refresh_if_due(wanted.source))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

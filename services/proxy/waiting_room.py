@@ -99,7 +99,7 @@ class WaitingRoom:
 
     async def _ask(self, key: Key) -> Answer | None:
         question = self._questions[key]
-        job = FetchPicture(source_url=question.wanted.source, rendition=question.wanted.to_make)
+        job = _job(question.wanted)
         try:
             async with asyncio.timeout(self._question_lasts_s):
                 await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_NOW)
@@ -145,6 +145,13 @@ class WaitingRoom:
                     if key[0] == picture and rendition in (None, key[1]):
                         question.failure = failure
                         question.heard.set()
+
+
+def _job(wanted: Wanted) -> FetchPicture:
+    assert wanted.source is not None, "what has no source is never asked for"
+    return FetchPicture(
+        source_url=wanted.source, rendition=wanted.to_make, authorised_host=wanted.authorised_host
+    )
 
 
 async def remembered_failure(pictures: Pictures, wanted: Wanted) -> Failure | None:

@@ -1,67 +1,146 @@
-"""What a request wants: parsed once, at the edge; refused with a sentence the user can act on."""
+"""What a request wants: parsed once, at the edge; refused with a sentence the user can act on.
 
+Three forms end in the same thing: a picture, and the renditions of it that would do.
+"""
+
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Self
 
-from multidict import MultiMapping
+from yarl import URL
 
 from services.proxy.clients import accepts
 from shared.http import Problem
-from shared.pictures import Format, HostRules, PictureId, Rendition, SourceUrl
-from shared.pictures.formats import parse_format
+from shared.pictures import Format, HostRules, PictureId, Rendition, RevisionId, SourceUrl
+from shared.pictures.formats import ORIGINAL_EXTENSIONS, parse_format
+from shared.pictures.hosts import picture_host
+from shared.pictures.identity import parse_picture_id, parse_revision_id
+
+PARSED_AT_MOST = 4096
+"""Requests whose parsing is remembered: a page's pictures are asked for again and again."""
+
+_WIDTH_TOKEN = re.compile(r"w\d+|h\d+|original", re.ASCII)
+_TMDB_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpg|jpeg|png|webp|avif|gif|svg)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A picture, and the renditions that would do, the preferred first. The last is made where none is there."""
 
-    source: SourceUrl
+    picture: PictureId
     renditions: tuple[Rendition, ...]
-    negotiated: bool
+    source: SourceUrl | None
+    """None where only the id is known: it can be served, but not fetched."""
+    negotiated: bool = False
     """Another `Accept` would have been answered differently."""
-
-    @property
-    def picture(self) -> PictureId:
-        return self.source.picture
+    authorised_host: str | None = None
+    """Allowed by the request's signature, besides the allowed hosts."""
 
     @property
     def to_make(self) -> Rendition:
         return self.renditions[-1]
 
-    @classmethod
-    def from_query(cls, query: MultiMapping[str], accept: str, rules: HostRules) -> Self:
-        """`url`, and perhaps `size` and `format`, each once. Raise Problem for anything else."""
-        text = _only(query, "url")
-        if text is None:
-            raise Problem(HTTPStatus.BAD_REQUEST, "Say which picture: ?url=, percent-encoded.")
-        size, format_ = _only(query, "size") or "original", _only(query, "format")
-        try:
-            source = SourceUrl.parse(text)
-            renditions = _renditions(size, format_, accept)
-        except ValueError as error:
-            raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        if not rules.allow(source):
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
-            )
-        return cls(source, renditions, negotiated=format_ is None and size != "original")
+    @property
+    def provider(self) -> str | None:
+        host = picture_host(self.source.host) if self.source else None
+        return host.provider if host else None
+
+    @property
+    def never_changes(self) -> bool:
+        host = picture_host(self.source.host) if self.source else None
+        return host is not None and host.immutable
 
 
-def _renditions(size: str, format_: str | None, accept: str) -> tuple[Rendition, ...]:
+@dataclass(frozen=True, slots=True)
+class StoredPath:
+    """A file by its immutable path: this very revision, or the way to the one that took its place."""
+
+    picture: PictureId
+    revision: RevisionId
+    file_name: str
+
+
+def by_source_url(url: URL, accept: str, rules: HostRules, *, signed: bool) -> Wanted:
+    """`?url=`, and perhaps `size` and `format`, each once. Raise Problem for anything else."""
+    return _by_source_url(url.raw_query_string, _welcome(accept), rules, signed)
+
+
+@lru_cache(PARSED_AT_MOST)
+def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules, signed: bool) -> Wanted:
+    query = URL.build(query_string=raw_query, encoded=True).query
+    once = {}
+    for name in ("url", "size", "format"):
+        values = query.getall(name, [])
+        if len(values) > 1:
+            raise Problem(HTTPStatus.BAD_REQUEST, f"Give {name} once.")
+        once[name] = values[0] if values else None
+    if once["url"] is None:
+        raise Problem(HTTPStatus.BAD_REQUEST, "Say which picture: ?url=, percent-encoded.")
+    size, format_ = once["size"] or "original", once["format"]
+    try:
+        source = SourceUrl.parse(once["url"])
+        renditions = _renditions(size, format_, welcome)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+    _check_host(source, rules, signed=signed)
+    return Wanted(
+        source.picture,
+        renditions,
+        source,
+        negotiated=format_ is None and size != "original",
+        authorised_host=source.authority if signed else None,
+    )
+
+
+def by_tmdb_path(size: str, file: str, base: str, accept: str) -> Wanted:
+    """TMDB's own paths: the original is theirs, the size ours, the format negotiated whatever the file is called."""
+    if not _WIDTH_TOKEN.fullmatch(size) or not _TMDB_FILE.fullmatch(file):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "The path is /t/p/{w342, original, …}/{file}, as at TMDB's picture host."
+        )
+    try:
+        renditions = _renditions(size, None, _welcome(accept))
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+    source = SourceUrl.parse(f"{base}/original/{file}")
+    return Wanted(source.picture, renditions, source, negotiated=size != "original")
+
+
+def by_stored_path(picture: str, revision: str, file_name: str) -> StoredPath:
+    """Raise Problem for a path that no stored file can have."""
+    try:
+        size, _, extension = file_name.partition(".")
+        if size != "original" or extension not in ORIGINAL_EXTENSIONS:
+            Rendition(size, parse_format(extension))
+        return StoredPath(parse_picture_id(picture), parse_revision_id(revision), file_name)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The path is not one of a stored picture: {error}") from None
+
+
+def _check_host(source: SourceUrl, rules: HostRules, *, signed: bool) -> None:
+    if not signed and not rules.allow(source):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
+        )
+
+
+def _welcome(accept: str) -> tuple[Format, ...]:
+    return _parsed_accept(accept) if len(accept) <= 1000 else ()  # noqa: PLR2004 - longer than any client's
+
+
+@lru_cache(256)
+def _parsed_accept(accept: str) -> tuple[Format, ...]:
+    return tuple(choice for choice in (Format.AVIF, Format.WEBP) if accepts(accept, f"image/{choice}"))
+
+
+def _renditions(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:
     """AVIF only where it is there already, for it is slow to make; else WebP, else JPEG."""
     if format_ is not None:
         return (Rendition(size, parse_format(format_)),)
     if size == "original":
         return (Rendition(size, None),)
-    made = Format.WEBP if accepts(accept, "image/webp") else Format.JPG
-    preferred = (Format.AVIF,) if accepts(accept, "image/avif") else ()
+    made = Format.WEBP if Format.WEBP in welcome else Format.JPG
+    preferred = (Format.AVIF,) if Format.AVIF in welcome else ()
     return tuple(Rendition(size, choice) for choice in (*preferred, made))
-
-
-def _only(query: MultiMapping[str], name: str) -> str | None:
-    values = query.getall(name, [])
-    if len(values) > 1:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"Give {name} once.")
-    return values[0] if values else None

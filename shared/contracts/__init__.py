@@ -6,8 +6,9 @@ document of each, which tests parse and compare, so that no change of shape goes
 
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Envelope
-from shared.contracts.events import HostPaused, PictureFailed, PicturePurged, PictureStored
+from shared.contracts.events import HostPaused, PictureFailed, PicturePurged, PictureStored, PicturesUsed
 from shared.contracts.jobs import (
+    DropSpool,
     FetchPicture,
     LookAtPicture,
     PurgePicture,
@@ -19,6 +20,7 @@ from shared.contracts.mishap import Mishap
 
 __all__ = [
     "DeadLetter",
+    "DropSpool",
     "Envelope",
     "FetchPicture",
     "HostPaused",
@@ -28,6 +30,7 @@ __all__ = [
     "PictureFailed",
     "PicturePurged",
     "PictureStored",
+    "PicturesUsed",
     "PurgePicture",
     "RefreshPicture",
     "RenderPicture",

@@ -32,3 +32,9 @@ class HostPaused(Message):
 
     host: str
     until: AwareDatetime
+
+
+class PicturesUsed(Message):
+    """How often pictures were served since the last time, as far as it was counted; sampled where nginx served."""
+
+    used: dict[CheckedPictureId, int]

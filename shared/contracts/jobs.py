@@ -42,6 +42,13 @@ class PurgePicture(Message):
     picture: CheckedPictureId
 
 
+class DropSpool(Message):
+    """Remove an original that was too large to keep."""
+
+    picture: CheckedPictureId
+    revision: CheckedRevisionId
+
+
 class LookAtPicture(Message):
     """A record for the catalog, which then reads the volume: so the order of records does not matter."""
 

@@ -8,11 +8,13 @@ MESSAGES: tuple[type[Message], ...] = (
     jobs.RenderPicture,
     jobs.RefreshPicture,
     jobs.PurgePicture,
+    jobs.DropSpool,
     jobs.LookAtPicture,
     events.PictureStored,
     events.PictureFailed,
     events.PicturePurged,
     events.HostPaused,
+    events.PicturesUsed,
     dead.DeadLetter,
 )
 

@@ -50,7 +50,7 @@ class Failure(BaseModel):
 
     failure_class: FailureClass = Field(alias="class")
     status: int | None = None
-    """The source's HTTP status, where it gave one."""
+    """The source's HTTP status, where it gave one; 413 where the picture is over our own limits."""
     reason: str = Field(max_length=MAX_REASON)
     crashes: int = 0
     """How often this picture took the renderer down with it."""

@@ -16,6 +16,9 @@ POINTER = "current"
 """The entry of a picture's directory that names its revision: switching it is the commit."""
 
 
+_SPOOL = "spool"
+
+
 class Tree(StrEnum):
     """`keep` holds uploads, pins and what was generated, and is never evicted; `cache` holds the rest."""
 
@@ -35,6 +38,19 @@ def file_names(rendition: Rendition) -> tuple[str, ...]:
     return (str(rendition),)
 
 
+def is_original(file_name: str) -> bool:
+    return file_name.partition(".")[0] in ("original", _SPOOL)
+
+
+def is_spool(file_name: str) -> bool:
+    return file_name.partition(".")[0] == _SPOOL
+
+
+def spool_name(original_name: str) -> str:
+    """What an original that is too large to keep is called while it is there."""
+    return f"{_SPOOL}.{original_name.partition('.')[2]}"
+
+
 def candidates(picture: PictureId, renditions: tuple[Rendition, ...]) -> tuple[str, ...]:
     """Every path the answer may lie at, the preferred first: each tree in turn, each rendition in order."""
     return tuple(
@@ -42,6 +58,17 @@ def candidates(picture: PictureId, renditions: tuple[Rendition, ...]) -> tuple[s
         for tree in Tree
         for rendition in renditions
         for file_name in file_names(rendition)
+    )
+
+
+def spools(picture: PictureId, renditions: tuple[Rendition, ...]) -> tuple[str, ...]:
+    """Where a spooled original may lie, which nginx never looks for: it must not be kept by anybody."""
+    if ORIGINAL not in renditions:
+        return ()
+    return tuple(
+        f"{picture_path(tree, picture)}/{POINTER}/{spool_name(name)}"
+        for tree in Tree
+        for name in file_names(ORIGINAL)
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from shared.pictures import Manifest, PictureId, Rendition, RevisionId, State, Tree, candidates, picture_path
 from shared.pictures.identity import parse_picture_id, parse_revision_id
 from shared.pictures.manifest import MANIFEST
-from shared.pictures.paths import POINTER
+from shared.pictures.paths import POINTER, spools
 from shared.pictures.state import STATE
 from shared.volume.layout import Layout
 from shared.volume.port import Revision, StoredFile
@@ -27,6 +27,15 @@ class LocalPictures:
         for candidate in candidates(picture, renditions):
             if file := self._file(picture, candidate):
                 return file
+        for spool in spools(picture, renditions):
+            if file := self._file(picture, spool):
+                return file
+        return None
+
+    async def at(self, picture: PictureId, revision: RevisionId, file_name: str) -> StoredFile | None:
+        for tree in (Tree.CACHE, Tree.KEEP):
+            if file := self._file(picture, f"{picture_path(tree, picture)}/{revision}/{file_name}"):
+                return file
         return None
 
     def _file(self, picture: PictureId, relative: str) -> StoredFile | None:
@@ -37,9 +46,8 @@ class LocalPictures:
             return None
         if not S_ISREG(found.st_mode) or not found.st_size:
             return None
-        return StoredFile(
-            picture, relative.rpartition("/")[2], found.st_size, int(found.st_mtime), Path(path)
-        )
+        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+        return StoredFile(picture, relative.rpartition("/")[2], found.st_size, path, identity)
 
     async def current(self, picture: PictureId) -> Revision | None:
         for tree in Tree:
@@ -50,10 +58,6 @@ class LocalPictures:
                 files = renditions_in(directory / revision)
                 return Revision(picture, revision, tree, manifest, files)
         return None
-
-    async def original(self, revision: Revision) -> StoredFile | None:
-        directory = f"{picture_path(revision.tree, revision.picture)}/{revision.id}"
-        return self._file(revision.picture, f"{directory}/{revision.manifest.original.file_name}")
 
     async def state(self, picture: PictureId) -> State:
         for tree in Tree:

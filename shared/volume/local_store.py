@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
+from shared.pictures.paths import is_spool
 from shared.pictures.state import STATE
 from shared.volume.commit import Commit
 from shared.volume.durable import Flusher, flush, make_directories, replace_text
 from shared.volume.layout import Layout
-from shared.volume.local_pictures import LocalPictures
+from shared.volume.local_pictures import LocalPictures, renditions_in
 from shared.volume.lock import PictureLocks
 from shared.volume.port import Draft, Revision, RevisionGone
 from shared.volume.steps import OnStep, unwatched
@@ -92,6 +93,13 @@ class LocalPictureStore(LocalPictures):
             flush(directory)
         except FileNotFoundError as error:
             raise RevisionGone("the revision was removed meanwhile") from error
+
+    async def drop_spool(self, picture: PictureId, revision: RevisionId) -> None:
+        for tree in Tree:
+            directory = self._layout.picture(tree, picture) / revision
+            for name in renditions_in(directory):
+                if is_spool(name):
+                    (directory / name).unlink(missing_ok=True)
 
     async def put_state(self, picture: PictureId, state: State) -> None:
         await self._in_thread(self._put_state, picture, state)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.pictures import Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
-from shared.pictures.paths import file_names
+from shared.pictures.paths import file_names, is_original, is_spool
 
 
 class VolumeError(Exception):
@@ -44,9 +44,24 @@ class StoredFile:
     picture: PictureId
     file_name: str
     bytes: int
-    modified_s: int
-    """Whole seconds since the epoch, as nginx puts them into its ETag."""
-    path: Path
+    location: str
+    """Where it lies, for the system calls that send it."""
+    identity: tuple[int, int, int]
+    """Inode, modification time in nanoseconds, size: changes whenever the file does."""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.location)
+
+    @property
+    def is_spooled(self) -> bool:
+        """An original too large to keep: there for a moment, for whoever asked."""
+        return is_spool(self.file_name)
+
+    @property
+    def modified_s(self) -> int:
+        """Whole seconds since the epoch, as nginx puts them into its ETag."""
+        return self.identity[1] // 1_000_000_000
 
     @property
     def extension(self) -> str:
@@ -69,21 +84,20 @@ class Revision:
     @property
     def renditions(self) -> tuple[Rendition, ...]:
         """What has been made of the original."""
-        made = sorted(self.files - {self.manifest.original.file_name})
-        return tuple(Rendition.parse(name) for name in made)
+        return tuple(Rendition.parse(name) for name in sorted(self.files) if not is_original(name))
 
 
 class Pictures(Protocol):
     """What everybody may do: look."""
 
     async def find(self, picture: PictureId, renditions: tuple[Rendition, ...]) -> StoredFile | None:
-        """The first of the renditions that is stored, in this order."""
+        """The first of the renditions that is stored, in this order; of a large original, what is spooled."""
+
+    async def at(self, picture: PictureId, revision: RevisionId, file_name: str) -> StoredFile | None:
+        """A file of this very revision, whatever the pointer names by now."""
 
     async def current(self, picture: PictureId) -> Revision | None:
         """The revision the pointer names; None where there is none, or none that is whole."""
-
-    async def original(self, revision: Revision) -> StoredFile | None:
-        """The downloaded bytes of this very revision, whatever the pointer names by now."""
 
     async def state(self, picture: PictureId) -> State:
         """An empty state where there is none, or none that can be read."""
@@ -138,6 +152,9 @@ class PictureStore(Pictures, Protocol):
 
         Raise RevisionGone when the revision was removed.
         """
+
+    async def drop_spool(self, picture: PictureId, revision: RevisionId) -> None:
+        """Remove the spooled original of a revision, where there is one."""
 
     async def put_state(self, picture: PictureId, state: State) -> None: ...
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 import shared.contracts
 from shared.contracts import (
     DeadLetter,
+    DropSpool,
     Envelope,
     FetchPicture,
     HostPaused,
@@ -20,6 +21,7 @@ from shared.contracts import (
     PictureFailed,
     PicturePurged,
     PictureStored,
+    PicturesUsed,
     PurgePicture,
     RefreshPicture,
     RenderPicture,
@@ -71,6 +73,8 @@ MESSAGE_OF: dict[str, Message] = {
         ),
         PicturePurged(picture=SOURCE.picture),
         HostPaused(host="image.tmdb.org", until=AT + timedelta(minutes=1)),
+        PicturesUsed(used={SOURCE.picture: 12}),
+        DropSpool(picture=SOURCE.picture, revision=revision_id("0123456789abcdef")),
         DeadLetter(
             lane="pictures.later",
             reason="The source answered 500.",

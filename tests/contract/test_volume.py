@@ -32,7 +32,10 @@ async def test_what_is_committed_is_found_through_the_pointer(
     assert content(found) == b"onemedium.webp"
     assert (found.bytes, found.file_name, found.extension) == (14, "medium.webp", "webp")
     assert content(await volume.read.find(PICTURE, (ORIGINAL,))) == b"one"
-    assert content(await volume.read.original(revision)) == b"one"
+    assert (
+        content(await volume.read.at(revision.picture, revision.id, revision.manifest.original.file_name))
+        == b"one"
+    )
 
 
 async def test_the_preferred_of_what_is_there_is_found(volume: VolumeUnderTest, store: PictureStore) -> None:
@@ -48,7 +51,9 @@ async def test_an_empty_file_is_not_served(volume: VolumeUnderTest, store: Pictu
     assert found is not None
     found.path.write_bytes(b"")
     assert await volume.read.find(PICTURE, (MEDIUM,)) is None
-    assert await volume.read.original(revision) is not None
+    assert (
+        await volume.read.at(revision.picture, revision.id, revision.manifest.original.file_name) is not None
+    )
 
 
 async def test_a_kept_picture_is_found_before_the_cached_one(
@@ -102,10 +107,12 @@ async def test_the_revision_before_stays_for_who_still_reads_it_and_older_ones_g
 ) -> None:
     first = await commit(store, b"one")
     second = await commit(store, b"two", expected=first.id)
-    assert content(await volume.read.original(first)) == b"one"
+    assert content(await volume.read.at(first.picture, first.id, first.manifest.original.file_name)) == b"one"
     await commit(store, b"three", expected=second.id)
-    assert content(await volume.read.original(second)) == b"two"
-    assert await volume.read.original(first) is None
+    assert (
+        content(await volume.read.at(second.picture, second.id, second.manifest.original.file_name)) == b"two"
+    )
+    assert await volume.read.at(first.picture, first.id, first.manifest.original.file_name) is None
 
 
 async def test_bytes_that_come_back_are_committed_again(volume: VolumeUnderTest, store: PictureStore) -> None:
@@ -153,7 +160,7 @@ async def test_a_removed_picture_is_gone_at_once_with_all_that_was_remembered(
     assert await store.remove(PICTURE)
     assert await volume.read.find(PICTURE, (MEDIUM, ORIGINAL)) is None
     assert await volume.read.current(PICTURE) is None
-    assert await volume.read.original(revision) is None
+    assert await volume.read.at(revision.picture, revision.id, revision.manifest.original.file_name) is None
     assert await volume.read.state(PICTURE) == State()
     assert [picture async for picture in volume.read.pictures()] == []
     assert not await store.remove(PICTURE)

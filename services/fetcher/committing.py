@@ -1,0 +1,90 @@
+"""Committing what was downloaded: checked, rendered, and put in sight as one revision."""
+
+from datetime import datetime
+
+from services.fetcher.download import Downloaded
+from services.fetcher.making import check_starts, order_for
+from services.fetcher.render import Rendered
+from services.fetcher.steps import FetchStep
+from services.fetcher.work import Delivery, Deps
+from shared.contracts import DropSpool
+from shared.pictures import (
+    Manifest,
+    Original,
+    Placeholder,
+    Rendition,
+    RevisionId,
+    SourceUrl,
+    State,
+    picture_host,
+)
+from shared.pictures.paths import spool_name
+from shared.telemetry import add_to_line
+from shared.volume import Draft, Revision
+
+
+async def commit_downloaded(
+    source: SourceUrl,
+    downloaded: Downloaded,
+    renditions: tuple[Rendition, ...],
+    delivery: Delivery,
+    deps: Deps,
+    *,
+    draft: Draft,
+    expected: RevisionId | None,
+) -> Revision:
+    """Check what was downloaded, make the renditions of it, and commit all of it as one revision."""
+    state = await deps.pictures.state(source.picture)
+    await check_starts(source.picture, state, delivery, deps)
+    draft.finished(downloaded.path)
+    order = order_for(downloaded.path, draft, renditions, deps)
+    rendered = await deps.sandbox.render(order, urgent=delivery.urgent)
+    deps.on_step(FetchStep.RENDERED)
+    manifest = _manifest(source, downloaded.bytes, rendered, deps.now())
+    too_large = downloaded.bytes > deps.settings.render.max_kept_bytes
+    name = manifest.original.file_name
+    downloaded.path.rename(draft.directory / (spool_name(name) if too_large else name))
+    revision = await deps.pictures.commit(
+        source.picture,
+        downloaded.revision,
+        draft,
+        manifest,
+        _state(downloaded, deps.now()),
+        expected=expected,
+    )
+    deps.on_step(FetchStep.COMMITTED)
+    if too_large:
+        await deps.announcements.drop_spool_later(source.picture, revision.id)
+    return revision
+
+
+async def drop_spool(job: DropSpool, _delivery: Delivery, deps: Deps) -> None:
+    """The original was there long enough for whoever asked for it."""
+    add_to_line(picture=job.picture, outcome="spool dropped")
+    await deps.pictures.drop_spool(job.picture, job.revision)
+
+
+def _manifest(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -> Manifest:
+    host = picture_host(source.host)
+    return Manifest(
+        source_url=str(source),
+        provider=host.provider if host else None,
+        original=Original(
+            mime=rendered.mime,
+            bytes=size,
+            width=rendered.width,
+            height=rendered.height,
+            frames=rendered.frames,
+        ),
+        placeholder=Placeholder(color=rendered.color),
+        fetched_at=now,
+    )
+
+
+def _state(downloaded: Downloaded, now: datetime) -> State:
+    return State(
+        revision=downloaded.revision,
+        checked_at=now,
+        fresh_until=downloaded.freshness.fresh_until,
+        validators=downloaded.freshness.validators,
+    )

@@ -1,0 +1,98 @@
+"""Preconditions and ranges, by RFC 9110, sections 13 and 14: pure, and the same as nginx decides."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII | re.IGNORECASE)
+
+
+class Verdict(Enum):
+    SEND = auto()
+    NOT_MODIFIED = auto()
+    PRECONDITION_FAILED = auto()
+
+
+class Unsatisfiable(Exception):
+    """The range lies outside of the file: 416."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        return self.last - self.first + 1
+
+
+def evaluate(headers: Mapping[str, str], etag: str, modified_s: int) -> Verdict:
+    """In the order of section 13.2.2."""
+    if (match := headers.get("If-Match")) is not None:
+        if not _names(match, etag, weakly=False):
+            return Verdict.PRECONDITION_FAILED
+    elif (since := _date(headers.get("If-Unmodified-Since"))) is not None and modified_s > since:
+        return Verdict.PRECONDITION_FAILED
+    if (none_match := headers.get("If-None-Match")) is not None:
+        return Verdict.NOT_MODIFIED if _names(none_match, etag, weakly=True) else Verdict.SEND
+    if (since := _date(headers.get("If-Modified-Since"))) is not None and modified_s <= since:
+        return Verdict.NOT_MODIFIED
+    return Verdict.SEND
+
+
+def asked_span(headers: Mapping[str, str], etag: str, modified_s: int, size: int) -> Span | None:
+    """The part that is asked for; None: all of it. Raise Unsatisfiable.
+
+    Several ranges in one request are answered with the whole, which section 14.2 allows.
+    """
+    text = headers.get("Range")
+    if text is None or not _still_valid(headers.get("If-Range"), etag, modified_s):
+        return None
+    found = _RANGE.fullmatch(text)
+    if not found or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        length = min(int(found[2][:18]), size)
+        if not length:
+            raise Unsatisfiable
+        return Span(size - length, size - 1)
+    first = int(found[1][:18])
+    last = min(int(found[2][:18]), size - 1) if found[2] else size - 1
+    if found[2] and int(found[2][:18]) < first:
+        return None
+    if first >= size:
+        raise Unsatisfiable
+    return Span(first, last)
+
+
+def _still_valid(if_range: str | None, etag: str, modified_s: int) -> bool:
+    """Strong comparison of a tag, or the exact date."""
+    if if_range is None:
+        return True
+    if if_range.startswith('"'):
+        return if_range.strip() == etag
+    return _date(if_range) == modified_s
+
+
+def _names(header: str, etag: str, *, weakly: bool) -> bool:
+    if header.strip() == "*":
+        return True
+    tags = (tag.strip() for tag in header.split(","))
+    return any((tag.removeprefix("W/") if weakly else tag) == etag for tag in tags)
+
+
+def _date(text: str | None) -> int | None:
+    """Seconds since the epoch; None for no date, which counts as no header."""
+    if text is None:
+        return None
+    try:
+        parsed: datetime = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())

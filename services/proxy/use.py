@@ -1,0 +1,81 @@
+"""Use: which pictures are looked at. Counted in memory and told now and then, so that no hit writes anything."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from shared.contracts import Envelope, PicturesUsed
+from shared.pictures import PictureId
+from shared.queue import Queue
+from shared.telemetry import trace_id
+
+TELL_EVERY_S = 5.0
+TOLD_AT_ONCE = 1000
+"""Pictures in one event."""
+COUNTED_AT_MOST = 20_000
+"""Pictures between two events; further ones are not counted: what is used often comes again."""
+
+_SAMPLED = re.compile(rb"picture=([0-9a-f]{32}) weight=(\d{1,6})")
+_log = structlog.get_logger()
+
+
+class Use:
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._used: Counter[PictureId] = Counter()
+
+    def count(self, picture: PictureId, times: int = 1) -> None:
+        if picture in self._used or len(self._used) < COUNTED_AT_MOST:
+            self._used[picture] += times
+
+    @asynccontextmanager
+    async def telling(self, access_log_address: str) -> AsyncIterator[None]:
+        """Tell what was used every few seconds, and once more at the end; hear nginx's log where there is one."""
+        task = asyncio.create_task(self._tell_for_ever(), name="use")
+        transport = await self._hear(access_log_address) if access_log_address else None
+        try:
+            yield
+        finally:
+            if transport:
+                transport.close()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.tell()
+
+    async def tell(self) -> None:
+        used, self._used = self._used, Counter()
+        pictures = list(used.items())
+        for start in range(0, len(pictures), TOLD_AT_ONCE):
+            event = PicturesUsed(used=dict(pictures[start : start + TOLD_AT_ONCE]))
+            await self._queue.announce(Envelope.of(event, trace_id=trace_id()))
+
+    def hear(self, log_line: bytes) -> None:
+        """One line of nginx's sampled access log: it stands for `weight` requests."""
+        found = _SAMPLED.search(log_line)
+        if found:
+            self.count(PictureId(found[1].decode()), int(found[2]))
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            await self.tell()
+
+    async def _hear(self, address: str) -> asyncio.DatagramTransport:
+        host, _, port = address.rpartition(":")
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _AccessLog(self), local_addr=(host.strip("[]"), int(port))
+        )
+        _log.info("hearing the access log", address=address)
+        return transport
+
+
+class _AccessLog(asyncio.DatagramProtocol):
+    def __init__(self, use: Use) -> None:
+        self._use = use
+
+    def datagram_received(self, data: bytes, _address: object) -> None:
+        self._use.hear(data)
