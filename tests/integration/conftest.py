@@ -44,6 +44,7 @@ async def start(
             return await stack.enter_async_context(composed)
 
         yield started
+        picture_host.forget()  # so that nothing waits at a gate while all is stopped
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""Jobs that nobody waits for: which failures end them, and which bring them back, and when."""
+
+from itertools import pairwise
+
+import pytest
+
+from shared.contracts import FetchPicture, RenderPicture
+from shared.pictures import DOWNLOAD, FailureClass, Rendition
+from shared.queue import Lane
+from tests.integration.onesheet import Onesheet, until
+from tests.providers.behaviour import Behaviour
+
+POSTER = "/poster/1-60x90.jpg"
+SMALL = Rendition.parse("small.webp")
+
+
+async def fetch_later(onesheet: Onesheet, path: str = POSTER) -> None:
+    job = FetchPicture(source_url=onesheet.source(path), rendition=SMALL)
+    await onesheet.publish(job, Lane.PICTURES_LATER)
+
+
+async def dead(onesheet: Onesheet) -> int:
+    return await onesheet.queue.depth(Lane.DEAD)
+
+
+async def test_a_picture_is_there_before_anybody_asks(onesheet: Onesheet) -> None:
+    await fetch_later(onesheet)
+    await until(lambda: onesheet.holds(POSTER, SMALL))
+    assert (await onesheet.get(POSTER, size="small", format="webp")).headers["X-Image-Cached"] == "true"
+
+
+async def test_a_broken_source_is_tried_four_times_with_growing_pauses_and_then_dead(
+    onesheet: Onesheet,
+) -> None:
+    onesheet.host.behave(POSTER, Behaviour.failing(500))
+    await fetch_later(onesheet)
+    await until(lambda: dead(onesheet))
+    times = [asked.at for asked in onesheet.host.requests]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert len(pauses) == 3
+    assert all(
+        pause >= delay - 0.01 for pause, delay in zip(pauses, (0.1, 0.15, 0.2), strict=True)
+    )  # what stands here for 10 s, 1 min and 10 min
+    assert (await onesheet.state(POSTER)).failures[DOWNLOAD].failure_class is FailureClass.UPSTREAM
+
+
+async def test_a_retry_of_the_queue_does_not_wait_for_what_clients_wait_for(onesheet: Onesheet) -> None:
+    onesheet.host.behave(POSTER, Behaviour.failing(500, times=2))
+    await fetch_later(onesheet)
+    await until(lambda: onesheet.host.count(POSTER) == 1)
+    await until(lambda: onesheet.current(POSTER))
+    assert onesheet.host.count(POSTER) == 3
+    assert (await onesheet.state(POSTER)).failures == {}
+    assert await dead(onesheet) == 0
+
+
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour.failing(404), Behaviour.failing(403), Behaviour.error_page()]
+)
+async def test_what_will_not_get_better_ends_the_job_at_once(
+    onesheet: Onesheet, behaviour: Behaviour
+) -> None:
+    onesheet.host.behave(POSTER, behaviour)
+    await fetch_later(onesheet)
+    await onesheet.jobs_done(FetchPicture)
+    await fetch_later(onesheet)  # remembered: not even asked
+    await onesheet.jobs_done(FetchPicture, 2)
+    assert onesheet.host.count(POSTER) == 1
+    assert await dead(onesheet) == 0
+
+
+async def test_a_busy_host_is_asked_again_when_it_said_without_counting(onesheet: Onesheet) -> None:
+    onesheet.host.behave(POSTER, Behaviour.failing(429, retry_after=1, times=1))
+    await fetch_later(onesheet)
+    await fetch_later(onesheet, "/poster/2-60x90.jpg")
+    await until(lambda: onesheet.current(POSTER))
+    await until(lambda: onesheet.current("/poster/2-60x90.jpg"))
+    assert onesheet.host.count(POSTER) == 2  # however often the job came back meanwhile
+    asked = [request.at for request in onesheet.host.requests if request.path == POSTER]
+    assert asked[1] - asked[0] >= 0.95
+    assert onesheet.count("onesheet_jobs_total", type="FetchPicture", outcome="failed") > 4
+    assert await dead(onesheet) == 0
+
+
+async def test_a_rendition_of_nothing_is_nothing_to_do(onesheet: Onesheet) -> None:
+    job = RenderPicture(source_url=onesheet.source(POSTER), renditions=(SMALL,))
+    await onesheet.publish(job, Lane.PICTURES_LATER)
+    await onesheet.jobs_done(RenderPicture)
+    assert onesheet.host.requests == []
+    assert await onesheet.current(POSTER) is None
+
+
+async def test_a_job_done_twice_does_the_work_once(onesheet: Onesheet) -> None:
+    for _ in range(3):
+        await fetch_later(onesheet)
+    await onesheet.jobs_done(FetchPicture, 3)
+    assert onesheet.host.count(POSTER) == 1
