@@ -42,6 +42,9 @@ async def test_a_browsers_image_waits_less_than_others(
     answer = await onesheet.get(POSTER, size="small", headers=client)
     waited_s = asyncio.get_running_loop().time() - before
     assert waits_s <= waited_s < waits_s + 0.7
+    assert (answer.status, answer.headers.get("X-Image-Pending")) == (
+        (200, "1") if waits_s < 1 else (503, None)
+    )
     assert answer.headers["Cache-Control"] == "no-store"
     assert int(answer.headers["Retry-After"]) > 0
 

@@ -1,0 +1,98 @@
+"""A renderer that hangs or crashes costs its own job, and the second time makes the picture unsound."""
+
+import asyncio
+from datetime import timedelta
+
+import psutil
+
+from shared.pictures import DOWNLOAD, FailureClass, Rendition
+from shared.telemetry import utc_now
+from tests.integration.conftest import Start
+from tests.integration.onesheet import Onesheet, until
+
+LARGE_PICTURE = "/backdrop/1.png"
+POSTER = "/poster/1-60x90.jpg"
+
+
+async def let_it_be_over(onesheet: Onesheet, path: str) -> None:
+    """As if the pause after the failure had passed."""
+    state = await onesheet.state(path)
+    past = {
+        key: failure.model_copy(update={"retry_at": utc_now() - timedelta(seconds=1)})
+        for key, failure in state.failures.items()
+    }
+    await onesheet.volume.pictures.put_state(
+        onesheet.picture(path), state.model_copy(update={"failures": past})
+    )
+
+
+def renderers() -> list[psutil.Process]:
+    """The children of the server that forks them."""
+    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    return [renderer for server in servers for renderer in server.children()]
+
+
+def seconds_of(renderer: psutil.Process) -> float:
+    times = renderer.cpu_times()
+    return float(times.user + times.system)
+
+
+async def crash_while_rendering(onesheet: Onesheet, path: str) -> None:
+    """Kill the renderer once it works on what came from this path."""
+    asked = onesheet.host.count(path)
+    before = {renderer.pid: seconds_of(renderer) for renderer in renderers()}
+    await until(lambda: onesheet.host.count(path) > asked and onesheet.host.in_flight == 0)
+
+    def working() -> list[psutil.Process]:
+        return [r for r in renderers() if seconds_of(r) > before.get(r.pid, 0) + 0.02]
+
+    await until(working)
+    working()[0].kill()
+
+
+async def test_a_renderer_that_takes_too_long_is_ours_once_and_then_the_pictures(start: Start) -> None:
+    onesheet = await start(RENDER_TIMEOUT="0.001")
+    first = await onesheet.get(LARGE_PICTURE, size="small")
+    assert first.status == 503
+    failure = (await onesheet.state(LARGE_PICTURE)).failures[DOWNLOAD]
+    assert (failure.failure_class, failure.crashes) == (FailureClass.OURS, 1)
+    assert (await onesheet.get(LARGE_PICTURE, size="small")).status == 503
+    assert onesheet.host.count(LARGE_PICTURE) == 1
+    await let_it_be_over(onesheet, LARGE_PICTURE)
+    assert (await onesheet.get(LARGE_PICTURE, size="small")).status == 415
+    failure = (await onesheet.state(LARGE_PICTURE)).failures[DOWNLOAD]
+    assert (failure.failure_class, failure.crashes) == (FailureClass.UNSOUND, 2)
+    assert failure.retry_at - failure.at == timedelta(hours=24)
+
+
+async def test_a_crash_costs_its_own_job_and_no_other(onesheet: Onesheet) -> None:
+    for crashes, status in ((1, 503), (2, 415)):
+        asking = asyncio.create_task(onesheet.get(LARGE_PICTURE, size="large", format="webp"))
+        await crash_while_rendering(onesheet, LARGE_PICTURE)
+        other = await onesheet.get(f"/poster/{crashes}-60x90.jpg", size="small")
+        assert other.status == 200
+        assert (await asking).status == status
+        assert (await onesheet.state(LARGE_PICTURE)).failures[DOWNLOAD].crashes == crashes
+        await let_it_be_over(onesheet, LARGE_PICTURE)
+
+
+async def test_a_crash_over_one_rendition_leaves_the_others_and_the_original(start: Start) -> None:
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")
+    assert (await onesheet.get(LARGE_PICTURE, size="w45", format="webp")).status == 200
+    asking = asyncio.create_task(onesheet.get(LARGE_PICTURE, size="large", format="avif"))
+    before = {renderer.pid: seconds_of(renderer) for renderer in renderers()}
+    await until(lambda: any(seconds_of(r) > before.get(r.pid, 0) + 0.05 for r in renderers()))
+    renderers()[0].kill()
+    assert (await asking).status == 503
+    state = await onesheet.state(LARGE_PICTURE)
+    assert set(state.failures) == {str(Rendition.parse("large.avif"))}
+    assert (await onesheet.get(LARGE_PICTURE, size="w92", format="webp")).status == 200
+    assert (await onesheet.get(LARGE_PICTURE)).status == 200
+
+
+async def test_with_the_disk_nearly_full_nothing_new_is_downloaded(start: Start) -> None:
+    onesheet = await start(DISK_FREE_FLOOR_GB="1000000")
+    answer = await onesheet.get(POSTER)
+    assert answer.status == 503
+    assert "nearly full" in answer.problem["detail"]
+    assert onesheet.host.requests == []
