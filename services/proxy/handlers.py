@@ -43,17 +43,16 @@ picture_routes = web.RouteTableDef()
 async def from_source_url(request: web.Request) -> web.StreamResponse:
     proxy = request.app[PROXY]
     signed = _check_signature(request, proxy)
-    accept = request.headers.get("Accept", "")
-    return await _deliver(by_source_url(request.rel_url, accept, proxy.rules, signed=signed), request, proxy)
+    wanted = by_source_url(request.rel_url, _accept(request), proxy.rules, signed=signed)
+    return await _deliver(wanted, request, proxy)
 
 
 @picture_routes.get("/t/p/{token}/{file}")
 async def from_tmdb_path(request: web.Request) -> web.StreamResponse:
     proxy = request.app[PROXY]
     _check_signature(request, proxy)
-    accept = request.headers.get("Accept", "")
     parts = request.match_info
-    wanted = by_tmdb_path(parts["token"], parts["file"], proxy.settings.tmdb_image_url, accept)
+    wanted = by_tmdb_path(parts["token"], parts["file"], proxy.settings.tmdb_image_url, _accept(request))
     return await _deliver(wanted, request, proxy)
 
 
@@ -77,6 +76,11 @@ async def from_stored_path(request: web.Request) -> web.StreamResponse:
                 return _placeholder(not_yet)
             raise
     raise AssertionError("unreachable")
+
+
+def _accept(request: web.Request) -> str:
+    """Several lines are one list (RFC 9110, section 5.3)."""
+    return ",".join(request.headers.getall("Accept", ()))
 
 
 async def _deliver(wanted: Wanted, request: web.Request, proxy: Proxy) -> web.StreamResponse:

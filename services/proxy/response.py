@@ -88,6 +88,8 @@ async def _send(
 
 
 def _span(request: web.Request, file: StoredFile, etag: str) -> Span | None:
+    if request.method != "GET":  # the only method that ranges are defined for (RFC 9110, section 14.2)
+        return None
     try:
         return asked_span(request.headers, etag, file.modified_s, file.bytes)
     except Unsatisfiable:
