@@ -1,0 +1,198 @@
+"""What all servers share: one volume, one broker with one fetcher, and hosts that pictures come from.
+
+The one process has a queue of its own, as it is delivered; its jobs go to its own fetcher.
+"""
+
+import asyncio
+import itertools
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from shared.contracts import Envelope, Message
+from shared.pictures import Manifest, Original, Placeholder, SourceUrl, State, picture_host, revision_id
+from shared.pictures.hosts import PICTURE_HOSTS
+from shared.queue import Lane, Queue
+from shared.queue.rabbitmq import open_rabbitmq
+from shared.telemetry import utc_now
+from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_write
+from tests.conformance.relay import Relay
+from tests.conformance.servers import Server, Servers
+from tests.conformance.subjects import Stored, Subject
+from tests.providers.gallery import picture_at
+from tests.providers.picture_host import PictureHost
+from tests.providers.variants import with_comment
+from tests.servers.rabbitmq import RabbitNode
+from tests.servers.service import running_service
+
+PATIENCE_S = 20
+MAX_KEPT_MB, MAX_BODY_MB = 1, 3
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class World:
+    directory: Path
+    host: PictureHost
+    busy_host: PictureHost
+    """One that tests have paused: not to be asked for anything else."""
+    volume: WriteVolume
+    queue: Queue
+    relay: Relay
+    """On the way to the broker, for servers whose queue shall be down at times."""
+    broker: str
+    """The queue's URL, without going through the relay."""
+    client: aiohttp.ClientSession
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, directory: Path, node: RabbitNode) -> AsyncIterator[Self]:
+        broker = node.vhost()
+        settings = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            world = cls(
+                directory,
+                host=await enter(PictureHost.running()),
+                busy_host=await enter(PictureHost.running()),
+                volume=stack.enter_context(volume_to_write(prepared_layout(settings))),
+                queue=await enter(open_rabbitmq(broker, lane_limit=10_000)),
+                relay=await enter(Relay.before(node.amqp_port)),
+                broker=broker,
+                client=await enter(_plain_client()),
+            )
+            await enter(running_service("services.fetcher", world.settings(), cwd=directory))
+            yield world
+
+    @property
+    def authority(self) -> str:
+        return self.host.root.removeprefix("http://")
+
+    def settings(self, **more: str) -> dict[str, str]:
+        stand_ins = f"{self.authority},{self.busy_host.root.removeprefix('http://')}"
+        return {
+            "QUEUE_URL": self.broker,
+            "VOLUME_URL": f"file:{self.directory}/volume",
+            "STATE_DIR": f"{self.directory}/state",
+            "ALLOWED_HOSTS": ",".join([stand_ins, *(known.host for known in PICTURE_HOSTS)]),
+            "ALLOW_PRIVATE": stand_ins,
+            "TMDB_IMAGE_URL": self.host.url("/t/p"),
+            "RENDER_PROCESSES": "1",
+            "ENABLE_IMAGE_OPTIMIZATION": "false",
+            "MAX_IMAGE_FILE_SIZE_MB": str(MAX_KEPT_MB),
+            "MAX_BODY_MB": str(MAX_BODY_MB),
+            **more,
+        }
+
+    @asynccontextmanager
+    async def servers(self, name: str, *, through_relay: bool = False, **more: str) -> AsyncIterator[Servers]:
+        """All the servers, with these settings besides the usual ones."""
+        cut_off = {"QUEUE_URL": self.broker.replace(f":{_port(self.broker)}/", f":{self.relay.port}/")}
+        proxy = self.settings(**more, **(cut_off if through_relay else {}))
+        one_process = {**proxy, "QUEUE_URL": "", "STATE_DIR": f"{self.directory}/{name}"}
+        async with AsyncExitStack() as stack:
+            started = await asyncio.gather(
+                stack.enter_async_context(running_service("services", one_process, cwd=self.directory)),
+                stack.enter_async_context(running_service("services.proxy", proxy, cwd=self.directory)),
+            )
+            names = ("one process", "proxy")
+            yield Servers(
+                tuple(
+                    Server(name, service.address, service.address, self.client)
+                    for name, service in zip(names, started, strict=True)
+                )
+            )
+
+    def new_subject(self) -> Subject:
+        """One that nobody has asked for, and that the host has nothing for."""
+        return Subject(SourceUrl.parse(self.host.url(f"/t/p/original/{uuid.uuid4().hex}.jpg")))
+
+    def offered(self, body: bytes | None = None, **labels: Any) -> Subject:
+        """One that the host has: a small picture of its own, or these bytes."""
+        subject = self.new_subject()
+        self.host.put(subject.path, body or new_picture(), **labels)
+        return subject
+
+    async def stored(
+        self, *file_names: str, large: bool = False, source: str | None = None, fresh: bool = True
+    ) -> Stored:
+        """A picture on the volume, with these files and an original; their bytes are anything, for nobody looks.
+
+        `large`: too large to be held in memory. Modified a day ago, as most of what is served was.
+        """
+        subject = Subject(SourceUrl.parse(source)) if source else self.new_subject()
+        names = dict.fromkeys((*file_names, "original.jpg"))
+        files = {name: os.urandom(400_000 if large else 3_000) for name in names}
+        return await self.commit(subject, files, fresh=fresh)
+
+    async def commit(self, subject: Subject, files: dict[str, bytes], *, fresh: bool = True) -> Stored:
+        """Make these files the current revision."""
+        original = next(body for name, body in files.items() if name.startswith("original."))
+        revision = revision_id(os.urandom(8).hex())
+        pictures = self.volume.pictures
+        base = await pictures.current(subject.picture)
+        async with pictures.draft() as draft:
+            for name, body in files.items():
+                (draft.directory / name).write_bytes(body)
+                os.utime(draft.directory / name, (time.time() - 86_400,) * 2)
+            await pictures.commit(
+                subject.picture,
+                revision,
+                draft,
+                _manifest(subject.source, original),
+                State(revision=revision, fresh_until=utc_now() + timedelta(days=1 if fresh else -1)),
+                expected=base.id if base else None,
+            )
+        return Stored(subject, revision, files)
+
+    async def publish(self, message: Message, lane: Lane) -> None:
+        await self.queue.publish(Envelope.of(message, trace_id="a-test"), lane)
+
+
+def new_picture() -> bytes:
+    """A small JPEG; other bytes at every call, the same pixels."""
+    body = picture_at("/poster/1-60x90.jpg")
+    assert body
+    return with_comment(body, str(next(_numbers)))
+
+
+async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
+    """What `check` returns, or what that awaits, as soon as it is something."""
+    async with asyncio.timeout(within_s):
+        while True:
+            found = check()
+            if found := await found if asyncio.iscoroutine(found) else found:
+                return found
+            await asyncio.sleep(0.01)
+
+
+def _manifest(source: SourceUrl, original: bytes) -> Manifest:
+    known = picture_host(source.host)
+    return Manifest(
+        source_url=str(source),
+        provider=known.provider if known else None,
+        original=Original(mime="image/jpeg", bytes=len(original), width=60, height=90),
+        placeholder=Placeholder(color="#102030"),
+        fetched_at=utc_now(),
+    )
+
+
+def _port(url: str) -> str:
+    return url.rpartition(":")[2].partition("/")[0]
+
+
+def _plain_client() -> aiohttp.ClientSession:
+    """Adds nothing to what a test sends, and leaves what comes as it is."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+        auto_decompress=False,
+    )
