@@ -131,7 +131,7 @@ class Delivery:
 
     def _count(self, outcome: str) -> None:
         add_to_line(outcome=outcome)
-        self._metrics.pictures.labels(outcome).inc()
+        self._metrics.served(outcome).inc()
 
 
 def _problem(failure: Failure) -> Problem:

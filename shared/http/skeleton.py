@@ -1,6 +1,7 @@
 """The skeleton of an app: traced, its errors turned into answers, with health and metrics."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +18,9 @@ Check = Callable[[], Awaitable[object]]
 """Returns when a dependency is usable, raises with the reason when it is not."""
 
 CHECK_TIMEOUT_S = 2.0
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked all the time by machines: logged at debug."""
+
 _log = structlog.get_logger()
 
 
@@ -40,20 +44,26 @@ def _observed(service: str, metrics: Metrics) -> Middleware:
     async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
-        level = "debug" if route in ("/healthz", "/readyz", "/metrics") else "info"
+        started = time.perf_counter()
+        trace = new_trace_id(request.headers.get("X-Request-ID"))
         with (
-            traced(trace := new_trace_id(request.headers.get("X-Request-ID"))),
-            metrics.request_seconds.labels(service, route).time(),
+            traced(trace),
             canonical_line(
-                "request", level=level, service=service, method=request.method, path=request.path_qs
+                "request",
+                level="debug" if route in QUIET else "info",
+                service=service,
+                method=request.method,
+                path=request.raw_path,
             ) as line,
         ):
             response = await _answer(request, handler)
             line["status"] = response.status
-            metrics.requests.labels(service, route, response.status).inc()
-            if not response.prepared:
-                response.headers["X-Trace-Id"] = trace
-            return response
+        answered, seconds = metrics.answered(service, route, response.status)
+        answered.inc()
+        seconds.observe(time.perf_counter() - started)
+        if not response.prepared:
+            response.headers["X-Trace-Id"] = trace
+        return response
 
     return observed
 

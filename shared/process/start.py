@@ -13,6 +13,7 @@ from shared.http import HttpSettings
 from shared.process.identity import take_identity
 from shared.queue import QueueError
 from shared.telemetry import LogSettings, configure_logs
+from shared.telemetry.lines_out import lines_out
 from shared.volume import VolumeRefused, VolumeSettings
 
 SHUTDOWN_S = 5.0
@@ -67,3 +68,4 @@ async def serve(
         _log.info("ending")
     finally:
         await runner.cleanup()
+        lines_out.flush()

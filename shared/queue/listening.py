@@ -8,6 +8,7 @@ import structlog
 
 from shared.contracts import Envelope
 from shared.queue.port import Handler
+from shared.telemetry import traced
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Listener:
     async def _hand_on(self) -> None:
         while True:
             envelope = await self._waiting.get()
-            with structlog.contextvars.bound_contextvars(trace_id=envelope.trace_id):
+            with traced(envelope.trace_id):
                 try:
                     await self._handler(envelope)
                 except Exception:

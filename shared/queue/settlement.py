@@ -7,7 +7,7 @@ message, `Again` replaces it by its follow-up, `Dead` by a dead letter. Nothing 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from shared.contracts import DeadLetter, Envelope, Mishap
 from shared.contracts.mishap import MAX_REASON
 from shared.queue.port import MAX_ATTEMPTS, Delay, Handler, Lane, Reject, Retry
+from shared.telemetry import traced, utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -47,10 +48,6 @@ class Dead:
 Outcome = Done | Again | Dead
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def attempt(
     body: bytes, lane: Lane, handler: Handler, *, redelivered: bool, clock: Clock = utc_now
 ) -> Outcome:
@@ -60,7 +57,7 @@ async def attempt(
     except ValidationError as error:
         log.warning("message_unreadable", lane=lane.value, error=str(error)[:MAX_REASON])
         return Dead(bury(body, lane, f"unreadable: {_first_line(error)}", clock()))
-    with structlog.contextvars.bound_contextvars(trace_id=envelope.trace_id):
+    with traced(envelope.trace_id):
         try:
             await handler(envelope)
         except Exception as end:  # noqa: BLE001 - the outermost edge of a job: judged, logged, counted

@@ -1,4 +1,8 @@
-"""The canonical line: everything worth knowing of one request or job, in one place."""
+"""The canonical line: everything worth knowing of one request or job, in one place.
+
+Written for the fastest requests there are: a line costs a few microseconds, so it does not go through
+structlog where it becomes JSON anyway.
+"""
 
 import time
 from collections.abc import Iterator
@@ -6,10 +10,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import structlog
+from shared.telemetry.lines_out import Level, write_line
+from shared.telemetry.trace import known_trace_id
 
 _line: ContextVar[dict[str, Any] | None] = ContextVar("canonical line", default=None)
-_log = structlog.get_logger()
 
 
 def add_to_line(**fields: Any) -> None:
@@ -20,14 +24,14 @@ def add_to_line(**fields: Any) -> None:
 
 
 @contextmanager
-def canonical_line(event: str, *, level: str = "info", **fields: Any) -> Iterator[dict[str, Any]]:
-    """Log one line when the block is left, however it is left, with what was added meanwhile."""
-    line = dict(fields)
+def canonical_line(event: str, *, level: Level = "info", **fields: Any) -> Iterator[dict[str, Any]]:
+    """Write one line when the block is left, however it is left, with what was added meanwhile."""
+    line: dict[str, Any] = {"event": event, "level": level, "trace_id": known_trace_id(), **fields}
     token = _line.set(line)
     started = time.perf_counter()
     try:
         yield line
     finally:
         _line.reset(token)
-        milliseconds = round((time.perf_counter() - started) * 1000, 1)
-        getattr(_log, level)(event, **line, duration_ms=milliseconds)
+        line["duration_ms"] = round((time.perf_counter() - started) * 1000, 1)
+        write_line(line)

@@ -7,21 +7,23 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from shared.telemetry.lines_out import bound_fields, lines_out
 from shared.telemetry.settings import LogSettings
-
-MAX_FIELD = 500
-"""Characters: a field may hold what a stranger sent."""
+from shared.telemetry.trace import known_trace_id
 
 
 def configure_logs(settings: LogSettings) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     before: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _say_which_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _bound_fields,
     ]
+    lines_out.debug = settings.level == "debug"
     on_terminal = settings.format == "console" or (settings.format == "auto" and sys.stdout.isatty())
+    lines_out.as_json = not on_terminal
     shape: list[Any] = (
         [structlog.dev.ConsoleRenderer()]
         if on_terminal
@@ -41,11 +43,17 @@ def configure_logs(settings: LogSettings) -> None:
         )
     )
     # Libraries speak when something is wrong; what they do in between is in our own lines.
+    # What aiormq says of every attempt to connect, our own line says with the reason.
+    logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
 
 
+def _say_which_trace(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    if "trace_id" not in event and (trace := known_trace_id()):
+        event["trace_id"] = trace
+    return event
+
+
 def _bound_fields(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    for key, value in event.items():
-        if isinstance(value, str) and len(value) > MAX_FIELD:
-            event[key] = value[:MAX_FIELD] + "…"
+    bound_fields(event)  # type: ignore[arg-type]  # a mutable mapping is enough
     return event

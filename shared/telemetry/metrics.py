@@ -1,5 +1,7 @@
 """Metrics for Prometheus. One registry per process; labels only from closed sets."""
 
+from functools import lru_cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -14,20 +16,20 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.requests = Counter(
+        self._requests = Counter(
             "onesheet_requests",
             "HTTP requests answered",
             ["service", "route", "status"],
             registry=self.registry,
         )
-        self.request_seconds = Histogram(
+        self._request_seconds = Histogram(
             "onesheet_request_seconds",
             "From request to answer",
             ["service", "route"],
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.pictures = Counter(
+        self._pictures = Counter(
             "onesheet_pictures_served", "Pictures by how they were had", ["outcome"], registry=self.registry
         )
         self.waiting = Gauge("onesheet_waiting", "Requests that wait for a picture", registry=self.registry)
@@ -61,3 +63,9 @@ class Metrics:
         self.lane_depth = Gauge(
             "onesheet_lane_depth", "Messages that wait in a lane", ["lane"], registry=self.registry
         )
+        # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
+        self.answered = lru_cache(1024)(self._answered)
+        self.served = lru_cache(64)(self._pictures.labels)
+
+    def _answered(self, service: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(service, route, status), self._request_seconds.labels(service, route)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from shared.queue.embedded.changes import Change, Put, Release, Settle, Taken, Turn
 from shared.queue.port import MAX_DELIVERIES, Delay, Lane, QueueFull
-from shared.queue.settlement import bury, utc_now
+from shared.queue.settlement import bury
+from shared.telemetry import utc_now
 
 FORMAT = 1
 BUSY_TIMEOUT_MS = 5000

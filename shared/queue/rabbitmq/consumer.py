@@ -12,7 +12,8 @@ from shared.queue.rabbitmq.publisher import Publisher
 from shared.queue.rabbitmq.subscription import Place
 from shared.queue.rabbitmq.trouble import as_queue_errors
 from shared.queue.running import Running
-from shared.queue.settlement import Again, Dead, Done, Outcome, attempt, bury, utc_now
+from shared.queue.settlement import Again, Dead, Done, Outcome, attempt, bury
+from shared.telemetry import utc_now
 
 log = structlog.get_logger(__name__)
 

@@ -1,5 +1,6 @@
 """The queue on RabbitMQ: one connection for publishing, one for consuming."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -40,8 +41,7 @@ async def open_rabbitmq(
     publisher = Publisher(addresses, topology, lane_limit=lane_limit, timeout_s=publish_timeout_s)
     consuming = Link(addresses, "onesheet consuming", _as_it_is)
     try:
-        await publisher.open()
-        await consuming.open(publish_timeout_s)
+        await asyncio.gather(publisher.open(), consuming.open(publish_timeout_s))
         yield RabbitQueue(
             publisher, consuming, patience_s=publish_timeout_s, consumer_grace_s=consumer_grace_s
         )
@@ -61,6 +61,10 @@ class RabbitQueue:
         self._patience_s = patience_s
         self._grace_s = consumer_grace_s
 
+    def _patience(self) -> float:
+        """Where the broker was away when we started, nobody waits for it a second time."""
+        return self._patience_s if self._consuming.current else 0.0
+
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         await self._publisher.publish(envelope, lane, delay, limited=True)
 
@@ -70,7 +74,7 @@ class RabbitQueue:
             self._publisher, lane, handler, concurrency=concurrency, grace_s=self._grace_s
         )
         async with Subscription(self._consuming, consumer.subscribe, consumer.finish).lasting(
-            patience_s=self._patience_s
+            patience_s=self._patience()
         ):
             try:
                 yield
@@ -104,7 +108,7 @@ class RabbitQueue:
 
         async with (
             listener.listening(),
-            Subscription(self._consuming, subscribe).lasting(patience_s=self._patience_s),
+            Subscription(self._consuming, subscribe).lasting(patience_s=self._patience()),
         ):
             yield
 
