@@ -234,5 +234,4 @@ def test_real_pictures_are_rendered_in_the_right_size(
     for rendition, picture in made.items():
         picture.load()
         assert picture.size == SIZES[rendition.partition(".")[0]].fit(*size)
-        darkest, lightest = picture.convert("L").getextrema()
-        assert name in OF_ONE_COLOUR or lightest - darkest > 30
+        assert name in OF_ONE_COLOUR or ImageStat.Stat(picture.convert("L")).stddev[0] > 5

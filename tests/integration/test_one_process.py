@@ -1,0 +1,186 @@
+"""`python -m services`: everything in one process, as somebody at home starts and ends it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from stat import S_IMODE
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.integration.onesheet import until
+from tests.providers.picture_host import PictureHost
+from tests.servers.service import RunningService
+
+PROJECT = Path(__file__).resolve().parents[2]
+POSTER = "/poster/1-600x900.jpg"
+ENDS_WITHIN_S = 5
+
+
+@asynccontextmanager
+async def everything(cwd: Path, **settings: str) -> AsyncIterator[RunningService]:
+    """Started as from a terminal: a process group of its own, and no setting but the port."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services"),
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PORT": "0", **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    service = RunningService(process)
+    try:
+        yield service
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        await service.ended()
+
+
+def serving(host: PictureHost) -> dict[str, str]:
+    authority = host.root.removeprefix("http://")
+    return {"ALLOWED_HOSTS": authority, "ALLOW_PRIVATE": authority, "DISK_FREE_FLOOR_GB": "0"}
+
+
+async def press_ctrl_c(service: RunningService, *, ends_within_s: float = ENDS_WITHIN_S) -> None:
+    """Every process of the terminal's group gets the signal; all of them must end, in order."""
+    group = [p for p in psutil.Process(service.pid).children(recursive=True) if p.is_running()]
+    os.killpg(service.pid, signal.SIGINT)
+    status = await service.ended(within_s=ends_within_s)
+    assert status == 0
+    assert "Traceback" not in said(service), service.lines
+    errors = [line for line in service.lines if line.get("level") in ("error", "critical")]
+    print(errors)
+    assert errors == []
+    await until(lambda: not [p for p in group if p.is_running()], within_s=ENDS_WITHIN_S)
+
+
+def names_in(directory: Path) -> set[str]:
+    return {entry.name for entry in directory.iterdir()}
+
+
+def said(service: RunningService) -> str:
+    return "\n".join(str(line) for line in service.lines)
+
+
+async def get(service: RunningService, path: str, **query: str) -> tuple[aiohttp.ClientResponse, bytes]:
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(service.address + path, params=query) as response,
+    ):
+        return response, await response.read()
+
+
+async def test_it_starts_with_no_setting_and_says_where_it_is(tmp_path: Path) -> None:
+    async with everything(tmp_path) as service:
+        await service.listening()
+        await until(lambda: f"Onesheet is at {service.address}" in said(service))
+        await until(lambda: f"{service.address}/api/images/proxy?" in said(service))
+        ready, body = await get(service, "/readyz")
+        assert (ready.status, body) == (
+            200,
+            b'{"status": "ready", "dependencies": {"queue": "ok", "volume": "ok"}}',
+        )
+        refused, _ = await get(service, "/api/images/proxy", url="http://b.example/x.jpg")
+        assert refused.status == 403
+        await press_ctrl_c(service)
+    assert names_in(tmp_path) == {"data", "state"}
+
+
+async def test_it_goes_on_with_the_same_data(tmp_path: Path, picture_host: PictureHost) -> None:
+    query = {"url": picture_host.url(POSTER), "size": "small", "format": "webp"}
+    bodies = []
+    for expected in ("false", "true"):
+        async with everything(tmp_path, **serving(picture_host)) as service:
+            await service.listening()
+            answer, body = await get(service, "/api/images/proxy", **query)
+            assert (answer.status, answer.headers["X-Image-Cached"]) == (200, expected)
+            bodies.append(body)
+            await press_ctrl_c(service)
+    assert bodies[0] == bodies[1]
+    assert picture_host.count(POSTER) == 1
+    entries = [entry for entry in (tmp_path / "data").rglob("*") if not entry.is_symlink()]
+    assert {S_IMODE(entry.stat().st_mode) for entry in entries if entry.is_file()} == {0o644}
+    assert {S_IMODE(entry.stat().st_mode) for entry in entries if entry.is_dir()} == {0o755}
+
+
+async def test_what_was_queued_when_it_was_killed_is_done_after_the_next_start(
+    tmp_path: Path, picture_host: PictureHost
+) -> None:
+    gate = picture_host.hold(POSTER)
+    async with everything(tmp_path, **serving(picture_host)) as service:
+        await service.listening()
+        asking = asyncio.create_task(get(service, "/api/images/proxy", url=picture_host.url(POSTER)))
+        await gate.arrived()
+        os.killpg(service.pid, signal.SIGKILL)
+        with pytest.raises(aiohttp.ClientError):
+            await asking
+    picture_host.release(POSTER)
+    async with everything(tmp_path, **serving(picture_host)) as service:
+        await service.listening()
+        await until(lambda: any(line.get("outcome") == "fetched" for line in service.lines))
+        hit, _ = await get(service, "/api/images/proxy", url=picture_host.url(POSTER))
+        assert hit.headers["X-Image-Cached"] == "true"
+        await press_ctrl_c(service)
+    assert picture_host.count(POSTER) == 2
+
+
+async def test_ctrl_c_during_a_fetch_ends_it_all_the_same(tmp_path: Path, picture_host: PictureHost) -> None:
+    async with everything(tmp_path, **serving(picture_host)) as service:
+        await service.listening()
+        asking = asyncio.create_task(
+            get(service, "/api/images/proxy", url=picture_host.url("/backdrop/1.png"), size="large")
+        )
+        await until(lambda: picture_host.count("/backdrop/1.png"))
+        await press_ctrl_c(service, ends_within_s=20)
+        answer, _ = await asking
+        assert answer.status == 200  # what is under way is finished
+
+
+async def test_a_second_one_on_the_same_directory_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    async with everything(tmp_path) as first:
+        await first.listening()
+        async with everything(tmp_path) as second:
+            assert await second.ended(within_s=15) == 2
+        assert "queue" in said(second).lower()
+        assert "Traceback" not in said(second)
+        assert (await get(first, "/healthz"))[0].status == 200
+        await press_ctrl_c(first)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"PORT": "eighty"}, "PORT"),
+        ({"PORT": "99999"}, "PORT"),
+        ({"MISS_WAIT": "-1"}, "MISS_WAIT"),
+        ({"IMAGE_FORMATS": "webp,jpeg2000"}, "IMAGE_FORMATS"),
+        ({"IMAGE_QUALITY": "101"}, "IMAGE_QUALITY"),
+        ({"LOG_LEVEL": "chatty"}, "LOG_LEVEL"),
+        ({"VOLUME_URL": "ftp://a.example/"}, "VOLUME_URL"),
+        ({"QUEUE_URL": "http://a.example/"}, "QUEUE_URL"),
+        ({"STATE_DIR": "data/state"}, "STATE_DIR"),
+        ({"UMASK": "rwx"}, "UMASK"),
+        ({"HOST": "a host that is none"}, "host"),
+    ],
+)
+async def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(
+    tmp_path: Path, settings: dict[str, str], named: str
+) -> None:
+    async with everything(tmp_path, **settings) as service:
+        assert await service.ended(within_s=15) == 2
+    assert named in said(service)
+    assert "Traceback" not in said(service)
+
+
+async def test_a_port_that_is_taken_is_named_in_a_sentence(tmp_path: Path, picture_host: PictureHost) -> None:
+    port = picture_host.root.rpartition(":")[2]
+    async with everything(tmp_path, PORT=port) as service:
+        assert await service.ended(within_s=15) == 2
+    assert port in said(service)
+    assert "Traceback" not in said(service)

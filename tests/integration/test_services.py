@@ -1,0 +1,180 @@
+"""Each service as a process of its own, over RabbitMQ: a real picture from end to end."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.integration.onesheet import until
+from tests.providers.picture_host import PictureHost
+from tests.servers.rabbitmq import RabbitNode
+from tests.servers.service import RunningService, running_service
+
+POSTER = "/poster/1.jpg"
+IDLE_PROXY_MB = 70
+
+
+@dataclass(frozen=True)
+class Services:
+    proxy: RunningService
+    fetcher: RunningService
+    enricher: RunningService
+    _client: aiohttp.ClientSession
+
+    def __iter__(self) -> Any:
+        return iter((self.proxy, self.fetcher, self.enricher))
+
+    async def get(
+        self, service: RunningService, path: str, query: Mapping[str, str] | None = None
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        async with self._client.get(service.address + path, params=query) as response:
+            return response, await response.read()
+
+
+def settings_for(directory: Path, host: PictureHost, queue_url: str) -> dict[str, str]:
+    authority = host.root.removeprefix("http://")
+    return {
+        "VOLUME_URL": f"file:{directory}/volume",
+        "STATE_DIR": f"{directory}/state",
+        "QUEUE_URL": queue_url,
+        "ALLOWED_HOSTS": authority,
+        "ALLOW_PRIVATE": authority,
+    }
+
+
+async def started(stack: AsyncExitStack, settings: Mapping[str, str], cwd: Path) -> Services:
+    proxy, fetcher, enricher = await asyncio.gather(
+        *(
+            stack.enter_async_context(running_service(f"services.{name}", settings, cwd=cwd))
+            for name in ("proxy", "fetcher", "enricher")
+        )
+    )
+    client = await stack.enter_async_context(aiohttp.ClientSession())
+    return Services(proxy, fetcher, enricher, client)
+
+
+@pytest.fixture
+async def services(
+    tmp_path: Path, picture_host: PictureHost, rabbitmq: RabbitNode
+) -> AsyncIterator[Services]:
+    settings = settings_for(tmp_path, picture_host, rabbitmq.vhost())
+    async with AsyncExitStack() as stack:
+        yield await started(stack, settings, tmp_path)
+
+
+async def test_a_real_picture_goes_from_its_host_to_the_client_and_is_then_a_hit(
+    services: Services, picture_host: PictureHost
+) -> None:
+    query = {"url": picture_host.url(POSTER), "size": "medium", "format": "webp"}
+    miss, body = await services.get(services.proxy, "/api/images/proxy", query)
+    hit, again = await services.get(services.proxy, "/api/images/proxy", query)
+    assert (miss.status, hit.status) == (200, 200)
+    assert (miss.headers["X-Image-Cached"], hit.headers["X-Image-Cached"]) == ("false", "true")
+    assert miss.headers["Content-Type"] == "image/webp"
+    assert body == again
+    assert picture_host.counts == {POSTER: 1}
+    trace = miss.headers["X-Trace-Id"]
+    await until(lambda: lines(services.fetcher, "job", trace_id=trace, type="RenderPicture"))
+    (request,) = lines(services.proxy, "request", trace_id=trace)
+    (job,) = lines(services.fetcher, "job", trace_id=trace, type="FetchPicture")
+    assert (request["status"], request["outcome"]) == (200, "miss")
+    assert (job["lane"], job["outcome"], job["attempt"]) == ("pictures.now", "fetched", 1)
+    assert request["picture"] == job["picture"]
+    assert min(request["duration_ms"], job["duration_ms"]) > 0
+
+
+def lines(service: RunningService, event: str, **fields: object) -> list[dict[str, Any]]:
+    wanted = {"event": event, **fields}.items()
+    return [line for line in service.lines if wanted <= {**line}.items()]
+
+
+async def test_every_service_tells_its_health_and_its_numbers(services: Services) -> None:
+    for service, dependencies in (
+        (services.proxy, {"queue": "ok", "volume": "ok"}),
+        (services.fetcher, {"queue": "ok", "volume": "ok"}),
+        (services.enricher, {"queue": "ok"}),
+    ):
+        alive, _ = await services.get(service, "/healthz")
+        assert (alive.status, await alive.json()) == (200, {"status": "alive"})
+        ready, _ = await services.get(service, "/readyz")
+        assert (ready.status, await ready.json()) == (
+            200,
+            {"status": "ready", "dependencies": dependencies},
+        )
+        metrics, text = await services.get(service, "/metrics")
+        assert metrics.headers["Content-Type"].startswith("text/plain")
+        assert b"onesheet_requests_total" in text
+        assert b"process_resident_memory_bytes" in text
+        nothing, _ = await services.get(service, "/nothing")
+        assert (nothing.status, nothing.content_type) == (404, "application/problem+json")
+    assert b'onesheet_lane_depth{lane="pictures.now"}' in text
+
+
+async def test_with_the_broker_down_the_queue_is_named_and_what_is_stored_is_served(
+    tmp_path: Path, picture_host: PictureHost, fragile_rabbitmq: RabbitNode
+) -> None:
+    settings = settings_for(tmp_path, picture_host, fragile_rabbitmq.vhost())
+    stored = {"url": picture_host.url(POSTER), "size": "medium", "format": "webp"}
+    missing = {"url": picture_host.url("/poster/2.jpg")}
+    async with AsyncExitStack() as stack:
+        services = await started(stack, settings, tmp_path)
+        assert (await services.get(services.proxy, "/api/images/proxy", stored))[0].status == 200
+        await asyncio.to_thread(fragile_rabbitmq.stop)
+        for service in services:
+            ready, body = await services.get(service, "/readyz")
+            assert ready.status == 503
+            report = json.loads(body)
+            assert report["status"] == "not ready"
+            assert report["dependencies"].pop("queue") != "ok"
+            assert set(report["dependencies"].values()) <= {"ok"}
+            assert (await services.get(service, "/healthz"))[0].status == 200
+        assert (await services.get(services.proxy, "/api/images/proxy", stored))[0].status == 200
+        late, _ = await services.get(services.proxy, "/api/images/proxy", missing)
+        assert (late.status, late.content_type) == (503, "application/problem+json")
+        assert int(late.headers["Retry-After"]) > 0
+        await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+
+        async def is_ready() -> bool:
+            answers = [(await services.get(service, "/readyz"))[0].status for service in services]
+            return answers == [200, 200, 200]
+
+        await until(is_ready, within_s=30, every_s=0.2)
+        assert (await services.get(services.proxy, "/api/images/proxy", missing))[0].status == 200
+
+
+async def test_an_idle_proxy_is_small_and_has_neither_pictures_nor_databases_in_it(
+    services: Services,
+) -> None:
+    assert psutil.Process(services.proxy.pid).memory_info().rss / 2**20 <= IDLE_PROXY_MB
+    proxy, fetcher = (
+        " ".join(mapped.path for mapped in psutil.Process(service.pid).memory_maps())
+        for service in (services.proxy, services.fetcher)
+    )
+    assert "/PIL/" not in proxy
+    assert "sqlite" not in proxy
+    assert "sqlalchemy" not in fetcher
+
+
+@pytest.mark.parametrize(
+    ("service", "without"),
+    [
+        ("proxy", ("PIL", "pebble", "sqlite3", "aiosqlite", "sqlalchemy", "alembic")),
+        ("fetcher", ("sqlite3", "aiosqlite", "sqlalchemy", "alembic")),
+    ],
+)
+def test_a_service_imports_nothing_it_does_not_need(service: str, without: tuple[str, ...]) -> None:
+    program = (
+        f"import sys, services.{service}.__main__, shared.queue.rabbitmq\n"
+        f"print([name for name in {without!r} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
