@@ -3,6 +3,7 @@
 Nothing here is trusted: the bytes are a stranger's until Pillow has decoded all of them.
 """
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,13 @@ _TURNED = frozenset({5, 6, 7, 8})
 _OVERSAMPLING = 2
 """Decoding and resizing may go by whole factors only while at least twice the target remains: below that
 it costs sharpness."""
+
+_NOT_THE_PICTURE = frozenset(
+    {
+        *(errno.ENOENT, errno.EACCES, errno.EIO, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE),
+    }
+)
 
 _ENCODING: dict[Format, tuple[str, dict[str, Any]]] = {
     Format.WEBP: ("WEBP", {"method": 2}),  # method 4 costs 1.5 times the CPU for 4 % smaller files
@@ -72,13 +80,16 @@ class TooLarge(Unsound):
 
 
 def render(order: Order) -> Rendered:
-    """Raise Unsound for whatever cannot be decoded."""
+    """Raise Unsound for whatever cannot be decoded, OSError when the volume fails us or the original went away."""
     try:
         with Image.open(order.original, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
             return _render(image, order)
     except Unsound:
         raise
-    except Exception as error:  # noqa: BLE001 - decoders raise anything at all for broken bytes
+    except Exception as error:
+        # Decoders raise anything at all for broken bytes; these say nothing about the bytes.
+        if isinstance(error, OSError) and error.errno in _NOT_THE_PICTURE:
+            raise
         raise Unsound(f"The bytes are not a picture that can be decoded ({type(error).__name__}).") from None
 
 

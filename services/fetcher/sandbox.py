@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Self
 
+import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
@@ -20,46 +22,103 @@ from shared.pictures import FailureClass
 JOBS_PER_PROCESS = 1000
 """Then it is replaced: decoders leak."""
 
+LATE_S = 10.0
+"""How long after its time limit an order may still be without an end, before the pool counts as broken."""
+
+_log = structlog.get_logger()
+
+
+class _PoolBroken(Exception):
+    """The pool has given up, as pebble's does when a renderer without work is killed."""
+
 
 class Sandbox:
     """Renders in `processes` processes, each order at most `timeout_s`; urgent orders first."""
 
-    def __init__(self, pool: ProcessPool, *, processes: int, timeout_s: float) -> None:
-        self._pool = pool
+    def __init__(self, *, processes: int, timeout_s: float) -> None:
+        self._processes = processes
         self._slots = Slots(processes)
         self._timeout_s = timeout_s
+        self._pool = self._new_pool()
+        self._ending: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def running(cls, *, processes: int, timeout_s: float) -> AsyncIterator[Self]:
+        sandbox = cls(processes=processes, timeout_s=timeout_s)
+        try:
+            warm = sandbox._pool.schedule(_settle_down)
+            await asyncio.wrap_future(warm)  # the first order should not wait for imports
+            yield sandbox
+        finally:
+            sandbox._end(sandbox._pool)
+            await asyncio.gather(*sandbox._ending)
+
+    async def render(self, order: Order, *, urgent: bool) -> Rendered:
+        """Raise PictureError for unsound bytes, RendererDied when the process crashed or had to be killed,
+        FileNotFoundError when the original went away.
+        """
+        async with self._slots.take(urgent=urgent):
+            pool = self._pool
+            try:
+                return await self._render(order, pool)
+            except _PoolBroken:
+                self._replace(pool)
+            try:
+                return await self._render(order, self._pool)
+            except _PoolBroken:
+                raise PictureError(FailureClass.OURS, "The picture could not be rendered here.") from None
+
+    async def _render(self, order: Order, pool: ProcessPool) -> Rendered:
+        try:
+            scheduled = pool.schedule(render, args=(order,), timeout=self._timeout_s)
+        except RuntimeError as error:
+            raise _PoolBroken from error
+        task = asyncio.wrap_future(scheduled)
+        try:
+            await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
+            if not task.done():
+                raise _PoolBroken
+            return task.result()
+        except TooLarge as error:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise PictureError(FailureClass.UNSOUND, str(error), status=status) from None
+        except Unsound as error:
+            raise PictureError(FailureClass.UNSOUND, str(error)) from None
+        except TimeoutError:
+            raise RendererDied(f"The picture took longer than {self._timeout_s:g} s to render.") from None
+        except FileNotFoundError:  # purged, evicted, or a spool that was dropped
+            raise
+        except OSError as error:
+            raise PictureError(
+                FailureClass.OURS, f"The picture could not be rendered here: {error.strerror}."
+            ) from error
+        except ProcessExpired:
+            raise RendererDied("The picture crashed its renderer.") from None
+        except BrokenProcessPool as error:
+            raise _PoolBroken from error
+        finally:
+            task.cancel()
+
+    def _replace(self, broken: ProcessPool) -> None:
+        """Of all who find the pool broken, the first puts another in its place."""
+        if self._pool is broken:
+            _log.error("renderers replaced")
+            self._pool = self._new_pool()
+            self._end(broken)
+
+    def _new_pool(self) -> ProcessPool:
         # Not fork: a child must not inherit threads, locks and the descriptors of picture locks.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["services.fetcher.render"])
-        pool = ProcessPool(processes, max_tasks=JOBS_PER_PROCESS, initializer=_settle_down, context=context)
-        try:
-            await asyncio.wrap_future(
-                pool.schedule(_settle_down)
-            )  # the first order should not wait for imports
-            yield cls(pool, processes=processes, timeout_s=timeout_s)
-        finally:
-            pool.stop()  # type: ignore[no-untyped-call]
-            await asyncio.to_thread(pool.join)
+        return ProcessPool(
+            self._processes, max_tasks=JOBS_PER_PROCESS, initializer=_settle_down, context=context
+        )
 
-    async def render(self, order: Order, *, urgent: bool) -> Rendered:
-        """Raise PictureError for unsound bytes, RendererDied when the process crashed or had to be killed."""
-        async with self._slots.take(urgent=urgent):
-            task = self._pool.schedule(render, args=(order,), timeout=self._timeout_s)
-            try:
-                return await asyncio.wrap_future(task)
-            except TooLarge as error:
-                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                raise PictureError(FailureClass.UNSOUND, str(error), status=status) from None
-            except Unsound as error:
-                raise PictureError(FailureClass.UNSOUND, str(error)) from None
-            except TimeoutError:
-                raise RendererDied(f"The picture took longer than {self._timeout_s:g} s to render.") from None
-            except ProcessExpired:
-                raise RendererDied("The picture crashed its renderer.") from None
+    def _end(self, pool: ProcessPool) -> None:
+        pool.stop()  # type: ignore[no-untyped-call]
+        task = asyncio.create_task(asyncio.to_thread(pool.join))
+        self._ending.add(task)
 
 
 def _settle_down() -> None:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from services.proxy.delivery import Delivery
 from services.proxy.handlers import PROXY, Proxy, picture_routes
-from services.proxy.hot_files import HotFiles
+from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.staleness import Staleness
@@ -32,6 +32,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
     )
     staleness = Staleness(queue, pictures)
     use = Use(queue)
+    hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         async with room.open(), staleness.open(), use.telling(settings.access_log_address):
@@ -47,8 +48,9 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
         rules=settings.hosts.rules,
         signatures=Signatures(settings.signing_keys),
         delivery=Delivery(pictures, volume.hosts, room, staleness, skeleton.metrics),
+        hot=hot,
         responder=Responder(
-            HotFiles(settings.hot_cache_mb * 1024 * 1024),
+            hot,
             cors_origin=settings.cors_origin,
             accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
         ),

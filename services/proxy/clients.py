@@ -1,6 +1,26 @@
 """Clients: what their headers say of them."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+
+from multidict import MultiMapping
+
+from shared.pictures import Format
+
+LONGEST_ACCEPT = 1000
+"""Characters; far longer than any client's. A longer one is not read."""
+
+
+def welcome_formats(headers: MultiMapping[str]) -> tuple[Format, ...]:
+    """The modern formats the client names, the better first. Several lines are one list (RFC 9110, section 5.3)."""
+    lines = headers.getall("Accept", ())
+    accept = lines[0] if len(lines) == 1 else ",".join(lines)
+    return _welcome(accept) if len(accept) <= LONGEST_ACCEPT else ()
+
+
+@lru_cache(256)
+def _welcome(accept: str) -> tuple[Format, ...]:
+    return tuple(choice for choice in (Format.AVIF, Format.WEBP) if accepts(accept, f"image/{choice}"))
 
 
 def accepts(accept: str, media_type: str) -> bool:

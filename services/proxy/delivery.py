@@ -8,7 +8,7 @@ from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom, remembered_failure
 from services.proxy.wanted import StoredPath, Wanted
 from shared.http import Problem
-from shared.pictures import Failure, FailureClass, Rendition, RevisionId, SourceUrl
+from shared.pictures import Failure, FailureClass, PictureId, Rendition, RevisionId, SourceUrl
 from shared.pictures.paths import is_original
 from shared.pictures.rendition import ORIGINAL
 from shared.telemetry import Metrics, add_to_line, utc_now
@@ -42,6 +42,7 @@ class Moved:
     """The revision that took the asked-for one's place."""
 
     revision: RevisionId
+    file_name: str
 
 
 class NotYet(Problem):
@@ -73,33 +74,44 @@ class Delivery:
         self._staleness = staleness
         self._metrics = metrics
 
-    async def deliver(self, wanted: Wanted, *, patience_s: float) -> Delivered:
-        add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
-        if file := await self._pictures.find(wanted.picture, wanted.renditions):
-            self._count("hit")
+    def hit(self, picture: PictureId, rendition: str, wanted: Wanted | None) -> None:
+        """Note that what is stored is served."""
+        add_to_line(picture=picture, rendition=rendition, outcome="hit")
+        self._metrics.served("hit").inc()
+        if wanted:
             self._staleness.notice(wanted)
+
+    async def deliver(self, asked: Wanted | StoredPath, *, patience_s: float) -> Delivered | Moved:
+        if isinstance(asked, StoredPath):
+            return await self._deliver_stored(asked, patience_s)
+        return await self._deliver_wanted(asked, patience_s)
+
+    async def _deliver_wanted(self, wanted: Wanted, patience_s: float) -> Delivered:
+        if file := await self._pictures.find(wanted.picture, wanted.renditions):
+            self.hit(wanted.picture, file.file_name, wanted)
             return Delivered(file, first=False)
+        add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
         if failure := await remembered_failure(self._pictures, wanted):
             self._count("remembered failure")
             raise _problem(failure)
         return await self._fetch(wanted, patience_s)
 
-    async def deliver_stored(self, path: StoredPath, *, patience_s: float) -> Delivered | Moved:
+    async def _deliver_stored(self, path: StoredPath, patience_s: float) -> Delivered | Moved:
         """By the immutable path: this revision's file, or where it is by now, or 404."""
-        add_to_line(picture=path.picture, rendition=path.file_name)
         if file := await self._pictures.at(path.picture, path.revision, path.file_name):
-            self._count("hit")
+            self.hit(path.picture, file.file_name, None)
             return Delivered(file, first=False)
+        add_to_line(picture=path.picture, rendition=path.file_name)
         current = await self._pictures.current(path.picture)
         if current is None:
             self._count("not stored")
             raise Problem(HTTPStatus.NOT_FOUND, "This picture is not stored any more.")
         if current.id != path.revision:
             self._count("moved")
-            return Moved(current.id)
+            return Moved(current.id, path.file_name)
         source = SourceUrl.parse(current.manifest.source_url)
         rendition = ORIGINAL if is_original(path.file_name) else Rendition.parse(path.file_name)
-        return await self.deliver(Wanted(path.picture, (rendition,), source), patience_s=patience_s)
+        return await self._deliver_wanted(Wanted(path.picture, (rendition,), source), patience_s)
 
     async def _fetch(self, wanted: Wanted, patience_s: float) -> Delivered:
         await self._refuse_paused(wanted)

@@ -3,19 +3,20 @@
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 from aiohttp import web
 
 from services.proxy import placeholder
-from services.proxy.clients import is_browser_image
+from services.proxy.clients import is_browser_image, welcome_formats
 from services.proxy.delivery import Delivered, Delivery, Moved, NotYet
+from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import DAY, NO_STORE, YEAR, Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.use import Use
-from services.proxy.wanted import Wanted, by_source_url, by_stored_path, by_tmdb_path
+from services.proxy.wanted import StoredPath, Wanted, by_source_url, by_stored_path, by_tmdb_path
 from shared.http import Problem
-from shared.http.signatures import BadSignature, Signatures
-from shared.pictures import picture_host
+from shared.http.signatures import EXPIRY, BadSignature, Signatures
 from shared.pictures.hosts import HostRules
 
 
@@ -27,6 +28,7 @@ class Proxy:
     rules: HostRules
     signatures: Signatures
     delivery: Delivery
+    hot: HotAnswers
     responder: Responder
     use: Use
 
@@ -35,111 +37,123 @@ class Proxy:
         return self.settings.miss_wait_s if browser else self.settings.miss_wait_others_s
 
 
+LOOKS = 3
+"""How often a file may vanish under our hands before the client is asked to come back."""
+
 PROXY = web.AppKey("proxy", Proxy)
 picture_routes = web.RouteTableDef()
 
 
 @picture_routes.get("/api/images/proxy")
 async def from_source_url(request: web.Request) -> web.StreamResponse:
-    proxy = request.app[PROXY]
-    signed = _check_signature(request, proxy)
-    wanted = by_source_url(request.rel_url, _accept(request), proxy.rules, signed=signed)
-    return await _deliver(wanted, request, proxy)
+    def parse(proxy: Proxy, *, signed: bool) -> Wanted:
+        return by_source_url(request.rel_url, welcome_formats(request.headers), proxy.rules, signed=signed)
+
+    return await _answer(request, parse)
 
 
-@picture_routes.get("/t/p/{token}/{file}")
+@picture_routes.get("/t/p/{size}/{file}")
 async def from_tmdb_path(request: web.Request) -> web.StreamResponse:
-    proxy = request.app[PROXY]
-    _check_signature(request, proxy)
-    parts = request.match_info
-    wanted = by_tmdb_path(parts["token"], parts["file"], proxy.settings.tmdb_image_url, _accept(request))
-    return await _deliver(wanted, request, proxy)
+    def parse(proxy: Proxy, *, signed: bool) -> Wanted:  # noqa: ARG001 - TMDB's host is known, signed or not
+        parts, base = request.match_info, proxy.settings.tmdb_image_url
+        return by_tmdb_path(parts["size"], parts["file"], base, welcome_formats(request.headers))
+
+    return await _answer(request, parse)
 
 
 @picture_routes.get("/p/{picture}/{revision}/{file}")
 async def from_stored_path(request: web.Request) -> web.StreamResponse:
+    def parse(proxy: Proxy, *, signed: bool) -> StoredPath:  # noqa: ARG001 - a stored path says everything
+        parts = request.match_info
+        return by_stored_path(parts["picture"], parts["revision"], parts["file"])
+
+    return await _answer(request, parse)
+
+
+class Parse(Protocol):
+    """What a form of URL wants. Raises Problem."""
+
+    def __call__(self, proxy: Proxy, *, signed: bool) -> Wanted | StoredPath: ...
+
+
+async def _answer(request: web.Request, parse: Parse) -> web.StreamResponse:
+    """The answer of last time where it still holds; else what is stored, or will be; else what stands for it."""
     proxy = request.app[PROXY]
-    _check_signature(request, proxy)
-    parts = request.match_info
-    path = by_stored_path(parts["picture"], parts["revision"], parts["file"])
-    for last in (False, True):
-        try:
-            answer = await proxy.delivery.deliver_stored(path, patience_s=proxy.patience_s(request))
-            if isinstance(answer, Moved):
-                return _moved(f"/p/{path.picture}/{answer.revision}/{path.file_name}")
-            return await _respond(answer, {"Cache-Control": YEAR}, request, proxy)
-        except FileNotFoundError:
-            if last:
-                raise
-        except NotYet as not_yet:
-            if is_browser_image(request.headers):
-                return _placeholder(not_yet)
-            raise
-    raise AssertionError("unreachable")
-
-
-def _accept(request: web.Request) -> str:
-    """Several lines are one list (RFC 9110, section 5.3)."""
-    return ",".join(request.headers.getall("Accept", ()))
-
-
-async def _deliver(wanted: Wanted, request: web.Request, proxy: Proxy) -> web.StreamResponse:
-    """A file that vanished between finding and sending was switched or purged: look again, once."""
-    patience_s = proxy.patience_s(request)
+    signed = _check_signature(request, proxy)
+    if hot := proxy.hot.find(request):
+        proxy.delivery.hit(hot.picture, hot.file_name, hot.wanted)
+        proxy.use.count(hot.picture)
+        return hot.response
+    asked = parse(proxy, signed=signed)
     try:
-        try:
-            delivered = await proxy.delivery.deliver(wanted, patience_s=patience_s)
-            return await _respond(delivered, _headers(wanted), request, proxy)
-        except FileNotFoundError:
-            delivered = await proxy.delivery.deliver(wanted, patience_s=patience_s)
-            return await _respond(delivered, _headers(wanted), request, proxy)
+        return await _deliver(asked, request, proxy)
     except NotYet as not_yet:
-        return _instead(wanted, not_yet, request, proxy)
+        return _instead(asked, not_yet, request, proxy)
 
 
-async def _respond(
-    delivered: Delivered, special: dict[str, str], request: web.Request, proxy: Proxy
-) -> web.StreamResponse:
-    special["X-Image-Cached"] = "false" if delivered.first else "true"
-    response = await proxy.responder.respond(delivered.file, request, special)
-    proxy.use.count(delivered.file.picture)
-    return response
+async def _deliver(asked: Wanted | StoredPath, request: web.Request, proxy: Proxy) -> web.StreamResponse:
+    """A file that vanished between finding and sending was switched or purged: look again, a few times."""
+    for _ in range(LOOKS):
+        answer = await proxy.delivery.deliver(asked, patience_s=proxy.patience_s(request))
+        if isinstance(answer, Moved):
+            path = f"/p/{asked.picture}/{answer.revision}/{answer.file_name}"
+            return _moved(_signed_like(request, path, proxy), proxy)
+        special = _headers(asked, answer)
+        wanted = asked if isinstance(asked, Wanted) else None
+        try:
+            response = await proxy.responder.respond(answer.file, request, special, wanted)
+        except FileNotFoundError:
+            continue
+        proxy.use.count(asked.picture)
+        return response
+    raise NotYet("The picture changes faster than it can be sent.")
 
 
-def _headers(wanted: Wanted) -> dict[str, str]:
-    headers = {"Cache-Control": YEAR if wanted.never_changes else DAY}
-    if wanted.provider:
-        headers["X-Image-Source"] = wanted.provider
-    if wanted.negotiated:
+def _headers(asked: Wanted | StoredPath, delivered: Delivered) -> dict[str, str]:
+    headers = {"X-Image-Cached": "false" if delivered.first else "true"}
+    if isinstance(asked, StoredPath):
+        return {**headers, "Cache-Control": YEAR}
+    headers["Cache-Control"] = DAY if asked.can_change else YEAR
+    if asked.host:
+        headers["X-Image-Source"] = asked.host.provider
+    if asked.negotiated:
         headers["Vary"] = "Accept"
     return headers
 
 
-def _instead(wanted: Wanted, not_yet: NotYet, request: web.Request, proxy: Proxy) -> web.StreamResponse:
+def _instead(
+    asked: Wanted | StoredPath, not_yet: NotYet, request: web.Request, proxy: Proxy
+) -> web.StreamResponse:
     """What is answered past the bound: nothing that anybody could keep as the picture."""
-    if proxy.settings.miss_fallback == "redirect" and wanted.source:
-        host = picture_host(wanted.source.host)
-        if host and host.may_redirect:
-            return _moved(str(wanted.source.url))
+    source, host = (asked.source, asked.host) if isinstance(asked, Wanted) else (None, None)
+    if proxy.settings.miss_fallback == "redirect" and source and host and host.may_redirect:
+        return _moved(str(source.url), proxy)
     if is_browser_image(request.headers):
-        return _placeholder(not_yet)
+        return _placeholder(not_yet, proxy)
     raise not_yet
 
 
-def _placeholder(not_yet: NotYet) -> web.Response:
+def _placeholder(not_yet: NotYet, proxy: Proxy) -> web.Response:
     headers = {
+        **proxy.responder.shareable,
         "Content-Type": placeholder.MEDIA_TYPE,
         "Cache-Control": NO_STORE,
         "X-Image-Pending": "1",
         "Retry-After": str(not_yet.retry_after_s),
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "cross-origin",
     }
     return web.Response(body=placeholder.BODY, headers=headers)
 
 
-def _moved(location: str) -> web.Response:
-    return web.Response(status=HTTPStatus.FOUND, headers={"Location": location, "Cache-Control": NO_STORE})
+def _moved(location: str, proxy: Proxy) -> web.Response:
+    headers = {**proxy.responder.shareable, "Location": location, "Cache-Control": NO_STORE}
+    return web.Response(status=HTTPStatus.FOUND, headers=headers)
+
+
+def _signed_like(request: web.Request, path: str, proxy: Proxy) -> str:
+    """Where whoever had a valid signature is sent instead: signed too, and until the same time."""
+    if not proxy.signatures.required:
+        return path
+    return proxy.signatures.sign(path, [(EXPIRY, end) for end in request.query.getall(EXPIRY, [])])
 
 
 def _check_signature(request: web.Request, proxy: Proxy) -> bool:

@@ -8,7 +8,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from services.proxy.conditions import Span, Unsatisfiable, Verdict, asked_span, evaluate
-from services.proxy.hot_files import HOT_FILE_BYTES, HotFiles
+from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
+from services.proxy.wanted import Wanted
 from shared.http import Problem
 from shared.pictures import media_type_of
 from shared.volume import StoredFile
@@ -24,18 +25,19 @@ ACCEL_PREFIX = "/stored/"
 class Responder:
     """Sends stored files: small ones from memory, larger ones by the kernel, or by nginx."""
 
-    def __init__(self, hot_files: HotFiles, *, cors_origin: str, accel_root: str | None) -> None:
-        self._hot_files = hot_files
-        self._common = {
+    def __init__(self, hot: HotAnswers, *, cors_origin: str, accel_root: str | None) -> None:
+        self._hot = hot
+        self.shareable = {
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "cross-origin",
-            "Accept-Ranges": "bytes",
             **({"Access-Control-Allow-Origin": cors_origin} if cors_origin else {}),
         }
+        """What lets pages of other origins show an answer: a redirect or a placeholder as much as a picture."""
+        self._common = {"Accept-Ranges": "bytes", **self.shareable}
         self._accel_root = accel_root
 
     async def respond(
-        self, file: StoredFile, request: web.Request, special: dict[str, str]
+        self, file: StoredFile, request: web.Request, special: dict[str, str], wanted: Wanted | None
     ) -> web.StreamResponse:
         """`special`: the headers that depend on how the picture was asked for.
 
@@ -52,24 +54,43 @@ class Responder:
         if verdict is Verdict.PRECONDITION_FAILED:
             raise Problem(HTTPStatus.PRECONDITION_FAILED, "The picture is not the one the request is about.")
         headers["Content-Type"] = media_type_of(file.extension)
-        return await self._body(file, request, headers, _span(request, file, etag))
+        if file.bytes > HOT_BYTES:
+            return await self._send_large(file, request, headers, _span(request, file, etag))
+        body = file.path.read_bytes()
+        if len(body) != file.bytes:
+            raise FileNotFoundError(file.location)
+        if span := _span(request, file, etag):
+            headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
+            part = body[span.first : span.last + 1]
+            return web.Response(body=part, status=HTTPStatus.PARTIAL_CONTENT, headers=headers)
+        if headers["X-Image-Cached"] == "true" and not file.is_spooled:
+            self._hot.keep(request, _hot_answer(file, headers, body, wanted))
+        return web.Response(body=body, headers=headers)
 
-    async def _body(
+    async def _send_large(
         self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
     ) -> web.StreamResponse:
-        if self._accel_root and file.bytes > HOT_FILE_BYTES:
+        if self._accel_root:
             inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
             return web.Response(headers={**headers, "X-Accel-Redirect": inside})
         status = HTTPStatus.OK
         if span:
             status = HTTPStatus.PARTIAL_CONTENT
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
-        if file.bytes <= HOT_FILE_BYTES:
-            body = self._hot_files.read(file)
-            return web.Response(
-                body=body[span.first : span.last + 1] if span else body, status=status, headers=headers
-            )
         return await _send(file, request, status, headers, span or Span(0, file.bytes - 1))
+
+
+def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, wanted: Wanted | None) -> HotAnswer:
+    return HotAnswer(
+        picture=file.picture,
+        file_name=file.file_name,
+        wanted=wanted,
+        passed=file.passed,
+        location=file.location,
+        identity=file.identity,
+        bytes=file.bytes,
+        response=ReadyResponse(head_of(headers, len(body)), body),
+    )
 
 
 async def _send(

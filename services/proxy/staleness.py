@@ -41,7 +41,7 @@ class Staleness:
 
     def notice(self, wanted: Wanted) -> None:
         """Return at once; looking and queueing happen beside the request."""
-        if wanted.source is None or wanted.never_changes or self._was_looked_at(wanted.picture):
+        if self._was_looked_at(wanted.picture) or wanted.source is None or not wanted.can_change:
             return
         task = asyncio.create_task(self._refresh_if_due(wanted.source))
         self._tasks.add(task)

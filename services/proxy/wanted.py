@@ -10,11 +10,10 @@ from http import HTTPStatus
 
 from yarl import URL
 
-from services.proxy.clients import accepts
 from shared.http import Problem
 from shared.pictures import Format, HostRules, PictureId, Rendition, RevisionId, SourceUrl
 from shared.pictures.formats import ORIGINAL_EXTENSIONS, parse_format
-from shared.pictures.hosts import picture_host
+from shared.pictures.hosts import PictureHost, picture_host
 from shared.pictures.identity import parse_picture_id, parse_revision_id
 
 PARSED_AT_MOST = 4096
@@ -42,14 +41,13 @@ class Wanted:
         return self.renditions[-1]
 
     @property
-    def provider(self) -> str | None:
-        host = picture_host(self.source.host) if self.source else None
-        return host.provider if host else None
+    def host(self) -> PictureHost | None:
+        return picture_host(self.source.host) if self.source else None
 
     @property
-    def never_changes(self) -> bool:
-        host = picture_host(self.source.host) if self.source else None
-        return host is not None and host.immutable
+    def can_change(self) -> bool:
+        """Whether the source may show another picture under the same URL one day."""
+        return self.source is not None and not (self.host and self.host.immutable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,9 @@ class StoredPath:
     file_name: str
 
 
-def by_source_url(url: URL, accept: str, rules: HostRules, *, signed: bool) -> Wanted:
+def by_source_url(url: URL, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool) -> Wanted:
     """`?url=`, and perhaps `size` and `format`, each once. Raise Problem for anything else."""
-    return _by_source_url(url.raw_query_string, _welcome(accept), rules, signed)
+    return _by_source_url(url.raw_query_string, welcome, rules, signed)
 
 
 @lru_cache(PARSED_AT_MOST)
@@ -93,14 +91,14 @@ def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules
     )
 
 
-def by_tmdb_path(size: str, file: str, base: str, accept: str) -> Wanted:
+def by_tmdb_path(size: str, file: str, base: str, welcome: tuple[Format, ...]) -> Wanted:
     """TMDB's own paths: the original is theirs, the size ours, the format negotiated whatever the file is called."""
     if not _WIDTH_TOKEN.fullmatch(size) or not _TMDB_FILE.fullmatch(file):
         raise Problem(
             HTTPStatus.BAD_REQUEST, "The path is /t/p/{w342, original, …}/{file}, as at TMDB's picture host."
         )
     try:
-        renditions = _renditions(size, None, _welcome(accept))
+        renditions = _renditions(size, None, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     source = SourceUrl.parse(f"{base}/original/{file}")
@@ -124,15 +122,6 @@ def _check_host(source: SourceUrl, rules: HostRules, *, signed: bool) -> None:
             HTTPStatus.FORBIDDEN,
             f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
         )
-
-
-def _welcome(accept: str) -> tuple[Format, ...]:
-    return _parsed_accept(accept) if len(accept) <= 1000 else ()  # noqa: PLR2004 - longer than any client's
-
-
-@lru_cache(256)
-def _parsed_accept(accept: str) -> tuple[Format, ...]:
-    return tuple(choice for choice in (Format.AVIF, Format.WEBP) if accepts(accept, f"image/{choice}"))
 
 
 def _renditions(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:

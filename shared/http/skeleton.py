@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.http.problems import Problem, problem_response
-from shared.telemetry import Metrics, canonical_line, new_trace_id, traced
+from shared.telemetry import MAX_FIELD, Metrics, canonical_line, new_trace_id, traced
 
 Check = Callable[[], Awaitable[object]]
 """Returns when a dependency is usable, raises with the reason when it is not."""
@@ -53,7 +53,7 @@ def _observed(service: str, metrics: Metrics) -> Middleware:
                 level="debug" if route in QUIET else "info",
                 service=service,
                 method=request.method,
-                path=request.raw_path,
+                path=request.raw_path[:MAX_FIELD],
             ) as line,
         ):
             response = await _answer(request, handler)

@@ -5,8 +5,6 @@ structlog where it becomes JSON anyway.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,15 +21,23 @@ def add_to_line(**fields: Any) -> None:
         line.update(fields)
 
 
-@contextmanager
-def canonical_line(event: str, *, level: Level = "info", **fields: Any) -> Iterator[dict[str, Any]]:
-    """Write one line when the block is left, however it is left, with what was added meanwhile."""
-    line: dict[str, Any] = {"event": event, "level": level, "trace_id": known_trace_id(), **fields}
-    token = _line.set(line)
-    started = time.perf_counter()
-    try:
-        yield line
-    finally:
-        _line.reset(token)
-        line["duration_ms"] = round((time.perf_counter() - started) * 1000, 1)
-        write_line(line)
+class canonical_line:  # noqa: N801 - used as one uses a context manager function
+    """Write one line when the block is left, however it is left, with what was added meanwhile.
+
+    A class, for a generator would cost more than the line.
+    """
+
+    __slots__ = ("_line", "_started", "_token")
+
+    def __init__(self, event: str, *, level: Level = "info", **fields: Any) -> None:
+        self._line: dict[str, Any] = {"event": event, "level": level, "trace_id": known_trace_id(), **fields}
+
+    def __enter__(self) -> dict[str, Any]:
+        self._token = _line.set(self._line)
+        self._started = time.perf_counter()
+        return self._line
+
+    def __exit__(self, *_: object) -> None:
+        _line.reset(self._token)
+        self._line["duration_ms"] = round((time.perf_counter() - self._started) * 1000, 1)
+        write_line(self._line)

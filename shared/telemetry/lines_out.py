@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
@@ -29,12 +31,11 @@ class LinesOut:
     def write(self, line: dict[str, Any]) -> None:
         if line["level"] == "debug" and not self.debug:
             return
-        bound_fields(line)
         if not self.as_json:
             fields = {key: value for key, value in line.items() if key not in ("event", "level")}
             getattr(structlog.get_logger(), line["level"])(line["event"], **fields)
             return
-        line["timestamp"] = datetime.now(UTC).isoformat()
+        line["timestamp"] = _timestamp(time.time())
         encoded = to_json(line, fallback=str)
         self._pending.append(encoded)
         self._pending_bytes += len(encoded)
@@ -59,6 +60,16 @@ class LinesOut:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self.flush)
         except RuntimeError:  # no loop runs: nothing would come back for the line
             self.flush()
+
+
+def _timestamp(now_s: float) -> str:
+    second = int(now_s)
+    return f"{_second(second)}.{int((now_s - second) * 1000):03d}Z"
+
+
+@lru_cache(2)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def bound_fields(line: dict[str, Any]) -> None:

@@ -24,30 +24,26 @@ class LocalPictures:
         self._root = f"{layout.root}/"
 
     async def find(self, picture: PictureId, renditions: tuple[Rendition, ...]) -> StoredFile | None:
-        for candidate in candidates(picture, renditions):
-            if file := self._file(picture, candidate):
-                return file
-        for spool in spools(picture, renditions):
-            if file := self._file(picture, spool):
-                return file
-        return None
+        return self._first(picture, candidates(picture, renditions) + spools(picture, renditions))
 
     async def at(self, picture: PictureId, revision: RevisionId, file_name: str) -> StoredFile | None:
-        for tree in (Tree.CACHE, Tree.KEEP):
-            if file := self._file(picture, f"{picture_path(tree, picture)}/{revision}/{file_name}"):
-                return file
-        return None
+        trees = (Tree.CACHE, Tree.KEEP)
+        return self._first(
+            picture, tuple(f"{picture_path(tree, picture)}/{revision}/{file_name}" for tree in trees)
+        )
 
-    def _file(self, picture: PictureId, relative: str) -> StoredFile | None:
-        path = self._root + relative
-        try:
-            found = os.stat(path)  # noqa: PTH116 - a Path for every candidate would cost more than looking
-        except OSError:
-            return None
-        if not S_ISREG(found.st_mode) or not found.st_size:
-            return None
-        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
-        return StoredFile(picture, relative.rpartition("/")[2], found.st_size, path, identity)
+    def _first(self, picture: PictureId, paths: tuple[str, ...]) -> StoredFile | None:
+        for index, path in enumerate(paths):
+            location = self._root + path
+            try:
+                found = os.stat(location)  # noqa: PTH116 - a Path for every candidate would cost more than looking
+            except OSError:
+                continue
+            if S_ISREG(found.st_mode) and found.st_size:
+                identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+                passed = tuple(self._root + other for other in paths[:index])
+                return StoredFile(picture, path.rpartition("/")[2], found.st_size, location, identity, passed)
+        return None
 
     async def current(self, picture: PictureId) -> Revision | None:
         for tree in Tree:

@@ -48,6 +48,8 @@ class StoredFile:
     """Where it lies, for the system calls that send it."""
     identity: tuple[int, int, int]
     """Inode, modification time in nanoseconds, size: changes whenever the file does."""
+    passed: tuple[str, ...] = ()
+    """Where a preferred one was looked for first, and was not there."""
 
     @property
     def path(self) -> Path:

@@ -1,0 +1,148 @@
+"""Hot answers: what a request was answered last time, whole, as long as the disk still says the same.
+
+A page's pictures are asked for over and over, in the very same words. Then nothing has to be parsed,
+decided or put together again: two looks at the disk, and the bytes are on their way. Nothing here is
+ever stale: a purge, a pin or another revision shows in those looks.
+"""
+
+import os
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_request import BaseRequest
+
+from services.proxy.clients import welcome_formats
+from services.proxy.wanted import Wanted
+from shared.pictures import Format, PictureId
+
+HOT_BYTES = 256 * 1024
+"""Larger files are sent by the kernel."""
+
+Identity = tuple[int, int, int]
+Key = tuple[str, tuple[Format, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class HotAnswer:
+    """The file that was found at `location`, after it had not been at `passed`."""
+
+    picture: PictureId
+    file_name: str
+    wanted: Wanted | None
+    passed: tuple[str, ...]
+    location: str
+    identity: Identity
+    bytes: int
+    response: "ReadyResponse"
+
+    def still_holds(self) -> bool:
+        try:
+            return (
+                not any(os.access(path, os.F_OK) for path in self.passed)
+                and _identity(self.location) == self.identity
+            )
+        except OSError:
+            return False
+
+
+class HotAnswers:
+    """Bounded by the bytes of the bodies, least recently used out first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
+        self._answers: OrderedDict[Key, HotAnswer] = OrderedDict()
+
+    def find(self, request: web.Request) -> HotAnswer | None:
+        key = self._key(request)
+        answer = self._answers.get(key) if key else None
+        if key is None or answer is None:
+            return None
+        if not answer.still_holds():
+            self._drop(key)
+            return None
+        self._answers.move_to_end(key)
+        return answer
+
+    def keep(self, request: web.Request, answer: HotAnswer) -> None:
+        key = self._key(request)
+        if key is None or answer.bytes > self._max_bytes:
+            return
+        self._drop(key)
+        self._answers[key] = answer
+        self._held_bytes += answer.bytes
+        while self._held_bytes > self._max_bytes:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, key: Key) -> None:
+        dropped = self._answers.pop(key, None)
+        if dropped:
+            self._held_bytes -= dropped.bytes
+
+    def _key(self, request: web.Request) -> Key | None:
+        """None for a request that is about more than the file: it takes the long way."""
+        headers = request.headers
+        if (
+            request.method != "GET"
+            or request.version != HttpVersion11
+            or hdrs.RANGE in headers
+            or hdrs.IF_NONE_MATCH in headers
+            or hdrs.IF_MODIFIED_SINCE in headers
+            or hdrs.IF_MATCH in headers
+            or hdrs.IF_UNMODIFIED_SINCE in headers
+            or hdrs.CONNECTION in headers
+        ):
+            return None
+        return request.raw_path, welcome_formats(headers)
+
+
+class ReadyResponse(web.StreamResponse):
+    """An answer whose bytes are there already: written at once, past the assembling of headers.
+
+    It has no state of its own, so one of them answers every request.
+    """
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        super().__init__()
+        self._head = head
+        self._ready_body = body
+
+    @property
+    def keep_alive(self) -> bool:
+        return True
+
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        if request.transport is None:
+            raise ConnectionResetError
+        request.transport.write(b"".join((self._head, _date_line(int(time.time())), self._ready_body)))
+        await request.writer.drain()
+        return request.writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Everything is written."""
+
+
+def head_of(headers: dict[str, str], length: int) -> bytes:
+    """The status line and the headers that do not depend on the moment."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    return f"HTTP/1.1 200 OK\r\n{''.join(lines)}Content-Length: {length}\r\n".encode()
+
+
+def _identity(path: str) -> Identity:
+    found = os.stat(path)  # noqa: PTH116 - a Path would cost more than the look
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(2)
+def _date_line(second: int) -> bytes:
+    """The last header, and the end of the headers."""
+    return f"Date: {formatdate(second, usegmt=True)}\r\n\r\n".encode()
