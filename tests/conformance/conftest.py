@@ -27,6 +27,12 @@ async def world(rabbitmq: RabbitNode, tmp_path_factory: pytest.TempPathFactory) 
         yield world
 
 
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def _nobody_is_left_waiting(world: World) -> AsyncIterator[None]:
+    yield
+    world.host.forget()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def servers(world: World) -> AsyncIterator[Servers]:
     """With the usual settings."""

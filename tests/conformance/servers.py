@@ -13,6 +13,9 @@ from tests.conformance.answers import Answer
 IMAGE = {"Sec-Fetch-Dest": "image"}
 """What an `<img>` of a page sends."""
 
+PLAIN_HTTP_IMAGE = {"User-Agent": "Mozilla/5.0 (X11)", "Accept": "image/avif,image/webp,*/*"}
+"""What it sends where the page came by plain HTTP."""
+
 Target = str | Callable[["Server"], str]
 """Path and query, the same for every server or each its own."""
 

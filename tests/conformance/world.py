@@ -6,20 +6,34 @@ The one process has a queue of its own, as it is delivered; its jobs go to its o
 import asyncio
 import itertools
 import os
+import re
+import shutil
+import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 
 from shared.contracts import Envelope, Message
-from shared.pictures import Manifest, Original, Placeholder, SourceUrl, State, picture_host, revision_id
+from shared.pictures import (
+    Manifest,
+    Original,
+    Placeholder,
+    SourceUrl,
+    State,
+    Tree,
+    picture_host,
+    revision_id,
+)
 from shared.pictures.hosts import PICTURE_HOSTS
+from shared.pictures.paths import POINTER
 from shared.queue import Lane, Queue
 from shared.queue.rabbitmq import open_rabbitmq
 from shared.telemetry import utc_now
@@ -48,55 +62,41 @@ class World:
     queue: Queue
     relay: Relay
     """On the way to the broker, for servers whose queue shall be down at times."""
-    broker: str
-    """The queue's URL, without going through the relay."""
+    settings: Mapping[str, str]
+    """The usual ones."""
     client: aiohttp.ClientSession
+    fetcher: Server
+    """Does the jobs of every server but the one process."""
 
     @classmethod
     @asynccontextmanager
     async def running(cls, directory: Path, node: RabbitNode) -> AsyncIterator[Self]:
         broker = node.vhost()
-        settings = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
+        volume = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
-            world = cls(
+            host, busy_host = await enter(PictureHost.running()), await enter(PictureHost.running())
+            settings = _settings(directory, broker, host, busy_host)
+            fetcher = await enter(running_service("services.fetcher", settings, cwd=directory))
+            client = await enter(_plain_client())
+            yield cls(
                 directory,
-                host=await enter(PictureHost.running()),
-                busy_host=await enter(PictureHost.running()),
-                volume=stack.enter_context(volume_to_write(prepared_layout(settings))),
+                host,
+                busy_host,
+                volume=stack.enter_context(volume_to_write(prepared_layout(volume))),
                 queue=await enter(open_rabbitmq(broker, lane_limit=10_000)),
                 relay=await enter(Relay.before(node.amqp_port)),
-                broker=broker,
-                client=await enter(_plain_client()),
+                settings=settings,
+                client=client,
+                fetcher=Server("fetcher", fetcher.address, fetcher.address, client),
             )
-            await enter(running_service("services.fetcher", world.settings(), cwd=directory))
-            yield world
-
-    @property
-    def authority(self) -> str:
-        return self.host.root.removeprefix("http://")
-
-    def settings(self, **more: str) -> dict[str, str]:
-        stand_ins = f"{self.authority},{self.busy_host.root.removeprefix('http://')}"
-        return {
-            "QUEUE_URL": self.broker,
-            "VOLUME_URL": f"file:{self.directory}/volume",
-            "STATE_DIR": f"{self.directory}/state",
-            "ALLOWED_HOSTS": ",".join([stand_ins, *(known.host for known in PICTURE_HOSTS)]),
-            "ALLOW_PRIVATE": stand_ins,
-            "TMDB_IMAGE_URL": self.host.url("/t/p"),
-            "RENDER_PROCESSES": "1",
-            "ENABLE_IMAGE_OPTIMIZATION": "false",
-            "MAX_IMAGE_FILE_SIZE_MB": str(MAX_KEPT_MB),
-            "MAX_BODY_MB": str(MAX_BODY_MB),
-            **more,
-        }
 
     @asynccontextmanager
     async def servers(self, name: str, *, through_relay: bool = False, **more: str) -> AsyncIterator[Servers]:
         """All the servers, with these settings besides the usual ones."""
-        cut_off = {"QUEUE_URL": self.broker.replace(f":{_port(self.broker)}/", f":{self.relay.port}/")}
-        proxy = self.settings(**more, **(cut_off if through_relay else {}))
+        broker = self.settings["QUEUE_URL"]
+        queue = re.sub(r":\d+/", f":{self.relay.port}/", broker) if through_relay else broker
+        proxy = {**self.settings, "QUEUE_URL": queue, **more}
         one_process = {**proxy, "QUEUE_URL": "", "STATE_DIR": f"{self.directory}/{name}"}
         async with AsyncExitStack() as stack:
             started = await asyncio.gather(
@@ -133,16 +133,24 @@ class World:
         files = {name: os.urandom(400_000 if large else 3_000) for name in names}
         return await self.commit(subject, files, fresh=fresh)
 
-    async def commit(self, subject: Subject, files: dict[str, bytes], *, fresh: bool = True) -> Stored:
-        """Make these files the current revision."""
+    async def commit(
+        self,
+        subject: Subject,
+        files: dict[str, bytes],
+        *,
+        fresh: bool = True,
+        modified_s: float | None = None,
+    ) -> Stored:
+        """Make these files the current revision; the same original is the same revision."""
         original = next(body for name, body in files.items() if name.startswith("original."))
-        revision = revision_id(os.urandom(8).hex())
+        revision = revision_id(sha256(original).hexdigest())
+        modified_s = modified_s or time.time() - 86_400
         pictures = self.volume.pictures
         base = await pictures.current(subject.picture)
         async with pictures.draft() as draft:
             for name, body in files.items():
                 (draft.directory / name).write_bytes(body)
-                os.utime(draft.directory / name, (time.time() - 86_400,) * 2)
+                os.utime(draft.directory / name, (modified_s, modified_s))
             await pictures.commit(
                 subject.picture,
                 revision,
@@ -152,6 +160,35 @@ class World:
                 expected=base.id if base else None,
             )
         return Stored(subject, revision, files)
+
+    def keep(self, stored: Stored, files: dict[str, bytes], *, move: bool = False) -> None:
+        """What pinning does: the picture is in `keep`, and in `cache` until it is evicted. With other files."""
+        cache, keep = (
+            self.volume.layout.picture(tree, stored.subject.picture) for tree in (Tree.CACHE, Tree.KEEP)
+        )
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        if move:
+            cache.rename(keep)
+        else:
+            shutil.copytree(cache, keep, symlinks=True)
+        for name, body in files.items():
+            (keep / POINTER / name).write_bytes(body)
+
+    def is_stored(self, subject: Subject) -> bool:
+        directory = self.volume.layout.picture(Tree.CACHE, subject.picture)
+        return (directory / POINTER).exists()
+
+    @contextmanager
+    def queue_down(self) -> Iterator[None]:
+        """For the impatient: no broker behind the relay, and the one process's queue file is locked."""
+        file = sqlite3.connect(self.directory / "impatient" / "queue.sqlite", isolation_level=None)
+        file.execute("BEGIN IMMEDIATE")
+        self.relay.cut()
+        try:
+            yield
+        finally:
+            self.relay.mend()
+            file.close()
 
     async def publish(self, message: Message, lane: Lane) -> None:
         await self.queue.publish(Envelope.of(message, trace_id="a-test"), lane)
@@ -185,8 +222,22 @@ def _manifest(source: SourceUrl, original: bytes) -> Manifest:
     )
 
 
-def _port(url: str) -> str:
-    return url.rpartition(":")[2].partition("/")[0]
+def _settings(directory: Path, broker: str, host: PictureHost, busy_host: PictureHost) -> dict[str, str]:
+    """`localhost` is the same host by another name, which only a signature allows."""
+    allowed = [stand_in.root.removeprefix("http://") for stand_in in (host, busy_host)]
+    by_another_name = allowed[0].replace("127.0.0.1", "localhost")
+    return {
+        "QUEUE_URL": broker,
+        "VOLUME_URL": f"file:{directory}/volume",
+        "STATE_DIR": f"{directory}/state",
+        "ALLOWED_HOSTS": ",".join([*allowed, *(known.host for known in PICTURE_HOSTS)]),
+        "ALLOW_PRIVATE": ",".join([*allowed, by_another_name]),
+        "TMDB_IMAGE_URL": host.url("/t/p"),
+        "RENDER_PROCESSES": "1",
+        "ENABLE_IMAGE_OPTIMIZATION": "false",
+        "MAX_IMAGE_FILE_SIZE_MB": str(MAX_KEPT_MB),
+        "MAX_BODY_MB": str(MAX_BODY_MB),
+    }
 
 
 def _plain_client() -> aiohttp.ClientSession:
