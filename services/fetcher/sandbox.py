@@ -87,14 +87,14 @@ class Sandbox:
             raise PictureError(FailureClass.UNSOUND, str(error)) from None
         except TimeoutError:
             raise RendererDied(f"The picture took longer than {self._timeout_s:g} s to render.") from None
+        except ProcessExpired:
+            raise RendererDied("The picture crashed its renderer.") from None
         except FileNotFoundError:  # purged, evicted, or a spool that was dropped
             raise
         except OSError as error:
             raise PictureError(
                 FailureClass.OURS, f"The picture could not be rendered here: {error.strerror}."
             ) from error
-        except ProcessExpired:
-            raise RendererDied("The picture crashed its renderer.") from None
         except BrokenProcessPool as error:
             raise _PoolBroken from error
         finally:

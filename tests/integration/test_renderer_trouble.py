@@ -77,7 +77,7 @@ async def test_a_crash_costs_its_own_job_and_no_other(onesheet: Onesheet) -> Non
 
 
 async def test_a_crash_over_one_rendition_leaves_the_others_and_the_original(start: Start) -> None:
-    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false", MAX_IMAGE_FILE_SIZE_MB="20")
     assert (await onesheet.get(LARGE_PICTURE, size="w45", format="webp")).status == 200
     asking = asyncio.create_task(onesheet.get(LARGE_PICTURE, size="large", format="avif"))
     before = {renderer.pid: seconds_of(renderer) for renderer in renderers()}
@@ -88,6 +88,20 @@ async def test_a_crash_over_one_rendition_leaves_the_others_and_the_original(sta
     assert set(state.failures) == {str(Rendition.parse("large.avif"))}
     assert (await onesheet.get(LARGE_PICTURE, size="w92", format="webp")).status == 200
     assert (await onesheet.get(LARGE_PICTURE)).status == 200
+
+
+async def test_idle_renderers_that_are_killed_are_replaced(start: Start) -> None:
+    onesheet = await start(RENDER_PROCESSES="2", ENABLE_IMAGE_OPTIMIZATION="false")
+    for number in range(3):
+        answer = await onesheet.get(f"/poster/{number}-60x90.jpg", size="small")
+        assert answer.status == 200
+        for renderer in renderers():
+            renderer.kill()
+        await asyncio.sleep(0.2)  # in which the pool may notice
+    answers = await asyncio.gather(
+        *(onesheet.get(f"/poster/{number}-60x90.jpg", size="small") for number in range(10, 20))
+    )
+    assert {answer.status for answer in answers} == {200}
 
 
 async def test_with_the_disk_nearly_full_nothing_new_is_downloaded(start: Start) -> None:

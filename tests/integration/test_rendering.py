@@ -202,6 +202,18 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(rendered: Render) -
         rendered(variants.bomb(), "w45.webp")
 
 
+def test_an_original_that_went_away_is_no_unsound_picture(tmp_path: Path) -> None:
+    order = Order(tmp_path / "gone", tmp_path, (), quality=85, max_pixels=10**8)
+    with pytest.raises(FileNotFoundError):
+        render(order)
+
+
+def test_neither_is_one_for_which_the_disk_is_full(rendered: Render, tmp_path: Path) -> None:
+    (tmp_path / "w45.webp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        rendered(encode(drawing.poster(1, (60, 90)), "png"), "w45.webp")
+
+
 OF_ONE_COLOUR = {"16bit.tif", "apng.png", "big-height.webp"}
 REAL = {
     "16bit-qtables.jpg": (128, 128),
