@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.fetcher.download import Downloaded
-from services.fetcher.making import check_starts, order_for
+from services.fetcher.making import count_start, order_for
 from services.fetcher.render import Rendered
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
@@ -34,11 +34,11 @@ async def commit_downloaded(
     expected: RevisionId | None,
 ) -> Revision:
     """Check what was downloaded, make the renditions of it, and commit all of it as one revision."""
-    state = await deps.pictures.state(source.picture)
-    await check_starts(source.picture, state, delivery, deps)
     draft.finished(downloaded.path)
     order = order_for(downloaded.path, draft, renditions, deps)
-    rendered = await deps.sandbox.render(order, urgent=delivery.urgent)
+    rendered = await deps.sandbox.render(
+        order, urgent=delivery.urgent, starting=lambda: count_start(source.picture, delivery, deps)
+    )
     deps.on_step(FetchStep.RENDERED)
     manifest = _manifest(source, downloaded.bytes, rendered, deps.now())
     too_large = downloaded.bytes > deps.settings.render.max_kept_bytes

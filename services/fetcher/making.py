@@ -13,14 +13,13 @@ from shared.pictures import (
     FailureClass,
     PictureId,
     Rendition,
-    State,
 )
 from shared.pictures.paths import spool_name
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Revision, RevisionGone, StoredFile
 
-STARTS_AT_MOST = 5
+STARTS_AT_MOST = 10
 """A backstop: of jobs that were delivered before, this many may come to rendering without one ending."""
 
 
@@ -53,16 +52,17 @@ async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: 
         original = await original_of(revision, deps)
         if original is None:
             raise Retry(Delay.ONE_SECOND, "the original went away", counted=False)
-        await check_starts(revision.picture, state, delivery, deps)
         async with deps.pictures.draft() as draft:
             order = order_for(original.path, draft, renditions, deps)
-            await deps.sandbox.render(order, urgent=delivery.urgent)
+            await deps.sandbox.render(
+                order, urgent=delivery.urgent, starting=lambda: count_start(revision.picture, delivery, deps)
+            )
             for rendition in renditions:
                 await deps.pictures.add(revision, draft.directory / str(rendition))
     except (RevisionGone, FileNotFoundError) as error:
         raise Retry(Delay.ONE_SECOND, "the revision went away", counted=False) from error
     forgotten = [str(rendition) for rendition in renditions if str(rendition) in state.failures]
-    if forgotten or delivery.envelope.redelivered:
+    if forgotten or state.redelivered_starts or delivery.envelope.redelivered:
         await deps.pictures.put_state(revision.picture, state.recovered(*forgotten))
 
 
@@ -75,10 +75,14 @@ async def original_of(revision: Revision, deps: Deps) -> StoredFile | None:
     return None
 
 
-async def check_starts(picture: PictureId, state: State, delivery: Delivery, deps: Deps) -> None:
-    """Count the starts of jobs that were delivered before: whatever kills the whole fetcher leaves no other trace."""
+async def count_start(picture: PictureId, delivery: Delivery, deps: Deps) -> None:
+    """Count the starts of jobs that were delivered before: whatever kills the whole fetcher leaves no other trace.
+
+    Not before a renderer is free: else a picture that kills would take all that wait beside it along.
+    """
     if not delivery.envelope.redelivered:
         return
+    state = await deps.pictures.state(picture)
     starts = state.redelivered_starts + 1
     if starts >= STARTS_AT_MOST:
         raise PictureError(FailureClass.UNSOUND, f"Rendering was started {starts} times and never ended.")

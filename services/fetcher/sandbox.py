@@ -5,7 +5,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -54,11 +54,14 @@ class Sandbox:
             sandbox._end(sandbox._pool)
             await asyncio.gather(*sandbox._ending)
 
-    async def render(self, order: Order, *, urgent: bool) -> Rendered:
+    async def render(
+        self, order: Order, *, urgent: bool, starting: Callable[[], Awaitable[None]]
+    ) -> Rendered:
         """Raise PictureError for unsound bytes, RendererDied when the process crashed or had to be killed,
-        FileNotFoundError when the original went away.
+        FileNotFoundError when the original went away. `starting` is awaited once its turn has come.
         """
         async with self._slots.take(urgent=urgent):
+            await starting()
             pool = self._pool
             try:
                 return await self._render(order, pool)
