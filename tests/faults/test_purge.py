@@ -25,7 +25,7 @@ async def test_a_purge_waits_for_the_fetch_that_runs_and_leaves_nothing(world: W
     await world.host.arrived(subject.path)
     purge = await world.publish(PurgePicture(picture=subject.picture))
     await world.put_off(purge)
-    with watching(world.root, subject.picture, version, must_see=False):
+    with watching(world.root, subject.picture, version):
         await world.host.release(subject.path)
         await world.done(fetch)
         await world.done(purge)
@@ -37,7 +37,7 @@ async def test_a_purge_without_the_lock_leaves_nothing_or_all(world: World, step
     await world.fetchers(2)
     subject = world.new_subject()
     version = Version.of(subject.body, "medium.webp")
-    with watching(world.root, subject.picture, version, must_see=False):
+    with watching(world.root, subject.picture, version):
         world.orders.give(step, signal.SIGSTOP)
         fetch = await world.publish(subject.job())
         suspended = await world.stopped()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,47 +11,30 @@ from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
 from tests.faults.versions import Version, file_names
 
-_BETWEEN_LOOKS_S = 0.0005
 _MANY = 5
 
+Look = Callable[[], Iterable[str]]
+"""Looks once at everything; what is wrong with it, in words."""
 
-class Watcher:
-    """`good`: for each path the contents that may be read there. `always`: those that may never be missing."""
 
-    def __init__(self, good: Mapping[Path, Collection[bytes]], always: Collection[Path]) -> None:
-        self._good = good
-        self._always = always
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watcher")
-        self.seen = 0
-        self.wrong: list[str] = []
+@contextmanager
+def looking_all_the_time(look: Look, *, pause_s: float = 0.0005) -> Iterator[None]:
+    """Fail when anything was wrong while the block lasted, or is at its end."""
+    ended, wrong = threading.Event(), list[str]()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            self._thread.join()
+    def watch() -> None:
+        while not ended.is_set() and len(wrong) < _MANY:
+            wrong.extend(look())
+            time.sleep(pause_s)
 
-    def _watch(self) -> None:
-        while not self._ended.is_set() and len(self.wrong) < _MANY:
-            self.look()
-            time.sleep(_BETWEEN_LOOKS_S)
-        self.look()
-
-    def look(self) -> None:
-        for path, good in self._good.items():
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
-                if path in self._always:
-                    self.wrong.append(f"{path} is missing")
-                continue
-            self.seen += 1
-            if content not in good:
-                self.wrong.append(f"{path} has {len(content)} bytes that are no whole picture")
+    thread = threading.Thread(target=watch, name="watcher")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    assert [*wrong, *look()] == []
 
 
 @contextmanager
@@ -61,8 +44,7 @@ def watching(
     *versions: Version,
     name: Name | None = None,
     always: bool = False,
-    must_see: bool = True,
-) -> Iterator[Watcher]:
+) -> Iterator[None]:
     """Fail when anything but a whole file of one of the versions is read while the block lasts.
 
     `always`: the picture is there already, so what all versions have may not be missing for a moment.
@@ -75,12 +57,21 @@ def watching(
         for file in file_names(versions)
     }
     shared = frozenset.intersection(*(frozenset(version.files) for version in versions))
-    there = [pointer / file for pointer in pointers[1:] for file in shared] if always else []
-    watcher = Watcher(good, frozenset(there))
-    with watcher.running():
-        yield watcher
-    assert not watcher.wrong
-    assert watcher.seen or not must_see
+    there = {root / picture_path(Tree.CACHE, picture) / POINTER / file for file in shared if always}
+
+    def look() -> Iterator[str]:
+        for path, contents in good.items():
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                if path in there:
+                    yield f"{path} is missing"
+                continue
+            if content not in contents:
+                yield f"{path} has {len(content)} bytes that are no whole picture"
+
+    with looking_all_the_time(look):
+        yield
 
 
 def stored_version(root: Path, picture: PictureId, *versions: Version) -> Version | None:
