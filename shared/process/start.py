@@ -58,10 +58,7 @@ async def serve(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port(default_port))
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        address = await _listen(runner, settings.host, settings.port(default_port))
         _log.info("listening", address=address)
         on_listening(address)
         await ended.wait()
@@ -69,3 +66,13 @@ async def serve(
     finally:
         await runner.cleanup()
         lines_out.flush()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
+    """The address that is listened at, as a URL. Raise OSError, with a sentence, where that cannot be."""
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise OSError(f"Cannot listen at HOST={host} PORT={port}: {error.strerror or error}.") from error
+    found, found_port = runner.addresses[0][:2]
+    return f"http://{f'[{found}]' if ':' in found else found}:{found_port}"

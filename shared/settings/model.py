@@ -20,5 +20,11 @@ class Settings(BaseSettings):
     """Read once, when the service is composed. A field's alias is the name operators know."""
 
     model_config = SettingsConfigDict(
-        frozen=True, populate_by_name=True, env_file=".env", env_ignore_empty=True, extra="ignore"
+        frozen=True,
+        populate_by_name=True,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        # Of fields' own names, which are for code: a stray URL, LEVEL or HOSTS is not meant for us.
+        env_prefix="ONESHEET_FIELD_",
     )

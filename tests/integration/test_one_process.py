@@ -166,7 +166,7 @@ async def test_a_second_one_on_the_same_directory_is_refused_with_a_sentence(tmp
         ({"QUEUE_URL": "http://a.example/"}, "QUEUE_URL"),
         ({"STATE_DIR": "data/state"}, "STATE_DIR"),
         ({"UMASK": "rwx"}, "UMASK"),
-        ({"HOST": "a host that is none"}, "host"),
+        ({"HOST": "a host that is none"}, "HOST"),
     ],
 )
 async def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(

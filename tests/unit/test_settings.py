@@ -1,0 +1,116 @@
+"""`docs/settings.md` has every setting and nothing else, with the default that the code has."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic.fields import FieldInfo
+
+import services
+import shared
+from services.fetcher.settings import FetcherSettings, RenderSettings
+from shared.http import HttpSettings
+from shared.queue import QueueSettings
+from shared.settings import HostSettings, Settings
+from shared.telemetry import LogSettings
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+IN_WORDS = {
+    "ALLOWED_HOSTS": "the providers' picture hosts",
+    "IMAGE_FORMATS": "`IMAGE_FORMAT`",
+    "PGID": "unchanged",
+    "PORT": "by service",
+    "PUID": "unchanged",
+    "QUEUE_URL": "a file in `STATE_DIR`",
+    "RENDER_PROCESSES": "number of cores",
+    "STATE_DIR": "`state` beside the volume",
+}
+
+
+def every_settings_class() -> Iterator[type[Settings]]:
+    for package in (services, shared):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    waiting = [Settings]
+    while waiting:
+        found = waiting.pop().__subclasses__()
+        waiting += found
+        yield from found
+
+
+def fields() -> Iterator[tuple[type[Settings], FieldInfo]]:
+    for settings in every_settings_class():
+        for field in settings.model_fields.values():
+            nested = isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
+            if not nested:
+                yield settings, field
+
+
+def as_documented(name: str, default: object) -> str:
+    if name in IN_WORDS:
+        return IN_WORDS[name]
+    if default in (None, "", ()):
+        return "empty"
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"`{text}`"
+
+
+def documented() -> dict[str, str]:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.+?) \| .{10,} \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) == len(dict(rows)), "a setting stands there twice"
+    return dict(rows)
+
+
+def test_every_setting_has_a_name_for_operators() -> None:
+    for settings, field in fields():
+        assert isinstance(field.validation_alias, str), f"{settings.__name__} has a field without a name"
+        assert re.fullmatch(r"[A-Z][A-Z_]+", field.validation_alias)
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other_is() -> None:
+    in_code = {
+        str(field.validation_alias): as_documented(
+            str(field.validation_alias), field.get_default(call_default_factory=True)
+        )
+        for _, field in fields()
+    }
+    assert documented() == in_code
+
+
+def test_the_default_hosts_are_named() -> None:
+    hosts = HostSettings.model_fields["allowed_hosts"].default
+    assert all(f"`{host}`" in DOCUMENT.read_text(encoding="utf-8") for host in hosts)
+
+
+def test_a_setting_that_two_services_read_has_one_default() -> None:
+    defaults: dict[str, set[str]] = {}
+    for _, field in fields():
+        default = repr(field.get_default(call_default_factory=True))
+        defaults.setdefault(str(field.validation_alias), set()).add(default)
+    assert {name: values for name, values in defaults.items() if len(values) > 1} == {}
+
+
+def test_an_empty_setting_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "")
+    monkeypatch.setenv("IMAGE_QUALITY", "")
+    assert HttpSettings().port(8080) == 8080
+    assert RenderSettings().quality == 85
+
+
+def test_what_is_called_like_a_field_is_not_meant_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "LEVEL", "FORMAT", "QUALITY", "HOSTS", "DOWNLOAD", "RENDER", "CONCURRENCY"):
+        monkeypatch.setenv(name, "debug")
+    assert QueueSettings().url is None
+    assert (LogSettings().level, LogSettings().format) == ("info", "auto")
+    assert FetcherSettings().render.quality == 85
+
+
+def test_a_list_may_have_spaces_and_empty_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", " a.example , ,*.b.example:8080,")
+    assert HostSettings().allowed_hosts == ("a.example", "*.b.example:8080")
