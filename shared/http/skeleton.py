@@ -35,6 +35,7 @@ class Skeleton:
 
 def create_skeleton(service: str, metrics: Metrics) -> Skeleton:
     skeleton = Skeleton(web.Application(middlewares=[_observed(service, metrics)]), metrics)
+    skeleton.app.on_response_prepare.append(_say_no_versions)
     skeleton.app.add_routes(_health_routes(skeleton))
     return skeleton
 
@@ -66,6 +67,11 @@ def _observed(service: str, metrics: Metrics) -> Middleware:
         return response
 
     return observed
+
+
+async def _say_no_versions(_request: web.Request, response: web.StreamResponse) -> None:
+    """Python and its libraries are nobody's business; nothing else sets this header."""
+    response.headers.popall("Server", None)
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
