@@ -1,9 +1,11 @@
 """The response for a stored file: what nginx says of the same file, said the same way."""
 
 import asyncio
+import os
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import BinaryIO
 
 from aiohttp import web
 
@@ -56,9 +58,8 @@ class Responder:
         headers["Content-Type"] = media_type_of(file.extension)
         if file.bytes > HOT_BYTES:
             return await self._send_large(file, request, headers, _span(request, file, etag))
-        body = file.path.read_bytes()
-        if len(body) != file.bytes:
-            raise FileNotFoundError(file.location)
+        with _opened(file) as opened:
+            body = opened.read()
         if span := _span(request, file, etag):
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
             part = body[span.first : span.last + 1]
@@ -93,10 +94,20 @@ def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, wanted: 
     )
 
 
+def _opened(file: StoredFile) -> BinaryIO:
+    """Raise FileNotFoundError when another file lies there than the one that was found: its tag would be a lie."""
+    opened = file.path.open("rb")
+    found = os.fstat(opened.fileno())
+    if (found.st_ino, found.st_mtime_ns, found.st_size) != file.identity:
+        opened.close()
+        raise FileNotFoundError(file.location)
+    return opened
+
+
 async def _send(
     file: StoredFile, request: web.Request, status: HTTPStatus, headers: dict[str, str], span: Span
 ) -> web.StreamResponse:
-    with file.path.open("rb") as opened:
+    with _opened(file) as opened:
         response = web.StreamResponse(status=status, headers=headers)
         response.content_length = span.length
         await response.prepare(request)
