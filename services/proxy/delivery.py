@@ -91,6 +91,7 @@ class Delivery:
             self.hit(wanted.picture, file.file_name, wanted)
             return Delivered(file, first=False)
         add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
+        self._refuse_stranger(wanted)
         if failure := await remembered_failure(self._pictures, wanted):
             self._count("remembered failure")
             raise _problem(failure)
@@ -126,6 +127,14 @@ class Delivery:
         raise NotYet(
             "The picture is not here yet." if answer is None else "No new pictures can be fetched just now."
         )
+
+    def _refuse_stranger(self, wanted: Wanted) -> None:
+        if wanted.source and not wanted.may_be_fetched:
+            self._count("host not allowed")
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"Pictures of {wanted.source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
+            )
 
     async def _refuse_paused(self, wanted: Wanted) -> None:
         until = await self._hosts.paused_until(wanted.source.authority) if wanted.source else None

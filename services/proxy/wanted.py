@@ -35,6 +35,8 @@ class Wanted:
     """Another `Accept` would have been answered differently."""
     authorised_host: str | None = None
     """Allowed by the request's signature, besides the allowed hosts."""
+    may_be_fetched: bool = True
+    """Whether its host is allowed. What is stored is served all the same, as nginx does, until it is purged."""
 
     @property
     def to_make(self) -> Rendition:
@@ -81,13 +83,13 @@ def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules
         renditions = _renditions(size, format_, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-    _check_host(source, rules, signed=signed)
     return Wanted(
         source.picture,
         renditions,
         source,
         negotiated=format_ is None and size != "original",
         authorised_host=source.authority if signed else None,
+        may_be_fetched=signed or rules.allow(source),
     )
 
 
@@ -113,15 +115,8 @@ def by_stored_path(picture: str, revision: str, file_name: str) -> StoredPath:
             Rendition(size, parse_format(extension))
         return StoredPath(parse_picture_id(picture), parse_revision_id(revision), file_name)
     except ValueError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The path is not one of a stored picture: {error}") from None
-
-
-def _check_host(source: SourceUrl, rules: HostRules, *, signed: bool) -> None:
-    if not signed and not rules.allow(source):
-        raise Problem(
-            HTTPStatus.FORBIDDEN,
-            f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
-        )
+        reason = str(error).rstrip(".")
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The path is not one of a stored picture: {reason}.") from None
 
 
 def _renditions(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:
