@@ -1,0 +1,169 @@
+"""What is asked for wrongly is refused with a sentence, before it reaches the queue or the disk."""
+
+import re
+import sqlite3
+from urllib.parse import quote
+
+import pytest
+
+from shared.queue import Lane
+from tests.conformance.servers import IMAGE, Servers
+from tests.conformance.subjects import by_url
+from tests.conformance.test_misses import fetches
+from tests.conformance.world import World
+
+PICTURE, REVISION = "0123456789abcdef" * 2, "0123456789abcdef"
+OFFERED = quote("http://127.0.0.1/x.jpg", safe="")
+BY_QUERY = [
+    "",
+    "?",
+    "?size=small",
+    "?url",
+    "?url=",
+    "?url=x.jpg",
+    "?url=/x.jpg",
+    "?url=//127.0.0.1/x.jpg",
+    "?url=ftp%3A%2F%2F127.0.0.1%2Fx.jpg",
+    "?url=file%3A%2F%2F%2Fetc%2Fpasswd",
+    "?url=data%3Aimage%2Fgif%3Bbase64%2CR0lGODlhAQABAAAAACw%3D",
+    "?url=javascript%3Aalert(1)",
+    "?url=http%3A%2F%2F",
+    "?url=http%3A%2F%2F%2Fx.jpg",
+    "?url=http%3A%2F%2Fuser%3Asecret%40127.0.0.1%2Fx.jpg",
+    "?url=http%3A%2F%2F127.0.0.1%3A99999%2Fx.jpg",
+    "?url=http%3A%2F%2Fa%20b%2Fx.jpg",
+    "?url=http%3A%2F%2F127.0.0.1%2F%00.jpg",
+    f"?url=%20{OFFERED}",
+    f"?url={OFFERED}%0A",
+    f"?url={OFFERED}{'x' * 2048}",
+    f"?url={OFFERED}&url={OFFERED}",
+    f"?url={OFFERED}&%75rl={OFFERED}",
+    f"?url={OFFERED}&size=huge",
+    f"?url={OFFERED}&size=w343",
+    f"?url={OFFERED}&size=Small",
+    f"?url={OFFERED}&size=small.webp",
+    f"?url={OFFERED}&size=..%2F..%2Fx&format=webp",
+    f"?url={OFFERED}&size=small&size=small",
+    f"?url={OFFERED}&size=small&format=gif",
+    f"?url={OFFERED}&size=small&format=WEBP",
+    f"?url={OFFERED}&size=small&format=",
+    f"?url={OFFERED}&size=small&format=webp&format=webp",
+    f"?url={OFFERED}&size=original&format=webp",
+    f"?url={OFFERED}&format=webp",
+]
+BY_PATH = [
+    "/t/p/w343/x.jpg",
+    "/t/p/W342/x.jpg",
+    "/t/p/small/x.jpg",
+    "/t/p/w342/x.html",
+    "/t/p/w342/x",
+    "/t/p/w342/.jpg",
+    "/t/p/w342/-.jpg",
+    "/t/p/w342/%2e%2e%2fx.jpg",
+    "/t/p/w342/x%00.jpg",
+    "/t/p/w342/" + "x" * 101 + ".jpg",
+    f"/p/{PICTURE}/{REVISION}/huge.webp",
+    f"/p/{PICTURE}/{REVISION}/small.gif",
+    f"/p/{PICTURE}/{REVISION}/small",
+    f"/p/{PICTURE}/{REVISION}/original.exe",
+    f"/p/{PICTURE}/{REVISION}/original.webp.jpg",
+    f"/p/{PICTURE}/{REVISION}/spool.jpg",
+    f"/p/{PICTURE}/{REVISION}/manifest.json",
+    f"/p/{PICTURE}/{REVISION}/..%2Fstate.json",
+    f"/p/{PICTURE[:-1]}/{REVISION}/small.webp",
+    f"/p/{PICTURE.upper()}/{REVISION}/small.webp",
+    f"/p/{PICTURE}/current/small.webp",
+    f"/p/{PICTURE}/{REVISION}0/small.webp",
+]
+WRONG = [*(f"/api/images/proxy{query}" for query in BY_QUERY), *BY_PATH]
+NOT_ALLOWED = [
+    "http://127.0.0.1:1/x.jpg",
+    "http://localhost/x.jpg",
+    "http://image.tmdb.org.evil.example/x.jpg",
+    "https://image.tmdb.org:8443/x.jpg",
+    "https://sub.image.tmdb.org/x.jpg",
+    "http://[::1]/x.jpg",
+    "http://169.254.169.254/latest/meta-data/",
+]
+NOWHERE = [
+    "/nothing/here",
+    "/api/images/",
+    "/api/nothing",
+    "/p/",
+    "/t/p/",
+    "/t/p/w342/",
+    "/p/a/b",
+    "/p/a/b/c/d",
+]
+
+
+@pytest.mark.parametrize("target", WRONG)
+async def test_a_wrong_request_is_400_with_a_sentence(servers: Servers, target: str) -> None:
+    for client in ({}, IMAGE):
+        answer = await servers.ask(target, client)
+        assert answer.status == 400
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not re.search(r"Traceback|Error|aiohttp|/home|\.py", answer.problem["detail"])
+    head = await servers.ask(target, method="HEAD")
+    assert (head.status, head.body) == (400, b"")
+
+
+@pytest.mark.parametrize("source", NOT_ALLOWED)
+async def test_a_host_that_is_not_allowed_is_403(servers: Servers, source: str) -> None:
+    answer = await servers.ask(by_url(source, "small", "webp"))
+    assert answer.status == 403
+    assert "ALLOWED_HOSTS" in answer.problem["detail"]
+
+
+@pytest.mark.parametrize("target", NOWHERE)
+async def test_there_is_nothing_elsewhere(servers: Servers, target: str) -> None:
+    answer = await servers.ask(target)
+    assert answer.status == 404
+    assert answer.problem["detail"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"])
+async def test_a_picture_can_only_be_asked_for(world: World, servers: Servers, method: str) -> None:
+    stored = await world.stored("w342.webp")
+    for form in ("?url=", "/t/p/", "/p/"):
+        answer = await servers.ask(stored.target(form, "w342.webp"), method=method)
+        assert answer.status == 405
+        assert set(re.split(r",\s*", answer.headers["Allow"])) == {"GET", "HEAD"}
+        assert answer.problem["detail"]
+    assert (await servers.ask(stored.target("/p/", "w342.webp"))).status == 200
+
+
+async def test_no_answer_tells_what_we_are_made_of(world: World, servers: Servers) -> None:
+    stored = await world.stored("small.webp")
+    for target in (stored.target("/p/", "small.webp"), "/nothing/here", "/api/images/proxy", "/healthz"):
+        for server in servers:
+            answer = await server.get(target)
+            said = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
+            assert not re.search(r"python|aiohttp|\d+\.\d+\.\d+", said, re.IGNORECASE), said
+
+
+async def test_nothing_asked_for_wrongly_reaches_the_queue_or_the_disk(
+    world: World, servers: Servers
+) -> None:
+    before = await everything(world, servers)
+    world.host.forget()
+    for target in (*WRONG, *(by_url(source, "small", "webp") for source in NOT_ALLOWED), *NOWHERE):
+        for method in ("GET", "HEAD", "POST"):
+            await servers.ask(target, method=method)
+    assert await everything(world, servers) == before
+    assert world.host.requests == []
+
+
+async def everything(world: World, servers: Servers) -> tuple[object, ...]:
+    """What lies on the volume and in every lane, and how many jobs have ever been taken."""
+    files = sorted(
+        str(file)
+        for tree in ("cache", "keep", "names", "hosts", "inbox")
+        for file in (world.volume.layout.root / tree).rglob("*")
+    )
+    depths = {lane: await world.queue.depth(lane) for lane in Lane}
+    taken = [await fetches(world, server) for server in servers]
+    with sqlite3.connect(world.directory / "usual" / "queue.sqlite") as file:
+        lanes = file.execute("SELECT lane, count(*) FROM messages GROUP BY lane").fetchall()
+    file.close()
+    return files, depths, taken, lanes
