@@ -45,8 +45,12 @@ async def end_in_failure(
     deps: Deps,
     *,
     key: str,
+    waited_for: bool = True,
 ) -> None:
-    """Return where the job ends with this failure; raise Retry or Reject where the queue goes on with it."""
+    """Return where the job ends with this failure; raise Retry or Reject where the queue goes on with it.
+
+    `waited_for`: somebody may wait for what failed, and is told.
+    """
     if isinstance(error, Remembered):
         failure = error.failure
     elif isinstance(error, HostIsPaused):
@@ -55,7 +59,8 @@ async def end_in_failure(
         failure = await remember(error, source, deps, key=key)
         await deps.announcements.record(source.picture, source, "failed")
     add_to_line(outcome="failed", failure_class=failure.failure_class, reason=failure.reason)
-    await deps.announcements.failed(source.picture, rendition, failure)
+    if waited_for:
+        await deps.announcements.failed(source.picture, rendition, failure)
     if not delivery.urgent:
         _retry_later(failure, delivery, deps)
 

@@ -129,7 +129,7 @@ async def _download_and_commit(
 
 async def _download(job: FetchPicture, draft: Draft, delivery: Delivery, deps: Deps) -> Downloaded:
     """One more try in place where somebody waits and the source only hiccuped."""
-    await _check_room(deps)
+    await check_room(deps)
     into = draft.directory / "download"
     try:
         got = await deps.downloader.get(job.source_url, into, authorised_host=job.authorised_host)
@@ -145,7 +145,8 @@ async def _download(job: FetchPicture, draft: Draft, delivery: Delivery, deps: D
     return got
 
 
-async def _check_room(deps: Deps) -> None:
+async def check_room(deps: Deps) -> None:
+    """Raise PictureError where the disk is fuller than it may be: before downloading, not after."""
     if await deps.pictures.free_bytes() < deps.settings.free_floor_bytes:
         raise PictureError(
             FailureClass.OURS,

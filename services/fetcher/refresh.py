@@ -4,7 +4,7 @@ from services.fetcher.committing import commit_downloaded
 from services.fetcher.download import Downloaded, NotModified
 from services.fetcher.errors import PictureError
 from services.fetcher.failures import end_in_failure
-from services.fetcher.fetch import out_of_patience
+from services.fetcher.fetch import check_room, out_of_patience
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import RefreshPicture
@@ -31,7 +31,8 @@ async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -
                 return
             revision = await _ask_again(source, base, delivery, deps)
     except PictureError as error:
-        await end_in_failure(error, source, None, delivery, deps, key=DOWNLOAD)
+        # Who waits for a rendition just now gets it of the revision that is there.
+        await end_in_failure(error, source, None, delivery, deps, key=DOWNLOAD, waited_for=False)
         return
     except (Locked, Superseded, RevisionGone) as error:
         raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
@@ -50,6 +51,7 @@ async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -
 async def _ask_again(source: SourceUrl, base: Revision, delivery: Delivery, deps: Deps) -> Revision:
     state = await deps.pictures.state(source.picture)
     validators = state.validators if state.revision == base.id else None
+    await check_room(deps)
     async with deps.pictures.draft() as draft:
         got = await deps.downloader.get(source, draft.directory / "download", validators=validators)
         deps.on_step(FetchStep.DOWNLOADED)

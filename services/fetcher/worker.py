@@ -85,5 +85,6 @@ class Worker:
             # Somebody waits: tell them now, and let the next client be the retry.
             _log.exception("job failed")
             job = envelope.payload
-            ours = PictureError(FailureClass.OURS, f"Something went wrong here ({type(error).__name__}).")
+            what = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+            ours = PictureError(FailureClass.OURS, f"Something went wrong here: {what}.")
             await end_in_failure(ours, job.source_url, None, delivery, self._deps, key=DOWNLOAD)

@@ -33,7 +33,11 @@ class Flusher:
 def write_aside(text: str, *, aside: Path) -> Path:
     """Write a file in the directory `aside`, to be flushed and then renamed to where it belongs."""
     draft = aside / uuid.uuid4().hex
-    draft.write_text(text, encoding="utf-8")
+    try:
+        draft.write_text(text, encoding="utf-8")
+    except OSError:  # a full disk takes no leftovers
+        draft.unlink(missing_ok=True)
+        raise
     return draft
 
 

@@ -1,17 +1,19 @@
 """A refresh to other bytes and another format, killed at every step: the old picture or the new one, whole."""
 
+import asyncio
 import itertools
 import signal
 
 import pytest
 
-from shared.contracts import RefreshPicture, RenderPicture
-from shared.pictures import Rendition
+from shared.contracts import Message, PictureStored, RefreshPicture, RenderPicture
+from shared.pictures import Rendition, Tree
 from shared.queue import Lane
 from tests.faults.steps import OF_A_REFRESH, is_in_sight
 from tests.faults.versions import Version
 from tests.faults.watching import stored_version, watching
-from tests.faults.world import Subject, World, drawn
+from tests.faults.world import PATIENCE_S, Subject, World, drawn, eventually
+from tests.providers.behaviour import Behaviour
 from tests.servers.stopping_fetcher import Step
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,7 +32,9 @@ async def test_a_refresh_passes_its_steps_in_their_order(world: World) -> None:
     assert [line["step"] for line in fetcher.lines[before:] if "step" in line] == list(OF_A_REFRESH)
 
 
-@pytest.mark.parametrize(("step", "extension"), zip(OF_A_REFRESH, itertools.cycle(["png", "webp"])))
+@pytest.mark.parametrize(
+    ("step", "extension"), list(zip(OF_A_REFRESH, itertools.cycle(["png", "webp"]), strict=False))
+)
 async def test_a_refresh_killed_at_a_step_costs_no_picture(world: World, step: Step, extension: str) -> None:
     await world.fetchers(1)
     subject, (_, new_body) = await stored_subject(world), drawn(extension)
@@ -46,6 +50,22 @@ async def test_a_refresh_killed_at_a_step_costs_no_picture(world: World, step: S
         await world.done(trace)
     assert stored_version(world.root, subject.picture, new)
     assert await world.host.count(subject.path) <= 3
+
+
+async def test_nobody_who_waits_is_told_of_a_refresh_that_failed(world: World) -> None:
+    """What they wait for is made of the revision that is there."""
+    await world.fetchers(1)
+    subject, next_one = await stored_subject(world), world.new_subject()
+    state = world.layout.picture(Tree.CACHE, subject.picture) / "state.json"
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+    async with world.queue.listen(lambda envelope: heard.put(envelope.payload)):
+        await world.host.behave(subject.path, Behaviour.failing(404))
+        await world.publish(RefreshPicture(source_url=subject.source), Lane.PICTURES_LATER)
+        await eventually(lambda: '"gone"' in state.read_text())
+        await world.publish(next_one.job())
+        event = await asyncio.wait_for(heard.get(), PATIENCE_S)
+    assert isinstance(event, PictureStored)
+    assert event.picture == next_one.picture
 
 
 async def stored_subject(world: World) -> Subject:

@@ -69,6 +69,7 @@ class World:
         self.layout = Layout(self.root)
         self.orders = Orders(directory)
         self.services: list[RunningService] = []
+        self._fetchers: list[RunningService] = []
         self._stack = AsyncExitStack()
         self._settings = {
             "QUEUE_URL": broker,
@@ -103,11 +104,13 @@ class World:
         return service
 
     async def fetcher(self, **settings: str) -> RunningService:
-        return await self.start("tests.servers.stopping_fetcher", **settings)
+        fetcher = await self.start("tests.servers.stopping_fetcher", **settings)
+        self._fetchers.append(fetcher)
+        return fetcher
 
     async def fetchers(self, count: int) -> list[RunningService]:
         """So many that live: those there are, or new ones, ready for work, none of them suspended."""
-        living = [service for service in self.services if service.returncode is None]
+        living = [service for service in self._fetchers if service.returncode is None]
         missing = count - len(living)
         living += await asyncio.gather(*(self.fetcher() for _ in range(missing)))
         for service in living:
