@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from multiprocessing import forkserver
 from typing import Self
 
 import structlog
@@ -45,6 +46,7 @@ class Sandbox:
     @classmethod
     @asynccontextmanager
     async def running(cls, *, processes: int, timeout_s: float) -> AsyncIterator[Self]:
+        _start_forking()
         sandbox = cls(processes=processes, timeout_s=timeout_s)
         try:
             warm = sandbox._pool.schedule(_settle_down)
@@ -113,7 +115,6 @@ class Sandbox:
     def _new_pool(self) -> ProcessPool:
         # Not fork: a child must not inherit threads, locks and the descriptors of picture locks.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["services.fetcher.render"])
         return ProcessPool(
             self._processes, max_tasks=JOBS_PER_PROCESS, initializer=_settle_down, context=context
         )
@@ -122,6 +123,16 @@ class Sandbox:
         pool.stop()  # type: ignore[no-untyped-call]
         task = asyncio.create_task(asyncio.to_thread(pool.join))
         self._ending.add(task)
+
+
+def _start_forking() -> None:
+    """Start the server that forks renderers, deaf to Ctrl-C: each of them inherits that from its first moment."""
+    forkserver.set_forkserver_preload(["services.fetcher.render"])
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def _settle_down() -> None:

@@ -55,7 +55,6 @@ async def press_ctrl_c(service: RunningService, *, ends_within_s: float = ENDS_W
     assert status == 0
     assert "Traceback" not in said(service), service.lines
     errors = [line for line in service.lines if line.get("level") in ("error", "critical")]
-    print(errors)
     assert errors == []
     await until(lambda: not [p for p in group if p.is_running()], within_s=ENDS_WITHIN_S)
 
