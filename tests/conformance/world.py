@@ -155,7 +155,7 @@ class World:
                 subject.picture,
                 revision,
                 draft,
-                _manifest(subject.source, original),
+                manifest_of(subject.source, original),
                 State(revision=revision, fresh_until=utc_now() + timedelta(days=1 if fresh else -1)),
                 expected=base.id if base else None,
             )
@@ -211,7 +211,7 @@ async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) 
             await asyncio.sleep(0.01)
 
 
-def _manifest(source: SourceUrl, original: bytes) -> Manifest:
+def manifest_of(source: SourceUrl, original: bytes) -> Manifest:
     known = picture_host(source.host)
     return Manifest(
         source_url=str(source),
