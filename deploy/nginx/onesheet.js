@@ -1,0 +1,150 @@
+// Which files answer a request: what the proxy would compute from the same request, or nothing.
+//
+// Only requests that can be read in one way are answered: each parameter once, under its plain name, each
+// value in plain ASCII with sound escapes. All others are declined, and the proxy reads them. So this may
+// know less than the proxy does, but must never know it differently.
+//
+// Whatever stands outside of a function is run anew for every request: nothing is computed there, and regular
+// expressions are written where they are used, for only as literals are they compiled once.
+
+import crypto from 'crypto';
+import settings from 'settings.js';
+
+// What is asked for, in one string, for every call into JavaScript costs more than what it does:
+// `<host>/<picture id>/<size>.<format>` (size and format may be empty), or for a stored path
+// `<picture id>/<revision>/<name>`, or `declined`.
+function stored(r) {
+    const uri = r.variables.request_uri;
+    return (uri.startsWith('/api/') ? bySourceUrl(uri)
+            : uri.startsWith('/t/') ? byTmdbPath(uri)
+            : byStoredPath(uri)) || 'declined';
+}
+
+function bySourceUrl(uri) {
+    const asked = parameters(uri, '/api/images/proxy?');
+    const host = asked && asked.url && isAllowed('/api/images/proxy', asked) && plainHost(asked.url);
+    if (!host) {
+        return null;
+    }
+    const original = asked.size === undefined || asked.size === 'original';
+    const made = asked.format === undefined ? '' : asked.format;
+    if (original ? made : !isSize(asked.size) || (made && !isFormat(made))) {
+        return null;
+    }
+    return `${host}/${pictureId(asked.url)}/${original ? '' : asked.size}.${made}`;
+}
+
+function byTmdbPath(uri) {
+    const found = /^(\/t\/p\/([wh]\d+|original)\/([A-Za-z0-9][\w-]{0,99}\.(?:jpe?g|png|webp|avif|gif|svg)))(\?.*)?$/.exec(uri);
+    if (!found || !isAllowedPath(found[1], found[4])) {
+        return null;
+    }
+    const url = `${settings.tmdb_image_url}/original/${found[3]}`;
+    const host = plainHost(url);
+    const size = found[2] === 'original' ? '' : found[2];
+    return host && (!size || isSize(size)) ? `${host}/${pictureId(url)}/${size}.` : null;
+}
+
+function byStoredPath(uri) {
+    const found = /^(\/p\/([0-9a-f]{32}\/[0-9a-f]{16}\/([a-z0-9]+)\.([a-z]+)))(\?.*)?$/.exec(uri);
+    if (!found || !isAllowedPath(found[1], found[5])) {
+        return null;
+    }
+    const known = found[3] === 'original'
+        ? /^(?:jpg|webp|png|avif|gif|bmp|tiff|ico)$/.test(found[4])
+        : isSize(found[3]) && isFormat(found[4]);
+    return known ? found[2] : null;
+}
+
+function isSize(text) {
+    return /^(?:large|medium|small|thumbnail|w45|w92|w154|w185|w300|w342|w500|w780|w1280|h632)$/.test(text);
+}
+
+function isFormat(text) {
+    return /^(?:webp|avif|jpg|png)$/.test(text);
+}
+
+function pictureId(url) {
+    return crypto.createHash('sha256').update(url).digest('hex').slice(0, 32);
+}
+
+// The host of a URL that has one meaning only, or null.
+function plainHost(url) {
+    if (url.length > 2048) {
+        return null;
+    }
+    const found =
+        /^https?:\/\/([a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?)(?::([1-9][0-9]{0,4}))?(?:[\/?#](?:[ -~]*[!-~])?)?$/.exec(url);
+    return found && !(found[2] && Number(found[2]) > 65535) ? found[1] : null;
+}
+
+// What is asked, decoded, or null where it is not plain: a value holds what is unreserved or has no meaning
+// inside a parameter, and escapes of printable ASCII.
+function parameters(uri, path) {
+    if (!uri.startsWith(path)) {
+        return null;
+    }
+    const asked = {url: undefined, size: undefined, format: undefined, sig: undefined, exp: undefined};
+    const pairs = uri.slice(path.length).split('&');
+    for (let i = 0; i < pairs.length; i++) {
+        const pair = pairs[i];
+        const end = pair.indexOf('=');
+        const name = pair.slice(0, end);
+        const value = pair.slice(end + 1);
+        if (end < 3 || !(name in asked) || asked[name] !== undefined
+            || !/^[\w.~:\/?@!$'()*,;=-]*(?:%(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e])[\w.~:\/?@!$'()*,;=-]*)*$/.test(value)) {
+            return null;
+        }
+        asked[name] = decodeURIComponent(value);
+    }
+    return asked;
+}
+
+// A path says everything: its parameters are read only where it must be signed.
+function isAllowedPath(path, query) {
+    if (!settings.signing_keys.length) {
+        return query === undefined || /^\?[!"$-~]*$/.test(query);
+    }
+    const asked = query === undefined ? null : parameters(query, '?');
+    return asked !== null && isAllowed(path, asked);
+}
+
+// As shared/http/signatures.py: the sorted parameters, escaped by RFC 3986, under any of the keys.
+function isAllowed(path, asked) {
+    if (!settings.signing_keys.length) {
+        return true;
+    }
+    if (!asked.sig || !/^[0-9a-f]{64}$/.test(asked.sig)) {
+        return false;
+    }
+    if (asked.exp !== undefined && !(/^[0-9]{1,15}$/.test(asked.exp) && Date.now() / 1000 < Number(asked.exp))) {
+        return false;
+    }
+    const pairs = [];
+    ['exp', 'format', 'size', 'url'].forEach(name => {
+        if (asked[name] !== undefined) {
+            pairs.push(`${name}=${escaped(asked[name])}`);
+        }
+    });
+    const text = `${path}?${pairs.join('&')}`;
+    let valid = 0;
+    settings.signing_keys.forEach(key => {
+        valid |= equal(crypto.createHmac('sha256', key).update(text).digest('hex'), asked.sig);
+    });
+    return valid === 1;
+}
+
+function escaped(value) {
+    return encodeURIComponent(value).replace(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+// Takes as long for a wrong signature as for a nearly right one. Both are 64 characters long.
+function equal(a, b) {
+    let different = 0;
+    for (let i = 0; i < 64; i++) {
+        different |= a.charCodeAt(i) ^ b.charCodeAt(i);
+    }
+    return different === 0 ? 1 : 0;
+}
+
+export default {stored};
