@@ -84,7 +84,7 @@ def render(order: Order) -> Rendered:
     try:
         with Image.open(order.original, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
             return _render(image, order)
-    except Unsound:
+    except (Unsound, MemoryError):
         raise
     except Exception as error:
         # Decoders raise anything at all for broken bytes; these say nothing about the bytes.

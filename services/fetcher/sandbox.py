@@ -85,25 +85,33 @@ class Sandbox:
             if not task.done():
                 raise _PoolBroken
             return task.result()
-        except TooLarge as error:
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            raise PictureError(FailureClass.UNSOUND, str(error), status=status) from None
-        except Unsound as error:
-            raise PictureError(FailureClass.UNSOUND, str(error)) from None
-        except TimeoutError:
-            raise RendererDied(f"The picture took longer than {self._timeout_s:g} s to render.") from None
-        except ProcessExpired:
-            raise RendererDied("The picture crashed its renderer.") from None
-        except FileNotFoundError:  # purged, evicted, or a spool that was dropped
-            raise
-        except OSError as error:
-            raise PictureError(
-                FailureClass.OURS, f"The picture could not be rendered here: {error.strerror}."
-            ) from error
         except BrokenProcessPool as error:
             raise _PoolBroken from error
+        except (Unsound, ProcessExpired, MemoryError, OSError) as error:
+            raise self._judged(error) from error
         finally:
             task.cancel()
+
+    def _judged(self, error: Exception) -> Exception:
+        """Whose fault it is: the picture's, or ours."""
+        match error:
+            case TooLarge():
+                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                return PictureError(FailureClass.UNSOUND, str(error), status=status)
+            case Unsound():
+                return PictureError(FailureClass.UNSOUND, str(error))
+            case TimeoutError():
+                return RendererDied(f"The picture took longer than {self._timeout_s:g} s to render.")
+            case MemoryError():
+                return RendererDied("The picture needs more memory than its renderer has.")
+            case ProcessExpired():
+                return RendererDied("The picture crashed its renderer.")
+            case FileNotFoundError():  # purged, evicted, or a spool that was dropped
+                return error
+            case OSError():
+                why = f"The picture could not be rendered here: {error.strerror}."
+                return PictureError(FailureClass.OURS, why)
+        return error
 
     def _replace(self, broken: ProcessPool) -> None:
         """Of all who find the pool broken, the first puts another in its place."""

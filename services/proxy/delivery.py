@@ -137,7 +137,10 @@ class Delivery:
             )
 
     async def _refuse_paused(self, wanted: Wanted) -> None:
-        until = await self._hosts.paused_until(wanted.source.authority) if wanted.source else None
+        """A rendition of what is stored needs nobody else."""
+        if wanted.source is None or await self._pictures.current(wanted.picture):
+            return
+        until = await self._hosts.paused_until(wanted.source.authority)
         left_s = (until - utc_now()).total_seconds() if until else 0
         if left_s > 0:
             self._count("host paused")

@@ -32,7 +32,7 @@ class Responder:
         self.shareable = {
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "cross-origin",
-            **({"Access-Control-Allow-Origin": cors_origin} if cors_origin else {}),
+            **({"Access-Control-Allow-Origin": cors_origin} if cors_origin != "none" else {}),
         }
         """What lets pages of other origins show an answer: a redirect or a placeholder as much as a picture."""
         self._common = {"Accept-Ranges": "bytes", **self.shareable}

@@ -23,7 +23,7 @@ class ProxySettings(Settings):
     send_files: Literal["direct", "accel"] = Field("direct", validation_alias="SEND_FILES")
     """accel: behind the delivered nginx, which then sends the larger files itself."""
     cors_origin: str = Field("*", validation_alias="CORS_ORIGIN")
-    """`Access-Control-Allow-Origin` of pictures; empty: none."""
+    """`Access-Control-Allow-Origin` of pictures; `none`: that header is left out."""
     tmdb_image_url: str = Field("https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL")
     access_log_address: str = Field("", validation_alias="ACCESS_LOG_ADDRESS")
     """`host:port` where nginx's sampled access log comes in, by UDP; empty: nowhere."""

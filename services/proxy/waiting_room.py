@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.proxy.wanted import Wanted
-from shared.contracts import Envelope, FetchPicture, PictureFailed, PictureStored
+from shared.contracts import Envelope, FetchPicture, PictureFailed, PicturePurged, PictureStored
 from shared.pictures import Failure, PictureId, Rendition
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id, utc_now
@@ -47,6 +47,8 @@ class _Question:
     wanted: Wanted
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     failure: Failure | None = None
+    purged: bool = False
+    """What was fetched for it may have been removed before we saw it: it has to be asked again."""
 
 
 class WaitingRoom:
@@ -99,10 +101,9 @@ class WaitingRoom:
 
     async def _ask(self, key: Key) -> Answer | None:
         question = self._questions[key]
-        job = _job(question.wanted)
         try:
             async with asyncio.timeout(self._question_lasts_s):
-                await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_NOW)
+                await self._publish(question)
                 return await self._listen_and_look(question)
         except QueueError as error:
             _log.warning("job not queued", picture=key[0], error=str(error))
@@ -111,6 +112,11 @@ class WaitingRoom:
             return None
         finally:
             del self._questions[key], self._tasks[key]
+
+    async def _publish(self, question: _Question) -> None:
+        question.purged = False
+        envelope = Envelope.of(_job(question.wanted), trace_id=trace_id())
+        await self._queue.publish(envelope, Lane.PICTURES_NOW)
 
     async def _listen_and_look(self, question: _Question) -> Answer:
         pauses = iter(LOOK_AGAIN_S)
@@ -125,6 +131,8 @@ class WaitingRoom:
             answer = await self._look(question)
             if answer:
                 return answer
+            if question.purged:
+                await self._publish(question)
 
     async def _look(self, question: _Question) -> Answer | None:
         wanted = question.wanted
@@ -144,6 +152,11 @@ class WaitingRoom:
                 for key, question in self._questions.items():
                     if key[0] == picture and rendition in (None, key[1]):
                         question.failure = failure
+                        question.heard.set()
+            case PicturePurged(picture=picture):
+                for key, question in self._questions.items():
+                    if key[0] == picture:
+                        question.purged = True
                         question.heard.set()
 
 

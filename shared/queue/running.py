@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-CONSUMER_GRACE_S = 25.0
-"""How long leaving `consume` waits for running handlers before it cancels them."""
+CONSUMER_GRACE_S = 8.0
+"""How long leaving `consume` waits for running handlers before it cancels them. What is cancelled is done again by somebody else."""
 
 
 class Running:

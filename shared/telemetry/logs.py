@@ -11,6 +11,11 @@ from shared.telemetry.lines_out import bound_fields, lines_out
 from shared.telemetry.settings import LogSettings
 from shared.telemetry.trace import known_trace_id
 
+# Without the locals, which are whole settings, keys and passwords among them.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+)
+
 
 def configure_logs(settings: LogSettings) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -25,9 +30,9 @@ def configure_logs(settings: LogSettings) -> None:
     on_terminal = settings.format == "console" or (settings.format == "auto" and sys.stdout.isatty())
     lines_out.as_json = not on_terminal
     shape: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if on_terminal
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*before, *shape],

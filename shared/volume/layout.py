@@ -9,7 +9,8 @@ from pathlib import Path
 from shared.pictures import PictureId, Tree, picture_path
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre"}
+    | {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "glusterfs")}
 )
 
 

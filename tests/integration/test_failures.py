@@ -144,7 +144,6 @@ async def test_what_is_stored_is_served_while_its_host_is_paused(onesheet: Onesh
     assert (await onesheet.get(stored, size="small")).status == 200
 
 
-@pytest.mark.xfail(strict=True, reason="the proxy looks at the pause before it looks at the original")
 async def test_a_rendition_of_what_is_stored_is_made_while_its_host_is_paused(onesheet: Onesheet) -> None:
     stored = "/poster/2-60x90.jpg"
     assert (await onesheet.get(stored, size="small")).status == 200

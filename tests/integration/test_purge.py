@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from shared.contracts import PurgePicture
 from shared.queue import Lane
 from tests.integration.conftest import Start
@@ -45,7 +43,6 @@ async def test_purging_what_is_not_there_does_no_harm(onesheet: Onesheet) -> Non
     assert onesheet.count("onesheet_jobs_total", type="PurgePicture", outcome="was not there") == 1
 
 
-@pytest.mark.xfail(reason="who waits is not asked for again when the answer is purged before it is seen")
 async def test_a_purge_during_a_fetch_costs_the_client_nothing_but_time(start: Start) -> None:
     onesheet = await start(MISS_WAIT_OTHERS="3")
     gate = onesheet.host.hold(POSTER)

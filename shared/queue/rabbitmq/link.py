@@ -73,6 +73,7 @@ class Link(Generic[T]):
         self._decided = asyncio.Event()
         self._failure: QueueError | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._away_since: float | None = None
 
     @property
     def current(self) -> T | None:
@@ -84,8 +85,13 @@ class Link(Generic[T]):
             await self._connected.wait()
         return self._session
 
+    def away_for_s(self) -> float:
+        """How long there has been no connection."""
+        return asyncio.get_running_loop().time() - self._away_since if self._away_since is not None else 0.0
+
     async def open(self, patience_s: float) -> None:
         """Start connecting. A broker that is away for the moment does not stop us, a wrong setting does."""
+        self._away_since = asyncio.get_running_loop().time()
         self._keeper = asyncio.create_task(self._keep())
         try:
             async with asyncio.timeout(patience_s):
@@ -126,12 +132,15 @@ class Link(Generic[T]):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await connection.connect()
                     self._session = await self._prepare(connection, lambda *_: lost.set())
+            self._away_since = None
             self._connected.set()
             self._decided.set()
             log.info("queue_connected", link=self._name, host=address.host)
             await lost.wait()
             log.warning("queue_connection_lost", link=self._name, host=address.host)
         finally:
+            if self._session is not None:
+                self._away_since = asyncio.get_running_loop().time()
             self._session = None
             self._connected.clear()
             await _close(connection)

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from shared.contracts import Envelope
-from shared.queue.port import Delay, Lane, QueueError
+from shared.queue.port import Delay, Lane, QueueError, QueueUnavailable
 from shared.queue.rabbitmq.gauge import LaneGauge
 from shared.queue.rabbitmq.link import Link
 from shared.queue.rabbitmq.topology import EVENTS, JOBS, Topology, delay_name
@@ -58,6 +58,8 @@ class Publisher:
             content_type="application/json",
             delivery_mode=DeliveryMode.PERSISTENT,
         )
+        if self._link.away_for_s() > self._timeout_s:
+            raise QueueUnavailable("the broker is away")  # known by now: nobody waits for it any more
         exchange_name = JOBS if delay is None else delay_name(delay)
         with as_queue_errors(f"publishing to {lane}"):
             async with asyncio.timeout(self._timeout_s):
