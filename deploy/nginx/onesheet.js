@@ -15,6 +15,9 @@ import settings from 'settings.js';
 // `<picture id>/<revision>/<name>`, or `declined`.
 function stored(r) {
     const uri = r.variables.request_uri;
+    if (r.headersIn.Accept !== r.variables.http_accept) {
+        return 'declined';  // several lines, of which some versions of nginx show the first alone
+    }
     return (uri.startsWith('/api/') ? bySourceUrl(uri)
             : uri.startsWith('/t/') ? byTmdbPath(uri)
             : byStoredPath(uri)) || 'declined';
