@@ -87,31 +87,28 @@ class Sandbox:
             return task.result()
         except BrokenProcessPool as error:
             raise _PoolBroken from error
+        except FileNotFoundError:  # purged, evicted, or a spool that was dropped
+            raise
         except (Unsound, ProcessExpired, MemoryError, OSError) as error:
             raise self._judged(error) from error
         finally:
             task.cancel()
 
-    def _judged(self, error: Exception) -> Exception:
+    def _judged(self, error: Exception) -> PictureError:
         """Whose fault it is: the picture's, or ours."""
         match error:
-            case TooLarge():
-                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                return PictureError(FailureClass.UNSOUND, str(error), status=status)
             case Unsound():
-                return PictureError(FailureClass.UNSOUND, str(error))
+                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, TooLarge) else None
+                return PictureError(FailureClass.UNSOUND, str(error), status=status)
             case TimeoutError():
-                return RendererDied(f"The picture took longer than {self._timeout_s:g} s to render.")
+                why = f"took longer than {self._timeout_s:g} s to render"
             case MemoryError():
-                return RendererDied("The picture needs more memory than its renderer has.")
+                why = "needs more memory than its renderer has"
             case ProcessExpired():
-                return RendererDied("The picture crashed its renderer.")
-            case FileNotFoundError():  # purged, evicted, or a spool that was dropped
-                return error
-            case OSError():
-                why = f"The picture could not be rendered here: {error.strerror}."
-                return PictureError(FailureClass.OURS, why)
-        return error
+                why = "crashed its renderer"
+            case _:
+                return PictureError(FailureClass.OURS, f"The picture could not be rendered here: {error}.")
+        return RendererDied(f"The picture {why}.")
 
     def _replace(self, broken: ProcessPool) -> None:
         """Of all who find the pool broken, the first puts another in its place."""
