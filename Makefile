@@ -2,6 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 SETUP := deploy/setup
 PINNED_PIP := 26.3
 TEST_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js
@@ -37,11 +38,11 @@ format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.for-bench bench-tools ## Measure this machine (needs wrk; some minutes)
+bench: $(VENV)/.for-test $(PEERS)/.made bench-tools ## Measure this machine (needs wrk; some minutes)
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove the virtual environment and all caches; data stays
-	@rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each set of Python packages, so that a second time takes no time.
@@ -65,10 +66,11 @@ $(VENV)/.for-lint: $(VENV)/.made pyproject.toml constraints.txt
 	@$(INSTALL) --group test --group lint
 	@touch $@ $(VENV)/.for-test $(VENV)/.for-run
 
-$(VENV)/.for-bench: $(VENV)/.made pyproject.toml constraints.txt
-	@echo "Installing what the benchmark needs"
-	@$(INSTALL) --group test --group bench
-	@touch $@ $(VENV)/.for-test $(VENV)/.for-run
+$(PEERS)/.made: pyproject.toml $(SETUP)/virtual-environment
+	@echo "Installing what the benchmark compares us with"
+	@PYTHON="$(PYTHON)" $(SETUP)/virtual-environment $(PEERS) $(PINNED_PIP)
+	@$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check --group peers
+	@touch $@
 
 test-servers:
 	@$(SETUP)/debian-packages $(TEST_PACKAGES)

@@ -5,9 +5,14 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from tests.bench.crowded import hits_among_misses
+from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
 from tests.bench.miss import miss_embedded, miss_rabbitmq
-from tests.bench.report import report
+from tests.bench.nginx_hits import hits_through_nginx
+from tests.bench.proxy_hits import against_bare_handler, against_thumbor
+from tests.bench.report import Figure, report
+from tests.bench.standing import standing
 from tests.servers.rabbitmq import RabbitNode
 
 
@@ -19,8 +24,20 @@ async def main(root: Path) -> None:
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 await idle_proxy(_fresh(root, "idle"), node),
+                *await hits(root, node),
             ]
         )
+
+
+async def hits(root: Path, node: RabbitNode) -> list[Figure]:
+    async with standing(_fresh(root, "standing"), node) as stored:
+        return [
+            await against_bare_handler(stored),
+            await against_thumbor(stored),
+            *await hits_through_nginx(stored),
+            await hits_among_misses(stored),
+            *await many_pictures(stored, node, _fresh(root, "crowds")),
+        ]
 
 
 def _fresh(root: Path, name: str) -> Path:

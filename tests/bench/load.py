@@ -8,6 +8,7 @@ from pathlib import Path
 
 CONNECTIONS = 32
 SECONDS = 2
+ACCEPT = "Accept: image/webp"
 ROUNDS = 5
 
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
@@ -28,7 +29,7 @@ async def load(
     """Raise RuntimeError when anything but success was answered."""
     extra = ("-s", str(script)) if script else ()
     process = await asyncio.create_subprocess_exec(
-        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", *extra, url),
+        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "-H", ACCEPT, *extra, url),
         stdout=asyncio.subprocess.PIPE,
     )
     said = (await process.communicate())[0].decode()

@@ -16,7 +16,6 @@ from tests.servers.service import RunningService, running_service
 
 FILE = "bench.jpg"
 SIZE = "w780"
-ACCEPT = "Accept: image/webp"
 
 
 @dataclass(frozen=True, slots=True)

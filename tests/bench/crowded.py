@@ -1,0 +1,61 @@
+"""Hits while 200 misses wait and the fetcher is busy on the same processors."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import aiohttp
+
+from tests.bench.load import load
+from tests.bench.report import Figure
+from tests.bench.standing import Standing
+
+WAITING = 200
+SECONDS = 4
+PROMISE = 5.0
+
+
+async def hits_among_misses(standing: Standing) -> Figure:
+    """The slowest hundredth, with and without the crowd, in turns; the median of three."""
+    hit = standing.proxy.address + standing.by_url
+    quiet, crowded = [], []
+    for turn in range(3):
+        quiet.append((await load(hit, seconds=SECONDS)).p99_ms)
+        async with _misses(standing, turn):
+            crowded.append((await load(hit, seconds=SECONDS)).p99_ms)
+    ours, reference = sorted(crowded)[1], sorted(quiet)[1]
+    return Figure(
+        what=f"p99 of hits at one proxy while {WAITING} misses wait, 32 connections",
+        ours=f"{ours:.1f} ms",
+        reference=f"{reference:.1f} ms when quiet",
+        compared=f"{ours / reference:.1f} ×",
+        promise=f"≤ {PROMISE:.0f} ×",
+        kept=ours <= PROMISE * reference,
+    )
+
+
+@asynccontextmanager
+async def _misses(standing: Standing, turn: int) -> AsyncIterator[None]:
+    """Always so many misses of 6-megapixel pictures: who is answered asks for the next."""
+    numbers = iter(range(turn * 100_000, (turn + 1) * 100_000))
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def ask_on() -> None:
+            for number in numbers:
+                source = quote(standing.host.url(f"/photo/1.jpg?n={number}"), safe="")
+                url = f"{standing.proxy.address}/api/images/proxy?url={source}&size=thumbnail&format=webp"
+                async with session.get(url) as response:
+                    await response.read()
+
+        tasks = [asyncio.create_task(ask_on()) for _ in range(WAITING)]
+        await asyncio.sleep(1)  # until all of them wait
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
