@@ -44,6 +44,8 @@ async def commit_downloaded(
     too_large = downloaded.bytes > deps.settings.render.max_kept_bytes
     name = manifest.original.file_name
     downloaded.path.rename(draft.directory / (spool_name(name) if too_large else name))
+    if too_large:  # before the commit: whoever dies after it leaves no spool behind for good
+        await deps.announcements.drop_spool_later(source.picture, downloaded.revision)
     revision = await deps.pictures.commit(
         source.picture,
         downloaded.revision,
@@ -53,8 +55,6 @@ async def commit_downloaded(
         expected=expected,
     )
     deps.on_step(FetchStep.COMMITTED)
-    if too_large:
-        await deps.announcements.drop_spool_later(source.picture, revision.id)
     return revision
 
 
