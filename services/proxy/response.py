@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import BinaryIO
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.proxy.conditions import Span, Unsatisfiable, Verdict, asked_span, evaluate
 from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
@@ -22,6 +22,11 @@ NO_STORE = "no-store"
 
 ACCEL_PREFIX = "/stored/"
 """Where the delivered nginx maps the volume for files that it shall send in our name."""
+
+DECIDED = frozenset(
+    {hdrs.RANGE, hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE}
+)
+"""What nginx would decide again of a file that it sends in our name, and not quite as we did."""
 
 
 class Responder:
@@ -71,7 +76,7 @@ class Responder:
     async def _send_large(
         self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
     ) -> web.StreamResponse:
-        if self._accel_root:
+        if self._accel_root and request.headers.keys().isdisjoint(DECIDED):
             inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
             return web.Response(headers={**headers, "X-Accel-Redirect": inside})
         status = HTTPStatus.OK

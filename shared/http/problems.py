@@ -1,5 +1,6 @@
 """Problems: what went wrong, in a sentence a user can act on (RFC 9457)."""
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -29,7 +30,5 @@ def problem_response(problem: Problem) -> web.Response:
         "detail": problem.detail,
         "trace_id": trace_id(),
     }
-    headers = {"Cache-Control": "no-store", **problem.headers}
-    return web.json_response(
-        body, status=problem.status, headers=headers, content_type="application/problem+json"
-    )
+    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **problem.headers}
+    return web.Response(body=json.dumps(body).encode(), status=problem.status, headers=headers)
