@@ -78,6 +78,7 @@ class Responder:
     ) -> web.StreamResponse:
         if self._accel_root and request.headers.keys().isdisjoint(DECIDED):
             inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
+            del headers["Accept-Ranges"]  # nginx says that itself
             return web.Response(headers={**headers, "X-Accel-Redirect": inside})
         status = HTTPStatus.OK
         if span:
