@@ -40,7 +40,6 @@ class Responder:
             **({"Access-Control-Allow-Origin": cors_origin} if cors_origin != "none" else {}),
         }
         """What lets pages of other origins show an answer: a redirect or a placeholder as much as a picture."""
-        self._common = {"Accept-Ranges": "bytes", **self.shareable}
         self._accel_root = accel_root
 
     async def respond(
@@ -52,7 +51,7 @@ class Responder:
         """
         modified_s = file.modified_s
         etag = f'"{modified_s:x}-{file.bytes:x}"'
-        headers = {"ETag": etag, "Last-Modified": _http_date(modified_s), **self._common, **special}
+        headers = {"ETag": etag, "Last-Modified": _http_date(modified_s), **self.shareable, **special}
         if file.is_spooled:
             headers["Cache-Control"] = NO_STORE
         verdict = evaluate(request.headers, etag, modified_s)
@@ -69,6 +68,7 @@ class Responder:
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
             part = body[span.first : span.last + 1]
             return web.Response(body=part, status=HTTPStatus.PARTIAL_CONTENT, headers=headers)
+        headers["Accept-Ranges"] = "bytes"
         if headers["X-Image-Cached"] == "true" and not file.is_spooled:
             self._hot.keep(request, _hot_answer(file, headers, body, wanted))
         return web.Response(body=body, headers=headers)
@@ -78,12 +78,13 @@ class Responder:
     ) -> web.StreamResponse:
         if self._accel_root and request.headers.keys().isdisjoint(DECIDED):
             inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
-            del headers["Accept-Ranges"]  # nginx says that itself
             return web.Response(headers={**headers, "X-Accel-Redirect": inside})
         status = HTTPStatus.OK
         if span:
             status = HTTPStatus.PARTIAL_CONTENT
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
+        else:
+            headers["Accept-Ranges"] = "bytes"
         return await _send(file, request, status, headers, span or Span(0, file.bytes - 1))
 
 
