@@ -40,6 +40,7 @@ CASES = [
     ({"If-Modified-Since": "{later}"}, 304),
     ({"If-Modified-Since": "{sooner}"}, 200),
     ({"If-Modified-Since": "nonsense"}, 200),
+    ({"If-None-Match": "{tag}", "If-Modified-Since": "{date}"}, 304),  # as browsers ask
     ({"If-None-Match": OTHER, "If-Modified-Since": "{date}"}, 200),  # the tag counts, not the date
     ({"If-None-Match": "{tag}", "If-Modified-Since": "{sooner}"}, 304),
     ({"If-Match": "{tag}"}, 200),

@@ -15,21 +15,11 @@ from tests.conformance.subjects import Stored, Subject
 from tests.conformance.test_misses import ITS_OWN
 from tests.conformance.test_stored import DAY
 from tests.conformance.world import MAX_KEPT_MB, World, eventually, new_picture
-from tests.providers.variants import with_comment
-
-
-def large_picture() -> bytes:
-    """Few pixels, many bytes."""
-    body = new_picture()
-    for _ in range(18 * MAX_KEPT_MB):
-        body = with_comment(body, "x" * 60_000)
-    assert len(body) > MAX_KEPT_MB * 2**20
-    return body
 
 
 @pytest.fixture
 def large(world: World, servers: Servers) -> dict[str, Subject]:
-    body = large_picture()
+    body = new_picture(at_least_bytes=MAX_KEPT_MB * 2**20 + 1)
     return {server.name: world.offered(body) for server in servers}
 
 

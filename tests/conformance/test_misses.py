@@ -43,14 +43,23 @@ async def test_a_miss_is_answered_with_the_picture_and_is_then_a_hit(
     assert {world.host.count(subject.path) for subject in subjects.values()} == {1}
 
 
-async def test_the_original_of_a_miss_is_as_it_came(world: World, servers: Servers) -> None:
-    for server in servers:
-        body = new_picture()
-        subject = world.offered(body)
-        for target in (subject.by_url(), subject.by_tmdb_path()):
-            answer = await server.get(target)
-            assert (answer.status, answer.body, answer.media_type) == (200, body, "image/jpeg")
-        assert world.host.count(subject.path) == 1
+@pytest.mark.parametrize("at_least_bytes", [0, 400_000], ids=["small", "large"])
+@pytest.mark.parametrize("form", ["?url=", "/t/p/"])
+async def test_the_original_of_a_miss_is_as_it_came(
+    world: World, servers: Servers, form: str, at_least_bytes: int
+) -> None:
+    body = new_picture(at_least_bytes=at_least_bytes)
+    subjects = {server.name: world.offered(body) for server in servers}
+
+    def target(server: Server) -> str:
+        subject = subjects[server.name]
+        return subject.by_url() if form == "?url=" else subject.by_tmdb_path()
+
+    for cached in ("false", "true"):
+        answer = await servers.ask(target, varying=ITS_OWN)
+        assert (answer.status, answer.body, answer.media_type) == (200, body, "image/jpeg")
+        assert answer.headers["X-Image-Cached"] == cached
+    assert {world.host.count(subject.path) for subject in subjects.values()} == {1}
 
 
 async def test_a_rendition_by_its_path_is_made_of_the_original_that_is_there(

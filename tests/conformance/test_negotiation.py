@@ -37,9 +37,10 @@ async def test_the_format_is_negotiated_and_the_answer_says_so(
     stored = await world.stored("w342.avif", "w342.webp", "w342.jpg")
     target = stored.subject.by_url("w342") if form == "?url=" else stored.subject.by_tmdb_path("w342")
     headers = {} if accept is None else {"Accept": accept}
-    answer = await servers.ask(target, headers)
-    assert (answer.status, answer.body) == (200, stored.files[f"w342.{extension}"])
-    assert answer.headers.getall("Vary") == ["Accept"]
+    for _ in range(2):
+        answer = await servers.ask(target, headers)
+        assert (answer.status, answer.body) == (200, stored.files[f"w342.{extension}"])
+        assert answer.headers.getall("Vary") == ["Accept"]
     etag = answer.headers["ETag"]
     not_modified = await servers.ask(target, {**headers, "If-None-Match": etag})
     assert (not_modified.status, not_modified.headers.getall("Vary")) == (304, ["Accept"])

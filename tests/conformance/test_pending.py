@@ -120,7 +120,11 @@ async def test_with_the_queue_down_what_is_stored_is_served_and_the_rest_is_pend
     with world.queue_down():
         assert (await impatient.ask(stored.subject.by_url("small", "webp"))).status == 200
         assert_placeholder(await impatient.ask(target, IMAGE))
-        assert_unavailable(await impatient.ask(target))
+        assert_placeholder(await impatient.ask(stored.target("/p/", "w92.png"), IMAGE))
+        for answer in await asyncio.gather(
+            impatient.ask(target), impatient.ask(stored.target("/p/", "w154.png"))
+        ):
+            assert_unavailable(answer)
         assert (await impatient.ask(stored.subject.by_url("small", "webp"))).status == 200
     for server in impatient:
         await eventually(server.is_ready)

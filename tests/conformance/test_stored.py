@@ -30,7 +30,10 @@ async def test_status_headers_and_bytes(
     world: World, servers: Servers, form: str, method: str, *, large: bool
 ) -> None:
     stored = await world.stored("w342.webp", large=large)
-    answer = await servers.ask(stored.target(form, "w342.webp"), WEBP, method=method)
+    target = stored.target(form, "w342.webp")
+    answer = await servers.ask(target, WEBP, method=method)
+    again = await servers.ask(target, WEBP, method=method)
+    assert again.without() == answer.without()
     etag, modified_s = etag_of(world, stored, "w342.webp")
     body = stored.files["w342.webp"]
     assert (answer.status, answer.body) == (200, body if method == "GET" else b"")

@@ -44,10 +44,12 @@ from tests.conformance.subjects import Stored, Subject
 from tests.providers.gallery import picture_at
 from tests.providers.picture_host import PictureHost
 from tests.providers.variants import with_comment
+from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import running_service
 
 PATIENCE_S = 20
+NGINX_HEEDS = {"TMDB_IMAGE_URL", "SIGNING_KEYS", "CORS_ORIGIN", "MISS_WAIT_OTHERS"}
 MAX_KEPT_MB, MAX_BODY_MB = 1, 3
 _numbers = itertools.count(1)
 
@@ -67,6 +69,8 @@ class World:
     client: aiohttp.ClientSession
     fetcher: Server
     """Does the jobs of every server but the one process."""
+    enricher: Server
+    """Has what nginx finds at no proxy."""
 
     @classmethod
     @asynccontextmanager
@@ -77,7 +81,10 @@ class World:
             enter = stack.enter_async_context
             host, busy_host = await enter(PictureHost.running()), await enter(PictureHost.running())
             settings = _settings(directory, broker, host, busy_host)
-            fetcher = await enter(running_service("services.fetcher", settings, cwd=directory))
+            fetcher, enricher = await asyncio.gather(
+                enter(running_service("services.fetcher", settings, cwd=directory)),
+                enter(running_service("services.enricher", settings, cwd=directory)),
+            )
             client = await enter(_plain_client())
             yield cls(
                 directory,
@@ -89,6 +96,7 @@ class World:
                 settings=settings,
                 client=client,
                 fetcher=Server("fetcher", fetcher.address, fetcher.address, client),
+                enricher=Server("enricher", enricher.address, enricher.address, client),
             )
 
     @asynccontextmanager
@@ -98,16 +106,28 @@ class World:
         queue = re.sub(r":\d+/", f":{self.relay.port}/", broker) if through_relay else broker
         proxy = {**self.settings, "QUEUE_URL": queue, **more}
         one_process = {**proxy, "QUEUE_URL": "", "STATE_DIR": f"{self.directory}/{name}"}
+        behind_nginx = {**proxy, "SEND_FILES": "accel"}
         async with AsyncExitStack() as stack:
-            started = await asyncio.gather(
+            own, bare, behind = await asyncio.gather(
                 stack.enter_async_context(running_service("services", one_process, cwd=self.directory)),
                 stack.enter_async_context(running_service("services.proxy", proxy, cwd=self.directory)),
+                stack.enter_async_context(
+                    running_service("services.proxy", behind_nginx, cwd=self.directory)
+                ),
             )
-            names = ("one process", "proxy")
+            nginx = await stack.enter_async_context(
+                running_onesheet_nginx(
+                    self.volume.layout.root,
+                    proxies=[_authority(behind.address)],
+                    enricher=_authority(self.enricher.address),
+                    settings={key: proxy[key] for key in NGINX_HEEDS & proxy.keys()},
+                )
+            )
             yield Servers(
-                tuple(
-                    Server(name, service.address, service.address, self.client)
-                    for name, service in zip(names, started, strict=True)
+                (
+                    Server("one process", own.address, own.address, self.client),
+                    Server("nginx", nginx.root, behind.address, self.client),
+                    Server("proxy", bare.address, bare.address, self.client),
                 )
             )
 
@@ -194,11 +214,14 @@ class World:
         await self.queue.publish(Envelope.of(message, trace_id="a-test"), lane)
 
 
-def new_picture() -> bytes:
-    """A small JPEG; other bytes at every call, the same pixels."""
+def new_picture(*, at_least_bytes: int = 0) -> bytes:
+    """A JPEG of few pixels; other bytes at every call, the same pixels."""
     body = picture_at("/poster/1-60x90.jpg")
     assert body
-    return with_comment(body, str(next(_numbers)))
+    body = with_comment(body, str(next(_numbers)))
+    while len(body) < at_least_bytes:
+        body = with_comment(body, "x" * 60_000)
+    return body
 
 
 async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
@@ -224,7 +247,7 @@ def manifest_of(source: SourceUrl, original: bytes) -> Manifest:
 
 def _settings(directory: Path, broker: str, host: PictureHost, busy_host: PictureHost) -> dict[str, str]:
     """`localhost` is the same host by another name, which only a signature allows."""
-    allowed = [stand_in.root.removeprefix("http://") for stand_in in (host, busy_host)]
+    allowed = [_authority(stand_in.root) for stand_in in (host, busy_host)]
     by_another_name = allowed[0].replace("127.0.0.1", "localhost")
     return {
         "QUEUE_URL": broker,
@@ -238,6 +261,10 @@ def _settings(directory: Path, broker: str, host: PictureHost, busy_host: Pictur
         "MAX_IMAGE_FILE_SIZE_MB": str(MAX_KEPT_MB),
         "MAX_BODY_MB": str(MAX_BODY_MB),
     }
+
+
+def _authority(address: str) -> str:
+    return address.removeprefix("http://")
 
 
 def _plain_client() -> aiohttp.ClientSession:
