@@ -26,23 +26,37 @@ STARTS_AT_MOST = 10
 async def render_picture(job: RenderPicture, delivery: Delivery, deps: Deps) -> None:
     """Make what is still missing of these renditions, all from one decode."""
     add_to_line(picture=job.source_url.picture)
-    revision = await deps.pictures.current(job.source_url.picture)
-    if revision is None:
-        add_to_line(outcome="nothing to render")
-        return
-    missing = tuple(rendition for rendition in job.renditions if not revision.holds(rendition))
-    if missing and not await original_of(revision, deps):
-        add_to_line(outcome="original too large to keep")
-        return
-    if missing:
-        try:
-            await make(revision, missing, delivery, deps)
-        except PictureError as error:
-            await end_in_failure(error, job.source_url, missing[0], delivery, deps, key=str(missing[0]))
+    async with deps.renders.hold(job.source_url.picture):
+        revision = await deps.pictures.current(job.source_url.picture)
+        if revision is None:
+            add_to_line(outcome="nothing to render")
             return
-        await deps.announcements.stored(revision.picture, revision.id, missing)
-        await deps.announcements.record(revision.picture, job.source_url, "stored")
-    add_to_line(outcome="rendered", renditions=len(missing))
+        missing = tuple(rendition for rendition in job.renditions if not revision.holds(rendition))
+        if missing and not await original_of(revision, deps):
+            add_to_line(outcome="original too large to keep")
+            return
+        if missing:
+            add_to_line(renditions=len(missing))
+            await _render_ahead(job, revision, missing, delivery, deps)
+        else:
+            add_to_line(outcome="was there")
+
+
+async def _render_ahead(
+    job: RenderPicture,
+    revision: Revision,
+    missing: tuple[Rendition, ...],
+    delivery: Delivery,
+    deps: Deps,
+) -> None:
+    try:
+        await make(revision, missing, delivery, deps)
+    except PictureError as error:
+        await end_in_failure(error, job.source_url, missing[0], delivery, deps, key=str(missing[0]))
+        return
+    add_to_line(outcome="rendered")
+    await deps.announcements.stored(revision.picture, revision.id, missing)
+    await deps.announcements.record(revision.picture, job.source_url, "stored")
 
 
 async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: Delivery, deps: Deps) -> None:

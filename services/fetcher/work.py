@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.fetcher.announcements import Announcements
@@ -11,7 +11,7 @@ from services.fetcher.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope
 from shared.telemetry import Metrics, utc_now
-from shared.volume import HostPauses, Names, OnStep, PictureStore, unwatched
+from shared.volume import HostPauses, Joined, Names, OnStep, PictureStore, unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Deps:
     announcements: Announcements
     settings: FetcherSettings
     metrics: Metrics
+    renders: Joined = field(default_factory=Joined)
+    """Jobs that render ahead for the same picture wait for one another: the second finds the work done."""
     on_step: OnStep = unwatched
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -2,6 +2,7 @@
 
 from shared.volume.factory import ReadVolume, WriteVolume, prepared_layout, volume_to_read, volume_to_write
 from shared.volume.layout import Layout, VolumeRefused
+from shared.volume.lock import Joined
 from shared.volume.port import (
     Draft,
     HostPauses,
@@ -23,6 +24,7 @@ __all__ = [
     "CommitStep",
     "Draft",
     "HostPauses",
+    "Joined",
     "Layout",
     "Locked",
     "Names",

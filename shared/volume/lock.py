@@ -15,32 +15,44 @@ STRIPE_DIGITS = 4
 """65,536 stripes: two pictures rarely share one, and the files, which are never deleted, stay few."""
 
 
+class Joined:
+    """One at a time for each key, within this process. A key that nobody wants takes no room."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._wanted: defaultdict[str, int] = defaultdict(int)
+
+    @asynccontextmanager
+    async def hold(self, key: str) -> AsyncIterator[None]:
+        self._wanted[key] += 1
+        try:
+            async with self._locks[key]:
+                yield
+        finally:
+            self._wanted[key] -= 1
+            if not self._wanted[key]:
+                del self._wanted[key], self._locks[key]
+
+
 class PictureLocks:
     """Jobs for the same picture join within a process, and exclude each other between processes."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._joined: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._interested: defaultdict[str, int] = defaultdict(int)
+        self._joined = Joined()
 
     @asynccontextmanager
     async def hold(self, picture: PictureId, *, insist: bool) -> AsyncIterator[None]:
         """Raise Locked when another process has it; with `insist`, go on without it."""
         stripe = picture[:STRIPE_DIGITS]
-        self._interested[stripe] += 1
-        try:
-            async with self._joined[stripe]:
-                descriptor = os.open(self._directory / stripe, os.O_RDWR | os.O_CREAT, 0o644)
+        async with self._joined.hold(stripe):
+            descriptor = os.open(self._directory / stripe, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
                 try:
-                    try:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        if not insist:
-                            raise Locked("somebody else works on this picture") from None
-                    yield
-                finally:
-                    os.close(descriptor)
-        finally:
-            self._interested[stripe] -= 1
-            if not self._interested[stripe]:
-                del self._interested[stripe], self._joined[stripe]
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if not insist:
+                        raise Locked("somebody else works on this picture") from None
+                yield
+            finally:
+                os.close(descriptor)

@@ -7,6 +7,7 @@ import pytest
 from shared.contracts import FetchPicture, RenderPicture
 from shared.pictures import DOWNLOAD, FailureClass, Rendition
 from shared.queue import Lane
+from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
 from tests.providers.behaviour import Behaviour
 
@@ -95,3 +96,17 @@ async def test_a_job_done_twice_does_the_work_once(onesheet: Onesheet) -> None:
         await fetch_later(onesheet)
     await onesheet.jobs_done(FetchPicture, 3)
     assert onesheet.host.count(POSTER) == 1
+
+
+async def test_the_same_renditions_ordered_twice_at_once_are_made_once(start: Start) -> None:
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")
+    await onesheet.get("/poster/1.jpg", size="small", format="webp")
+    job = RenderPicture(
+        source_url=onesheet.source("/poster/1.jpg"), renditions=(Rendition.parse("large.webp"),)
+    )
+    for _ in range(2):
+        await onesheet.publish(job, Lane.PICTURES_LATER)
+
+    await onesheet.jobs_done(RenderPicture, 2)
+    outcomes = [{"type": "RenderPicture", "outcome": outcome} for outcome in ("rendered", "was there")]
+    assert [onesheet.count("onesheet_jobs_total", **labels) for labels in outcomes] == [1, 1]
