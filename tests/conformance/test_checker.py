@@ -71,7 +71,8 @@ def _all(notes: Iterable[Note]) -> Iterator[Note]:
 async def stored_picture(world: World) -> Stored:
     webp = picture_at("/poster/1-60x90.webp")
     assert webp
-    return await world.commit(world.new_subject(), {"original.jpg": new_picture(), "w342.webp": webp})
+    large = new_picture(at_least_bytes=300_000)
+    return await world.commit(world.new_subject(), {"original.jpg": large, "w342.webp": webp})
 
 
 CASES = [

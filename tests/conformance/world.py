@@ -26,6 +26,7 @@ from shared.pictures import (
     Manifest,
     Original,
     Placeholder,
+    RevisionId,
     SourceUrl,
     State,
     Tree,
@@ -162,8 +163,8 @@ class World:
         modified_s: float | None = None,
     ) -> Stored:
         """Make these files the current revision; the same original is the same revision."""
-        original = next(body for name, body in files.items() if name.startswith("original."))
-        revision = revision_id(sha256(original).hexdigest())
+        original = original_of(files)
+        revision = revision_of(files)
         modified_s = modified_s or time.time() - 86_400
         pictures = self.volume.pictures
         base = await pictures.current(subject.picture)
@@ -212,6 +213,14 @@ class World:
 
     async def publish(self, message: Message, lane: Lane) -> None:
         await self.queue.publish(Envelope.of(message, trace_id="a-test"), lane)
+
+
+def revision_of(files: Mapping[str, bytes]) -> RevisionId:
+    return revision_id(sha256(original_of(files)).hexdigest())
+
+
+def original_of(files: Mapping[str, bytes]) -> bytes:
+    return next(body for name, body in files.items() if name.startswith("original."))
 
 
 def new_picture(*, at_least_bytes: int = 0) -> bytes:
