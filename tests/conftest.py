@@ -1,1 +1,6 @@
-pytest_plugins = ["tests.contract.volumes", "tests.providers.fixtures", "tests.servers.rabbitmq"]
+pytest_plugins = [
+    "tests.contract.nginx_site",
+    "tests.contract.volumes",
+    "tests.providers.fixtures",
+    "tests.servers.rabbitmq",
+]

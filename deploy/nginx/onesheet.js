@@ -30,11 +30,11 @@ function bySourceUrl(uri) {
         return null;
     }
     const original = asked.size === undefined || asked.size === 'original';
-    const made = asked.format === undefined ? '' : asked.format;
-    if (original ? made : !isSize(asked.size) || (made && !isFormat(made))) {
+    const negotiated = asked.format === undefined;
+    if (original ? !negotiated : !isSize(asked.size) || !(negotiated || isFormat(asked.format))) {
         return null;
     }
-    return `${host}/${pictureId(asked.url)}/${original ? '' : asked.size}.${made}`;
+    return `${host}/${pictureId(asked.url)}/${original ? '' : asked.size}.${negotiated ? '' : asked.format}`;
 }
 
 function byTmdbPath(uri) {

@@ -40,7 +40,7 @@ class SourceUrl(TextValue):
         try:
             url = URL(text)
             host, port = url.raw_host, url.port
-        except ValueError:
+        except (ValueError, IndexError):  # yarl raises IndexError for `http://[::1]@`
             raise ValueError("The URL cannot be read.") from None
         if url.scheme not in _DEFAULT_PORTS:
             raise ValueError("The URL must start with http:// or https://.")

@@ -28,16 +28,29 @@ class RawConnection:
     ) -> RawAnswer:
         lines = [f"{method} ".encode() + target + b" HTTP/1.1", b"Host: onesheet.example"]
         lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
+        request = b"\r\n".join(lines) + b"\r\n\r\n"
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
-            self._streams = None
-            writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
-            answer = await _answer(reader, with_body=method != "HEAD")
-            if answer.headers.get("connection", "").lower() == "close":
+            try:
+                return await self._exchange(request, with_body=method != "HEAD")
+            except (
+                asyncio.IncompleteReadError,
+                ConnectionError,
+            ):  # an idle connection that the server closed
+                return await self._exchange(request, with_body=method != "HEAD")
+
+    async def _exchange(self, request: bytes, *, with_body: bool) -> RawAnswer:
+        reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
+        self._streams = None
+        kept = False
+        try:
+            writer.write(request)
+            answer = await _answer(reader, with_body=with_body)
+            kept = answer.headers.get("connection", "").lower() != "close"
+        finally:
+            if not kept:
                 writer.close()
-            else:
-                self._streams = reader, writer
-            return answer
+        self._streams = (reader, writer) if kept else None
+        return answer
 
     def close(self) -> None:
         if self._streams:

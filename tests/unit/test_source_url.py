@@ -56,6 +56,7 @@ REFUSED = {
     "http://": "no host",
     "http:\\\\a.example\\x": "no host",
     "http://a.example:0/x": "no host",
+    "http://[::1]@": "read",  # the parser raises IndexError
     "http://user@a.example/": "password",
     "http://user:secret@a.example/": "password",
     "http://:secret@a.example/": "password",

@@ -1,0 +1,58 @@
+"""A volume with pictures, and the delivered nginx before servers that only say that they were asked."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from shared.pictures import PictureId, Tree, picture_path
+from tests.servers.nginx import Nginx
+from tests.servers.onesheet_nginx import running_onesheet_nginx
+from tests.servers.raw_http import RawAnswer, raw_connection
+from tests.servers.upstream import Upstream, running_upstream
+
+REVISION = "0123456789abcdef"
+TMDB = "https://image.tmdb.org/t/p/original/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg"
+TMDB_PATH = "/t/p/w342/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg"
+YEAR = "public, max-age=31536000, immutable"
+DAY = "public, max-age=86400, stale-while-revalidate=604800"
+
+
+@dataclass
+class Site:
+    """nginx before a proxy and an enricher that only say that they were asked."""
+
+    volume: Path
+    nginx: Nginx
+    proxy: Upstream
+    enricher: Upstream
+
+    def store(self, picture: PictureId, name: str, body: bytes, *, tree: Tree = Tree.CACHE) -> Path:
+        directory = self.volume / picture_path(tree, picture)
+        (directory / REVISION).mkdir(parents=True, exist_ok=True)
+        if not (directory / "current").is_symlink():
+            (directory / "current").symlink_to(REVISION)
+        file = directory / REVISION / name
+        file.write_bytes(body)
+        return file
+
+    async def ask(self, target: str, *headers: tuple[str, str], method: str = "GET") -> RawAnswer:
+        async with raw_connection(self.nginx.port) as connection:
+            return await connection.ask(target.encode(), headers, method=method)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        proxy, enricher = [await stack.enter_async_context(running_upstream()) for _ in range(2)]
+        nginx = await stack.enter_async_context(
+            running_onesheet_nginx(tmp_path, proxies=[proxy.address], enricher=enricher.address)
+        )
+        yield Site(tmp_path, nginx, proxy, enricher)
+
+
+def by_url(url: str, *more: str) -> str:
+    return "&".join((f"/api/images/proxy?url={quote(url, safe='')}", *more))

@@ -1,0 +1,171 @@
+"""The delivered nginx and who is behind it: misses, what it says itself, files left to it, its log, its settings."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+from aiohttp import web
+
+from services.proxy.use import Use
+from shared.pictures import Tree, picture_id, picture_path
+from shared.queue import Queue
+from tests.contract.nginx_site import REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
+from tests.servers.onesheet_nginx import NOBODY_THERE, render, running_onesheet_nginx
+from tests.servers.raw_http import RawAnswer, raw_connection
+from tests.servers.upstream import BY_UPSTREAM, running_upstream
+
+
+async def test_a_miss_goes_to_the_proxy_and_its_answer_comes_back_whole(site: Site) -> None:
+    async def busy(request: web.Request) -> web.StreamResponse:
+        assert len(request.headers["X-Request-ID"]) == 32
+        return web.json_response({}, status=503, headers={"Retry-After": "7", "X-Image-Pending": "1"})
+
+    site.proxy.answer = busy
+    strange = by_url(TMDB).replace("url=", "ur%6c=") + "&x=%zz+%C3"
+    answer = await site.ask(strange)
+    assert (answer.status, answer.headers["retry-after"], answer.headers["x-image-pending"]) == (
+        503,
+        "7",
+        "1",
+    )
+    assert site.proxy.targets == [strange]
+
+
+async def test_when_a_proxy_is_down_another_answers(tmp_path: Path) -> None:
+    async with (
+        running_upstream() as proxy,
+        running_onesheet_nginx(tmp_path, proxies=[NOBODY_THERE, proxy.address, NOBODY_THERE]) as nginx,
+        raw_connection(nginx.port) as connection,
+    ):
+        for _ in range(10):
+            assert (await connection.ask(TMDB_PATH.encode())).status == 200
+        assert len(proxy.requests) == 10
+
+
+async def test_when_all_are_down_the_answer_says_so(tmp_path: Path) -> None:
+    async with running_onesheet_nginx(tmp_path) as nginx, raw_connection(nginx.port) as connection:
+        for target in (b"/", TMDB_PATH.encode(), b"/p/x"):
+            answer = await connection.ask(target)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            assert problem(answer)["trace_id"] == answer.headers["x-trace-id"]
+
+
+async def test_what_nginx_refuses_itself_is_a_problem_like_all_others(site: Site) -> None:
+    for target, status in (("/p/%zz", 400), ("/" + "a" * 9000, 414), ("/metrics", 404), ("/stored/x", 404)):
+        answer = await site.ask(target)
+        assert answer.status == status
+        assert problem(answer)["status"] == status
+    too_long = await site.ask("/", ("X-Long", "a" * 9000))
+    assert (too_long.status, problem(too_long)["status"]) == (400, 400)
+
+
+def problem(answer: RawAnswer) -> dict[str, object]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, object] = json.loads(answer.body)
+    assert set(document) == {"type", "title", "status", "detail", "trace_id"}
+    return document
+
+
+async def test_everything_else_is_the_enrichers(site: Site) -> None:
+    for target in ("/", "/ops", "/api/items/enriched?page=1", "/api/images/stats"):
+        assert BY_UPSTREAM.lower() in (await site.ask(target)).headers
+    assert len(site.enricher.requests) == 4
+    assert (await site.ask("/healthz")).status == 200
+    assert (await site.ask("/readyz")).headers[BY_UPSTREAM.lower()]
+    assert len(site.proxy.requests) == 1
+
+
+async def test_a_url_of_2048_escaped_characters_is_read(site: Site) -> None:
+    url = "http://a.example/".ljust(2048, "(")
+    site.store(picture_id(url), "original.jpg", b"a picture")
+    answer = await site.ask(by_url(url))
+    assert (answer.status, answer.body) == (200, b"a picture")
+    assert BY_UPSTREAM.lower() in (await site.ask(by_url(url + "("))).headers
+
+
+async def test_a_file_that_a_proxy_leaves_to_nginx_is_sent_with_the_proxys_headers(site: Site) -> None:
+    file = site.store(picture_id(TMDB), "original.svg", b"a large picture")
+    inside = "/stored/" + str(file.relative_to(site.volume))
+
+    async def leave(_request: web.Request) -> web.StreamResponse:
+        headers = {"X-Accel-Redirect": inside, "Content-Type": "image/svg+xml", "Cache-Control": YEAR}
+        more = {"X-Image-Source": "tmdb", "X-Image-Cached": "false", "Vary": "Accept"}
+        return web.Response(headers=headers | more)
+
+    site.proxy.answer = leave
+    answer = await site.ask(by_url(TMDB))
+    assert (answer.status, answer.body) == (200, b"a large picture")
+    assert answer.headers["cache-control"] == YEAR
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert [answer.headers[name] for name in ("x-image-source", "x-image-cached", "vary")] == [
+        "tmdb",
+        "false",
+        "Accept",
+    ]
+    part = await site.ask(by_url(TMDB), ("Range", "bytes=2-6"))
+    assert (part.status, part.body) == (206, b"large")
+    inside = f"/stored/{picture_path(Tree.CACHE, picture_id(TMDB))}/current/manifest.json"
+    (file.parent / "manifest.json").write_bytes(b"secret")
+    assert (await site.ask(by_url(TMDB))).status == 404
+
+
+async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) -> None:
+    use = Use(cast(Queue, None))
+    heard = asyncio.Event()
+
+    class Hearing(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            use.hear(data)
+            heard.set()
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Hearing, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    settings = {"ACCESS_LOG_ADDRESS": f"127.0.0.1:{port}", "ACCESS_LOG_SAMPLE": "1"}
+    async with (
+        running_upstream() as proxy,
+        running_onesheet_nginx(tmp_path, proxies=[proxy.address], settings=settings) as nginx,
+    ):
+        site = Site(tmp_path, nginx, proxy, proxy)
+        site.store(picture_id(TMDB), "w342.jpg", b"a picture")
+        await site.ask("/api/images/proxy?url=http://a.example/missing")
+        for target in (TMDB_PATH, by_url(TMDB, "size=w342"), f"/p/{picture_id(TMDB)}/{REVISION}/w342.jpg"):
+            heard.clear()
+            await site.ask(target)
+            await asyncio.wait_for(heard.wait(), 5)
+    transport.close()
+    assert use._used == {picture_id(TMDB): 3}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"PROXIES": "a:1; }"},
+        {"NGINX_LISTEN": '8080" evil'},
+        {"CORS_ORIGIN": "$http_origin"},
+        {"ACCESS_LOG_SAMPLE": "0"},
+        {"TMDB_IMAGE_URL": "https://Image.tmdb.org/t/p"},
+        {"SIGNING_KEYS": "a\nb"},
+        {"VOLUME_URL": "file:/nowhere/at/all"},
+    ],
+)
+def test_settings_that_would_break_out_of_the_configuration_are_refused(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    usual = {"VOLUME_URL": f"file:{tmp_path}", "NGINX_RUN": str(tmp_path / "run")}
+    with pytest.raises(ValueError, match="render: "):
+        render(tmp_path / "rendered", usual | settings)
+
+
+def test_nobody_else_can_read_the_keys(tmp_path: Path) -> None:
+    settings = {
+        "VOLUME_URL": f"file:{tmp_path}",
+        "NGINX_RUN": str(tmp_path / "run"),
+        "SIGNING_KEYS": "secret",
+    }
+    render(tmp_path / "rendered", settings)
+    holding = [file for file in (tmp_path / "rendered").iterdir() if "secret" in file.read_text()]
+    assert [(file.name, file.stat().st_mode & 0o777) for file in holding] == [("settings.js", 0o600)]
