@@ -56,7 +56,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
         ),
         use=use,
     )
-    skeleton.app.add_routes(picture_routes)
+    skeleton.add_routes(picture_routes)
     if not settings.signing_keys and "*" in settings.hosts.allowed_hosts:
         _log.warning(
             "anybody can have pictures of any host fetched: set SIGNING_KEYS, or narrow ALLOWED_HOSTS"

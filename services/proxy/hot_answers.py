@@ -1,8 +1,8 @@
 """Hot answers: what a request was answered last time, whole, as long as the disk still says the same.
 
 A page's pictures are asked for over and over, in the very same words. Then nothing has to be parsed,
-decided or put together again: two looks at the disk, and the bytes are on their way. Nothing here is
-ever stale: a purge, a pin or another revision shows in those looks.
+decided or put together again: one look at the disk, and the bytes are on their way. A purge or another
+revision shows in that look.
 """
 
 import os
@@ -23,11 +23,14 @@ from shared.pictures import Format, PictureId
 HOT_BYTES = 256 * 1024
 """Larger files are sent by the kernel."""
 
+PASSED_LASTS_S = 1.0
+"""How long a preferred file (AVIF made meanwhile, a pinned copy) may be there without being noticed."""
+
 Identity = tuple[int, int, int]
 Key = tuple[str, tuple[Format, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HotAnswer:
     """The file that was found at `location`, after it had not been at `passed`."""
 
@@ -39,13 +42,16 @@ class HotAnswer:
     identity: Identity
     bytes: int
     response: "ReadyResponse"
+    passed_until_s: float = 0.0
 
-    def still_holds(self) -> bool:
+    def still_holds(self, now_s: float) -> bool:
+        """Whether the file is what it was; and, now and then, whether a preferred one has come."""
+        if now_s >= self.passed_until_s:
+            if any(os.access(path, os.F_OK) for path in self.passed):
+                return False
+            self.passed_until_s = now_s + PASSED_LASTS_S
         try:
-            return (
-                not any(os.access(path, os.F_OK) for path in self.passed)
-                and _identity(self.location) == self.identity
-            )
+            return _identity(self.location) == self.identity
         except OSError:
             return False
 
@@ -63,7 +69,7 @@ class HotAnswers:
         answer = self._answers.get(key) if key else None
         if key is None or answer is None:
             return None
-        if not answer.still_holds():
+        if not answer.still_holds(time.monotonic()):
             self._drop(key)
             return None
         self._answers.move_to_end(key)

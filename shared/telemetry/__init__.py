@@ -2,7 +2,7 @@
 
 from shared.telemetry.clock import utc_now
 from shared.telemetry.line import add_to_line, canonical_line
-from shared.telemetry.lines_out import MAX_FIELD
+from shared.telemetry.lines_out import MAX_FIELD, Level
 from shared.telemetry.logs import configure_logs
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.settings import LogSettings
@@ -10,6 +10,7 @@ from shared.telemetry.trace import new_trace_id, trace_id, traced
 
 __all__ = [
     "MAX_FIELD",
+    "Level",
     "LogSettings",
     "Metrics",
     "add_to_line",
