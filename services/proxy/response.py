@@ -23,6 +23,9 @@ NO_STORE = "no-store"
 ACCEL_PREFIX = "/stored/"
 """Where the delivered nginx maps the volume for files that it shall send in our name."""
 
+GIVEN_BACK = "X-Send-Files"
+"""With this header, nginx comes back for a file that it was told to send, and could not open."""
+
 DECIDED = frozenset(
     {hdrs.RANGE, hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE}
 )
@@ -76,8 +79,11 @@ class Responder:
     async def _send_large(
         self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
     ) -> web.StreamResponse:
-        if self._accel_root and request.headers.keys().isdisjoint(DECIDED):
+        if self._accel_root and request.headers.keys().isdisjoint(DECIDED | {GIVEN_BACK}):
             inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
+            headers["X-Stored-Cache-Control"] = headers.pop(
+                "Cache-Control"
+            )  # of the file, not of what may come instead
             return web.Response(headers={**headers, "X-Accel-Redirect": inside})
         status = HTTPStatus.OK
         if span:
