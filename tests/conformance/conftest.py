@@ -1,5 +1,6 @@
 """One world and three sets of servers for all tests, which take pictures of their own in it."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,9 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def world(rabbitmq: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with World.running(tmp_path_factory.mktemp("conformance"), rabbitmq) as world:
-        yield world
+async def world(rabbitmq: RabbitNode) -> AsyncIterator[World]:
+    """Outside of pytest's directory, which every further pytest on the machine closes to other users again."""
+    with tempfile.TemporaryDirectory(prefix="onesheet-conformance-") as directory:
+        async with World.running(Path(directory), rabbitmq) as world:
+            yield world
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
@@ -47,7 +50,7 @@ async def impatient(world: World) -> AsyncIterator[Servers]:
         "impatient",
         through_relay=True,
         MISS_WAIT="0.3",
-        MISS_WAIT_OTHERS="2",
+        MISS_WAIT_OTHERS="3",
         MAX_WAITING=str(MAX_WAITING),
         MISS_FALLBACK="redirect",
     ) as servers:

@@ -1,10 +1,11 @@
 """What is stored is served as a static file would be, in every form it can be asked for."""
 
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 
-from shared.pictures import Format
+from shared.pictures import Format, Tree
 from shared.pictures.formats import ORIGINAL_EXTENSIONS, media_type_of
 from shared.pictures.rendition import SIZES
 from tests.conformance.servers import Servers
@@ -17,9 +18,13 @@ DAY = "public, max-age=86400, stale-while-revalidate=604800"
 WEBP = {"Accept": "image/webp,*/*"}
 
 
+def file_of(world: World, stored: Stored, file_name: str) -> Path:
+    directory = world.volume.layout.picture(Tree.CACHE, stored.subject.picture)
+    return directory / stored.revision / file_name
+
+
 def etag_of(world: World, stored: Stored, file_name: str) -> tuple[str, int]:
-    directory = world.volume.layout.root / "cache" / stored.subject.picture[:2] / stored.subject.picture[2:4]
-    found = (directory / stored.subject.picture / stored.revision / file_name).stat()
+    found = file_of(world, stored, file_name).stat()
     return f'"{int(found.st_mtime):x}-{found.st_size:x}"', int(found.st_mtime)
 
 
@@ -53,6 +58,18 @@ async def test_status_headers_and_bytes(
         "Access-Control-Allow-Origin": "*",
         **({"Vary": "Accept"} if form == "/t/p/" else {}),
     }
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_nginx_may_not_open_is_sent_by_the_proxy(
+    world: World, servers: Servers, form: str, *, large: bool
+) -> None:
+    stored = await world.stored("w342.webp", large=large)
+    file_of(world, stored, "w342.webp").chmod(0o600)
+    for _ in range(2):
+        answer = await servers.ask(stored.target(form, "w342.webp"), WEBP)
+        assert (answer.status, answer.body) == (200, stored.files["w342.webp"])
 
 
 @pytest.mark.parametrize(
