@@ -8,10 +8,11 @@ import pytest
 from httplint import HttpRequestLinter, HttpResponseLinter, Note, levels
 
 from tests.conformance.answers import Answer
+from tests.conformance.material import new_picture
 from tests.conformance.servers import IMAGE, PLAIN_HTTP_IMAGE, Server, Servers, Target, target_for
 from tests.conformance.subjects import FORMS, Stored
 from tests.conformance.test_misses import one_each
-from tests.conformance.world import World, new_picture
+from tests.conformance.world import World
 from tests.providers.gallery import picture_at
 
 ACCEPTED = {

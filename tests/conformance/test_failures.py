@@ -8,10 +8,11 @@ import pytest
 from shared.pictures import DOWNLOAD, Failure, FailureClass, State
 from shared.telemetry import utc_now
 from tests.conformance.answers import Answer
+from tests.conformance.material import new_picture
 from tests.conformance.servers import IMAGE, Servers
 from tests.conformance.test_misses import one_each
 from tests.conformance.test_pending import assert_placeholder, assert_unavailable
-from tests.conformance.world import MAX_BODY_MB, World, new_picture
+from tests.conformance.world import MAX_BODY_MB, World
 from tests.providers.behaviour import Behaviour
 
 LEFT_S = 30.5

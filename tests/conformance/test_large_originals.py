@@ -10,11 +10,12 @@ from shared.contracts import DropSpool
 from shared.pictures import RevisionId, Tree
 from shared.pictures.paths import POINTER
 from shared.queue import Lane
+from tests.conformance.material import new_picture
 from tests.conformance.servers import Server, Servers
 from tests.conformance.subjects import Stored, Subject
 from tests.conformance.test_misses import ITS_OWN
 from tests.conformance.test_stored import DAY
-from tests.conformance.world import MAX_KEPT_MB, World, eventually, new_picture
+from tests.conformance.world import MAX_KEPT_MB, World, eventually
 
 
 @pytest.fixture

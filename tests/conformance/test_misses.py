@@ -7,10 +7,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from tests.conformance.material import new_picture
 from tests.conformance.servers import Server, Servers
 from tests.conformance.subjects import Stored, Subject
 from tests.conformance.test_stored import DAY, WEBP, YEAR
-from tests.conformance.world import World, eventually, new_picture
+from tests.conformance.world import World, eventually
 
 ITS_OWN = ("ETag", "Last-Modified")
 """Each server fetches a picture of its own, some milliseconds apart."""

@@ -8,10 +8,11 @@ import pytest
 from shared.contracts import PurgePicture
 from shared.pictures import Tree
 from shared.queue import Lane
+from tests.conformance.material import new_picture
 from tests.conformance.servers import Servers
 from tests.conformance.subjects import Subject
 from tests.conformance.test_misses import one_each
-from tests.conformance.world import World, eventually, new_picture
+from tests.conformance.world import World, eventually
 from tests.providers.behaviour import Behaviour
 
 

@@ -8,9 +8,10 @@ import pytest
 from shared.pictures import SourceUrl, State
 from shared.telemetry import utc_now
 from tests.conformance.crowd import crowd, source_of
+from tests.conformance.material import manifest_of
 from tests.conformance.servers import Server
 from tests.conformance.subjects import by_url
-from tests.conformance.world import World, manifest_of
+from tests.conformance.world import World
 from tests.servers.service import running_service
 
 PICTURES = 5_000

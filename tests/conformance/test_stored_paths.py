@@ -2,12 +2,13 @@
 
 import pytest
 
+from tests.conformance.material import new_picture
 from tests.conformance.servers import Server, Servers
 from tests.conformance.signing import sign
 from tests.conformance.subjects import Stored
 from tests.conformance.test_misses import ITS_OWN
 from tests.conformance.test_stored import YEAR
-from tests.conformance.world import World, new_picture
+from tests.conformance.world import World
 
 FILES = ("small.webp", "w342.jpg", "original.jpg")
 

@@ -11,10 +11,11 @@ from email.utils import parsedate_to_datetime
 
 from shared.pictures import RevisionId
 from tests.conformance.answers import Answer
+from tests.conformance.material import revision_of
 from tests.conformance.servers import Server, Servers
 from tests.conformance.subjects import Subject
 from tests.conformance.test_stored import WEBP
-from tests.conformance.world import World, revision_of
+from tests.conformance.world import World
 
 SECONDS = 3.0
 CLIENTS = 4

@@ -4,7 +4,6 @@ The one process has a queue of its own, as it is delivered; its jobs go to its o
 """
 
 import asyncio
-import itertools
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,15 +21,9 @@ import aiohttp
 
 from shared.contracts import Envelope, Message
 from shared.pictures import (
-    Manifest,
-    Original,
-    Placeholder,
-    RevisionId,
     SourceUrl,
     State,
     Tree,
-    picture_host,
-    revision_id,
 )
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.paths import POINTER
@@ -39,12 +31,11 @@ from shared.queue import Lane, Queue
 from shared.queue.rabbitmq import open_rabbitmq
 from shared.telemetry import utc_now
 from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_write
+from tests.conformance.material import manifest_of, new_picture, original_of, revision_of
 from tests.conformance.relay import Relay
 from tests.conformance.servers import Server, Servers
 from tests.conformance.subjects import Stored, Subject
-from tests.providers.gallery import picture_at
 from tests.providers.picture_host import PictureHost
-from tests.providers.variants import with_comment
 from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import running_service
@@ -52,7 +43,6 @@ from tests.servers.service import running_service
 PATIENCE_S = 20
 NGINX_HEEDS = {"TMDB_IMAGE_URL", "SIGNING_KEYS", "CORS_ORIGIN", "MISS_WAIT_OTHERS"}
 MAX_KEPT_MB, MAX_BODY_MB = 1, 3
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -215,24 +205,6 @@ class World:
         await self.queue.publish(Envelope.of(message, trace_id="a-test"), lane)
 
 
-def revision_of(files: Mapping[str, bytes]) -> RevisionId:
-    return revision_id(sha256(original_of(files)).hexdigest())
-
-
-def original_of(files: Mapping[str, bytes]) -> bytes:
-    return next(body for name, body in files.items() if name.startswith("original."))
-
-
-def new_picture(*, at_least_bytes: int = 0) -> bytes:
-    """A JPEG of few pixels; other bytes at every call, the same pixels."""
-    body = picture_at("/poster/1-60x90.jpg")
-    assert body
-    body = with_comment(body, str(next(_numbers)))
-    while len(body) < at_least_bytes:
-        body = with_comment(body, "x" * 60_000)
-    return body
-
-
 async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
     """What `check` returns, or what that awaits, as soon as it is something."""
     async with asyncio.timeout(within_s):
@@ -241,17 +213,6 @@ async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) 
             if found := await found if asyncio.iscoroutine(found) else found:
                 return found
             await asyncio.sleep(0.01)
-
-
-def manifest_of(source: SourceUrl, original: bytes) -> Manifest:
-    known = picture_host(source.host)
-    return Manifest(
-        source_url=str(source),
-        provider=known.provider if known else None,
-        original=Original(mime="image/jpeg", bytes=len(original), width=60, height=90),
-        placeholder=Placeholder(color="#102030"),
-        fetched_at=utc_now(),
-    )
 
 
 def _settings(directory: Path, broker: str, host: PictureHost, busy_host: PictureHost) -> dict[str, str]:
