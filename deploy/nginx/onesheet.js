@@ -150,4 +150,14 @@ function equal(a, b) {
     return different === 0 ? 1 : 0;
 }
 
-export default {stored};
+// Browsers send the tag and the date of the same file. As the tag begins with the date, the two can be compared
+// without the file; where they agree, nginx, which wants both to hold, decides as if it had asked the tag alone.
+function judgeTagAndDate(r) {
+    const tag = /^(?:W\/)?"([0-9a-f]{8})-[0-9a-f]+"$/.exec(r.variables.http_if_none_match);
+    const date = r.variables.http_if_modified_since;
+    const agree = tag && /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(date)
+        && Date.parse(date) === parseInt(tag[1], 16) * 1000;
+    return agree ? 'date' : 'elsewhere';
+}
+
+export default {stored, judgeTagAndDate};
