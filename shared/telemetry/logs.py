@@ -20,7 +20,6 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 def configure_logs(settings: LogSettings) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     before: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         _say_which_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -7,10 +7,11 @@ import sys
 import time
 
 import pytest
-import structlog
 
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueFull
+from shared.telemetry import trace_id
+from shared.telemetry.trace import known_trace_id
 from tests.contract.conftest import REAL, Engine, Received, a_job
 
 LANE = Lane.PICTURES_NOW
@@ -80,13 +81,13 @@ async def test_a_handler_logs_with_the_trace_of_its_job(queue: Queue) -> None:
     seen: asyncio.Queue[object] = asyncio.Queue()
 
     async def look(_: Envelope) -> None:
-        seen.put_nowait(structlog.contextvars.get_contextvars().get("trace_id"))
+        seen.put_nowait(trace_id())
 
     async with queue.consume(LANE, look, concurrency=1):
         for number in (1, 2):
             await queue.publish(a_job(number), LANE)
             assert await seen.get() == f"trace-{number}"
-    assert "trace_id" not in structlog.contextvars.get_contextvars()
+    assert known_trace_id() is None
 
 
 async def test_no_more_run_at_once_than_the_concurrency_says(queue: Queue) -> None:
