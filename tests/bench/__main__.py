@@ -49,4 +49,5 @@ def _fresh(root: Path, name: str) -> Path:
 if __name__ == "__main__":
     # Here, not below /tmp: what is measured shall be a disk, and that may be memory.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as name:
+        Path(name).chmod(0o755)  # nginx reads as another user
         asyncio.run(main(Path(name).absolute()))
