@@ -81,7 +81,7 @@ async def _answer(request: web.Request, parse: Parse) -> web.StreamResponse:
     proxy = request.app[PROXY]
     signed = _check_signature(request, proxy)
     if hot := proxy.hot.find(request):
-        proxy.delivery.hit(hot.picture, hot.file_name, hot.wanted)
+        proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
         proxy.use.count(hot.picture)
         return hot.response
     asked = parse(proxy, signed=signed)

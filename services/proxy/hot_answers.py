@@ -36,7 +36,8 @@ class HotAnswer:
 
     picture: PictureId
     file_name: str
-    wanted: Wanted | None
+    may_change: Wanted | None
+    """What is to be looked after for staleness, where the source can change."""
     passed: tuple[str, ...]
     location: str
     identity: Identity
@@ -110,13 +111,16 @@ class HotAnswers:
 class ReadyResponse(web.StreamResponse):
     """An answer whose bytes are there already: written at once, past the assembling of headers.
 
-    It has no state of its own, so one of them answers every request.
+    It has no state of its own but the date, which it puts in once a second: so one of them answers every
+    request, and nothing is copied for most of them.
     """
 
     def __init__(self, head: bytes, body: bytes) -> None:
         super().__init__()
         self._head = head
-        self._ready_body = body
+        self._body_length = len(body)
+        self._second = 0
+        self._bytes = body
 
     @property
     def keep_alive(self) -> bool:
@@ -129,12 +133,19 @@ class ReadyResponse(web.StreamResponse):
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         if request.transport is None:
             raise ConnectionResetError
-        request.transport.write(b"".join((self._head, _date_line(int(time.time())), self._ready_body)))
+        request.transport.write(self._at(int(time.time())))
         await request.writer.drain()
         return request.writer
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Everything is written."""
+
+    def _at(self, second: int) -> bytes:
+        if second != self._second:
+            body = memoryview(self._bytes)[-self._body_length :]
+            self._bytes = b"".join((self._head, _date_line(second), body))
+            self._second = second
+        return self._bytes
 
 
 def head_of(headers: dict[str, str], length: int) -> bytes:

@@ -98,7 +98,7 @@ def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, wanted: 
     return HotAnswer(
         picture=file.picture,
         file_name=file.file_name,
-        wanted=wanted,
+        may_change=wanted if wanted and wanted.can_change else None,
         passed=file.passed,
         location=file.location,
         identity=file.identity,

@@ -1,13 +1,13 @@
 """200,000 pictures on the volume: how soon a proxy is up, and whether hits are as fast as with 100."""
 
-import os
 import time
 from pathlib import Path
 
-from shared.pictures import PictureId, RevisionId, SourceUrl, Tree, picture_path
+from shared.pictures import SourceUrl
+from tests.bench.filled import REVISION, SIZE, store
 from tests.bench.load import ROUNDS, load
 from tests.bench.report import Figure
-from tests.bench.standing import SIZE, Standing
+from tests.bench.standing import Standing
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import running_service
 
@@ -17,7 +17,6 @@ SPEED_PROMISE = 0.9
 """As fast, within what two runs on these machines differ."""
 
 LINKS_AT_MOST = 60_000
-_REVISION = RevisionId("0123456789abcdef")
 
 
 async def many_pictures(standing: Standing, node: RabbitNode, directory: Path) -> list[Figure]:
@@ -70,15 +69,8 @@ def _filled(volume: Path, file: Path, count: int) -> list[str]:
         for number in range(count)
     ]
     for picture in pictures:
-        _store(volume, picture, body)
-    return [f"/p/{picture}/{_REVISION}/{SIZE}.webp" for picture in pictures[::every]]
-
-
-def _store(volume: Path, picture: PictureId, body: Path) -> None:
-    directory = f"{volume}/{picture_path(Tree.CACHE, picture)}"
-    os.makedirs(f"{directory}/{_REVISION}")  # noqa: PTH103 - a Path for each of 200,000 costs seconds
-    os.link(_linkable(body), f"{directory}/{_REVISION}/{SIZE}.webp")
-    os.symlink(_REVISION, f"{directory}/current")  # noqa: PTH211 - as above
+        store(volume, picture, _linkable(body))
+    return [f"/p/{picture}/{REVISION}/{SIZE}.webp" for picture in pictures[::every]]
 
 
 def _linkable(body: Path) -> Path:

@@ -20,10 +20,7 @@ async def hits_through_nginx(standing: Standing) -> list[Figure]:
         location = f'location = /plain.webp {{ alias "{plain}"; }}'
         return configuration.replace("server {", f"server {{\n    {location}", 1)
 
-    settings = {"TMDB_IMAGE_URL": standing.host.url("/t/p")}
-    async with running_onesheet_nginx(
-        standing.volume, proxies=(proxy,), settings=settings, change=with_a_static_file
-    ) as nginx:
+    async with running_onesheet_nginx(standing.volume, proxies=(proxy,), change=with_a_static_file) as nginx:
         paths = {"/p/…": standing.by_stored_path, "?url=": standing.by_url, "/t/p/": standing.by_tmdb_path}
         static = nginx.url("/plain.webp")
         return [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench.load import compared
 from tests.bench.report import Figure
-from tests.bench.standing import Standing, ask
+from tests.bench.standing import FILE, Standing, ask
 
 BARE_PROMISE = 0.7
 THUMBOR_PROMISE = 10
@@ -57,7 +57,7 @@ async def against_thumbor(standing: Standing) -> Figure:
         "error",
     )
     async with _process(*command):
-        url = f"http://127.0.0.1:8899/unsafe/620x930/filters:format(webp)/{standing.source}"
+        url = f"http://127.0.0.1:8899/unsafe/620x930/filters:format(webp)/{standing.host.url(f'/t/p/original/{FILE}')}"
         await _answering(url)
         ours, reference, ratio = await compared(standing.proxy.address + standing.by_url, url)
     return Figure(

@@ -2,20 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
 
 from shared.pictures import PictureId, Rendition, SourceUrl, candidates
+from tests.bench.filled import SIZE, store
 from tests.providers.drawing import encode, poster
 from tests.providers.separate_host import SeparateHost
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import RunningService, running_service
 
 FILE = "bench.jpg"
-SIZE = "w780"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,19 @@ async def standing(directory: Path, node: RabbitNode) -> AsyncIterator[Standing]
         settings = {
             "ALLOWED_HOSTS": authority,
             "ALLOW_PRIVATE": authority,
-            "TMDB_IMAGE_URL": host.url("/t/p"),
             "VOLUME_URL": f"file:{directory}/data",
             "QUEUE_URL": node.vhost(),
         }
         await stack.enter_async_context(running_service("services.fetcher", settings, cwd=directory))
         proxy = await stack.enter_async_context(running_service("services.proxy", settings, cwd=directory))
-        found = Standing(host, directory, settings, proxy, SourceUrl.parse(host.url(f"/t/p/original/{FILE}")))
-        await ask(proxy.address + found.by_url)
-        yield found
+        fetched = Standing(
+            host, directory, settings, proxy, SourceUrl.parse(host.url(f"/t/p/original/{FILE}"))
+        )
+        await ask(proxy.address + fetched.by_url)
+        # As if TMDB had been asked: what pages ask for names a provider's host, without a port.
+        source = SourceUrl.parse(f"https://image.tmdb.org/t/p/original/{FILE}")
+        store(fetched.volume, source.picture, fetched.file)
+        yield replace(fetched, source=source)
 
 
 async def ask(url: str) -> bytes:
