@@ -8,7 +8,7 @@ from services.fetcher.fetch import check_room, out_of_patience
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import RefreshPicture
-from shared.pictures import DOWNLOAD, RevisionId, SourceUrl, State, Validators, picture_host
+from shared.pictures import DOWNLOAD, RevisionId, State, Validators, picture_host
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Locked, Revision, RevisionGone, Superseded
@@ -29,7 +29,7 @@ async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -
             if base is None:
                 add_to_line(outcome="nothing to refresh")
                 return
-            revision = await _ask_again(source, base, delivery, deps)
+            revision = await _ask_again(job, base, delivery, deps)
     except PictureError as error:
         # Who waits for a rendition just now gets it of the revision that is there.
         await end_in_failure(error, source, None, delivery, deps, key=DOWNLOAD, waited_for=False)
@@ -48,12 +48,18 @@ async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -
     deps.on_step(FetchStep.RECORDED)
 
 
-async def _ask_again(source: SourceUrl, base: Revision, delivery: Delivery, deps: Deps) -> Revision:
+async def _ask_again(job: RefreshPicture, base: Revision, delivery: Delivery, deps: Deps) -> Revision:
+    source = job.source_url
     state = await deps.pictures.state(source.picture)
     validators = state.validators if state.revision == base.id else None
     await check_room(deps)
     async with deps.pictures.draft() as draft:
-        got = await deps.downloader.get(source, draft.directory / "download", validators=validators)
+        got = await deps.downloader.get(
+            source,
+            draft.directory / "download",
+            validators=validators,
+            authorised_host=job.authorised_host,
+        )
         deps.on_step(FetchStep.DOWNLOADED)
         if isinstance(got, Downloaded) and got.revision != base.id:
             return await commit_downloaded(

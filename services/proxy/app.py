@@ -32,6 +32,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
     )
     staleness = Staleness(queue, pictures)
     use = Use(queue)
+    rules = settings.hosts.rules
     hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
@@ -45,9 +46,16 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
     skeleton.app.cleanup_ctx.append(open_rooms)
     skeleton.app[PROXY] = Proxy(
         settings=settings,
-        rules=settings.hosts.rules,
+        rules=rules,
         signatures=Signatures(settings.signing_keys),
-        delivery=Delivery(pictures, volume.hosts, room, staleness, skeleton.metrics),
+        delivery=Delivery(
+            pictures,
+            volume.hosts,
+            rules=rules,
+            waiting_room=room,
+            staleness=staleness,
+            metrics=skeleton.metrics,
+        ),
         hot=hot,
         responder=Responder(
             hot,

@@ -93,6 +93,6 @@ def _date(text: str | None) -> int | None:
         return None
     try:
         parsed: datetime = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())

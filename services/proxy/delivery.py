@@ -8,8 +8,8 @@ from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom, remembered_failure
 from services.proxy.wanted import StoredPath, Wanted
 from shared.http import Problem
-from shared.pictures import Failure, FailureClass, PictureId, Rendition, RevisionId, SourceUrl
-from shared.pictures.paths import is_original
+from shared.pictures import Failure, FailureClass, HostRules, PictureId, Rendition, RevisionId, SourceUrl
+from shared.pictures.paths import is_original, spool_name
 from shared.pictures.rendition import ORIGINAL
 from shared.telemetry import Metrics, add_to_line, utc_now
 from shared.volume import HostPauses, Pictures, StoredFile
@@ -64,12 +64,15 @@ class Delivery:
         self,
         pictures: Pictures,
         hosts: HostPauses,
+        *,
+        rules: HostRules,
         waiting_room: WaitingRoom,
         staleness: Staleness,
         metrics: Metrics,
     ) -> None:
         self._pictures = pictures
         self._hosts = hosts
+        self._rules = rules
         self._waiting_room = waiting_room
         self._staleness = staleness
         self._metrics = metrics
@@ -98,8 +101,11 @@ class Delivery:
         return await self._fetch(wanted, patience_s)
 
     async def _deliver_stored(self, path: StoredPath, patience_s: float) -> Delivered | Moved:
-        """By the immutable path: this revision's file, or where it is by now, or 404."""
-        if file := await self._pictures.at(path.picture, path.revision, path.file_name):
+        """By the immutable path: this revision's file, or where it is by now, or 404.
+
+        Whatever happens while a client waits, no other revision's bytes go out under this one's path.
+        """
+        if file := await self._file_at(path):
             self.hit(path.picture, file.file_name, None)
             return Delivered(file, first=False)
         add_to_line(picture=path.picture, rendition=path.file_name)
@@ -112,7 +118,20 @@ class Delivery:
             return Moved(current.id, path.file_name)
         source = SourceUrl.parse(current.manifest.source_url)
         rendition = ORIGINAL if is_original(path.file_name) else Rendition.parse(path.file_name)
-        return await self._deliver_wanted(Wanted(path.picture, (rendition,), source), patience_s)
+        wanted = Wanted.of(source, (rendition,), self._rules, signed=path.signed)
+        delivered = await self._deliver_wanted(wanted, patience_s)
+        if file := await self._file_at(path):
+            return Delivered(file, first=delivered.first)
+        current = await self._pictures.current(path.picture)
+        if current is None or current.id == path.revision:
+            raise NotYet("The picture is being replaced.")
+        return Moved(current.id, path.file_name)
+
+    async def _file_at(self, path: StoredPath) -> StoredFile | None:
+        file = await self._pictures.at(path.picture, path.revision, path.file_name)
+        if file is None and is_original(path.file_name):
+            return await self._pictures.at(path.picture, path.revision, spool_name(path.file_name))
+        return file
 
     async def _fetch(self, wanted: Wanted, patience_s: float) -> Delivered:
         await self._refuse_paused(wanted)
@@ -129,7 +148,7 @@ class Delivery:
         )
 
     def _refuse_stranger(self, wanted: Wanted) -> None:
-        if wanted.source and not wanted.may_be_fetched:
+        if not wanted.may_be_fetched:
             self._count("host not allowed")
             raise Problem(
                 HTTPStatus.FORBIDDEN,
@@ -138,7 +157,7 @@ class Delivery:
 
     async def _refuse_paused(self, wanted: Wanted) -> None:
         """A rendition of what is stored needs nobody else."""
-        if wanted.source is None or await self._pictures.current(wanted.picture):
+        if await self._pictures.current(wanted.picture):
             return
         until = await self._hosts.paused_until(wanted.source.authority)
         left_s = (until - utc_now()).total_seconds() if until else 0

@@ -54,9 +54,9 @@ async def from_source_url(request: web.Request) -> web.StreamResponse:
 
 @picture_routes.get("/t/p/{size}/{file}")
 async def from_tmdb_path(request: web.Request) -> web.StreamResponse:
-    def parse(proxy: Proxy, *, signed: bool) -> Wanted:  # noqa: ARG001 - TMDB's host is known, signed or not
-        parts, base = request.match_info, proxy.settings.tmdb_image_url
-        return by_tmdb_path(parts["size"], parts["file"], base, welcome_formats(request.headers))
+    def parse(proxy: Proxy, *, signed: bool) -> Wanted:
+        size, file, base = *request.match_info.values(), proxy.settings.tmdb_image_url
+        return by_tmdb_path(size, file, base, welcome_formats(request.headers), proxy.rules, signed=signed)
 
     return await _answer(request, parse)
 
@@ -64,8 +64,7 @@ async def from_tmdb_path(request: web.Request) -> web.StreamResponse:
 @picture_routes.get("/p/{picture}/{revision}/{file}")
 async def from_stored_path(request: web.Request) -> web.StreamResponse:
     def parse(proxy: Proxy, *, signed: bool) -> StoredPath:  # noqa: ARG001 - a stored path says everything
-        parts = request.match_info
-        return by_stored_path(parts["picture"], parts["revision"], parts["file"])
+        return by_stored_path(*request.match_info.values(), signed=signed)
 
     return await _answer(request, parse)
 

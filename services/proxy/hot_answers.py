@@ -23,6 +23,7 @@ from shared.pictures import Format, PictureId
 HOT_BYTES = 256 * 1024
 """Larger files are sent by the kernel."""
 
+OVERHEAD_BYTES = 2048
 PASSED_LASTS_S = 1.0
 """How long a preferred file (AVIF made meanwhile, a pinned copy) may be there without being noticed."""
 
@@ -82,14 +83,14 @@ class HotAnswers:
             return
         self._drop(key)
         self._answers[key] = answer
-        self._held_bytes += answer.bytes
+        self._held_bytes += answer.bytes + _cost(key)
         while self._held_bytes > self._max_bytes:
             self._drop(next(iter(self._answers)))
 
     def _drop(self, key: Key) -> None:
         dropped = self._answers.pop(key, None)
         if dropped:
-            self._held_bytes -= dropped.bytes
+            self._held_bytes -= dropped.bytes + _cost(key)
 
     def _key(self, request: web.Request) -> Key | None:
         """None for a request that is about more than the file: it takes the long way."""
@@ -146,6 +147,11 @@ class ReadyResponse(web.StreamResponse):
             self._bytes = b"".join((self._head, _date_line(second), body))
             self._second = second
         return self._bytes
+
+
+def _cost(key: Key) -> int:
+    """What an answer takes besides its body, roughly: anybody may ask for a small picture in many words."""
+    return len(key[0]) + OVERHEAD_BYTES
 
 
 def head_of(headers: dict[str, str], length: int) -> bytes:

@@ -127,9 +127,21 @@ async def _send(
         if request.method != "HEAD":
             if request.transport is None:
                 raise ConnectionResetError
-            await asyncio.get_running_loop().sendfile(request.transport, opened, span.first, span.length)
+            await _sendfile(request.transport, opened, span)
         await response.write_eof()
         return response
+
+
+async def _sendfile(transport: asyncio.Transport, opened: BinaryIO, span: Span) -> None:
+    """Raise ConnectionError, with the connection closed, when not all that was announced could be sent."""
+    sent = 0
+    try:
+        sent = await asyncio.get_running_loop().sendfile(transport, opened, span.first, span.length)
+    finally:
+        if sent != span.length:
+            transport.close()
+    if sent != span.length:
+        raise ConnectionResetError
 
 
 def _span(request: web.Request, file: StoredFile, etag: str) -> Span | None:

@@ -6,6 +6,11 @@ from pydantic import Field
 
 from shared.settings import CommaList, HostSettings, Settings
 
+# As deploy/nginx/render takes it: the same text is hashed there.
+_PLAIN_URL = (
+    r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?$"
+)
+
 
 class ProxySettings(Settings):
     hosts: HostSettings = Field(default_factory=HostSettings)
@@ -22,8 +27,10 @@ class ProxySettings(Settings):
     hot_cache_mb: int = Field(64, validation_alias="HOT_CACHE_MB", ge=0)
     send_files: Literal["direct", "accel"] = Field("direct", validation_alias="SEND_FILES")
     """accel: behind the delivered nginx, which then sends the larger files itself."""
-    cors_origin: str = Field("*", validation_alias="CORS_ORIGIN")
+    cors_origin: str = Field("*", validation_alias="CORS_ORIGIN", pattern=r"^[!-~]+$")
     """`Access-Control-Allow-Origin` of pictures; `none`: that header is left out."""
-    tmdb_image_url: str = Field("https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL")
-    access_log_address: str = Field("", validation_alias="ACCESS_LOG_ADDRESS")
+    tmdb_image_url: str = Field(
+        "https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL", pattern=_PLAIN_URL
+    )
+    access_log_address: str = Field("", validation_alias="ACCESS_LOG_ADDRESS", pattern=r"^$|^.+:[0-9]{1,5}$")
     """`host:port` where nginx's sampled access log comes in, by UDP; empty: nowhere."""

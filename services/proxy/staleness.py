@@ -10,7 +10,7 @@ import structlog
 
 from services.proxy.wanted import Wanted
 from shared.contracts import Envelope, RefreshPicture
-from shared.pictures import PictureId, SourceUrl
+from shared.pictures import PictureId
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import trace_id, utc_now
 from shared.volume import Pictures
@@ -19,6 +19,8 @@ LOOKED_AT_LASTS_S = 60.0
 """How long a picture that was looked at is not looked at again, whatever came of it."""
 
 REMEMBERED_AT_MOST = 10_000
+AT_ONCE = 100
+"""Looks under way; beyond that the next request is the one that notices."""
 
 _log = structlog.get_logger()
 
@@ -41,9 +43,11 @@ class Staleness:
 
     def notice(self, wanted: Wanted) -> None:
         """Return at once; looking and queueing happen beside the request."""
-        if self._was_looked_at(wanted.picture) or wanted.source is None or not wanted.can_change:
+        if not (wanted.can_change and wanted.may_be_fetched) or len(self._tasks) >= AT_ONCE:
             return
-        task = asyncio.create_task(self._refresh_if_due(wanted.source))
+        if self._was_looked_at(wanted.picture):
+            return
+        task = asyncio.create_task(self._refresh_if_due(wanted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -57,14 +61,14 @@ class Staleness:
             self._looked_at.popitem(last=False)
         return False
 
-    async def _refresh_if_due(self, source: SourceUrl) -> None:
-        revision = await self._pictures.current(source.picture)
-        state = await self._pictures.state(source.picture)
+    async def _refresh_if_due(self, wanted: Wanted) -> None:
+        revision = await self._pictures.current(wanted.picture)
+        state = await self._pictures.state(wanted.picture)
         now = utc_now()
         if revision is None or not state.is_stale(revision.id, now) or state.failed_lately(now):
             return
         try:
-            job = RefreshPicture(source_url=source)
+            job = RefreshPicture(source_url=wanted.source, authorised_host=wanted.authorised_host)
             await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
         except QueueError as error:
-            _log.warning("refresh not queued", picture=source.picture, error=str(error))
+            _log.warning("refresh not queued", picture=wanted.picture, error=str(error))

@@ -80,14 +80,18 @@ class WaitingRoom:
 
     async def wait(self, wanted: Wanted, *, timeout_s: float) -> Answer | None:
         """Raise RoomFull when too many wait. The question outlives the client who asked it first."""
-        if self._waiting >= self._limit:
+        asked = (wanted.picture, wanted.to_make) in self._tasks
+        if self._waiting >= self._limit or (not asked and len(self._tasks) >= self._limit):
             raise RoomFull
         self._waiting += 1
         self._metrics.waiting.inc()
         try:
             task = self._task(wanted)
             await asyncio.wait({task}, timeout=timeout_s)
-            return task.result() if task.done() and not task.cancelled() else None
+            answer = task.result() if task.done() and not task.cancelled() else None
+            if isinstance(answer, StoredFile):  # who asked first may accept what this client does not
+                return await self._pictures.find(wanted.picture, wanted.renditions)
+            return answer
         finally:
             self._waiting -= 1
             self._metrics.waiting.dec()
@@ -136,7 +140,7 @@ class WaitingRoom:
 
     async def _look(self, question: _Question) -> Answer | None:
         wanted = question.wanted
-        if file := await self._pictures.find(wanted.picture, wanted.renditions):
+        if file := await self._pictures.find(wanted.picture, (wanted.to_make,)):
             return file
         if question.failure:
             return question.failure
@@ -161,7 +165,6 @@ class WaitingRoom:
 
 
 def _job(wanted: Wanted) -> FetchPicture:
-    assert wanted.source is not None, "what has no source is never asked for"
     return FetchPicture(
         source_url=wanted.source, rendition=wanted.to_make, authorised_host=wanted.authorised_host
     )

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Self
 
 from yarl import URL
 
@@ -29,8 +30,7 @@ class Wanted:
 
     picture: PictureId
     renditions: tuple[Rendition, ...]
-    source: SourceUrl | None
-    """None where only the id is known: it can be served, but not fetched."""
+    source: SourceUrl
     negotiated: bool = False
     """Another `Accept` would have been answered differently."""
     authorised_host: str | None = None
@@ -38,18 +38,37 @@ class Wanted:
     may_be_fetched: bool = True
     """Whether its host is allowed. What is stored is served all the same, as nginx does, until it is purged."""
 
+    @classmethod
+    def of(
+        cls,
+        source: SourceUrl,
+        renditions: tuple[Rendition, ...],
+        rules: HostRules,
+        *,
+        signed: bool,
+        negotiated: bool = False,
+    ) -> Self:
+        return cls(
+            source.picture,
+            renditions,
+            source,
+            negotiated=negotiated,
+            authorised_host=source.authority if signed else None,
+            may_be_fetched=signed or rules.allow(source),
+        )
+
     @property
     def to_make(self) -> Rendition:
         return self.renditions[-1]
 
     @property
     def host(self) -> PictureHost | None:
-        return picture_host(self.source.host) if self.source else None
+        return picture_host(self.source.host)
 
     @property
     def can_change(self) -> bool:
         """Whether the source may show another picture under the same URL one day."""
-        return self.source is not None and not (self.host and self.host.immutable)
+        return not (self.host and self.host.immutable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,7 @@ class StoredPath:
     picture: PictureId
     revision: RevisionId
     file_name: str
+    signed: bool
 
 
 def by_source_url(url: URL, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool) -> Wanted:
@@ -83,17 +103,13 @@ def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules
         renditions = _renditions(size, format_, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-    return Wanted(
-        source.picture,
-        renditions,
-        source,
-        negotiated=format_ is None and size != "original",
-        authorised_host=source.authority if signed else None,
-        may_be_fetched=signed or rules.allow(source),
-    )
+    negotiated = format_ is None and size != "original"
+    return Wanted.of(source, renditions, rules, signed=signed, negotiated=negotiated)
 
 
-def by_tmdb_path(size: str, file: str, base: str, welcome: tuple[Format, ...]) -> Wanted:
+def by_tmdb_path(
+    size: str, file: str, base: str, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool
+) -> Wanted:
     """TMDB's own paths: the original is theirs, the size ours, the format negotiated whatever the file is called."""
     if not _WIDTH_TOKEN.fullmatch(size) or not _TMDB_FILE.fullmatch(file):
         raise Problem(
@@ -104,16 +120,16 @@ def by_tmdb_path(size: str, file: str, base: str, welcome: tuple[Format, ...]) -
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     source = SourceUrl.parse(f"{base}/original/{file}")
-    return Wanted(source.picture, renditions, source, negotiated=size != "original")
+    return Wanted.of(source, renditions, rules, signed=signed, negotiated=size != "original")
 
 
-def by_stored_path(picture: str, revision: str, file_name: str) -> StoredPath:
+def by_stored_path(picture: str, revision: str, file_name: str, *, signed: bool) -> StoredPath:
     """Raise Problem for a path that no stored file can have."""
     try:
         size, _, extension = file_name.partition(".")
         if size != "original" or extension not in ORIGINAL_EXTENSIONS:
             Rendition(size, parse_format(extension))
-        return StoredPath(parse_picture_id(picture), parse_revision_id(revision), file_name)
+        return StoredPath(parse_picture_id(picture), parse_revision_id(revision), file_name, signed)
     except ValueError as error:
         reason = str(error).rstrip(".")
         raise Problem(HTTPStatus.BAD_REQUEST, f"The path is not one of a stored picture: {reason}.") from None

@@ -34,6 +34,8 @@ class RefreshPicture(Message):
     """Ask the source whether the picture has changed, and take the new one if it has."""
 
     source_url: SourceUrl
+    authorised_host: str | None = None
+    """As for FetchPicture."""
 
 
 class PurgePicture(Message):

@@ -11,6 +11,9 @@ from shared.http.health import QUIET
 from shared.http.problems import Problem, problem_response
 from shared.telemetry import MAX_FIELD, Level, Metrics, canonical_line, new_trace_id, traced
 
+CLIENT_LEFT = 499
+"""As nginx logs it: the connection ended before the answer did."""
+
 _log = structlog.get_logger()
 
 
@@ -24,10 +27,15 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         path = request.raw_path[:MAX_FIELD]
         with (
             traced(trace),
-            canonical_line("request", level=level, service=service, method=request.method, path=path) as line,
+            canonical_line(
+                "request", level=level, service=service, method=request.method[:20], path=path
+            ) as line,
         ):
             try:
                 response = await handler(request)
+            except ConnectionError:  # half an answer is on its way: there is nobody to tell anything else
+                line["status"] = CLIENT_LEFT
+                raise
             except Exception as error:  # noqa: BLE001 - the outermost edge: every error is an answer
                 response = problem_response(_problem(error))
             line["status"] = response.status
