@@ -66,6 +66,9 @@ class HotAnswers:
         self._held_bytes = 0
         self._answers: OrderedDict[Key, HotAnswer] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._answers)
+
     def find(self, request: web.Request) -> HotAnswer | None:
         key = self._key(request)
         answer = self._answers.get(key) if key else None

@@ -16,6 +16,8 @@ from multidict import CIMultiDictProxy
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
 from services.proxy.app import add_proxy
+from services.proxy.handlers import PROXY
+from services.proxy.hot_answers import HotAnswers
 from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, Message
 from shared.http import create_skeleton
@@ -49,6 +51,8 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
+    history: int = 0
+    """How many redirects were followed."""
 
     @property
     def problem(self) -> dict[str, Any]:
@@ -105,6 +109,7 @@ class Onesheet:
     queue: WatchedQueue
     metrics: Metrics
     address: str
+    hot: HotAnswers
     _client: aiohttp.ClientSession
 
     async def get(
@@ -127,7 +132,7 @@ class Onesheet:
     ) -> Answer:
         address = self.address + path
         async with self._client.request(method, address, params=query, headers=headers) as response:
-            return Answer(response.status, response.headers, await response.read())
+            return Answer(response.status, response.headers, await response.read(), len(response.history))
 
     def url(self, path: str) -> str:
         return self.host.url(path) if path.startswith("/") else path
@@ -212,4 +217,4 @@ async def running_onesheet(
         address = f"http://127.0.0.1:{runner.addresses[0][1]}"
         connector = aiohttp.TCPConnector(limit=0)
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        yield Onesheet(host, volume, queue, metrics, address, client)
+        yield Onesheet(host, volume, queue, metrics, address, skeleton.app[PROXY].hot, client)

@@ -1,10 +1,11 @@
 """Jobs that nobody waits for: which failures end them, and which bring them back, and when."""
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
-from shared.contracts import FetchPicture, RenderPicture
+from shared.contracts import Envelope, FetchPicture, LookAtPicture, RenderPicture
 from shared.pictures import DOWNLOAD, FailureClass, Rendition
 from shared.queue import Lane
 from tests.integration.conftest import Start
@@ -18,6 +19,11 @@ SMALL = Rendition.parse("small.webp")
 async def fetch_later(onesheet: Onesheet, path: str = POSTER) -> None:
     job = FetchPicture(source_url=onesheet.source(path), rendition=SMALL)
     await onesheet.publish(job, Lane.PICTURES_LATER)
+
+
+async def all_there(onesheet: Onesheet, paths: list[str]) -> None:
+    for path in paths:
+        await until(partial(onesheet.current, path))
 
 
 async def dead(onesheet: Onesheet) -> int:
@@ -110,3 +116,32 @@ async def test_the_same_renditions_ordered_twice_at_once_are_made_once(start: St
     await onesheet.jobs_done(RenderPicture, 2)
     outcomes = [{"type": "RenderPicture", "outcome": outcome} for outcome in ("rendered", "was there")]
     assert [onesheet.count("onesheet_jobs_total", **labels) for labels in outcomes] == [1, 1]
+
+
+async def test_waiting_for_a_host_with_too_few_connections_is_no_failure_of_the_picture(start: Start) -> None:
+    onesheet = await start(HOST_CONCURRENCY="1", FETCH_TIMEOUT="0.5")
+    paths = [f"/poster/{number}-60x90.jpg" for number in range(4)]
+    for path in paths:
+        onesheet.host.behave(path, Behaviour(delay_s=0.3))
+    for path in paths:
+        await fetch_later(onesheet, path)
+    await all_there(onesheet, paths)
+    assert [onesheet.host.count(path) for path in paths] == [1] * len(paths)
+    assert onesheet.count("onesheet_failures_total", failure_class="upstream") == 0
+    assert await dead(onesheet) == 0
+
+
+async def test_a_job_that_comes_back_for_a_picture_that_is_there_queues_what_it_owes(start: Start) -> None:
+    onesheet = await start()
+    await onesheet.get(POSTER, size="small", format="webp")
+    await until(lambda: onesheet.queue.jobs(RenderPicture))
+    job = FetchPicture(source_url=onesheet.source(POSTER), rendition=SMALL)
+    envelope = Envelope.of(job, trace_id="a-test")
+    records = len(onesheet.queue.jobs(LookAtPicture))
+    await onesheet.queue.publish(envelope, Lane.PICTURES_LATER)
+    await onesheet.jobs_done(FetchPicture, 2)
+    assert len(onesheet.queue.jobs(LookAtPicture)) == records
+    again = envelope.model_copy(update={"deferred_since": envelope.occurred_at})
+    await onesheet.queue.publish(again, Lane.PICTURES_LATER)
+    await onesheet.jobs_done(FetchPicture, 3)
+    assert len(onesheet.queue.jobs(LookAtPicture)) == records + 1
