@@ -186,3 +186,16 @@ def in_the_file(path: Path, statement: str) -> list[tuple[object, ...]]:
         rows = file.execute(statement).fetchall()
     file.close()
     return rows
+
+
+async def test_of_too_many_dead_letters_the_oldest_goes(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.queue.embedded.store.DEAD_LIMIT", 2)
+    letters = [a_job() for _ in range(4)]
+    async with engine.open() as queue:
+        for letter in letters:
+            await queue.publish(letter, Lane.DEAD)
+        assert await queue.depth(Lane.DEAD) == 2
+    kept = in_the_file(engine.path, "SELECT body FROM messages ORDER BY seq")
+    assert [Envelope.model_validate_json(str(body)) for (body,) in kept] == letters[2:]

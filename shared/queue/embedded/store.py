@@ -5,10 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import structlog
+
 from shared.queue.embedded.changes import Change, Put, Release, Settle, Taken, Turn
 from shared.queue.port import MAX_DELIVERIES, Delay, Lane, QueueFull
 from shared.queue.settlement import bury
 from shared.telemetry import utc_now
+
+log = structlog.get_logger(__name__)
+
+DEAD_LIMIT = 100_000
+"""So many dead letters are kept; for each one more, the oldest goes."""
 
 FORMAT = 1
 BUSY_TIMEOUT_MS = 5000
@@ -105,8 +112,22 @@ class Store:
         if put.after_s is None:
             self._file.execute(insert, (put.lane, "ready", None, put.body))
             self._waiting[put.lane] += 1
+            if put.lane is Lane.DEAD:
+                self._drop_oldest_dead()
         else:
             self._file.execute(insert, (put.lane, "put off", self._now() + put.after_s, put.body))
+
+    def _drop_oldest_dead(self) -> None:
+        excess = self._waiting[Lane.DEAD] - DEAD_LIMIT
+        if excess <= 0:
+            return
+        self._file.execute(
+            "DELETE FROM messages WHERE seq IN "
+            "(SELECT seq FROM messages WHERE lane = ? AND state = 'ready' ORDER BY seq LIMIT ?)",
+            (Lane.DEAD, excess),
+        )
+        self._waiting[Lane.DEAD] -= excess
+        log.warning("dead_letters_dropped", count=excess, limit=DEAD_LIMIT)
 
     def _release(self, seq: int) -> None:
         released = self._file.execute(

@@ -64,8 +64,10 @@ class LaneConsumer:
             raise
         except QueueError as error:
             log.warning("outcome_not_published", lane=self._lane.value, error=str(error))
-            await asyncio.sleep(PAUSE_BEFORE_GIVING_BACK_S)
-            await self._give_back(message)
+            await self._give_back_after_a_pause(message)
+        except Exception:  # the outermost edge: what is neither acknowledged nor given back blocks a place
+            log.exception("message_not_settled", lane=self._lane.value)
+            await self._give_back_after_a_pause(message)
         else:
             await self._acknowledge(message)
 
@@ -92,6 +94,12 @@ class LaneConsumer:
                 await message.ack()
         except QueueError as error:
             log.info("acknowledgement_lost", lane=self._lane.value, error=str(error))
+
+    async def _give_back_after_a_pause(self, message: AbstractIncomingMessage) -> None:
+        try:
+            await asyncio.sleep(PAUSE_BEFORE_GIVING_BACK_S)
+        finally:
+            await self._give_back(message)
 
     async def _give_back(self, message: AbstractIncomingMessage) -> None:
         """On a lost channel there is nothing to do: the broker gives it to somebody by itself."""

@@ -55,12 +55,13 @@ class Subscription:
 
     async def _keep(self) -> None:
         while True:
-            connection = await self._link.session()
             try:
                 with as_queue_errors("consuming"):
-                    await self._last(connection)
+                    await self._last(await self._link.session())
             except QueueError as error:
                 log.warning("consumer_lost", error=str(error))
+            except Exception:  # the outermost edge: a lane without its consumer would fill up in silence
+                log.exception("consumer_broke")
             await asyncio.sleep(PAUSE_S)
 
     async def _last(self, connection: Connection) -> None:
