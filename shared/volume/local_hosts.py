@@ -1,5 +1,6 @@
 """Pauses of hosts on a local volume: one small file each."""
 
+import asyncio
 import hashlib
 import re
 from datetime import datetime
@@ -34,7 +35,8 @@ class LocalHostPauses:
 
     async def pause(self, authority: str, until: datetime) -> None:
         pause = HostPause(host=authority, until=until)
-        replace_text(self._file(authority), pause.model_dump_json(), aside=self._layout.scratch)
+        target, text = self._file(authority), pause.model_dump_json()
+        await asyncio.to_thread(replace_text, target, text, aside=self._layout.scratch)
 
     def _file(self, authority: str) -> Path:
         """Named by the host where that is a plain name; an address in brackets or an overlong one is hashed."""

@@ -1,5 +1,6 @@
 """Names on a local volume: relative links, which nginx can follow as well as we."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class LocalNames:
             return None
 
     async def point(self, name: Name, picture: PictureId) -> None:
-        self._point(name, picture)
+        await asyncio.to_thread(self._point, name, picture)
 
     def _point(self, name: Name, picture: PictureId) -> None:
         link = self._link(name)

@@ -4,7 +4,10 @@ import shutil
 import time
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from shared.volume.layout import Layout
+from shared.volume.local_hosts import HostPause
 
 DRAFT_AGE_S = 900
 """Far longer than any job may take: an older draft has lost its process."""
@@ -14,11 +17,12 @@ INBOX_AGE_S = 86_400
 
 
 def sweep(layout: Layout, *, now: float | None = None) -> int:
-    """Delete the trash, and drafts and uploads that nobody will come back for; return how many."""
+    """Delete the trash, drafts and uploads that nobody will come back for, and pauses that are over; return how many."""
     now = time.time() if now is None else now
     swept = list(layout.trash.iterdir())
     swept += _older(layout.scratch, now - DRAFT_AGE_S)
     swept += _older(layout.root / "inbox", now - INBOX_AGE_S)
+    swept += _over(layout.hosts, now)
     for entry in swept:
         _delete(entry)
     return len(swept)
@@ -32,6 +36,18 @@ def _older(directory: Path, limit: float) -> list[Path]:
                 found.append(entry)
         except FileNotFoundError:  # another fetcher was faster
             continue
+    return found
+
+
+def _over(hosts: Path, now: float) -> list[Path]:
+    found = []
+    for file in hosts.glob("*.json"):
+        try:
+            pause = HostPause.model_validate_json(file.read_bytes())
+        except (FileNotFoundError, ValidationError):  # another fetcher was faster, or it is none of ours
+            continue
+        if pause.until.timestamp() < now:
+            found.append(file)
     return found
 
 

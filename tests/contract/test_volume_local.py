@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
 
@@ -11,8 +12,9 @@ import pytest
 
 import shared.volume.layout
 from shared.pictures import Name, State
-from shared.volume import VolumeRefused, VolumeSettings, prepared_layout, sweep, volume_to_write
+from shared.volume import Layout, VolumeRefused, VolumeSettings, prepared_layout, sweep, volume_to_write
 from shared.volume.layout import _file_system
+from shared.volume.local_hosts import LocalHostPauses
 from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
 
@@ -182,3 +184,13 @@ def test_a_path_outside_the_volume_is_refused(tmp_path: Path) -> None:
     for path in ("../x", "cache/../../x", "/etc/passwd"):
         with pytest.raises(ValueError, match="outside"):
             layout.below(path)
+
+
+async def test_a_pause_that_is_over_is_swept(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    hosts, now = LocalHostPauses(layout), datetime.now(UTC)
+    await hosts.pause("over.example", now - timedelta(seconds=5))
+    await hosts.pause("paused.example", now + timedelta(minutes=1))
+    assert sweep(layout) == 1
+    assert [file.name for file in layout.hosts.iterdir()] == ["paused.example.json"]
