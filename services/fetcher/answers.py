@@ -56,7 +56,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(value.strip()[:10]), 10**9))
     try:
         return max(timedelta(0), parsedate_to_datetime(value) - now)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -106,8 +106,10 @@ class Sandbox:
                 why = "needs more memory than its renderer has"
             case ProcessExpired():
                 why = "crashed its renderer"
-            case _:
-                return PictureError(FailureClass.OURS, f"The picture could not be rendered here: {error}.")
+            case _:  # everybody may read the reason, and an OSError's text tells our paths
+                what = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+                _log.error("rendering failed", error=str(error))
+                return PictureError(FailureClass.OURS, f"The picture could not be rendered here: {what}.")
         return RendererDied(f"The picture {why}.")
 
     def _replace(self, broken: ProcessPool) -> None:

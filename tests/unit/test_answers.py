@@ -36,7 +36,20 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: int) -> None:
     assert parse_retry_after(value, NOW) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", "-5", "1.5", "1e3", "2026-11-02", "Mon, 99 Nov 2026"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "soon",
+        "-5",
+        "1.5",
+        "1e3",
+        "2026-11-02",
+        "Mon, 99 Nov 2026",
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999999",
+    ],
+)
 def test_a_retry_after_that_says_nothing_counts_as_none(value: str | None) -> None:
     assert parse_retry_after(value, NOW) is None
 
