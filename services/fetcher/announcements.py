@@ -1,5 +1,6 @@
 """Announcements: what the fetcher tells the others. Events first, for somebody waits; then the catalog."""
 
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
@@ -18,16 +19,36 @@ from shared.contracts import (
     RenderPicture,
 )
 from shared.pictures import Failure, PictureId, Rendition, RevisionId, SourceUrl
-from shared.queue import Delay, Lane, Queue, QueueError
+from shared.queue import Delay, Lane, Queue, QueueError, Retry
 from shared.telemetry import Metrics, trace_id
 
+SAID_EVERY_S = 60.0
 _log = structlog.get_logger()
+
+
+class _Seldom:
+    """A warning that a full lane would bring for every job: said once a minute, with how often it was so."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._unsaid = 0
+        self._silent_until = 0.0
+
+    def warn(self, **facts: str) -> None:
+        self._unsaid += 1
+        now = time.monotonic()
+        if now >= self._silent_until:
+            _log.warning(self._event, times=self._unsaid, **facts)
+            self._unsaid = 0
+            self._silent_until = now + SAID_EVERY_S
 
 
 class Announcements:
     def __init__(self, queue: Queue, metrics: Metrics) -> None:
         self._queue = queue
         self._metrics = metrics
+        self._record_refused = _Seldom("catalog record refused")
+        self._not_queued = _Seldom("renditions not queued")
 
     async def stored(self, picture: PictureId, revision: RevisionId, renditions: Iterable[Rendition]) -> None:
         await self._tell(PictureStored(picture=picture, revision=revision, renditions=tuple(renditions)))
@@ -53,7 +74,7 @@ class Announcements:
             await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.CATALOG)
         except QueueError as error:
             self._metrics.records_refused.inc()
-            _log.warning("catalog record refused", picture=picture, error=str(error))
+            self._record_refused.warn(picture=picture, error=str(error))
 
     async def render_later(self, source: SourceUrl, renditions: Iterable[Rendition]) -> None:
         """Nobody waits for these: where the lane takes no more, they are made when they are asked for."""
@@ -61,15 +82,18 @@ class Announcements:
         try:
             await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
         except QueueError as error:
-            _log.warning("renditions not queued", source_url=str(source), error=str(error))
+            self._not_queued.warn(source_url=str(source), error=str(error))
 
     async def drop_spool_later(self, picture: PictureId, revision: RevisionId) -> None:
-        """A minute from now. Where the lane takes no more, the spool stays until the picture is evicted."""
+        """A minute from now. Called before the commit: raise Retry where the lane takes no more, so that no spool is
+        ever in sight that nobody will drop.
+        """
         envelope = Envelope.of(DropSpool(picture=picture, revision=revision), trace_id=trace_id())
         try:
             await self._queue.publish(envelope, Lane.PICTURES_LATER, delay=Delay.ONE_MINUTE)
         except QueueError as error:
-            _log.warning("spool stays", picture=picture, error=str(error))
+            reason = f"the end of the spool was not queued: {error}"
+            raise Retry(Delay.ONE_SECOND, reason, counted=False) from error
 
     async def _tell(self, event: Message) -> None:
         await self._queue.announce(Envelope.of(event, trace_id=trace_id()))

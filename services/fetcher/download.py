@@ -14,7 +14,8 @@ from yarl import URL
 
 from services.fetcher.addresses import AddressPolicy, AddressRefused, CheckedResolver
 from services.fetcher.answers import Freshness, error_for, freshness
-from services.fetcher.errors import HostIsPaused, PictureError
+from services.fetcher.errors import HostIsPaused, NotAsked, PictureError
+from services.fetcher.seats import Seats
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.steps import FetchStep
 from shared.pictures import FailureClass, RevisionId, SourceUrl, Validators, revision_id
@@ -60,6 +61,7 @@ class Downloader:
         self._session = session
         self._settings = settings
         self._rules = settings.hosts.rules
+        self._seats = Seats(settings.host_concurrency)
         self._addresses = addresses
         self._pauses = pauses
         self._metrics = metrics
@@ -77,8 +79,9 @@ class Downloader:
         """Write the original to `into`. With `validators`, only if it has changed since."""
         await self._check_pause(source)
         try:
-            async with asyncio.timeout(self._settings.fetch_timeout_s):
-                result = await self._follow(source, into, authorised_host, _conditions(validators))
+            result = await self._follow(source, into, authorised_host, _conditions(validators))
+        except NotAsked:
+            raise
         except PictureError as error:
             self._metrics.downloads.labels(error.failure_class).inc()
             raise
@@ -98,14 +101,29 @@ class Downloader:
     async def _follow(
         self, source: SourceUrl, into: Path, authorised_host: str | None, headers: Mapping[str, str]
     ) -> Downloaded | NotModified:
+        """In the time that a fetch may take; waiting for a seat at a host does not count."""
+        time, left_s = asyncio.get_running_loop().time, self._settings.fetch_timeout_s
         for _ in range(MAX_REDIRECTS + 1):
             self._check_host(source, authorised_host)
-            async with self._request(source, headers) as response:
-                self._on_step(FetchStep.CONNECTED)
-                if response.status not in _REDIRECTS:
-                    return await self._take(source, response, into)
-                source = _redirected(source, response.headers.get("Location", ""))
+            async with self._seats.take(source.authority, within_s=self._settings.fetch_timeout_s):
+                began = time()
+                async with asyncio.timeout(left_s):
+                    result = await self._ask(source, into, headers)
+                left_s -= time() - began
+            if not isinstance(result, SourceUrl):
+                return result
+            source = result
         raise PictureError(FailureClass.UPSTREAM, "The source redirects too often.")
+
+    async def _ask(
+        self, source: SourceUrl, into: Path, headers: Mapping[str, str]
+    ) -> Downloaded | NotModified | SourceUrl:
+        """What the source answers, or where it redirects to."""
+        async with self._request(source, headers) as response:
+            self._on_step(FetchStep.CONNECTED)
+            if response.status in _REDIRECTS:
+                return _redirected(source, response.headers.get("Location", ""))
+            return await self._take(source, response, into)
 
     def _check_host(self, source: SourceUrl, authorised_host: str | None) -> None:
         if not self._rules.allow(source) and source.authority != authorised_host:
@@ -194,9 +212,8 @@ async def download_session(
     settings: DownloadSettings, addresses: AddressPolicy
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """The one client session of a fetcher, which dials checked addresses only."""
-    connector = aiohttp.TCPConnector(
-        resolver=CheckedResolver(addresses), limit=0, limit_per_host=settings.host_concurrency
-    )
+    # Without limits: a seat at the host is taken before.
+    connector = aiohttp.TCPConnector(resolver=CheckedResolver(addresses), limit=0, limit_per_host=0)
     timeouts = aiohttp.ClientTimeout(
         total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s
     )

@@ -9,8 +9,10 @@ class PictureError(Exception):
     """The picture, or one rendition of it, cannot be had now. `reason` is a sentence for users.
 
     PictureError
-    ├── HostIsPaused   nobody was asked: that is no failure of this picture
-    └── RendererDied   the process that decoded it crashed or ran out of time
+    ├── NotAsked         nobody was asked: that is no failure of this picture, and not remembered
+    │   ├── HostIsPaused   the host wants to be left alone
+    │   └── HostIsBusy     as many as may ask the host at once do so already
+    └── RendererDied     the process that decoded it crashed or ran out of time
     """
 
     crashed = False
@@ -30,10 +32,23 @@ class PictureError(Exception):
         self.retry_after = retry_after
 
 
-class HostIsPaused(PictureError):
+class NotAsked(PictureError):
+    pass
+
+
+class HostIsPaused(NotAsked):
     def __init__(self, authority: str, left: timedelta) -> None:
         super().__init__(
             FailureClass.BUSY, f"{authority} asked us to wait before asking it again.", retry_after=left
+        )
+
+
+class HostIsBusy(NotAsked):
+    def __init__(self, authority: str) -> None:
+        super().__init__(
+            FailureClass.BUSY,
+            f"Too many pictures of {authority} are being fetched already.",
+            retry_after=timedelta(seconds=1),
         )
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from services.fetcher.errors import HostIsPaused, PictureError
+from services.fetcher.errors import NotAsked, PictureError
 from services.fetcher.work import Delivery, Deps
 from shared.pictures import Failure, FailureClass, Rendition, SourceUrl
 from shared.queue import Delay, Reject, Retry
@@ -53,7 +53,7 @@ async def end_in_failure(
     """
     if isinstance(error, Remembered):
         failure = error.failure
-    elif isinstance(error, HostIsPaused):
+    elif isinstance(error, NotAsked):
         failure = _following(None, error, deps)
     else:
         failure = await remember(error, source, deps, key=key)
@@ -95,10 +95,11 @@ def _following(previous: Failure | None, error: PictureError, deps: Deps) -> Fai
 
 async def _pause_host(source: SourceUrl, failure: Failure, deps: Deps) -> None:
     """All fetchers leave the host alone, the longest pause counts."""
-    until = await deps.hosts.paused_until(source.authority)
-    if until is None or until < failure.retry_at:
-        await deps.hosts.pause(source.authority, failure.retry_at)
-        await deps.announcements.host_paused(source.authority, failure.retry_at)
+    async with deps.pauses.hold(source.authority):
+        until = await deps.hosts.paused_until(source.authority)
+        if until is None or until < failure.retry_at:
+            await deps.hosts.pause(source.authority, failure.retry_at)
+            await deps.announcements.host_paused(source.authority, failure.retry_at)
 
 
 def _retry_later(failure: Failure, delivery: Delivery, deps: Deps) -> None:

@@ -48,7 +48,7 @@ async def _is_there(job: FetchPicture, delivery: Delivery, deps: Deps) -> bool:
     add_to_line(outcome="was there")
     await _point_name(job, deps)
     await deps.announcements.stored(revision.picture, revision.id, (job.rendition,))
-    if delivery.envelope.redelivered:
+    if delivery.came_before:
         await _record_and_queue_rest(job, revision, deps)
     return True
 
@@ -56,8 +56,11 @@ async def _is_there(job: FetchPicture, delivery: Delivery, deps: Deps) -> bool:
 async def _render_only(job: FetchPicture, revision: Revision, delivery: Delivery, deps: Deps) -> None:
     """The original is there: no lock, for a rendition is only ever added, whole."""
     try:
-        await check_remembered(job.source_url, job.rendition, delivery, deps, stored=True)
-        await make(revision, (job.rendition,), delivery, deps)
+        async with deps.renders.hold(f"{job.source_url.picture}/{job.rendition}"):
+            if await _is_there(job, delivery, deps):  # made while we waited
+                return
+            await check_remembered(job.source_url, job.rendition, delivery, deps, stored=True)
+            await make(revision, (job.rendition,), delivery, deps)
     except PictureError as error:
         await end_in_failure(error, job.source_url, job.rendition, delivery, deps, key=str(job.rendition))
         return

@@ -23,6 +23,12 @@ class Delivery:
     """Somebody is waiting: the lane `now`."""
 
     @property
+    def came_before(self) -> bool:
+        """Somebody has begun this job before, and may have died or been stopped at any line of it."""
+        envelope = self.envelope
+        return envelope.redelivered or envelope.attempt > 1 or envelope.deferred_since is not None
+
+    @property
     def is_retry(self) -> bool:
         """The queue brought a `later` job back: it is the retry that the remembered failure speaks of."""
         return not self.urgent and (self.envelope.attempt > 1 or self.envelope.deferred_since is not None)
@@ -39,7 +45,8 @@ class Deps:
     settings: FetcherSettings
     metrics: Metrics
     renders: Joined = field(default_factory=Joined)
-    """Jobs that render ahead for the same picture wait for one another: the second finds the work done."""
+    """Jobs that make the same, ahead or on demand, wait for one another: the second finds the work done."""
+    pauses: Joined = field(default_factory=Joined)
     on_step: OnStep = unwatched
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
