@@ -132,9 +132,9 @@ async def test_waiting_for_a_host_with_too_few_connections_is_no_failure_of_the_
 
 
 async def test_a_job_that_comes_back_for_a_picture_that_is_there_queues_what_it_owes(start: Start) -> None:
-    onesheet = await start()
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")
     await onesheet.get(POSTER, size="small", format="webp")
-    await until(lambda: onesheet.queue.jobs(RenderPicture))
+    await onesheet.jobs_done(FetchPicture)
     job = FetchPicture(source_url=onesheet.source(POSTER), rendition=SMALL)
     envelope = Envelope.of(job, trace_id="a-test")
     records = len(onesheet.queue.jobs(LookAtPicture))
