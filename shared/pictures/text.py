@@ -1,18 +1,19 @@
 """Values that travel as one string: parsed where they come in, and written back unchanged."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 
-class TextValue:
+class TextValue(ABC):
     """Mixin: a frozen value with `parse(text)` and `str(value)`, used as a field of pydantic models."""
 
     @classmethod
+    @abstractmethod
     def parse(cls, text: str) -> Self:
         """Raise ValueError, with a sentence for the user, for a text that is no such value."""
-        raise NotImplementedError
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
