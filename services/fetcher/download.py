@@ -119,7 +119,7 @@ class Downloader:
         self, source: SourceUrl, into: Path, headers: Mapping[str, str]
     ) -> Downloaded | NotModified | SourceUrl:
         """What the source answers, or where it redirects to."""
-        async with self._request(source, headers) as response:
+        async with self._session.get(source.url, headers=headers, allow_redirects=False) as response:
             self._on_step(FetchStep.CONNECTED)
             if response.status in _REDIRECTS:
                 return _redirected(source, response.headers.get("Location", ""))
@@ -130,13 +130,6 @@ class Downloader:
             self._metrics.refusals.labels("host not allowed").inc()
             raise PictureError(FailureClass.REFUSED, f"Pictures are not fetched from {source.authority}.")
         self._addresses.check_literal(source.host, source.port)
-
-    @asynccontextmanager
-    async def _request(
-        self, source: SourceUrl, headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._session.get(source.url, headers=headers, allow_redirects=False) as response:
-            yield response
 
     async def _take(
         self, source: SourceUrl, response: aiohttp.ClientResponse, into: Path

@@ -19,17 +19,17 @@ WRITE_AT_BYTES = 64 * 1024
 
 
 class LinesOut:
-    """Lines of one process. `as_json` and `debug` are set when logs are configured."""
+    """Lines of one process. `as_json` and `levels` are set when logs are configured."""
 
     def __init__(self) -> None:
         self.as_json = False
-        self.debug = True
+        self.levels: frozenset[str] = frozenset({"debug", "info"})
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def write(self, line: dict[str, Any]) -> None:
-        if line["level"] == "debug" and not self.debug:
+        if line["level"] not in self.levels:
             return
         if not self.as_json:
             fields = {key: value for key, value in line.items() if key not in ("event", "level")}

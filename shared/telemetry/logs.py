@@ -25,7 +25,9 @@ def configure_logs(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _bound_fields,
     ]
-    lines_out.debug = settings.level == "debug"
+    lines_out.levels = frozenset(
+        name for name in ("debug", "info") if logging.getLevelNamesMapping()[name.upper()] >= level
+    )
     on_terminal = settings.format == "console" or (settings.format == "auto" and sys.stdout.isatty())
     lines_out.as_json = not on_terminal
     shape: list[Any] = (
