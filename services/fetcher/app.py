@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from services.fetcher.addresses import AddressPolicy
 from services.fetcher.announcements import Announcements
-from services.fetcher.download import Downloader, download_session
-from services.fetcher.sandbox import Sandbox
+from services.fetcher.download.addresses import AddressPolicy
+from services.fetcher.download.downloader import Downloader, download_session
+from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
 from services.fetcher.worker import Worker

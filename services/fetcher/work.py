@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.fetcher.announcements import Announcements
-from services.fetcher.download import Downloader
-from services.fetcher.sandbox import Sandbox
+from services.fetcher.download.downloader import Downloader
+from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope
 from shared.telemetry import Metrics, utc_now

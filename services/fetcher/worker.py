@@ -6,13 +6,13 @@ from typing import Any
 
 import structlog
 
-from services.fetcher.committing import drop_spool
 from services.fetcher.errors import PictureError
-from services.fetcher.failures import end_in_failure
-from services.fetcher.fetch import fetch_picture
-from services.fetcher.making import render_picture
-from services.fetcher.purge import purge_picture
-from services.fetcher.refresh import refresh_picture
+from services.fetcher.jobs.committing import drop_spool
+from services.fetcher.jobs.failures import end_in_failure
+from services.fetcher.jobs.fetch import fetch_picture
+from services.fetcher.jobs.making import render_picture
+from services.fetcher.jobs.purge import purge_picture
+from services.fetcher.jobs.refresh import refresh_picture
 from services.fetcher.slots import Slots
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import (

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from services.fetcher.errors import PictureError
-from services.fetcher.making import STARTS_AT_MOST, count_start
+from services.fetcher.jobs.making import STARTS_AT_MOST, count_start
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import Envelope, PurgePicture
 from shared.pictures import FailureClass, PictureId

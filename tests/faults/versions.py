@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from services.fetcher.render import Order, render
+from services.fetcher.rendering.render import Order, render
 from services.fetcher.settings import RenderSettings
 from shared.pictures import Rendition, RevisionId, extension_of, revision_id
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from services.fetcher.render import Order, Rendered, Unsound, render
+from services.fetcher.rendering.render import Order, Rendered, Unsound, render
 from shared.pictures import SIZES, Format, Rendition
 from tests.providers import drawing, variants
 from tests.providers.drawing import encode

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.fetcher.addresses import AddressPolicy, AddressRefused, CheckedResolver, is_public
+from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver, is_public
 from shared.telemetry import Metrics
 
 PUBLIC = [

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.fetcher.answers import (
+from services.fetcher.download.answers import (
     FRESH_AT_LEAST,
     FRESH_AT_MOST,
     FRESH_BY_DEFAULT,

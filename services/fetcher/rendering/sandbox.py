@@ -16,7 +16,7 @@ import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
-from services.fetcher.render import Order, Rendered, TooLarge, Unsound, render
+from services.fetcher.rendering.render import Order, Rendered, TooLarge, Unsound, render
 from services.fetcher.slots import Slots
 from shared.pictures import FailureClass
 
@@ -134,7 +134,7 @@ class Sandbox:
 
 def _start_forking() -> None:
     """Start the server that forks renderers, deaf to Ctrl-C: each of them inherits that from its first moment."""
-    forkserver.set_forkserver_preload(["services.fetcher.render"])
+    forkserver.set_forkserver_preload(["services.fetcher.rendering.render"])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from services.fetcher.download import Downloaded
-from services.fetcher.making import count_start, order_for
-from services.fetcher.render import Rendered
+from services.fetcher.download.downloader import Downloaded
+from services.fetcher.jobs.making import count_start, order_for
+from services.fetcher.rendering.render import Rendered
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import DropSpool

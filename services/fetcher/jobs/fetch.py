@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import structlog
 
-from services.fetcher.committing import commit_downloaded
-from services.fetcher.download import Downloaded, NotModified
+from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
-from services.fetcher.failures import check_remembered, end_in_failure
-from services.fetcher.making import make, missing_ahead, original_of
+from services.fetcher.jobs.committing import commit_downloaded
+from services.fetcher.jobs.failures import check_remembered, end_in_failure
+from services.fetcher.jobs.making import make, missing_ahead, original_of
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import FetchPicture

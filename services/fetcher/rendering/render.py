@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from services.fetcher.colors import average_color, flattened, srgb, true_color
+from services.fetcher.rendering.colors import average_color, flattened, srgb, true_color
 from shared.pictures import Format, Rendition
 
 # What is opened, by the bytes alone; the names are Pillow's. Whatever else it could read, we do not offer it.

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from services.fetcher.errors import PictureError
-from services.fetcher.failures import end_in_failure
-from services.fetcher.render import Order
+from services.fetcher.jobs.failures import end_in_failure
+from services.fetcher.rendering.render import Order
 from services.fetcher.settings import RenderSettings
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import RenderPicture

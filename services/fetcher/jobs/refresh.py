@@ -1,10 +1,10 @@
 """Refreshing: ask the source whether a picture has changed. Whatever happens, the one that is there stays."""
 
-from services.fetcher.committing import commit_downloaded
-from services.fetcher.download import Downloaded, NotModified
+from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
-from services.fetcher.failures import end_in_failure
-from services.fetcher.fetch import check_room, out_of_patience
+from services.fetcher.jobs.committing import commit_downloaded
+from services.fetcher.jobs.failures import end_in_failure
+from services.fetcher.jobs.fetch import check_room, out_of_patience
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import RefreshPicture

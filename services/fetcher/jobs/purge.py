@@ -1,6 +1,6 @@
 """Purging: the picture, all its revisions and what is remembered of it go out of sight at once."""
 
-from services.fetcher.fetch import out_of_patience
+from services.fetcher.jobs.fetch import out_of_patience
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import PurgePicture
 from shared.queue import Delay, Retry

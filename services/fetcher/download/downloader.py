@@ -12,10 +12,10 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from services.fetcher.addresses import AddressPolicy, AddressRefused, CheckedResolver
-from services.fetcher.answers import Freshness, error_for, freshness
+from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver
+from services.fetcher.download.answers import Freshness, error_for, freshness
+from services.fetcher.download.seats import Seats
 from services.fetcher.errors import HostIsPaused, NotAsked, PictureError
-from services.fetcher.seats import Seats
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.steps import FetchStep
 from shared.pictures import FailureClass, RevisionId, SourceUrl, Validators, revision_id

@@ -1,0 +1,1 @@
+"""Rendering: originals checked, decoded and made into renditions, in processes that can be killed."""
