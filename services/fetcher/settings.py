@@ -36,13 +36,18 @@ class RenderSettings(Settings):
     processes: int = Field(os.cpu_count() or 1, validation_alias="RENDER_PROCESSES", gt=0)
     timeout_s: float = Field(20, validation_alias="RENDER_TIMEOUT", gt=0)
     max_pixels: int = Field(120_000_000, validation_alias="MAX_PIXELS", gt=0)
-
+    memory_mb: int = Field(1024, validation_alias="RENDER_MEMORY_MB", ge=128)
+    """Of one renderer. What a decode will need is estimated, and refused before it starts."""
     max_kept_mb: int = Field(10, validation_alias="MAX_IMAGE_FILE_SIZE_MB", gt=0)
     """A larger original is not kept: its renditions are, and itself for a minute."""
 
     @property
     def max_kept_bytes(self) -> int:
         return self.max_kept_mb * 1024 * 1024
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory_mb * 1024 * 1024
 
     @field_validator("image_formats")
     @classmethod
