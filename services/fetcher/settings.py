@@ -7,9 +7,7 @@ from pydantic import Field, field_validator
 
 from shared.pictures import Format
 from shared.pictures.formats import parse_format
-from shared.settings import CommaList, HostSettings, Settings
-
-ONESHEET_VERSION = "0.1.0"
+from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings
 
 
 class DownloadSettings(Settings):

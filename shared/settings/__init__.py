@@ -2,5 +2,6 @@
 
 from shared.settings.hosts import HostSettings
 from shared.settings.model import CommaList, Settings
+from shared.settings.version import ONESHEET_VERSION
 
-__all__ = ["CommaList", "HostSettings", "Settings"]
+__all__ = ["ONESHEET_VERSION", "CommaList", "HostSettings", "Settings"]
