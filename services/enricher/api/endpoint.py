@@ -1,0 +1,118 @@
+"""Endpoints: a handler with the models of what it takes and answers. Parsed, checked and rendered in one place."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from services.enricher.api.access import Tokens
+from shared.http import Problem
+
+MAX_PROBLEMS_TOLD = 3
+JSON = "application/json"
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Parameters(BaseModel):
+    """What stands in a path or a query, each at most once; parameters that nobody knows are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Body(BaseModel):
+    """What is sent to an endpoint, as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An answer that is JSON already, with a tag that changes whenever it does."""
+
+    body: bytes
+    etag: str
+    cache_control: str = "no-cache"
+
+
+Result = BaseModel | Rendered | None
+Handler = Callable[..., Awaitable[Result]]
+"""Takes the parameters, and the body where the endpoint has one. Raises Problem."""
+
+
+class Access(Enum):
+    """Who may call."""
+
+    API = "whoever has an API token, or anybody where none are set"
+    ADMIN = "who has the admin token"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path. Parameters that the path does not name stand in the query."""
+
+    method: str
+    path: str
+    handle: Handler
+    answer: type[BaseModel] | None = None
+    """None: an answer without a body."""
+    parameters: type[Parameters] = Parameters
+    body: type[Body] | None = None
+    access: Access = Access.API
+    status: HTTPStatus = HTTPStatus.OK
+
+    @property
+    def description(self) -> str:
+        return inspect.getdoc(self.handle) or ""
+
+    def route(self, tokens: Tokens) -> web.RouteDef:
+        async def answer(request: web.Request) -> web.Response:
+            tokens.check(request.headers.get("Authorization"), admin=self.access is Access.ADMIN)
+            given: list[BaseModel] = [self._parameters(request)]
+            if self.body:
+                given.append(_validated(self.body.model_validate_json, await request.read(), "The body"))
+            return self._response(await self.handle(*given), request)
+
+        return web.route(self.method, self.path, answer)
+
+    def _parameters(self, request: web.Request) -> Parameters:
+        query = request.query
+        for name in self.parameters.model_fields:
+            if len(query.getall(name, ())) > 1:
+                raise Problem(HTTPStatus.BAD_REQUEST, f"Give {name} once.")
+        return _validated(self.parameters.model_validate, {**query, **request.match_info}, "The request")
+
+    def _response(self, result: Result, request: web.Request) -> web.Response:
+        match result:
+            case None:
+                return web.Response(status=HTTPStatus.NO_CONTENT)
+            case Rendered():
+                return _conditional(result, request.headers.get("If-None-Match"))
+            case BaseModel():
+                body = result.model_dump_json(by_alias=True).encode()
+                headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
+                return web.Response(body=body, status=self.status, headers=headers)
+
+
+def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Model:
+    try:
+        return parse(given)
+    except ValidationError as error:
+        told = [
+            f"{'.'.join(map(str, one['loc'])) or what}: {one['msg'].rstrip('.')}"
+            for one in error.errors()[:MAX_PROBLEMS_TOLD]
+        ]
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{'; '.join(told)}.") from None
+
+
+def _conditional(rendered: Rendered, if_none_match: str | None) -> web.Response:
+    """By RFC 9110, section 13.1.2: weakly compared, for a proxy that compresses makes a tag weak."""
+    headers = {"ETag": rendered.etag, "Cache-Control": rendered.cache_control}
+    tags = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    if rendered.etag in tags or "*" in tags:
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return web.Response(body=rendered.body, headers={**headers, "Content-Type": JSON})

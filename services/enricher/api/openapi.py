@@ -1,0 +1,99 @@
+"""The API's description (OpenAPI 3.1), from the models that parse and answer."""
+
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from openapi_pydantic import (
+    Components,
+    Info,
+    MediaType,
+    OpenAPI,
+    Operation,
+    Parameter,
+    PathItem,
+    RequestBody,
+    Response,
+    SecurityScheme,
+)
+from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
+from pydantic import BaseModel
+
+from services.enricher.api.endpoint import Access, Endpoint
+
+_IN_PATH = re.compile(r"\{(\w+)[^}]*\}")
+_BEARER = "token"
+
+
+class ProblemBody(BaseModel):
+    """What went wrong, in a sentence (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    trace_id: str
+
+
+def described(endpoints: Sequence[Endpoint], *, version: str) -> bytes:
+    """The document, as JSON."""
+    paths = {_plain(path): _path_item(endpoints, path) for path in dict.fromkeys(e.path for e in endpoints)}
+    document = OpenAPI(
+        openapi="3.1.1",
+        info=Info(title="Onesheet", version=version),
+        paths=paths,
+        components=Components(securitySchemes={_BEARER: SecurityScheme(type="http", scheme="bearer")}),
+    )
+    whole = construct_open_api_with_schema_class(document)
+    return whole.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
+
+
+def _plain(path: str) -> str:
+    """Without the patterns that aiohttp allows in a path."""
+    return _IN_PATH.sub(r"{\1}", path)
+
+
+def _path_item(endpoints: Iterable[Endpoint], path: str) -> PathItem:
+    operations: dict[str, Any] = {
+        endpoint.method.lower(): _operation(endpoint) for endpoint in endpoints if endpoint.path == path
+    }
+    return PathItem(**operations)
+
+
+def _operation(endpoint: Endpoint) -> Operation:
+    summary, _, rest = endpoint.description.partition("\n")
+    body = RequestBody(required=True, content=_json(endpoint.body)) if endpoint.body else None
+    status = endpoint.status if endpoint.answer else HTTPStatus.NO_CONTENT
+    answer = Response(description=status.phrase, content=_json(endpoint.answer) if endpoint.answer else None)
+    problem = Response(description="A problem", content=_json(ProblemBody, "application/problem+json"))
+    return Operation(
+        summary=summary.rstrip("."),
+        description=rest.strip() or None,
+        parameters=list(_parameters(endpoint)) or None,
+        requestBody=body,
+        responses={str(status.value): answer, "default": problem},
+        security=[{_BEARER: []}] if endpoint.access is Access.ADMIN else None,
+    )
+
+
+def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
+    in_path = set(_IN_PATH.findall(endpoint.path))
+    schema = endpoint.parameters.model_json_schema()
+    for name, described_ in schema.get("properties", {}).items():
+        where = "path" if name in in_path else "query"
+        required = name in in_path or name in schema.get("required", ())
+        description = described_.pop("description", None)
+        yield Parameter.model_validate(
+            {
+                "name": name,
+                "in": where,
+                "required": required,
+                "schema": described_,
+                "description": description,
+            }
+        )
+
+
+def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, MediaType]:
+    return {media_type: MediaType(schema=PydanticSchema(schema_class=model))}

@@ -1,0 +1,135 @@
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import BaseModel, Field
+
+from services.enricher.api.access import Tokens
+from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, Rendered
+from shared.http import Problem, create_skeleton
+from shared.telemetry import Metrics
+
+Client = TestClient[web.Request, web.Application]
+
+
+class Asked(Parameters):
+    id: int
+    limit: int = Field(50, ge=1, le=100)
+
+
+class Sent(Body):
+    path: str
+
+
+class Answer(BaseModel):
+    id: int
+    text: str
+
+
+async def thing(asked: Asked) -> Answer:
+    return Answer(id=asked.id, text=str(asked.limit))
+
+
+async def add(asked: Asked, sent: Sent) -> Answer:
+    return Answer(id=asked.id, text=sent.path)
+
+
+async def kept(_asked: Parameters) -> Rendered:
+    return Rendered(b'{"kept": true}', '"abc"')
+
+
+async def remove(_asked: Parameters) -> None:
+    await asyncio.sleep(0)
+
+
+async def missing(_asked: Parameters) -> None:
+    raise Problem(HTTPStatus.NOT_FOUND, "There is no such thing.")
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/things/{id}", thing, Answer, Asked),
+    Endpoint("POST", "/things/{id}", add, Answer, Asked, Sent, status=HTTPStatus.CREATED),
+    Endpoint("GET", "/kept", kept, Answer),
+    Endpoint("DELETE", "/things", remove, access=Access.ADMIN),
+    Endpoint("GET", "/missing", missing),
+]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    skeleton = create_skeleton("test", Metrics())
+    skeleton.add_routes([endpoint.route(Tokens("secret")) for endpoint in ENDPOINTS])
+    async with TestClient(TestServer(skeleton.app)) as client:
+        yield client
+
+
+async def test_path_and_query_are_parsed_into_one_model(client: Client) -> None:
+    answer = await client.get("/things/7?limit=9&unknown=1")
+    assert (answer.status, await answer.json()) == (200, {"id": 7, "text": "9"})
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/things/7?limit=0", "limit: Input should be greater than or equal to 1."),
+        ("/things/7?limit=1&limit=2", "Give limit once."),
+        ("/things/seven", "id: Input should be a valid integer"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_with_a_sentence(client: Client, path: str, sentence: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert (await answer.json())["detail"].startswith(sentence)
+
+
+async def test_the_path_wins_over_a_query_parameter_of_the_same_name(client: Client) -> None:
+    assert (await (await client.get("/things/7?id=8")).json())["id"] == 7
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"path": 1}', b"{}", b'{"path": "/x", "other": 1}'])
+async def test_a_body_that_does_not_fit_is_refused(client: Client, body: bytes) -> None:
+    answer = await client.post("/things/7", data=body)
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+
+
+async def test_a_body_is_parsed_into_its_model(client: Client) -> None:
+    answer = await client.post("/things/7", json={"path": "/films"})
+    assert (answer.status, await answer.json()) == (201, {"id": 7, "text": "/films"})
+
+
+@pytest.mark.parametrize("tag", ['"abc"', 'W/"abc"', '"x", "abc"', "*"])
+async def test_an_answer_that_the_client_has_is_not_sent_again(client: Client, tag: str) -> None:
+    answer = await client.get("/kept", headers={"If-None-Match": tag})
+    assert (answer.status, answer.headers["ETag"], await answer.read()) == (304, '"abc"', b"")
+
+
+async def test_another_tag_gets_the_answer(client: Client) -> None:
+    answer = await client.get("/kept", headers={"If-None-Match": '"abcd"'})
+    assert (answer.status, await answer.json()) == (200, {"kept": True})
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        (None, 401),
+        ("Basic secret", 401),
+        ("Bearer", 401),
+        ("Bearer wrong", 403),
+        ("Bearer secret", 204),
+        ("bearer secret", 204),
+        ("Bearer sécret", 403),
+    ],
+)
+async def test_what_changes_something_needs_the_admin_token(
+    client: Client, authorization: str | None, status: int
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    assert (await client.delete("/things", headers=headers)).status == status
+
+
+async def test_a_problem_raised_below_is_the_answer(client: Client) -> None:
+    answer = await client.get("/missing")
+    assert (answer.status, (await answer.json())["detail"]) == (404, "There is no such thing.")

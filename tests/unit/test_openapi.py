@@ -1,0 +1,43 @@
+import json
+
+from openapi_spec_validator import validate
+from pydantic import BaseModel, Field
+
+from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
+from services.enricher.api.openapi import described
+
+
+class Asked(Parameters):
+    id: int
+    limit: int = Field(50, ge=1, le=100, description="How many.")
+
+
+class Sent(Body):
+    path: str
+
+
+class Answer(BaseModel):
+    inner: "Answer | None" = None
+
+
+async def thing(_asked: Asked, _sent: Sent) -> Answer:
+    """One thing.
+
+    With all that belongs to it.
+    """
+    return Answer()
+
+
+def test_the_description_is_valid_and_says_what_the_models_say() -> None:
+    endpoint = Endpoint("POST", "/things/{id:[0-9]+}", thing, Answer, Asked, Sent, Access.ADMIN)
+    document = json.loads(described([endpoint], version="1.2.3"))
+    validate(document)
+    operation = document["paths"]["/things/{id}"]["post"]
+    assert (operation["summary"], operation["description"]) == ("One thing", "With all that belongs to it.")
+    assert [(p["name"], p["in"], p["required"]) for p in operation["parameters"]] == [
+        ("id", "path", True),
+        ("limit", "query", False),
+    ]
+    assert operation["security"] == [{"token": []}]
+    assert set(operation["responses"]) == {"200", "default"}
+    assert set(document["components"]["schemas"]) == {"Answer", "ProblemBody", "Sent"}
