@@ -1,7 +1,7 @@
 """The shared volume: the ports, and the local files behind them."""
 
 from shared.volume.factory import ReadVolume, WriteVolume, prepared_layout, volume_to_read, volume_to_write
-from shared.volume.layout import Layout, VolumeRefused
+from shared.volume.layout import Layout, VolumeRefused, check_local
 from shared.volume.lock import Joined
 from shared.volume.port import (
     Draft,
@@ -40,6 +40,7 @@ __all__ = [
     "VolumeRefused",
     "VolumeSettings",
     "WriteVolume",
+    "check_local",
     "prepared_layout",
     "sweep",
     "unwatched",

@@ -82,10 +82,15 @@ def check_state_dir(volume_root: Path, state_dir: Path) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VolumeRefused(f"STATE_DIR {state_dir} cannot be created: {error.strerror}.") from error
-    kind = _file_system(state_dir)
+    check_local(state_dir, setting="STATE_DIR")
+
+
+def check_local(directory: Path, *, setting: str) -> None:
+    """Raise VolumeRefused for a directory in which `setting` would have a database on a network file system."""
+    kind = _file_system(directory.resolve())
     if kind in NETWORK_FILE_SYSTEMS:
         raise VolumeRefused(
-            f"STATE_DIR {state_dir} is on a network file system ({kind}): databases need a local one."
+            f"{setting} {directory} is on a network file system ({kind}): databases need a local one."
         )
 
 

@@ -20,6 +20,7 @@ from shared.telemetry import LogSettings
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 IN_WORDS = {
     "ALLOWED_HOSTS": "the providers' picture hosts",
+    "DATABASE_URL": "a file in `STATE_DIR`",
     "IMAGE_FORMATS": "`IMAGE_FORMAT`",
     "PGID": "unchanged",
     "PORT": "by service",
@@ -33,7 +34,7 @@ IN_WORDS = {
 def every_settings_class() -> Iterator[type[Settings]]:
     for package in (services, shared):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith(("__main__", "migrations.env")):
                 importlib.import_module(module.name)
     waiting = [Settings]
     while waiting:

@@ -1,0 +1,19 @@
+"""The enricher's database: the only one there is.
+
+`open_database(settings, state_dir=…)` is a context that brings the schema up to date and yields a `Database`.
+Its two methods take a function of a connection, which becomes one transaction:
+
+    async def count(connection: AsyncConnection) -> int: ...
+
+    total = await database.read(count)
+
+Whoever waits may be cancelled, the transaction is not: it runs to its end. So the function must do nothing
+but ask the database. Tables are in `tables`, what made them in `migrations`.
+"""
+
+from services.enricher.database.database import Database
+from services.enricher.database.errors import DatabaseRefused, DatabaseUnavailable
+from services.enricher.database.factory import open_database
+from services.enricher.database.settings import DatabaseSettings
+
+__all__ = ["Database", "DatabaseRefused", "DatabaseSettings", "DatabaseUnavailable", "open_database"]

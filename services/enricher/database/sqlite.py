@@ -1,0 +1,80 @@
+"""The database in one SQLite file, of one process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, event, exc
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from services.enricher.database.database import Database
+from services.enricher.database.errors import DatabaseRefused
+from services.enricher.database.lock import sole_owner
+from services.enricher.database.migrating import upgrade
+from shared.volume import check_local
+
+READERS = 4
+"""Threads that read at once; further readers wait for one of them."""
+
+TURN_TIMEOUT_S = 30.0
+"""Longer than this nobody waits for a reader, or for the writer."""
+
+EVERYBODY = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_mode = WAL",
+    # FULL: what was acknowledged because it is stored survives a power cut.
+    "PRAGMA synchronous = FULL",
+)
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path) -> AsyncIterator[Database]:
+    """The database in the file at `path`, made if it is not there.
+
+    Raises DatabaseRefused on a network file system, while another process has the file, and for a file that is
+    no database of this version or an earlier one.
+    """
+    check_local(path.parent, setting="DATABASE_URL")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with sole_owner(path):
+        writing = _engine(path, connections=1, begin="BEGIN IMMEDIATE", pragmas=EVERYBODY)
+        reading = _engine(
+            path, connections=READERS, begin="BEGIN", pragmas=(*EVERYBODY, "PRAGMA query_only = ON")
+        )
+        async with Database.over(reading=reading, writing=writing) as database:
+            await _upgrade(writing, path)
+            yield database
+
+
+async def _upgrade(engine: AsyncEngine, path: Path) -> None:
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    except exc.DatabaseError as error:
+        raise DatabaseRefused(f"The database {path} cannot be used: {error.orig}.") from error
+
+
+def _engine(path: Path, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        connect_args={"isolation_level": None},  # the driver begins no transaction of its own
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=TURN_TIMEOUT_S,
+    )
+
+    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", begun)
+    return engine

@@ -1,0 +1,92 @@
+"""The tables, as the latest migration leaves them."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+from services.enricher.database.moment import Moment
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+media_items = Table(
+    "media_items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("full_path", Text, unique=True),
+    Column("title", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("year", Integer),
+    Column("imdb_id", Text),
+    Column("tmdb_id", Integer),
+    Column("tvdb_id", Integer),
+    Column("poster_url", Text),
+    Column("poster_cached_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("list_source", Text),
+    Column("status", Text),
+    Column("overseerr_id", Integer),
+    Column("last_synced", Moment),
+    # What is derived from the above, for this row and those that are the same title.
+    Column("plain_title", Text, nullable=False),
+    Column("title_key", Text, nullable=False, index=True),
+    Column("first_of_title", Boolean, nullable=False),
+    Column("first_in_list", Boolean, nullable=False),
+    # What a scan remembers of the file or folder: how it was, and the device it lay on.
+    Column("scan_state", Text),
+    Column("scan_device", BigInteger),
+    CheckConstraint("media_type IN ('movie', 'tv')", name="media_type"),
+    # Who may be the same title.
+    Index(None, "imdb_id", "media_type"),
+    Index(None, "tmdb_id", "media_type"),
+    Index(None, "tvdb_id", "media_type"),
+    Index(None, "plain_title", "year", "media_type"),
+    # Pages, newest first.
+    Index(None, "first_of_title", "id"),
+    Index(None, "first_of_title", "media_type", "id"),
+    Index(None, "first_in_list", "list_source", "id"),
+    Index(None, "first_in_list", "list_source", "media_type", "id"),
+    sqlite_autoincrement=True,  # the id of what was removed is never given to something else
+)
+"""One row for each place that a title was found at, or list that it is on. Rows of one title share `title_key`.
+What providers say of a title (overview, rating, genres) is not kept here."""
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cancelling", Boolean, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer),
+    Column("counts", JSON, nullable=False),
+    Column("errors", JSON, nullable=False),
+    Column("reason", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Column("heartbeat_at", Moment),
+    Column("claimed_by", Text),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    Index(None, "state", "id"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,237 @@
+"""The enricher's database: transactions whole, one process, an orderly end."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import shared.volume.layout
+from services.enricher.database import (
+    Database,
+    DatabaseRefused,
+    DatabaseSettings,
+    DatabaseUnavailable,
+    open_database,
+)
+from services.enricher.database.migrating import configuration, upgrade
+from services.enricher.database.tables import metadata, tasks
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SCRIPTS = ScriptDirectory.from_config(configuration())
+REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+        yield database
+
+
+def a_task(**changed: object) -> dict[str, object]:
+    row = {"kind": "scan", "arguments": {}, "state": "queued", "cancelling": False, "done": 0}
+    return row | {"counts": {}, "errors": [], "created_at": NOON} | changed
+
+
+async def stored_tasks(database: Database) -> int:
+    async def count(connection: AsyncConnection) -> int:
+        return (await connection.execute(select(func.count()).select_from(tasks))).scalar_one()
+
+    return await database.read(count)
+
+
+async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
+    for expected in (0, 1):
+        async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+            assert await stored_tasks(database) == expected
+            await database.write(lambda connection: connection.execute(insert(tasks), a_task()))
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    async def half(connection: AsyncConnection) -> None:
+        await connection.execute(insert(tasks), a_task())
+        await connection.execute(insert(tasks), a_task(state="unheard of"))
+
+    with pytest.raises(IntegrityError):
+        await database.write(half)
+    assert await stored_tasks(database) == 0
+
+
+async def test_a_write_whose_caller_is_cancelled_ends_whole_and_lets_the_next_one_in(
+    database: Database,
+) -> None:
+    halfway, go_on = asyncio.Event(), asyncio.Event()
+
+    async def two(connection: AsyncConnection) -> None:
+        await connection.execute(insert(tasks), a_task())
+        halfway.set()
+        await go_on.wait()
+        await connection.execute(insert(tasks), a_task())
+
+    caller = asyncio.create_task(database.write(two))
+    await halfway.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    go_on.set()
+    await database.write(lambda connection: connection.execute(insert(tasks), a_task()))
+    assert await stored_tasks(database) == 3
+
+
+async def test_closing_waits_for_the_write_that_nobody_waits_for(tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def slow(connection: AsyncConnection) -> None:
+        begun.set()
+        for _ in range(20):
+            await connection.execute(insert(tasks), a_task())
+
+    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+        caller = asyncio.create_task(database.write(slow))
+        await begun.wait()
+        caller.cancel()
+    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+        assert await stored_tasks(database) == 20
+
+
+async def test_no_thread_is_left_after_closing(tmp_path: Path) -> None:
+    before = threading.active_count()
+    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+        await asyncio.gather(*(stored_tasks(database) for _ in range(10)))
+        assert threading.active_count() > before
+    for thread in threading.enumerate():
+        if "_connection_worker" in thread.name:
+            thread.join(5)
+    assert threading.active_count() <= before
+
+
+async def test_readers_do_not_wait_for_the_writer_and_see_what_was_before(database: Database) -> None:
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: AsyncConnection) -> None:
+        await connection.execute(insert(tasks), a_task())
+        written.set()
+        await go_on.wait()
+
+    writing = asyncio.create_task(database.write(slow))
+    await written.wait()
+    assert await stored_tasks(database) == 0
+    go_on.set()
+    await writing
+    assert await stored_tasks(database) == 1
+
+
+async def test_writers_take_turns_from_their_first_statement_on(database: Database) -> None:
+    async def add_one(connection: AsyncConnection) -> None:
+        (found,) = (await connection.execute(select(func.count()).select_from(tasks))).one()
+        await connection.execute(insert(tasks), a_task(done=found))
+
+    await asyncio.gather(*(database.write(add_one) for _ in range(20)))
+
+    async def numbers(connection: AsyncConnection) -> list[int]:
+        return list((await connection.execute(select(tasks.c.done).order_by(tasks.c.done))).scalars())
+
+    assert await database.read(numbers) == list(range(20))
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable, match="readonly"):
+        await database.read(lambda connection: connection.execute(insert(tasks), a_task()))
+
+
+async def test_moments_keep_their_instant_and_need_a_zone(database: Database) -> None:
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=5)))
+    await database.write(lambda connection: connection.execute(insert(tasks), a_task(created_at=elsewhere)))
+
+    async def created(connection: AsyncConnection) -> datetime:
+        stored: datetime = (await connection.execute(select(tasks.c.created_at))).scalar_one()
+        return stored
+
+    assert await database.read(created) == NOON
+    naive = a_task(created_at=NOON.replace(tzinfo=None))
+    with pytest.raises(StatementError, match="without a zone"):
+        await database.write(lambda connection: connection.execute(insert(tasks), naive))
+
+
+async def test_a_second_opening_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    async with open_database(DatabaseSettings(), state_dir=tmp_path):
+        with pytest.raises(DatabaseRefused, match="Another process already has the database"):
+            async with open_database(DatabaseSettings(), state_dir=tmp_path):
+                pass
+
+
+async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.volume.layout, "_file_system", lambda _path: "nfs4")
+    settings = DatabaseSettings(url=f"sqlite:{tmp_path}/far.sqlite")
+    with pytest.raises(shared.volume.VolumeRefused, match=r"DATABASE_URL .* network file system"):
+        async with open_database(settings, state_dir=tmp_path):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "enricher.sqlite").write_text("not a database, but quite long " * 100)
+    with pytest.raises(DatabaseRefused, match="cannot be used"):
+        async with open_database(DatabaseSettings(), state_dir=tmp_path):
+            pass
+
+
+async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+        await database.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(DatabaseRefused, match="later version"):
+        async with open_database(DatabaseSettings(), state_dir=tmp_path):
+            pass
+
+
+async def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
+    with plain_connection(tmp_path / "enricher.sqlite") as connection:
+        connection.execute(text("CREATE TABLE tasks (mine)"))
+    with pytest.raises(DatabaseRefused, match="already exists"):
+        async with open_database(DatabaseSettings(), state_dir=tmp_path):
+            pass
+    with plain_connection(tmp_path / "enricher.sqlite") as connection:
+        assert inspect(connection).get_table_names() == ["tasks"]
+
+
+def test_an_unknown_scheme_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'mysql': sqlite is known"):
+        open_database(DatabaseSettings(url="mysql://x"), state_dir=tmp_path)
+
+
+async def test_the_file_is_where_the_setting_says(tmp_path: Path) -> None:
+    async with open_database(DatabaseSettings(url=f"sqlite:{tmp_path}/deeper/x.sqlite"), state_dir=tmp_path):
+        assert (tmp_path / "deeper" / "x.sqlite").exists()
+
+
+@contextmanager
+def plain_connection(path: Path) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+def test_the_tables_in_code_are_those_that_the_migrations_make(tmp_path: Path) -> None:
+    with plain_connection(tmp_path / "x.sqlite") as connection:
+        upgrade(connection)
+        context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
+        assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_each_migration_goes_up_from_empty_and_from_the_version_before(tmp_path: Path, revision: str) -> None:
+    with plain_connection(tmp_path / "x.sqlite") as connection:
+        upgrade(connection, to=revision)
+        before = set(inspect(connection).get_table_names())
+        upgrade(connection)
+        assert before <= set(inspect(connection).get_table_names())
+        assert set(metadata.tables) <= set(inspect(connection).get_table_names())
