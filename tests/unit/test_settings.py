@@ -19,6 +19,7 @@ from shared.telemetry import LogSettings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 IN_WORDS = {
+    "ADMIN_TOKEN": "made at the first start",
     "ALLOWED_HOSTS": "the providers' picture hosts",
     "DATABASE_URL": "a file in `STATE_DIR`",
     "IMAGE_FORMATS": "`IMAGE_FORMAT`",

@@ -1,0 +1,115 @@
+"""Shown pictures: what a page needs for an `<img>`, from what the volume holds; remembered until an event comes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.enricher.pictures.urls import PictureUrls
+from shared.pictures import Format, PictureId, Role, picture_id
+from shared.volume import Pictures, Revision
+
+REMEMBERED_AT_MOST = 20_000
+LOOK_AGAIN_S = 60.0
+"""How long a lost event can make us show a picture as it was."""
+
+_SERVED_EVERYWHERE = (Format.WEBP, Format.JPG, Format.PNG)
+"""What an immutable path may name without asking the browser, the preferred first."""
+
+
+class ShownPicture(BaseModel):
+    """One picture. Width and height are the original's in pixels, color its average, thumbhash a blurred preview in
+    base64 (https://evanw.github.io/thumbhash/): all absent while it has never been stored.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(description="In the size a page usually shows it in")
+    srcset: str = Field(description="The same in all widths, for <img srcset>")
+    width: int | None = None
+    height: int | None = None
+    color: str | None = None
+    thumbhash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """The widths a role is offered in, TMDB's own for such pictures, and the usual one."""
+
+    usual: int
+    offered: tuple[int, ...]
+
+
+_PORTRAIT = Widths(342, (92, 154, 185, 342, 500, 780))
+_LANDSCAPE = Widths(780, (300, 780, 1280))
+_LOGO = Widths(300, (45, 92, 154, 185, 300, 500))
+_FACE = Widths(185, (45, 92, 185, 342))
+_STILL = Widths(300, (92, 185, 300, 780))
+_WIDTHS = {
+    Role.FANART: _LANDSCAPE,
+    Role.BANNER: _LANDSCAPE,
+    Role.THUMBNAIL: _STILL,
+    Role.STILL: _STILL,
+    Role.LOGO: _LOGO,
+    Role.PROFILE: _FACE,
+    Role.AVATAR: _FACE,
+}
+
+
+class ShownPictures:
+    def __init__(self, pictures: Pictures, urls: PictureUrls) -> None:
+        self._pictures = pictures
+        self._urls = urls
+        self._shown: TTLCache[tuple[PictureId, Role], ShownPicture] = TTLCache(
+            REMEMBERED_AT_MOST, ttl=LOOK_AGAIN_S
+        )
+
+    async def of(self, source_url: str, role: Role) -> ShownPicture:
+        key = picture_id(source_url), role
+        shown = self._shown.get(key)
+        if shown is None:
+            revision = await self._pictures.current(key[0])
+            shown = self._shown[key] = self._shown_as(source_url, role, revision)
+        return shown
+
+    def forget(self, picture: PictureId) -> None:
+        """Something happened to it."""
+        for role in Role:
+            self._shown.pop((picture, role), None)
+
+    def _shown_as(self, source_url: str, role: Role, revision: Revision | None) -> ShownPicture:
+        widths = _WIDTHS.get(role, _PORTRAIT)
+        original = revision.manifest.original if revision else None
+        placeholder = revision.manifest.placeholder if revision else None
+        candidates = [
+            f"{self._url(source_url, token, revision)} {real}w"
+            for token, real in _told_apart(widths, original.width if original else None)
+        ]
+        return ShownPicture(
+            url=self._url(source_url, widths.usual, revision),
+            srcset=", ".join(candidates),
+            width=original.width if original else None,
+            height=original.height if original else None,
+            color=placeholder.color if placeholder else None,
+            thumbhash=placeholder.thumbhash if placeholder else None,
+        )
+
+    def _url(self, source_url: str, width: int, revision: Revision | None) -> str:
+        if revision:
+            for format_ in _SERVED_EVERYWHERE:
+                file_name = f"w{width}.{format_}"
+                if file_name in revision.files:
+                    return self._urls.stored(revision.picture, revision.id, file_name)
+        return self._urls.by_source(source_url, f"w{width}")
+
+
+def _told_apart(widths: Widths, original: int | None) -> Iterator[tuple[int, int]]:
+    """Each width with the one it really has, for nothing is enlarged: the first that the original does not fill is
+    the last.
+    """
+    for width in widths.offered:
+        if original is not None and width >= original:
+            yield width, original
+            return
+        yield width, width

@@ -1,0 +1,30 @@
+"""URLs of pictures, as they are handed out: ours, signed where that is asked for, never the source's."""
+
+from urllib.parse import quote
+
+from services.enricher.pictures.settings import PictureUrlSettings
+from shared.http.signatures import Signatures
+from shared.pictures import PictureId, RevisionId
+
+_BY_SOURCE = "/api/images/proxy"
+
+
+class PictureUrls:
+    def __init__(self, settings: PictureUrlSettings) -> None:
+        self._before = settings.before_pictures
+        self._signatures = Signatures(settings.signing_keys)
+
+    def by_source(self, source_url: str, size: str | None = None) -> str:
+        """Without a size the original; the format is negotiated. In the order that nginx reads fastest."""
+        parameters = [("url", source_url)]
+        if size:
+            parameters.append(("size", size))
+        if self._signatures.required:
+            return self._before + self._signatures.sign(_BY_SOURCE, parameters)
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
+        return f"{self._before}{_BY_SOURCE}?{query}"
+
+    def stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
+        """The immutable path of a file that is there."""
+        path = f"/p/{picture}/{revision}/{file_name}"
+        return self._before + (self._signatures.sign(path, []) if self._signatures.required else path)
