@@ -10,6 +10,7 @@ from aiohttp import web
 from services.proxy import placeholder
 from services.proxy.clients import is_browser_image, welcome_formats
 from services.proxy.delivery import Delivered, Delivery, Moved, NotYet
+from services.proxy.description import describe
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import DAY, NO_STORE, YEAR, Responder
 from services.proxy.settings import ProxySettings
@@ -42,6 +43,7 @@ LOOKS = 3
 
 PROXY = web.AppKey("proxy", Proxy)
 picture_routes = web.RouteTableDef()
+picture_routes.get("/api/images/openapi.json")(describe)
 
 
 @picture_routes.get("/api/images/proxy")

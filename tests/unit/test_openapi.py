@@ -1,10 +1,13 @@
 import json
 
+from aiohttp.web import RouteDef
 from openapi_spec_validator import validate
 from pydantic import BaseModel, Field
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.openapi import described
+from services.proxy.description import description
+from services.proxy.handlers import picture_routes
 
 
 class Asked(Parameters):
@@ -41,3 +44,10 @@ def test_the_description_is_valid_and_says_what_the_models_say() -> None:
     assert operation["security"] == [{"token": []}]
     assert set(operation["responses"]) == {"200", "default"}
     assert set(document["components"]["schemas"]) == {"Answer", "ProblemBody", "Sent"}
+
+
+def test_the_proxys_description_is_valid_and_has_every_route_of_pictures() -> None:
+    document = json.loads(description())
+    validate(document)
+    routes = {route.path for route in picture_routes if isinstance(route, RouteDef)}
+    assert set(document["paths"]) == routes - {"/api/images/openapi.json"}

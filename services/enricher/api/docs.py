@@ -8,7 +8,7 @@ from aiohttp import web
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.openapi import described
 
-_SHOWN = frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})
+_SHOWN = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"})
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -17,7 +17,14 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="docs/swagger-ui.css">
 <div id="api"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null})</script>
+<script src="docs/swagger-ui-standalone-preset.js"></script>
+<script>
+SwaggerUIBundle({
+  urls: [{url: "openapi.json", name: "Metadata and library"}, {url: "images/openapi.json", name: "Pictures"}],
+  dom_id: "#api", deepLinking: true, validatorUrl: null, layout: "StandaloneLayout",
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]
+})
+</script>
 """
 
 
