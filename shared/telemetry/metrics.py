@@ -49,6 +49,12 @@ class Metrics:
         self.downloads = Counter(
             "onesheet_downloads", "Requests to picture hosts by result", ["result"], registry=self.registry
         )
+        self.provider_requests = Counter(
+            "onesheet_provider_requests",
+            "Requests to metadata providers by result",
+            ["provider", "result"],
+            registry=self.registry,
+        )
         self.refusals = Counter(
             "onesheet_refusals", "Connections that policy refused, by rule", ["rule"], registry=self.registry
         )

@@ -1,0 +1,171 @@
+"""Asking one provider: within its budget, bounded in time and bytes, every outcome an answer or an error."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import aiohttp
+import structlog
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from services.enricher.providers.allowance import allowance_in
+from services.enricher.providers.budget import Budget, Turn
+from services.enricher.providers.errors import (
+    Broken,
+    Busy,
+    Misconfigured,
+    NotAsked,
+    NothingThere,
+    ProviderError,
+    Unreadable,
+)
+from services.enricher.providers.settings import AskingSettings
+from services.enricher.providers.status import Condition, ProviderStatus
+from services.enricher.providers.statuses import error_for
+from shared.http.retry_after import parse_retry_after
+from shared.telemetry import Metrics, utc_now
+
+CONNECTIONS = 64
+"""To one provider at once: a page of titles is asked for in one go."""
+
+_CHUNK_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 16 * 1024
+_log = structlog.get_logger()
+
+
+def provider_session(settings: AskingSettings) -> aiohttp.ClientSession:
+    """To be closed by who made it. Follows nothing, remembers nothing, reads no environment."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_timeout_s),
+        headers={"User-Agent": settings.user_agent, "Accept": "application/json"},
+        max_line_size=_MAX_HEADER_BYTES,
+        max_field_size=_MAX_HEADER_BYTES,
+        read_bufsize=_CHUNK_BYTES,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with status 200."""
+
+    body: bytes
+    headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a provider is, and what every request to it carries."""
+
+    base_url: str
+    headers: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+class Provider:
+    """One provider under one credential. Raises a ProviderError for everything that is no answer."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        session: aiohttp.ClientSession,
+        *,
+        budget: Budget,
+        max_bytes: int,
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.name = name
+        self.budget = budget
+        self._address = address
+        self._session = session
+        self._max_bytes = max_bytes
+        self._metrics = metrics
+        self._now = now
+        self._trouble: ProviderError | None = None
+
+    async def get(self, path: str, params: Mapping[str, str], turn: Turn) -> Reply:
+        """`path` is below the base URL and quoted already."""
+        result = "answered"
+        try:
+            await self.budget.take(turn)
+            reply = await self._ask(path, params)
+        except ProviderError as error:
+            result = type(error).__name__
+            if not isinstance(error, NotAsked):
+                self._note(None if isinstance(error, NothingThere) else error)
+            raise
+        else:
+            self._note(None)
+            return reply
+        finally:
+            self._metrics.provider_requests.labels(self.name, result).inc()
+
+    @property
+    def status(self) -> ProviderStatus:
+        if busy_until := self.budget.busy_until:
+            detail = f"{self.name} is not asked before {busy_until:%X}."
+            return ProviderStatus(condition=Condition.BUSY, detail=detail, busy_until=busy_until)
+        match self._trouble:
+            case None | Busy():
+                return ProviderStatus(condition=Condition.READY, detail=f"{self.name} answers.")
+            case Misconfigured(reason=reason):
+                return ProviderStatus(condition=Condition.MISCONFIGURED, detail=reason)
+            case trouble:
+                return ProviderStatus(condition=Condition.FAILING, detail=trouble.reason)
+
+    async def _ask(self, path: str, params: Mapping[str, str]) -> Reply:
+        asked_at = self._now()
+        # The URL has the key of some providers in it: it stands in no error and no log.
+        try:
+            async with self._session.get(
+                f"{self._address.base_url}/{path}",
+                params={**self._address.params, **params},
+                headers=self._address.headers,
+                allow_redirects=False,
+            ) as response:
+                self._listen(response, asked_at)
+                return Reply(await self._read(response), response.headers)
+        except TimeoutError:
+            raise Broken(f"{self.name} did not answer in time.") from None
+        except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError) as error:
+            raise Broken(f"{self.name} could not be reached ({type(error).__name__}).") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            raise Broken(f"{self.name} broke off its answer ({type(error).__name__}).") from None
+
+    def _listen(self, response: aiohttp.ClientResponse, asked_at: datetime) -> None:
+        """Raise the error that the answer is, after the budget has heard what it says about asking again."""
+        now = self._now()
+        allowance = allowance_in(response.headers, now)
+        if allowance:
+            self.budget.told(allowance)
+        error = error_for(self.name, response.status, response.headers, now)
+        if not isinstance(error, Busy):
+            self.budget.answered()
+        else:
+            wait = parse_retry_after(response.headers.get("Retry-After"), now)
+            if wait is None and allowance and not allowance.left:
+                wait = allowance.until - now
+            self.budget.pause(wait, asked_at=asked_at)
+        if error:
+            raise error
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, unpacked: a small answer that unpacks to a large one is given up as well."""
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.")
+        return bytes(body)
+
+    def _note(self, trouble: ProviderError | None) -> None:
+        """Log when it changes how the provider is, not for each of a page's titles."""
+        if type(trouble) is not type(self._trouble):
+            if trouble:
+                _log.warning("provider in trouble", provider=self.name, reason=trouble.reason)
+            else:
+                _log.info("provider answers again", provider=self.name)
+        self._trouble = trouble

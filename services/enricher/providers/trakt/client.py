@@ -1,0 +1,87 @@
+"""Asking Trakt."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.enricher.providers.asking import Address, Provider, Reply
+from services.enricher.providers.budget import Limit, Turn
+from services.enricher.providers.errors import NothingThere, Unreadable
+from services.enricher.providers.kinds import TitleKind
+from services.enricher.providers.lenient import Lenient
+from services.enricher.providers.settings import TraktSettings
+from services.enricher.providers.trakt.models import TraktFound, TraktTitle
+
+TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
+"""GET requests of one client id and address, as its documentation says ("Rate Limiting")."""
+
+PAGE_SIZE = 250
+"""More is clamped without a word."""
+
+MAX_PAGES = 400
+
+_FULL = {"extended": "full,images"}
+_TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
+_Element = TypeVar("_Element", bound=Lenient)
+
+
+def trakt_address(settings: TraktSettings) -> Address:
+    client_id = settings.client_id.get_secret_value() if settings.client_id else ""
+    headers = {"Content-Type": "application/json", "trakt-api-version": "2", "trakt-api-key": client_id}
+    return Address(settings.base_url, headers)
+
+
+class Trakt:
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def title(self, kind: TitleKind, trakt_id: str, turn: Turn) -> TraktTitle:
+        """By IMDb id, slug or Trakt id: to Trakt a bare number is its own id."""
+        path = f"{_TYPES[kind]}s/{quote(trakt_id, safe='')}"
+        reply = await self._provider.get(path, _FULL, turn)
+        return TraktTitle.read(reply.body, self._provider.name)
+
+    async def title_by_tmdb(self, kind: TitleKind, tmdb_id: int, turn: Turn) -> TraktTitle:
+        """Raise NothingThere where the search finds no such title."""
+        params = {**_FULL, "type": _TYPES[kind]}
+        reply = await self._provider.get(f"search/tmdb/{tmdb_id}", params, turn)
+        for found in self._elements(TraktFound, reply):
+            title = found.movie if kind is TitleKind.MOVIE else found.show
+            if title:
+                return title
+        raise NothingThere(f"{self._provider.name} knows no {kind} with the TMDB id {tmdb_id}.")
+
+    async def pages(
+        self, path: str, params: Mapping[str, str], element: type[_Element], turn: Turn
+    ) -> AsyncIterator[tuple[_Element, ...]]:
+        """A paged list, for as many pages as the answers say that there are. Each costs a request."""
+        page, limit, count = 1, PAGE_SIZE, 1
+        while page <= min(count, MAX_PAGES):
+            asked = {**params, "page": str(page), "limit": str(limit)}
+            reply = await self._provider.get(path, asked, turn)
+            yield self._elements(element, reply)
+            count = _number(reply, "X-Pagination-Page-Count", 1)
+            limit = _number(reply, "X-Pagination-Limit", limit)
+            page += 1
+
+    def _elements(self, element: type[_Element], reply: Reply) -> tuple[_Element, ...]:
+        """Those that can be read."""
+        try:
+            found = TypeAdapter(list[object]).validate_json(reply.body)
+        except ValidationError:
+            raise Unreadable(f"{self._provider.name} sent something else than it documents.") from None
+        readable = []
+        for value in found:
+            try:
+                readable.append(element.model_validate(value))
+            except ValidationError:
+                continue
+        return tuple(readable)
+
+
+def _number(reply: Reply, header: str, default: int) -> int:
+    value = reply.headers.get(header, "")
+    return int(value) if value.isdecimal() and len(value) < 10 and int(value) else default  # noqa: PLR2004 - no count of pages has ten digits
