@@ -7,8 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from services.fetcher.announcements import Announcements
-from services.fetcher.download.addresses import AddressPolicy
-from services.fetcher.download.downloader import Downloader, download_session
+from services.fetcher.download.downloader import Downloader
 from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
@@ -34,26 +33,29 @@ async def add_fetcher(
     metrics = skeleton.metrics
     skeleton.checks.update(queue=queue.ping, volume=volume.pictures.free_bytes)
     async with AsyncExitStack() as stack:
-        addresses = AddressPolicy(settings.download.allow_private, metrics)
-        session = await stack.enter_async_context(download_session(settings.download, addresses))
-        sandbox = await stack.enter_async_context(
-            Sandbox.running(processes=settings.render.processes, timeout_s=settings.render.timeout_s)
+        announcements = Announcements(queue, metrics)
+        downloader = await stack.enter_async_context(
+            Downloader.running(
+                settings.download,
+                pauses=volume.hosts,
+                announce=announcements.host_paused,
+                metrics=metrics,
+                on_step=on_step,
+            )
         )
-        downloader = Downloader(
-            session,
-            settings.download,
-            addresses=addresses,
-            pauses=volume.hosts,
-            metrics=metrics,
-            on_step=on_step,
+        sandbox = await stack.enter_async_context(
+            Sandbox.running(
+                processes=settings.render.processes,
+                timeout_s=settings.render.timeout_s,
+                memory_bytes=settings.render.memory_bytes,
+            )
         )
         deps = Deps(
             pictures=volume.pictures,
             names=volume.names,
-            hosts=volume.hosts,
             downloader=downloader,
             sandbox=sandbox,
-            announcements=Announcements(queue, metrics),
+            announcements=announcements,
             settings=settings,
             metrics=metrics,
             on_step=on_step,

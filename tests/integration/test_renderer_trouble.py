@@ -1,14 +1,20 @@
 """A renderer that hangs or crashes costs its own job, and the second time makes the picture unsound."""
 
 import asyncio
+import os
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
+import pytest
 
+from services.fetcher.rendering import sandbox
 from shared.pictures import DOWNLOAD, FailureClass, Rendition
 from shared.telemetry import utc_now
+from tests.integration import misbehaving
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
+from tests.providers.drawing import encode, poster
 
 LARGE_PICTURE = "/backdrop/1.png"
 POSTER = "/poster/1-60x90.jpg"
@@ -102,6 +108,54 @@ async def test_idle_renderers_that_are_killed_are_replaced(start: Start) -> None
         *(onesheet.get(f"/poster/{number}-60x90.jpg", size="small") for number in range(10, 20))
     )
     assert {answer.status for answer in answers} == {200}
+
+
+@pytest.mark.parametrize("deed", ["hang", "dereference", "eat"])
+async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    monkeypatch.setattr(sandbox, "render", misbehaving.render)
+    onesheet = await start(RENDER_TIMEOUT="1.5", RENDER_MEMORY_MB="256", RENDER_PROCESSES="2")
+    path = "/bad.jpg"
+    onesheet.host.put(path, misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), deed))
+    assert (await onesheet.get(POSTER, size="small")).status == 200
+    for crashes, status in ((1, 503), (2, 415)):
+        asking = asyncio.create_task(onesheet.get(path, size="small"))
+        await until(lambda: onesheet.host.count(path) == crashes)  # noqa: B023 - it is awaited here
+        hit = await onesheet.get(POSTER, size="small")
+        assert hit.headers["X-Image-Cached"] == "true"
+        assert (await onesheet.get(f"/poster/{crashes}-30x45.jpg", size="small")).status == 200
+        assert (await asking).status == status
+        assert (await onesheet.state(path)).failures[DOWNLOAD].crashes == crashes
+        if crashes == 1:
+            await let_it_be_over(onesheet, path)
+    assert (await onesheet.get(path, size="medium")).status == 415
+    assert onesheet.host.count(path) == 2
+    assert list((onesheet.volume.layout.scratch).iterdir()) == []
+
+
+async def test_a_renderer_has_none_of_what_the_fetcher_has_open(start: Start, tmp_path: Path) -> None:
+    onesheet = await start()
+    onesheet.host.hold(POSTER)
+    asking = asyncio.create_task(onesheet.get(POSTER, size="small"))
+    await until(lambda: onesheet.host.count(POSTER))
+    assert any(str(tmp_path / "volume" / "locks") in name for name in descriptors(os.getpid()))
+    for renderer in renderers():
+        renderer.kill()  # the next one begins while all of this is open
+    assert (await onesheet.get(LARGE_PICTURE, size="thumbnail")).status == 200
+    assert renderers()
+    for renderer in renderers():
+        held = descriptors(renderer.pid)
+        assert [name for name in held if name.startswith(("socket:", str(tmp_path)))] == []
+        assert {name.partition(":")[0] for name in held if not name.startswith("/dev/null")} <= {"pipe"}
+    onesheet.host.release(POSTER)
+    assert (await asking).status == 200
+
+
+def descriptors(process: int) -> list[str]:
+    """What a process has open, but for standard error, which renderers share with us."""
+    opened = Path(f"/proc/{process}/fd")
+    return [os.readlink(link) for link in opened.iterdir() if link.name != "2" and link.is_symlink()]  # noqa: PTH115 - these are names, no paths
 
 
 async def test_with_the_disk_nearly_full_nothing_new_is_downloaded(start: Start) -> None:

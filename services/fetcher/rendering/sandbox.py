@@ -1,9 +1,7 @@
 """The sandbox: processes that decode and render, and that can be killed without harm to anything else."""
 
 import asyncio
-import contextlib
 import multiprocessing
-import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -13,9 +11,10 @@ from multiprocessing import forkserver
 from typing import Self
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
+from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, run_confined
 from services.fetcher.rendering.render import Order, Rendered, TooLarge, Unsound, render
 from services.fetcher.slots import Slots
 from shared.pictures import FailureClass
@@ -26,6 +25,11 @@ JOBS_PER_PROCESS = 1000
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
 
+_LAST_WORDS = {
+    OUT_OF_MEMORY: "needs more memory than its renderer has",
+    -signal.SIGALRM: "took longer than it may",
+    -signal.SIGXCPU: "took more processor time than it may",
+}
 _log = structlog.get_logger()
 
 
@@ -34,10 +38,13 @@ class _PoolBroken(Exception):
 
 
 class Sandbox:
-    """Renders in `processes` processes, each order at most `timeout_s`; urgent orders first."""
+    """Renders in `processes` processes of at most `memory_bytes`, each order at most `timeout_s` of wall clock and
+    of processor time; urgent orders first.
+    """
 
-    def __init__(self, *, processes: int, timeout_s: float) -> None:
+    def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int) -> None:
         self._processes = processes
+        self._memory_bytes = memory_bytes
         self._slots = Slots(processes)
         self._timeout_s = timeout_s
         self._pool = self._new_pool()
@@ -45,11 +52,11 @@ class Sandbox:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, *, processes: int, timeout_s: float) -> AsyncIterator[Self]:
+    async def running(cls, *, processes: int, timeout_s: float, memory_bytes: int) -> AsyncIterator[Self]:
         _start_forking()
-        sandbox = cls(processes=processes, timeout_s=timeout_s)
+        sandbox = cls(processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes)
         try:
-            warm = sandbox._pool.schedule(_settle_down)
+            warm = sandbox._pool.schedule(_nothing)
             await asyncio.wrap_future(warm)  # the first order should not wait for imports
             yield sandbox
         finally:
@@ -76,7 +83,9 @@ class Sandbox:
 
     async def _render(self, order: Order, pool: ProcessPool) -> Rendered:
         try:
-            scheduled = pool.schedule(render, args=(order,), timeout=self._timeout_s)
+            scheduled: ProcessFuture[Rendered] = pool.schedule(
+                run_confined, args=(render, order, self._timeout_s), timeout=self._timeout_s
+            )
         except RuntimeError as error:
             raise _PoolBroken from error
         task = asyncio.wrap_future(scheduled)
@@ -89,7 +98,7 @@ class Sandbox:
             raise _PoolBroken from error
         except FileNotFoundError:  # purged, evicted, or a spool that was dropped
             raise
-        except (Unsound, ProcessExpired, MemoryError, OSError) as error:
+        except (Unsound, ProcessExpired, OSError) as error:
             raise self._judged(error) from error
         finally:
             task.cancel()
@@ -102,10 +111,8 @@ class Sandbox:
                 return PictureError(FailureClass.UNSOUND, str(error), status=status)
             case TimeoutError():
                 why = f"took longer than {self._timeout_s:g} s to render"
-            case MemoryError():
-                why = "needs more memory than its renderer has"
             case ProcessExpired():
-                why = "crashed its renderer"
+                why = _LAST_WORDS.get(error.exitcode, "crashed its renderer")
             case _:  # everybody may read the reason, and an OSError's text tells our paths
                 what = (isinstance(error, OSError) and error.strerror) or type(error).__name__
                 _log.error("rendering failed", error=str(error))
@@ -123,7 +130,11 @@ class Sandbox:
         # Not fork: a child must not inherit threads, locks and the descriptors of picture locks.
         context = multiprocessing.get_context("forkserver")
         return ProcessPool(
-            self._processes, max_tasks=JOBS_PER_PROCESS, initializer=_settle_down, context=context
+            self._processes,
+            max_tasks=JOBS_PER_PROCESS,
+            initializer=confine,
+            initargs=(self._memory_bytes,),
+            context=context,
         )
 
     def _end(self, pool: ProcessPool) -> None:
@@ -134,7 +145,7 @@ class Sandbox:
 
 def _start_forking() -> None:
     """Start the server that forks renderers, deaf to Ctrl-C: each of them inherits that from its first moment."""
-    forkserver.set_forkserver_preload(["services.fetcher.rendering.render"])
+    forkserver.set_forkserver_preload([run_confined.__module__, render.__module__])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()
@@ -142,9 +153,5 @@ def _start_forking() -> None:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
-def _settle_down() -> None:
-    """In the child: leave Ctrl-C to the parent, and the processor to whoever serves pictures."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "SCHED_IDLE"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+def _nothing() -> None:
+    pass

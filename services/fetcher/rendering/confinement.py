@@ -1,0 +1,104 @@
+"""Confinement: what a process that decodes strangers' bytes may take, by limits that the kernel enforces."""
+
+import ctypes
+import math
+import os
+import resource
+import signal
+from collections.abc import Callable
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+FILE_BYTES = 64 * 1024**2
+"""Of one rendition: several times the pixels of the largest size, uncompressed."""
+
+DESCRIPTORS = 64
+OUT_OF_MEMORY = 86
+"""The exit status of a process whose memory did not suffice."""
+
+GRACE_S = 1
+"""The parent kills first, where it can; and the kernel counts processor time in whole seconds."""
+
+# Of glibc's <malloc.h> and Linux' <sys/prctl.h>.
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_MMAP_FROM_BYTES = 16 * 1024**2
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def confine(memory_bytes: int) -> None:
+    """Once in a process, before its first order. Limits that its own surroundings set lower stay lower."""
+    _leave_signals()
+    _give_way()
+    _gain_no_rights()
+    _hold_memory_together()
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
+    _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
+    _limit(resource.RLIMIT_CORE, 0)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - only its descriptor is wanted
+        os.dup2(nowhere.fileno(), 1)  # the log is written there, a line each
+
+
+def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
+    """Do one order in at most so much time, by the wall clock and by the processor's.
+
+    Without enough memory the process ends, for what is left of it is in no state to go on.
+    """
+    _allow_cpu(limit_s)
+    signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
+    try:
+        return work(order)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _leave_signals() -> None:
+    """Ctrl-C is the parent's business. The others end us in the kernel: a decoder that hangs runs no handler."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for ending in (signal.SIGTERM, signal.SIGALRM, signal.SIGXCPU):
+        signal.signal(ending, signal.SIG_DFL)
+
+
+def _give_way() -> None:
+    """The processor belongs to whoever serves pictures."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except (AttributeError, OSError):
+        os.nice(19)
+
+
+def _gain_no_rights() -> None:
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl:
+        prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _hold_memory_together() -> None:
+    """One arena, for each thread's own reserves 64 MB of address space; and large blocks go back when freed."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM_BYTES)
+
+
+def _allow_cpu(seconds: float) -> None:
+    """From here on: threads of one decoder may use several processors at once."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    until = math.ceil(used.ru_utime + used.ru_stime + seconds) + GRACE_S
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_lower(until, hard), hard))
+
+
+def _limit(what: int, most: int) -> None:
+    soft, hard = resource.getrlimit(what)
+    most = _lower(_lower(most, soft), hard)
+    resource.setrlimit(what, (most, most))
+
+
+def _lower(one: int, other: int) -> int:
+    return one if other == resource.RLIM_INFINITY else min(one, other)

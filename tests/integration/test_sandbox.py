@@ -1,0 +1,187 @@
+"""What a renderer may take is bounded by the kernel, and whatever it does costs its own order only."""
+
+import ast
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from services.fetcher.errors import PictureError, RendererDied
+from services.fetcher.rendering import sandbox as sandbox_module
+from services.fetcher.rendering.confinement import DESCRIPTORS, FILE_BYTES
+from services.fetcher.rendering.render import Order, Rendered
+from services.fetcher.rendering.sandbox import Sandbox
+from shared.pictures import FailureClass, Rendition
+from tests.integration import misbehaving
+from tests.integration.misbehaving import picture_that
+from tests.integration.onesheet import until
+from tests.providers.drawing import encode, poster
+
+MEMORY_BYTES = 256 * 1024**2
+TIMEOUT_S = 2.0
+SMALL = Rendition.parse("small.webp")
+SOUND = encode(poster(1, (60, 90)), "jpeg")
+
+
+class Studio:
+    """A sandbox, and orders for it."""
+
+    def __init__(self, sandbox: Sandbox, directory: Path) -> None:
+        self._sandbox = sandbox
+        self._directory = directory
+        self._orders = 0
+
+    async def render(self, body: bytes) -> tuple[Rendered, Path]:
+        """What it was, and the directory with what was made of it."""
+        self._orders += 1
+        into = self._directory / str(self._orders)
+        into.mkdir()
+        original = into / "download"
+        original.write_bytes(body)
+        order = Order(original, into, (SMALL,), quality=85, max_pixels=120_000_000)
+        return await self._sandbox.render(order, urgent=True, starting=_at_once), into
+
+    async def misbehave(self, deed: str) -> tuple[Rendered, Path]:
+        return await self.render(picture_that(SOUND, deed))
+
+    async def limits(self) -> dict[str, Any]:
+        said: dict[str, Any] = ast.literal_eval(
+            ((await self.misbehave("say limits"))[1] / "limits").read_text()
+        )
+        return said
+
+
+async def _at_once() -> None:
+    pass
+
+
+@asynccontextmanager
+async def studio(
+    directory: Path, *, processes: int = 1, memory_bytes: int = MEMORY_BYTES, timeout_s: float = TIMEOUT_S
+) -> AsyncIterator[Studio]:
+    async with Sandbox.running(
+        processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes
+    ) as sandbox:
+        yield Studio(sandbox, directory)
+
+
+@pytest.fixture(autouse=True)
+def misbehaves_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "render", misbehaving.render)
+
+
+@pytest.mark.parametrize(
+    ("deed", "why"),
+    [
+        ("hang", "took longer"),
+        ("spin", "took "),
+        ("dereference", "crashed"),
+        ("abort", "crashed"),
+        ("leave", "took longer"),
+        ("killed", "crashed"),
+        ("eat", "more memory"),
+        ("eat in C", "crashed"),
+    ],
+)
+async def test_whatever_a_renderer_does_costs_its_own_order_only(tmp_path: Path, deed: str, why: str) -> None:
+    async with studio(tmp_path, processes=2) as at:
+        begun = time.monotonic()
+        bad = asyncio.create_task(at.misbehave(deed))
+        goods = [await at.render(SOUND) for _ in range(5)]
+        with pytest.raises(RendererDied, match=why):
+            await bad
+        assert time.monotonic() - begun < TIMEOUT_S + 1.5
+        goods += await asyncio.gather(*(at.render(SOUND) for _ in range(4)))
+        assert all((into / str(SMALL)).stat().st_size for _, into in goods)
+
+
+async def test_others_go_on_while_a_renderer_hangs(tmp_path: Path) -> None:
+    async with studio(tmp_path, processes=2, timeout_s=6) as at:
+        bad = asyncio.create_task(at.misbehave("hang"))
+        for _ in range(5):
+            await at.render(SOUND)
+        assert not bad.done()
+        bad.cancel()
+        await asyncio.gather(bad, return_exceptions=True)
+
+
+async def test_every_renderer_has_its_limits(tmp_path: Path) -> None:
+    async with studio(tmp_path) as at:
+        limits = await at.limits()
+    assert limits["RLIMIT_AS"] == MEMORY_BYTES
+    assert limits["RLIMIT_FSIZE"] == FILE_BYTES
+    assert limits["RLIMIT_NOFILE"] == DESCRIPTORS
+    assert limits["RLIMIT_CORE"] == 0
+    assert limits["policy"] == os.SCHED_IDLE
+
+
+async def test_each_order_has_processor_time_of_its_own(tmp_path: Path) -> None:
+    async with studio(tmp_path, timeout_s=10) as at:
+        before = await at.limits()
+        await at.misbehave("use cpu")
+        after = await at.limits()
+    assert before["process"] == after["process"]
+    assert after["cpu used"] > before["cpu used"]
+    assert 10 <= after["RLIMIT_CPU"] - after["cpu used"] <= 13
+
+
+async def test_no_file_grows_without_end(tmp_path: Path) -> None:
+    async with studio(tmp_path, timeout_s=20) as at:
+        with pytest.raises(PictureError, match="File too large"):
+            await at.misbehave("write on")
+    assert (tmp_path / "1" / "endless").stat().st_size <= FILE_BYTES
+
+
+async def test_opening_without_end_ends(tmp_path: Path) -> None:
+    async with studio(tmp_path) as at:
+        with pytest.raises(PictureError, match="Too many open files") as caught:
+            await at.misbehave("open on")
+    assert caught.value.failure_class is FailureClass.OURS
+
+
+@pytest.mark.corpus
+async def test_a_hundred_megapixels_render_within_the_usual_memory(tmp_path: Path, corpus: Path) -> None:
+    async with studio(tmp_path, memory_bytes=1024**3, timeout_s=40) as at:
+        rendered, into = await at.render((corpus / "hostile" / "huge-9643x10328.jpg").read_bytes())
+        assert (rendered.width, rendered.height) == (9643, 10328)
+        assert (into / str(SMALL)).stat().st_size
+
+
+ORPHAN = """
+import asyncio, pathlib
+from tests.integration import misbehaving, test_sandbox
+test_sandbox.sandbox_module.render = misbehaving.render
+async def main(directory):
+    async with test_sandbox.studio(directory, timeout_s=2) as at:
+        limits = await at.limits()
+        hanging = asyncio.create_task(at.misbehave("hang"))
+        await asyncio.sleep(0.5)
+        print(limits["process"], flush=True)
+        await hanging
+if __name__ == "__main__":
+    import sys
+    asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+
+
+async def test_a_renderer_that_hangs_ends_when_nobody_is_left_to_kill_it(tmp_path: Path) -> None:
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(script), str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert parent.stdout
+    renderer = psutil.Process(int(await parent.stdout.readline()))
+    os.kill(parent.pid, signal.SIGKILL)
+    await parent.communicate()
+    await until(lambda: not renderer.is_running() or renderer.status() == psutil.STATUS_ZOMBIE)
