@@ -1,0 +1,102 @@
+"""Kept pages: the bytes of the last time, for as long as nothing in them has changed."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from cachetools import LRUCache, TTLCache
+
+from services.enricher.api.endpoint import Rendered
+from shared.pictures import PictureId
+
+MAX_BYTES = 32 * 1024 * 1024
+MADE_WITHIN_S = 60.0
+"""Longer than a page takes to make: so long it is remembered which pictures changed meanwhile."""
+
+CHANGES_REMEMBERED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    rendered: Rendered
+    pictures: frozenset[PictureId]
+    until_s: float
+
+
+class KeptPages:
+    def __init__(self, *, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pages: LRUCache[Hashable, _Kept] = _Bounded(self._left_out, max_bytes)
+        self._showing: defaultdict[PictureId, set[Hashable]] = defaultdict(set)
+        self._changed: TTLCache[PictureId, float] = TTLCache(
+            CHANGES_REMEMBERED, ttl=MADE_WITHIN_S, timer=clock
+        )
+        self._all_changed = clock()
+        self._clock = clock
+
+    def get(self, key: Hashable) -> Rendered | None:
+        kept = self._pages.get(key)
+        if kept is None:
+            return None
+        if kept.until_s <= self._clock():
+            del self._pages[key]
+            return None
+        return kept.rendered
+
+    def keep(
+        self,
+        key: Hashable,
+        rendered: Rendered,
+        pictures: Iterable[PictureId],
+        *,
+        begun_s: float,
+        until_s: float,
+    ) -> None:
+        """Unless something in it has changed since it was begun: then it is answered once, and made again."""
+        shown = frozenset(pictures)
+        if begun_s <= self._all_changed or any(begun_s <= self._changed.get(p, begun_s - 1) for p in shown):
+            return
+        self._pages.pop(key, None)
+        if len(rendered.body) > self._pages.maxsize:
+            return
+        self._pages[key] = _Kept(rendered, shown, until_s)
+        for picture in shown:
+            self._showing[picture].add(key)
+
+    def forget(self, picture: PictureId) -> None:
+        """Something happened to the picture."""
+        self._changed[picture] = self._clock()
+        for key in tuple(self._showing.get(picture, ())):
+            del self._pages[key]
+
+    def clear(self) -> None:
+        """The library changed, or what is known of its titles."""
+        self._all_changed = self._clock()
+        self._pages.clear()
+        self._showing.clear()
+
+    def _left_out(self, key: Hashable, kept: _Kept) -> None:
+        for picture in kept.pictures:
+            keys = self._showing[picture]
+            keys.discard(key)
+            if not keys:
+                del self._showing[picture]
+
+
+class _Bounded(LRUCache[Hashable, _Kept]):
+    """By the bytes of its pages. Says which page leaves it, for whatever reason."""
+
+    def __init__(self, on_leaving: Callable[[Hashable, _Kept], None], max_bytes: int) -> None:
+        super().__init__(max_bytes, getsizeof=lambda kept: len(kept.rendered.body))
+        self._on_leaving = on_leaving
+
+    def __delitem__(self, key: Hashable) -> None:
+        kept = self[key]
+        super().__delitem__(key)
+        self._on_leaving(key, kept)
+
+
+def rendered(body: bytes) -> Rendered:
+    """Tagged by what it says."""
+    return Rendered(body, f'"{blake2b(body, digest_size=12).hexdigest()}"')
