@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.pictures import FailureClass
+from shared.pictures import FailureClass, Rule
 
 
 class PictureError(Exception):
@@ -12,6 +12,7 @@ class PictureError(Exception):
     ├── NotAsked         nobody was asked: that is no failure of this picture, and not remembered
     │   ├── HostIsPaused   the host wants to be left alone
     │   └── HostIsBusy     as many as may ask the host at once do so already
+    ├── Refused          our own policy does not let us ask
     └── RendererDied     the process that decoded it crashed or ran out of time
     """
 
@@ -39,7 +40,9 @@ class NotAsked(PictureError):
 class HostIsPaused(NotAsked):
     def __init__(self, authority: str, left: timedelta) -> None:
         super().__init__(
-            FailureClass.BUSY, f"{authority} asked us to wait before asking it again.", retry_after=left
+            FailureClass.BUSY,
+            f"{authority} is left alone just now: it asked for that, or failed too often.",
+            retry_after=left,
         )
 
 
@@ -50,6 +53,16 @@ class HostIsBusy(NotAsked):
             f"Too many pictures of {authority} are being fetched already.",
             retry_after=timedelta(seconds=1),
         )
+
+
+class Refused(PictureError):
+    """By which rule, and what: `url` is what was to be asked, `detail` for operators only."""
+
+    def __init__(self, rule: Rule, url: str, reason: str, *, detail: str = "") -> None:
+        super().__init__(FailureClass.REFUSED, reason)
+        self.rule = rule
+        self.url = url
+        self.detail = detail
 
 
 class RendererDied(PictureError):

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
+from shared.http.outbound import OutboundSettings
 from shared.pictures import Format
 from shared.pictures.formats import parse_format
+from shared.pictures.hosts import parse_pair
 from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings
 
 
@@ -14,6 +16,7 @@ class DownloadSettings(Settings):
     """Whom we ask, and how long and how much we take."""
 
     hosts: HostSettings = Field(default_factory=HostSettings)
+    outbound: OutboundSettings = Field(default_factory=OutboundSettings)
     allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
     user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     max_body_mb: int = Field(50, validation_alias="MAX_BODY_MB", gt=0)
@@ -21,6 +24,18 @@ class DownloadSettings(Settings):
     connect_timeout_s: float = Field(5, validation_alias="CONNECT_TIMEOUT", gt=0)
     read_timeout_s: float = Field(10, validation_alias="READ_TIMEOUT", gt=0)
     fetch_timeout_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
+    lowest_rate_kb_s: float = Field(1, validation_alias="LOWEST_RATE_KB_S", ge=0)
+    """Over each `READ_TIMEOUT` of a body."""
+    host_failures: int = Field(5, validation_alias="HOST_FAILURES", gt=0)
+    """Of different pictures in a row, then the host is paused."""
+
+    @field_validator("allow_private")
+    @classmethod
+    def _with_ports(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in pairs:
+            if parse_pair(pair)[1] is None:
+                raise ValueError(f"{pair!r} names no port.")
+        return pairs
 
 
 class RenderSettings(Settings):

@@ -11,7 +11,7 @@ from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope
 from shared.telemetry import Metrics, utc_now
-from shared.volume import HostPauses, Joined, Names, OnStep, PictureStore, unwatched
+from shared.volume import Joined, Names, OnStep, PictureStore, unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,13 @@ class Delivery:
 
     @property
     def came_before(self) -> bool:
-        """Somebody has begun this job before, and may have died or been stopped at any line of it."""
-        envelope = self.envelope
-        return envelope.redelivered or envelope.attempt > 1 or envelope.deferred_since is not None
+        """Somebody has had this job before, and may have died or been stopped at any line of it."""
+        return self.began_before or self.envelope.deferred_since is not None
+
+    @property
+    def began_before(self) -> bool:
+        """Somebody has had it, and did not merely wait for a lock or a host."""
+        return self.envelope.redelivered or self.envelope.attempt > 1
 
     @property
     def is_retry(self) -> bool:
@@ -38,7 +42,6 @@ class Delivery:
 class Deps:
     pictures: PictureStore
     names: Names
-    hosts: HostPauses
     downloader: Downloader
     sandbox: Sandbox
     announcements: Announcements
@@ -46,7 +49,6 @@ class Deps:
     metrics: Metrics
     renders: Joined = field(default_factory=Joined)
     """Jobs that make the same, ahead or on demand, wait for one another: the second finds the work done."""
-    pauses: Joined = field(default_factory=Joined)
     on_step: OnStep = unwatched
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

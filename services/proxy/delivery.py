@@ -8,7 +8,7 @@ from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom, remembered_failure
 from services.proxy.wanted import StoredPath, Wanted
 from shared.http import Problem
-from shared.pictures import Failure, FailureClass, HostRules, PictureId, Rendition, RevisionId, SourceUrl
+from shared.pictures import Failure, FailureClass, HostRules, PictureId, Rendition, RevisionId, Rule, SourceUrl
 from shared.pictures.paths import is_original, spool_name
 from shared.pictures.rendition import ORIGINAL
 from shared.telemetry import Metrics, add_to_line, utc_now
@@ -149,7 +149,9 @@ class Delivery:
 
     def _refuse_stranger(self, wanted: Wanted) -> None:
         if not wanted.may_be_fetched:
-            self._count("host not allowed")
+            rule = self._rules.refusal(wanted.source) or Rule.HOST
+            self._metrics.refusals.labels(rule).inc()
+            self._count(rule.value)
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 f"Pictures of {wanted.source.authority[:100]} are not served here (see ALLOWED_HOSTS).",

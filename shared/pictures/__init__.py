@@ -12,6 +12,7 @@ from shared.pictures.manifest import Manifest, Original, Placeholder
 from shared.pictures.name import Kind, Name, Role
 from shared.pictures.paths import Tree, candidates, name_path, picture_path
 from shared.pictures.rendition import ORIGINAL, SIZES, STANDARD_SIZES, Box, Rendition
+from shared.pictures.rule import Rule
 from shared.pictures.source import SourceUrl
 from shared.pictures.state import DOWNLOAD, State, Validators
 
@@ -35,6 +36,7 @@ __all__ = [
     "Rendition",
     "RevisionId",
     "Role",
+    "Rule",
     "SourceUrl",
     "State",
     "Tree",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from shared.pictures.rule import Rule
 from shared.pictures.source import SourceUrl
 
 
@@ -43,14 +44,40 @@ class HostRules:
     A rule without a port allows the scheme's default port only.
     """
 
-    rules: frozenset[str]
+    rules: frozenset[tuple[str, int | None]]
 
     @classmethod
     def of(cls, rules: Iterable[str]) -> Self:
-        return cls(frozenset(rule.strip().lower() for rule in rules if rule.strip()))
+        """Raise ValueError for a rule that is none."""
+        return cls(frozenset(_parse(rule.strip()) for rule in rules if rule.strip()))
 
     def allow(self, source: SourceUrl) -> bool:
-        suffix = "" if source.has_default_port else f":{source.port}"
+        return self.refusal(source) is None
+
+    def refusal(self, source: SourceUrl) -> Rule | None:
+        """The rule that this source breaks; None: it may be fetched."""
         parents = source.host.split(".")[1:]
-        names = [source.host, "*", *("*." + ".".join(parents[i:]) for i in range(len(parents)))]
-        return any(name + suffix in self.rules for name in names)
+        names = (source.host, "*", *("*." + ".".join(parents[i:]) for i in range(len(parents))))
+        usual = any((name, None) in self.rules for name in names)
+        if (usual and source.has_default_port) or any((name, source.port) in self.rules for name in names):
+            return None
+        return Rule.PORT if usual else Rule.HOST
+
+
+def parse_pair(text: str) -> tuple[str, int | None]:
+    """`host` or `host:port`, read by the parser that reads URLs: lower case, IDNA-encoded, IPv6 in brackets."""
+    if set(text) & set("/?#@\\ "):
+        raise ValueError(f"{text!r} is no host.")
+    try:
+        source = SourceUrl.parse(f"http://{text}/")
+    except ValueError:
+        raise ValueError(f"{text!r} is no host.") from None
+    return source.host, source.url.explicit_port
+
+
+def _parse(rule: str) -> tuple[str, int | None]:
+    if rule.partition(":")[0] == "*":
+        return "*", parse_pair(f"any{rule[1:]}")[1]
+    below = "*." if rule.startswith("*.") else ""
+    host, port = parse_pair(rule.removeprefix("*."))
+    return below + host, port

@@ -5,6 +5,7 @@ from shared.volume.layout import Layout, VolumeRefused, check_local
 from shared.volume.lock import Joined
 from shared.volume.port import (
     Draft,
+    HostPause,
     HostPauses,
     Locked,
     Names,
@@ -23,6 +24,7 @@ from shared.volume.sweep import sweep
 __all__ = [
     "CommitStep",
     "Draft",
+    "HostPause",
     "HostPauses",
     "Joined",
     "Layout",

@@ -176,10 +176,24 @@ class Names(Protocol):
     async def remove(self, name: Name) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class HostPause:
+    """Nobody asks the host for anything before `until`; then one tries, for all, and the others follow."""
+
+    until: datetime
+    in_a_row: int = 0
+    """How many pauses before this one brought nothing."""
+
+
 class HostPauses(Protocol):
     """Which hosts nobody asks for anything just now; every fetcher sees what one was told."""
 
     async def paused_until(self, authority: str) -> datetime | None:
         """None: not paused, as far as is known. A time in the past is none."""
 
-    async def pause(self, authority: str, until: datetime) -> None: ...
+    async def pause_of(self, authority: str) -> HostPause | None:
+        """The last pause, over or not, until it is forgotten. None: the host is as good as any."""
+
+    async def pause(self, authority: str, pause: HostPause) -> None: ...
+
+    async def forget(self, authority: str) -> None: ...

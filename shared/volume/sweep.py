@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.volume.layout import Layout
-from shared.volume.local_hosts import HostPause
+from shared.volume.local_hosts import PauseFile
 
 DRAFT_AGE_S = 900
 """Far longer than any job may take: an older draft has lost its process."""
@@ -15,14 +15,17 @@ DRAFT_AGE_S = 900
 INBOX_AGE_S = 86_400
 """Longer than an upload's job can wait in the queue."""
 
+PAUSE_REMEMBERED_S = 3600
+"""Twice the longest that a pause for failures grows to and more: the next one goes on growing."""
+
 
 def sweep(layout: Layout, *, now: float | None = None) -> int:
-    """Delete the trash, drafts and uploads that nobody will come back for, and pauses that are over; return how many."""
+    """Delete the trash, drafts and uploads that nobody will come back for, and pauses long over; return how many."""
     now = time.time() if now is None else now
     swept = list(layout.trash.iterdir())
     swept += _older(layout.scratch, now - DRAFT_AGE_S)
     swept += _older(layout.root / "inbox", now - INBOX_AGE_S)
-    swept += _over(layout.hosts, now)
+    swept += _over(layout.hosts, now - PAUSE_REMEMBERED_S)
     for entry in swept:
         _delete(entry)
     return len(swept)
@@ -39,14 +42,14 @@ def _older(directory: Path, limit: float) -> list[Path]:
     return found
 
 
-def _over(hosts: Path, now: float) -> list[Path]:
+def _over(hosts: Path, limit: float) -> list[Path]:
     found = []
     for file in hosts.glob("*.json"):
         try:
-            pause = HostPause.model_validate_json(file.read_bytes())
+            pause = PauseFile.model_validate_json(file.read_bytes())
         except (FileNotFoundError, ValidationError):  # another fetcher was faster, or it is none of ours
             continue
-        if pause.until.timestamp() < now:
+        if pause.until.timestamp() < limit:
             found.append(file)
     return found
 

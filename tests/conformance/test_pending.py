@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from shared.telemetry import utc_now
+from shared.volume import HostPause
 from tests.conformance.answers import Answer
 from tests.conformance.conftest import MAX_WAITING
 from tests.conformance.servers import IMAGE, PLAIN_HTTP_IMAGE, Server, Servers
@@ -150,7 +151,7 @@ async def test_a_paused_host_is_not_asked_and_its_clients_wait_or_are_sent_there
     world: World, servers: Servers, impatient: Servers, source: str, *, may_redirect: bool
 ) -> None:
     host = source.split("/")[2]
-    await world.volume.hosts.pause(host, utc_now() + timedelta(seconds=PAUSED_S))
+    await world.volume.hosts.pause(host, HostPause(utc_now() + timedelta(seconds=PAUSED_S)))
     target = by_url(source, "small", "webp")
     assert_placeholder(await servers.ask(target, IMAGE))
     told = await servers.ask(target)

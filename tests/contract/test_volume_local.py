@@ -12,10 +12,18 @@ import pytest
 
 import shared.volume.layout
 from shared.pictures import Name, State
-from shared.volume import Layout, VolumeRefused, VolumeSettings, prepared_layout, sweep, volume_to_write
+from shared.volume import (
+    HostPause,
+    Layout,
+    VolumeRefused,
+    VolumeSettings,
+    prepared_layout,
+    sweep,
+    volume_to_write,
+)
 from shared.volume.layout import _file_system
 from shared.volume.local_hosts import LocalHostPauses
-from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S
+from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
 
 NOBODY = 65534
@@ -186,11 +194,13 @@ def test_a_path_outside_the_volume_is_refused(tmp_path: Path) -> None:
             layout.below(path)
 
 
-async def test_a_pause_that_is_over_is_swept(tmp_path: Path) -> None:
+async def test_a_pause_that_is_long_over_is_swept(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.prepare()
     hosts, now = LocalHostPauses(layout), datetime.now(UTC)
-    await hosts.pause("over.example", now - timedelta(seconds=5))
-    await hosts.pause("paused.example", now + timedelta(minutes=1))
+    await hosts.pause("forgotten.example", HostPause(now - timedelta(seconds=PAUSE_REMEMBERED_S + 5)))
+    await hosts.pause("over.example", HostPause(now - timedelta(seconds=5)))
+    await hosts.pause("paused.example", HostPause(now + timedelta(minutes=1)))
     assert sweep(layout) == 1
-    assert [file.name for file in layout.hosts.iterdir()] == ["paused.example.json"]
+    left = sorted(file.name for file in layout.hosts.iterdir())
+    assert left == ["over.example.json", "paused.example.json"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.pictures import Name, SourceUrl
-from shared.volume import PictureStore
+from shared.volume import HostPause, PictureStore
 from tests.contract.volumes import NOW, PICTURE, VolumeUnderTest, commit
 
 NAME = Name.parse("series/tvdb:81189/poster")
@@ -47,7 +47,11 @@ async def test_a_name_follows_its_picture_into_the_other_tree(
 async def test_a_host_is_paused_until_it_said(volume: VolumeUnderTest, host: str) -> None:
     hosts = volume.write.hosts
     assert await hosts.paused_until(host) is None
-    await hosts.pause(host, NOW)
-    await hosts.pause(host, NOW + timedelta(minutes=1))
+    await hosts.pause(host, HostPause(NOW))
+    await hosts.pause(host, HostPause(NOW + timedelta(minutes=1), in_a_row=3))
     assert await hosts.paused_until(host) == NOW + timedelta(minutes=1)
+    assert await hosts.pause_of(host) == HostPause(NOW + timedelta(minutes=1), in_a_row=3)
     assert await hosts.paused_until("b.example") is None
+    await hosts.forget(host)
+    await hosts.forget(host)
+    assert await hosts.pause_of(host) is None

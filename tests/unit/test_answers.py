@@ -130,3 +130,9 @@ def test_the_validators_are_kept_as_the_source_wrote_them() -> None:
     headers = {"ETag": 'W/"a b"', "Last-Modified": "Mon, 02 Nov 2026 12:00:00 GMT"}
     kept = freshness(CHANGING, headers, NOW).validators
     assert (kept.etag, kept.last_modified) == ('W/"a b"', "Mon, 02 Nov 2026 12:00:00 GMT")
+
+
+@pytest.mark.parametrize("value", ["", "x" * 501, "\udcff", '"\x01"', "é"])
+def test_a_validator_that_could_not_be_sent_back_is_none(value: str) -> None:
+    kept = freshness(CHANGING, {"ETag": value, "Last-Modified": value}, NOW).validators
+    assert (kept.etag, kept.last_modified) == (None, None)

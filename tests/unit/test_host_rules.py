@@ -1,6 +1,6 @@
 import pytest
 
-from shared.pictures import HostRules, SourceUrl, picture_host
+from shared.pictures import HostRules, Rule, SourceUrl, picture_host
 
 CASES = [
     ("a.example", "http://a.example/x", True),
@@ -13,7 +13,6 @@ CASES = [
     ("a.example", "http://b.a.example/x", False),
     ("a.example", "http://a.example.evil/x", False),
     ("a.example", "http://evil-a.example/x", False),
-    ("a.example", "http://a.example./x", False),
     ("*.a.example", "http://b.a.example/x", True),
     ("*.a.example", "http://c.b.a.example/x", True),
     ("*.a.example", "http://a.example/x", False),
@@ -26,6 +25,13 @@ CASES = [
     ("*:8080", "http://anything.example:8080/x", True),
     ("192.0.2.1", "http://192.0.2.1/x", True),
     ("xn--bcher-kva.example", "http://bücher.example/x", True),
+    ("bücher.example", "http://xn--bcher-kva.example/x", True),
+    ("a.example:443", "https://a.example/x", True),
+    ("a.example:443", "http://a.example:443/x", True),
+    ("a.example:443", "http://a.example/x", False),
+    ("[2001:db8::7]", "http://[2001:db8::7]/x", True),
+    ("[2001:db8::7]:8080", "http://[2001:db8::7]:8080/x", True),
+    ("[2001:db8::7]:8080", "http://[2001:db8::7:8080]/x", False),
     ("", "http://a.example/x", False),
 ]
 
@@ -33,6 +39,40 @@ CASES = [
 @pytest.mark.parametrize(("rule", "url", "allowed"), CASES)
 def test_a_rule_allows_what_it_says_and_nothing_beside_it(rule: str, url: str, allowed: bool) -> None:
     assert HostRules.of([rule]).allow(SourceUrl.parse(url)) is allowed
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "a example",
+        "http://a.example",
+        "a.example/x",
+        "a.example:x",
+        "user@a.example",
+        "*a",
+        "127.1",
+        "*.",
+        "a.",
+    ],
+)
+def test_a_rule_that_is_none_is_refused(rule: str) -> None:
+    with pytest.raises(ValueError, match="is no host"):
+        HostRules.of([rule])
+
+
+@pytest.mark.parametrize(
+    ("url", "broken"),
+    [
+        ("http://a.example/", None),
+        ("http://a.example:8080/", Rule.PORT),
+        ("https://a.example:80/", Rule.PORT),
+        ("http://c.example/", Rule.HOST),
+        ("http://b.example/", Rule.HOST),
+    ],
+)
+def test_a_refusal_says_whether_it_is_the_host_or_only_its_port(url: str, broken: Rule | None) -> None:
+    rules = HostRules.of(["a.example", "b.example:8080"])
+    assert rules.refusal(SourceUrl.parse(url)) is broken
 
 
 def test_one_of_several_rules_is_enough() -> None:

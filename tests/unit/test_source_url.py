@@ -22,7 +22,14 @@ ACCEPTED = {
     "https://a.example:8443/x": ("a.example", 8443),
     "http://a.example:/x": ("a.example", 80),
     "http://a_b.example/x": ("a_b.example", 80),
-    "http://a.example./x": ("a.example.", 80),
+    "http://-a.example/x": ("-a.example", 80),
+    "http://127.0.0.1/x": ("127.0.0.1", 80),
+    "http://①②⑦.0.0.1/x": ("127.0.0.1", 80),
+    "http://127。0。0。1/x": ("127.0.0.1", 80),
+    "http://[0:0:0:0:0:FFFF:127.0.0.1]/x": ("::ffff:7f00:1", 80),
+    "http://LOCALHOST/x": ("localhost", 80),
+    "http://faß.example/x": ("xn--fa-hia.example", 80),
+    "http://a.example:0080/x": ("a.example", 80),
     "http://192.0.2.7:8080/x": ("192.0.2.7", 8080),
     "http://[2001:db8::7]:8080/x": ("2001:db8::7", 8080),
     "http://[::ffff:127.0.0.1]/x": ("::ffff:7f00:1", 80),
@@ -83,6 +90,27 @@ REFUSED = {
     "http://a.example,b.example/": "host",
     "http://[fe80::1%25eth0]/": "host",
     f"http://{'a.' * 130}example/": "host",
+    f"http://{'a' * 64}.example/": "host",
+    "http://a.example./": "host",
+    "http://a.example。/": "host",
+    "http://a..example/": "host",
+    "http://.a.example/": "host",
+    "http://127.0.0.1./": "host",
+    "http://127.1/": "host",
+    "http://127.0.1/": "host",
+    "http://0177.0.0.1/": "host",
+    "http://127.0.0.0x1/": "host",
+    "http://0x7f000001/": "host",
+    "http://2130706433/": "host",
+    "http://0/": "host",
+    "http://127.0.0.256/": "host",
+    "http://127.0.0.1.1/": "host",
+    "http://127%2e0%2e0%2e1/": "host",
+    "http://a.0x/": "host",
+    "http://[127.0.0.1]/": "cannot be read",
+    "http://[::1].example/": "cannot be read",
+    "http://[::1%lo]/": "host",
+    "http://loc\u00adalhost/": "control characters",
     f"http://a.example/{'x' * MAX_LENGTH}": "longer",
 }
 
@@ -138,10 +166,50 @@ def test_what_is_written_differently_is_another_picture(one: str, other: str) ->
         ("https://a.example:443/x", "a.example"),
         ("http://a.example:443/x", "a.example:443"),
         ("http://a.example:8080/x", "a.example:8080"),
+        ("http://[2001:db8::7]/x", "[2001:db8::7]"),
+        ("http://[2001:db8::7]:8080/x", "[2001:db8::7]:8080"),
     ],
 )
 def test_the_authority_names_the_port_where_it_is_not_the_usual(text: str, authority: str) -> None:
     assert SourceUrl.parse(text).authority == authority
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("y", "https://a.example/d/y"),
+        ("/y?z", "https://a.example/y?z"),
+        ("//b.example/y", "https://b.example/y"),
+        ("http://b.example:8080", "http://b.example:8080"),
+        ("?z", "https://a.example/d/x?z"),
+        ("/\\b.example/y", "https://a.example/%5Cb.example/y"),
+        ("https:\\\\b.example", "https://a.example/d/%5C%5Cb.example"),
+        ("https://b.example\\@c.example", "cannot be read"),
+        ("http://[::1]@", "cannot be read"),
+        ("https://user@b.example", "password"),
+        ("ftp://b.example", "http"),
+        ("//127.1/", "host"),
+        ("//b.example./", "host"),
+        ("//b.exa\tmple", "https://b.example"),
+        ("//b.exa mple", "host"),
+    ],
+)
+def test_a_redirect_is_read_by_the_same_parser(location: str, target: str) -> None:
+    source = SourceUrl.parse("https://a.example/d/x")
+    if target.startswith("http") and ":" in target:
+        assert str(source.redirected(location)) == target
+    else:
+        with pytest.raises(ValueError, match=target):
+            source.redirected(location)
+
+
+@given(st.text(max_size=60))
+def test_no_location_at_all_ends_in_anything_but_a_source_or_a_refusal(location: str) -> None:
+    try:
+        target = SourceUrl.parse("https://a.example/d/x").redirected(location)
+    except ValueError:
+        return
+    assert SourceUrl.parse(str(target)) == target
 
 
 @given(URLS)

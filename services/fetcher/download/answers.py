@@ -1,4 +1,4 @@
-"""What a source's answer means: which failure a status is, and how long a picture stays fresh."""
+"""What a source's answer means, or its absence: which failure it is, and how long a picture stays fresh."""
 
 import re
 from collections.abc import Mapping
@@ -7,12 +7,18 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+import aiohttp
+
 from services.fetcher.errors import PictureError
+from shared.http.outbound import ProxyFailed
 from shared.pictures import FailureClass, SourceUrl, Validators, picture_host
 
 FRESH_AT_LEAST = timedelta(hours=1)
 FRESH_BY_DEFAULT = timedelta(days=1)
 FRESH_AT_MOST = timedelta(days=30)
+_VALIDATOR = re.compile(r"[\x20-\x7e]{1,500}")
+"""What is sent back to the source one day, from a file that everybody reads."""
+
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,10})(?:$|[\s,])")
 
 _CLASSES = {
@@ -48,6 +54,26 @@ def error_for(status: int, headers: Mapping[str, str], now: datetime) -> Picture
     )
 
 
+def error_of(broken: Exception) -> PictureError:
+    """The failure that an answer is which did not come, or broke off. OSError: writing it failed."""
+    match broken:
+        case aiohttp.ClientConnectorDNSError():
+            reason = "The host's name could not be resolved."
+        case TimeoutError():
+            reason = "The source did not answer in time."
+        case ProxyFailed():
+            reason = "The proxy on the way to the source did not let us through."
+        case aiohttp.ClientSSLError():
+            reason = "No safe connection to the source could be made."
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            reason = "The source's answer is broken."
+        case OSError() if not isinstance(broken, aiohttp.ClientError):
+            return PictureError(FailureClass.OURS, f"The picture could not be written: {broken.strerror}.")
+        case _:
+            reason = "The connection to the source broke."
+    return PictureError(FailureClass.UPSTREAM, reason)
+
+
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     """Seconds or a date (RFC 9110, section 10.2.3); None for neither."""
     if value is None:
@@ -62,10 +88,16 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
 
 def freshness(source: SourceUrl, headers: Mapping[str, str], now: datetime) -> Freshness:
     """By the host's policy, else by the answer's `max-age`, held between an hour and thirty days."""
-    validators = Validators(etag=headers.get("ETag"), last_modified=headers.get("Last-Modified"))
+    validators = Validators(
+        etag=_validator(headers.get("ETag")), last_modified=_validator(headers.get("Last-Modified"))
+    )
     host = picture_host(source.host)
     if host and host.immutable:
         return Freshness(None, validators)
     stated = _MAX_AGE.search(headers.get("Cache-Control", "").lower())
     lasts = timedelta(seconds=int(stated[1])) if stated else FRESH_BY_DEFAULT
     return Freshness(now + min(max(lasts, FRESH_AT_LEAST), FRESH_AT_MOST), validators)
+
+
+def _validator(value: str | None) -> str | None:
+    return value if value and _VALIDATOR.fullmatch(value) else None

@@ -74,8 +74,6 @@ async def remember(error: PictureError, source: SourceUrl, deps: Deps, *, key: s
         _log.error("our own failure", source_url=str(source), reason=failure.reason)
     try:
         await deps.pictures.put_state(source.picture, state.failed(key, failure))
-        if failure.failure_class is FailureClass.BUSY:
-            await _pause_host(source, failure, deps)
     except OSError as broken:
         _log.error("failure not remembered", source_url=str(source), error=str(broken))
     return failure
@@ -91,15 +89,6 @@ def _following(previous: Failure | None, error: PictureError, deps: Deps) -> Fai
         retry_after=error.retry_after,
         crashed=error.crashed,
     )
-
-
-async def _pause_host(source: SourceUrl, failure: Failure, deps: Deps) -> None:
-    """All fetchers leave the host alone, the longest pause counts."""
-    async with deps.pauses.hold(source.authority):
-        until = await deps.hosts.paused_until(source.authority)
-        if until is None or until < failure.retry_at:
-            await deps.hosts.pause(source.authority, failure.retry_at)
-            await deps.announcements.host_paused(source.authority, failure.retry_at)
 
 
 def _retry_later(failure: Failure, delivery: Delivery, deps: Deps) -> None:

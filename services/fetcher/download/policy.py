@@ -1,0 +1,59 @@
+"""The policy: whom we ask, at the first request as at each redirect. What it refuses, operators see."""
+
+import structlog
+
+from services.fetcher.download.addresses import AddressPolicy, AddressRefused
+from services.fetcher.errors import Refused
+from shared.pictures import HostRules, Rule, SourceUrl
+from shared.telemetry import MAX_FIELD, Metrics, add_to_line
+
+MAX_REDIRECTS = 3
+_log = structlog.get_logger()
+
+
+class Policy:
+    """Allowed hosts at their allowed ports, where they lie at addresses that we connect to. Raises Refused."""
+
+    def __init__(self, hosts: HostRules, addresses: AddressPolicy) -> None:
+        self._hosts = hosts
+        self._addresses = addresses
+
+    def check(self, source: SourceUrl, authorised_host: str | None) -> None:
+        """`authorised_host`: allowed besides the rules, with its port where that is not the usual one."""
+        rule = self._hosts.refusal(source)
+        if rule and source.authority != authorised_host:
+            raise Refused(rule, str(source), f"Pictures are not fetched from {source.authority}.")
+        try:
+            self._addresses.check_literal(source)
+        except AddressRefused as refused:
+            raise self.address_refused(source, refused) from refused
+        if self._addresses.may_be_private(source.host, source.port):
+            add_to_line(may_be_private=source.authority)
+
+    def redirected(self, source: SourceUrl, location: str, times: int) -> SourceUrl:
+        """Where the redirect leads, which is `times` after the first request; it goes through every check again."""
+        try:
+            target = source.redirected(location)
+        except ValueError as error:
+            raise Refused(Rule.URL, location, f"The source redirects to no plain URL: {error}") from None
+        if source.url.scheme == "https" and target.url.scheme != "https":
+            raise Refused(Rule.DOWNGRADE, str(target), "The source redirects from https to http.")
+        if times > MAX_REDIRECTS:
+            raise Refused(Rule.REDIRECTS, str(target), "The source redirects too often.")
+        return target
+
+    @staticmethod
+    def address_refused(source: SourceUrl, refused: AddressRefused) -> Refused:
+        return Refused(Rule.ADDRESS, str(source), "The host has no public address.", detail=str(refused))
+
+
+def report(refused: Refused, asked_for: SourceUrl, metrics: Metrics) -> None:
+    """A line and a count. `asked_for`: where the redirects, if any, began."""
+    metrics.refusals.labels(refused.rule).inc()
+    _log.warning(
+        "refused",
+        rule=refused.rule.value,
+        url=refused.url[:MAX_FIELD].encode("ascii", "backslashreplace").decode(),
+        asked_for=str(asked_for)[:MAX_FIELD],
+        detail=refused.detail,
+    )

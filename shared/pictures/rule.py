@@ -1,0 +1,14 @@
+"""Rules: what our policy may refuse a host or a URL by."""
+
+from enum import StrEnum
+
+
+class Rule(StrEnum):
+    """The metric's label, and the word in the log."""
+
+    HOST = "host not allowed"
+    PORT = "port not allowed"
+    ADDRESS = "address not public"
+    URL = "no plain URL"
+    DOWNGRADE = "from https to http"
+    REDIRECTS = "too many redirects"
