@@ -46,6 +46,13 @@ class Turn:
     urgency: Urgency
     until: datetime
     admitted: asyncio.Future[None] | None = None
+    budget: "Budget | None" = None
+
+    def hurry(self) -> None:
+        """Somebody waits for what was background work until now."""
+        if self.budget and self.urgency is Urgency.LATER:
+            self.budget.move_up(self)
+        self.urgency = Urgency.NOW
 
 
 class Budget:
@@ -66,8 +73,9 @@ class Budget:
         self._paused_at = self._paused_until = datetime.fromtimestamp(0, UTC)
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.spent = 0
-        """Requests since this budget was made."""
+        self._unkept = 0
+        self.worth_keeping = asyncio.Event()
+        """Set when what was spent since `spending` was last called is more than a crash may forget."""
 
     async def take(self, turn: Turn) -> None:
         """Return when it is the turn's turn. Raise NotAsked, at once, where that would be too late for it."""
@@ -75,7 +83,7 @@ class Budget:
         opens = self._opens(ahead + self._places(turn.urgency))
         if opens > turn.until:
             raise NotAsked(self._provider, busy_until=opens, now=self._now())
-        turn.admitted = asyncio.get_running_loop().create_future()
+        turn.budget, turn.admitted = self, asyncio.get_running_loop().create_future()
         self._lines[turn.urgency].append(turn)
         try:
             self._admit()
@@ -84,18 +92,16 @@ class Budget:
         except TimeoutError:
             raise NotAsked(self._provider, busy_until=opens, now=self._now()) from None
         finally:
-            if turn in self._lines[turn.urgency]:
-                self._lines[turn.urgency].remove(turn)
+            for line in self._lines.values():
+                if turn in line:
+                    line.remove(turn)
 
-    def hurry(self, turn: Turn) -> None:
-        """Somebody waits for what was background work until now."""
-        if turn.urgency is Urgency.NOW:
-            return
+    def move_up(self, turn: Turn) -> None:
+        """From the background to those who wait, behind them."""
         if turn in self._lines[Urgency.LATER]:
             self._lines[Urgency.LATER].remove(turn)
             self._lines[Urgency.NOW].append(turn)
-        turn.urgency = Urgency.NOW
-        self._admit()
+            self._admit()
 
     def told(self, allowance: Allowance) -> None:
         """What an answer said is left. Answers overtake one another: in one window only less is news."""
@@ -106,19 +112,22 @@ class Budget:
         if not known or known.until < allowance.until - _TICK or allowance.left < known.left:
             until = min(allowance.until, self._now() + LONGEST_PAUSE)
             self._told = Allowance(allowance.left, until)
+            self._unkept += 1
 
     def pause(self, wait: timedelta | None, *, asked_at: datetime) -> None:
-        """The provider asked us to wait; `wait` None: it did not say how long.
+        """The provider asked us to wait; `wait` None or nothing: it did not say how long.
 
         What was asked before the pause began says nothing new: many requests of one burst may be refused.
         """
-        if wait is None:
+        if not wait:
             if asked_at < self._paused_at:
                 return
             wait = FIRST_PAUSE * 2 ** min(self._pauses, 10)
             self._pauses += 1
         self._paused_at = self._now()
         self._paused_until = max(self._paused_until, self._paused_at + min(wait, LONGEST_PAUSE))
+        self._unkept += 1
+        self.worth_keeping.set()
 
     def answered(self) -> None:
         """The provider gave an answer that was no request to wait."""
@@ -131,10 +140,18 @@ class Budget:
         opens = self._opens(1)
         return opens if opens > self._now() else None
 
-    def spending(self) -> Spending:
-        """What has to outlive a restart."""
+    @property
+    def has_changed(self) -> bool:
+        """Since `spending` was last called."""
+        return self._unkept > 0
+
+    def spending(self, *, closed: bool = False) -> Spending:
+        """What has to outlive a restart; `closed`: nothing will be spent after this."""
         self._forget_the_past()
+        self._unkept = 0
+        self.worth_keeping.clear()
         return Spending(
+            closed=closed,
             requests=self._requests,
             spent_at_ms=tuple(item.timestamp for item in self._window.items),
             paused_until=self._paused_until,
@@ -144,12 +161,15 @@ class Budget:
         )
 
     def resume(self, spending: Spending) -> None:
-        """Go on from where a process before this one was."""
+        """Go on from where a process before this one was. What a crash may have forgotten counts as spent."""
         now = self._now()
         self._requests = spending.requests
         self._window.rates = [_rate(spending.requests, self._period)]
         for spent_at in sorted(spending.spent_at_ms):
             self._window.put(RateItem("", min(spent_at, _ms(now))))
+        if not spending.closed:
+            for _ in range(self._forgettable):
+                self._window.put(RateItem("", _ms(now)))
         self._paused_until = min(spending.paused_until, now + LONGEST_PAUSE)
         self._pauses = spending.pauses
         if spending.left is not None and spending.left_until:
@@ -175,7 +195,13 @@ class Budget:
         self._window.put(RateItem("", _ms(self._now())))
         if self._told:
             self._told = Allowance(max(0, self._told.left - 1), self._told.until)
-        self.spent += 1
+        self._unkept += 1
+        if self._unkept >= self._forgettable:
+            self.worth_keeping.set()
+
+    @property
+    def _forgettable(self) -> int:
+        return max(1, self._requests // 10)
 
     def _opens(self, places: int) -> datetime:
         """When there is room for so many requests, as far as is known; in the past or now: at once."""

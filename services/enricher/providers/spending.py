@@ -14,4 +14,7 @@ class Spending(BaseModel):
     paused_until: AwareDatetime
     pauses: int = Field(0, ge=0)
     left: int | None = None
+    """What the provider said, and until when that holds."""
     left_until: AwareDatetime | None = None
+    closed: bool = False
+    """Kept in good order: nothing was spent after it."""

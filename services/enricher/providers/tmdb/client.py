@@ -20,9 +20,6 @@ class Tmdb:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
-    async def body(self, resource: Resource[Model], turn: Turn) -> bytes:
-        """As TMDB sent it."""
-        return (await self._provider.get(resource.path, resource.asked, turn)).body
-
     async def get(self, resource: Resource[Model], turn: Turn) -> Model:
-        return resource.read(await self.body(resource, turn))
+        reply = await self._provider.get(resource.path, resource.asked, turn)
+        return resource.read(reply.body)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from services.enricher.providers.lenient import Lenient
 
 Model = TypeVar("Model", bound=Lenient)
+_Model_co = TypeVar("_Model_co", bound=Lenient, covariant=True)
 
 PROVIDER = "TMDB"
 LONGEST_KEPT = timedelta(days=180)
@@ -16,12 +17,12 @@ LONGEST_KEPT = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
-class Resource(Generic[Model]):
+class Resource(Generic[_Model_co]):
     """`params` are what changes the answer, without what is the default; never the credential."""
 
     path: str
     name: str
-    model: type[Model]
+    model: type[_Model_co]
     kept: timedelta
     params: tuple[tuple[str, str], ...] = ()
     query: str | None = None
@@ -37,7 +38,7 @@ class Resource(Generic[Model]):
         """`movie:603`, `search:movie:matrix?page=2`."""
         return f"{self.name}?{urlencode(self.params)}" if self.params else self.name
 
-    def read(self, body: bytes | str) -> Model:
+    def read(self, body: bytes | str) -> _Model_co:
         return self.model.read(body, PROVIDER)
 
 

@@ -137,7 +137,7 @@ def _list(
 def _language(language: str | None) -> str | None:
     if language is not None and not _LANGUAGE.fullmatch(language):
         raise ValueError("A language is written as en or en-US.")
-    return language
+    return None if language in ("en", "en-US") else language
 
 
 def _parts(append: tuple[str, ...]) -> str | None:
