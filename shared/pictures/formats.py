@@ -32,12 +32,19 @@ _MEDIA_TYPES = {
     "ico": "image/vnd.microsoft.icon",
 }
 
+_ALSO_CALLED = {"jpeg": "jpg", "jfif": "jpg", "apng": "png", "tif": "tiff"}
+
 ORIGINAL_EXTENSIONS = tuple(_MEDIA_TYPES)
 """What an original can be, the most frequent first: the order in which a reader looks."""
 
 
 def media_type_of(extension: str) -> str:
     return _MEDIA_TYPES[extension]
+
+
+def named_media_type(extension: str) -> str | None:
+    """What a file of this name should be, whoever named it; None where the name says nothing of pictures."""
+    return _MEDIA_TYPES.get(_ALSO_CALLED.get(extension, extension))
 
 
 def extension_of(media_type: str) -> str:

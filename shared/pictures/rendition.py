@@ -1,10 +1,14 @@
 """Renditions: the sizes and formats a picture is kept in. The set is closed, so nobody can fill the disk."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
 from shared.pictures.formats import Format, parse_format
 from shared.pictures.text import TextValue
+
+LONGEST_SIDE = 16_383
+"""Of a rendition, in pixels: no WebP has a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +20,15 @@ class Box:
 
     def fit(self, width: int, height: int) -> tuple[int, int]:
         """The size of a `width` × `height` picture in this box: same shape, never enlarged, at least 1 × 1."""
-        scale = min(
-            1.0,
-            self.width / width if self.width else 1.0,
-            self.height / height if self.height else 1.0,
-        )
+        return self._scaled(width, height, at_most=1.0)
+
+    def fill(self, width: int, height: int) -> tuple[int, int]:
+        """The same for a drawing, which is as sharp in any size: enlarged until it touches the box."""
+        return self._scaled(width, height, at_most=math.inf)
+
+    def _scaled(self, width: int, height: int, *, at_most: float) -> tuple[int, int]:
+        scale = min(at_most, (self.width or LONGEST_SIDE) / width, (self.height or LONGEST_SIDE) / height)
+        scale = min(scale, LONGEST_SIDE / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 

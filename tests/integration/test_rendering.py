@@ -179,7 +179,8 @@ def test_the_placeholder_is_the_average_colour(rendered: Render) -> None:
     [
         b"",
         b"\x00" * 1000,
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"<svg xmlns='http://www.w3.org/2000/svg'>",
+        b"<html><body>Not found</body></html>",
         b"%PDF-1.4",
         variants.cut(encode(drawing.poster(1, (300, 450)), "jpeg")),
         variants.cut(encode(drawing.poster(1, (300, 450)), "png")),
@@ -187,7 +188,7 @@ def test_the_placeholder_is_the_average_colour(rendered: Render) -> None:
         variants.cut(encode(drawing.poster(1, (300, 450)), "gif")),
         variants.cut(encode(drawing.poster(1, (300, 450)), "avif")),
     ],
-    ids=["empty", "zeros", "svg", "pdf", "jpeg", "png", "webp", "gif", "avif"],
+    ids=["empty", "zeros", "svg", "html", "pdf", "jpeg", "png", "webp", "gif", "avif"],
 )
 @pytest.mark.parametrize("names", [(), ("w45.webp",)], ids=["looked at", "rendered"])
 def test_what_cannot_be_decoded_whole_is_unsound(

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from shared.pictures import ORIGINAL, SIZES, STANDARD_SIZES, Box, Format, Rendition
+from shared.pictures.rendition import LONGEST_SIDE
 
 RENDITIONS = st.just(ORIGINAL) | st.builds(Rendition, st.sampled_from(list(SIZES)), st.sampled_from(Format))
 SIDES = st.integers(1, 40_000)
@@ -82,4 +83,22 @@ def test_fitting_keeps_the_shape_within_a_pixel(box: Box, width: int, height: in
 @given(BOXES, SIDES, SIDES)
 def test_fitting_fills_the_box_where_the_picture_is_large_enough(box: Box, width: int, height: int) -> None:
     fitted = box.fit(width, height)
-    assert fitted == (width, height) or fitted[0] == box.width or fitted[1] == box.height
+    assert (
+        fitted == (width, height)
+        or fitted[0] == box.width
+        or fitted[1] == box.height
+        or max(fitted) == LONGEST_SIDE
+    )
+
+
+@given(BOXES, SIDES, SIDES)
+def test_a_drawing_fills_the_box_however_small_it_is(box: Box, width: int, height: int) -> None:
+    filled = box.fill(width, height)
+    assert filled[0] == box.width or filled[1] == box.height or max(filled) == LONGEST_SIDE
+    assert filled[0] <= (box.width or LONGEST_SIDE)
+    assert filled[1] <= (box.height or LONGEST_SIDE)
+
+
+@given(BOXES, SIDES, SIDES)
+def test_no_rendition_is_larger_than_its_formats_can_hold(box: Box, width: int, height: int) -> None:
+    assert max(*box.fit(width, height), *box.fill(width, height)) <= LONGEST_SIDE

@@ -1,6 +1,7 @@
 """Committing what was downloaded: checked, rendered, and put in sight as one revision."""
 
 from datetime import datetime
+from pathlib import Path, PurePosixPath
 
 from services.fetcher.download.downloader import Downloaded
 from services.fetcher.jobs.making import count_start, order_for
@@ -18,6 +19,7 @@ from shared.pictures import (
     State,
     picture_host,
 )
+from shared.pictures.formats import named_media_type
 from shared.pictures.paths import spool_name
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Revision
@@ -40,10 +42,13 @@ async def commit_downloaded(
         order, urgent=delivery.urgent, starting=lambda: count_start(source.picture, delivery, deps)
     )
     deps.on_step(FetchStep.RENDERED)
-    manifest = _manifest(source, downloaded.bytes, rendered, deps.now())
-    too_large = downloaded.bytes > deps.settings.render.max_kept_bytes
+    _note_mismatch(source, rendered)
+    original = _original(downloaded, rendered)
+    size = original.stat().st_size
+    manifest = _manifest(source, size, rendered, deps.now())
+    too_large = size > deps.settings.render.max_kept_bytes
     name = manifest.original.file_name
-    downloaded.path.rename(draft.directory / (spool_name(name) if too_large else name))
+    original.rename(draft.directory / (spool_name(name) if too_large else name))
     if too_large:  # before the commit: whoever dies after it leaves no spool behind for good
         await deps.announcements.drop_spool_later(source.picture, downloaded.revision)
     revision = await deps.pictures.commit(
@@ -64,6 +69,22 @@ async def drop_spool(job: DropSpool, _delivery: Delivery, deps: Deps) -> None:
     await deps.pictures.drop_spool(job.picture, job.revision)
 
 
+def _original(downloaded: Downloaded, rendered: Rendered) -> Path:
+    """What came is not kept where it would not be safe to hand it out."""
+    if rendered.sanitised is None:
+        return downloaded.path
+    downloaded.path.unlink()
+    return rendered.sanitised
+
+
+def _note_mismatch(source: SourceUrl, rendered: Rendered) -> None:
+    """The bytes alone say what they are; a name that says something else is worth a look."""
+    extension = PurePosixPath(source.url.path).suffix.removeprefix(".").lower()
+    named = named_media_type(extension)
+    if named and named != rendered.mime:
+        add_to_line(named_as=extension)
+
+
 def _manifest(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -> Manifest:
     host = picture_host(source.host)
     return Manifest(
@@ -76,7 +97,7 @@ def _manifest(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -
             height=rendered.height,
             frames=rendered.frames,
         ),
-        placeholder=Placeholder(color=rendered.color),
+        placeholder=Placeholder(color=rendered.color, thumbhash=rendered.thumbhash),
         fetched_at=now,
     )
 

@@ -1,63 +1,77 @@
-"""Colours: whatever the original's mode and profile, a rendition is 8-bit sRGB, with alpha where there is any."""
+"""Colours: whatever the original's mode and profile, a rendition is 8-bit sRGB, grey, or either with alpha."""
 
+from functools import lru_cache
 from io import BytesIO
 
 from PIL import Image, ImageCms
 
-_SRGB = ImageCms.createProfile("sRGB")
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+_PLAIN = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "HSV": "RGB", "YCbCr": "RGB", "RGBX": "RGB"}
+_PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
+_STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
 
 
-def true_color(image: Image.Image) -> Image.Image:
-    """A mode that can be scaled: palettes looked up, 16 bits brought to 8 by their tone, CMYK left alone."""
+def scalable(image: Image.Image) -> Image.Image:
+    """In a mode whose samples can be averaged: palettes looked up, 16 bits brought to 8 by their tone, colours
+    multiplied by their alpha, so that what is clear does not darken its neighbours. CMYK is left alone.
+    """
     if image.mode in _SIXTEEN_BIT:
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode == "F":
         return image.convert("L")
+    if image.mode == "LAB":
+        return _of_lab(image)
     if image.mode == "P" or "transparency" in image.info:
-        return _as(image, "RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("1", "LAB", "HSV", "YCbCr", "RGBX", "La", "RGBa", "PA"):
-        return _as(image, {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(image.mode, "RGB"))
-    return image
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif image.mode in _PLAIN:
+        image = image.convert(_PLAIN[image.mode])
+    return image.convert(_PREMULTIPLIED[image.mode]) if image.mode in _PREMULTIPLIED else image
 
 
-def srgb(image: Image.Image) -> Image.Image:
-    """RGB or RGBA in sRGB: by the embedded profile where there is a usable one."""
-    alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
-    opaque = image.convert("RGB" if image.mode == "RGBA" else "L") if alpha else image
-    converted = _by_profile(opaque, image.info.get("icc_profile")) or opaque.convert("RGB")
-    if alpha:
-        converted.putalpha(alpha)
+def srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """L, LA, RGB or RGBA in sRGB, of what `scalable` gave: by the profile, where that is of any use."""
+    if image.mode in _STRAIGHT:
+        image = image.convert(_STRAIGHT[image.mode])
+    if image.mode not in ("LA", "RGBA"):
+        return _opaque_srgb(image, profile)
+    *colors, alpha = image.split()
+    opaque = Image.merge("RGB", colors) if len(colors) > 1 else colors[0]
+    converted = _opaque_srgb(opaque, profile)
+    converted.putalpha(alpha)
     return converted
 
 
 def flattened(image: Image.Image) -> Image.Image:
     """On white, for a format without alpha."""
-    if image.mode != "RGBA":
+    if image.mode not in ("LA", "RGBA"):
         return image
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
+    white = Image.new(image.mode[:-1], image.size, "white")
+    white.paste(image.convert(white.mode), mask=image.getchannel("A"))
     return white
 
 
-def average_color(image: Image.Image) -> str:
-    """`#rrggbb` of the whole picture, on white where it is transparent."""
-    small = flattened(srgb(image.reduce(max(1, min(image.size) // 64))))
-    red, green, blue = small.resize((1, 1), Image.Resampling.BOX).tobytes()
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def _opaque_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile and (transform := _to_srgb(profile, image.mode)):
+        converted = transform.apply(image)
+        return converted.convert("L") if image.mode == "L" else converted
+    return image if image.mode == "L" else image.convert("RGB")
 
 
-def _by_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    if not profile:
-        return None
+@lru_cache(8)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """None for a profile that is broken, or of another colour space: the numbers are then taken as they are."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+        return ImageCms.ImageCmsTransform(source, _srgb_profile(), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return None  # a broken profile, or one of another colour space: the numbers are taken as they are
+        return None
 
 
-def _as(image: Image.Image, mode: str) -> Image.Image:
-    converted = image.convert(mode)
-    converted.info = {key: value for key, value in image.info.items() if key != "transparency"}
-    return converted
+def _of_lab(image: Image.Image) -> Image.Image:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    return ImageCms.ImageCmsTransform(lab, _srgb_profile(), "LAB", "RGB").apply(image)
+
+
+@lru_cache(1)
+def _srgb_profile() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

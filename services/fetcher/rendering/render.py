@@ -1,18 +1,28 @@
-"""Rendering: one decode of an original, and the renditions made of it. Runs in a process that can be killed.
+"""Rendering: an original looked at, decoded once, and made into renditions. Runs in a process that can be killed.
 
-Nothing here is trusted: the bytes are a stranger's until Pillow has decoded all of them.
+Nothing here is trusted: the bytes are a stranger's until all of them have been decoded.
 """
 
 import errno
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from PIL import Image, ImageOps
 
-from services.fetcher.rendering.colors import average_color, flattened, srgb, true_color
+from services.fetcher.rendering.animation import count_frames, encode_animation, stays_animated
+from services.fetcher.rendering.colors import scalable, srgb
+from services.fetcher.rendering.decode import Whole, decode, draft
+from services.fetcher.rendering.encode import encode
+from services.fetcher.rendering.limits import check_memory, check_size, memory_needed
+from services.fetcher.rendering.order import Order, Rendered, TooLarge, Unsound
+from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
+from services.fetcher.rendering.scale import Size, scaled
+from services.fetcher.rendering.vector import MIME as SVG
+from services.fetcher.rendering.vector import Drawing, may_be_svg
 from shared.pictures import Format, Rendition
+
+__all__ = ["Order", "Rendered", "TooLarge", "Unsound", "render"]
 
 # What is opened, by the bytes alone; the names are Pillow's. Whatever else it could read, we do not offer it.
 _MEDIA_TYPES = {
@@ -26,11 +36,9 @@ _MEDIA_TYPES = {
     "TIFF": "image/tiff",
     "ICO": "image/vnd.microsoft.icon",
 }
+_HEAD_BYTES = 256
 _ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})
-_OVERSAMPLING = 2
-"""Decoding and resizing may go by whole factors only while at least twice the target remains: below that
-it costs sharpness."""
 
 _NOT_THE_PICTURE = frozenset(
     {
@@ -39,53 +47,24 @@ _NOT_THE_PICTURE = frozenset(
     }
 )
 
-_ENCODING: dict[Format, tuple[str, dict[str, Any]]] = {
-    Format.WEBP: ("WEBP", {"method": 2}),  # method 4 costs 1.5 times the CPU for 4 % smaller files
-    Format.AVIF: ("AVIF", {"speed": 8}),
-    Format.JPG: ("JPEG", {"progressive": True}),
-    Format.PNG: ("PNG", {}),
-}
-
-Image.MAX_IMAGE_PIXELS = None  # `Order.max_pixels` is checked instead, before anything is decoded
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to make, of which file, and where to put it. Without renditions: only look whether it is sound."""
-
-    original: Path
-    into: Path
-    renditions: tuple[Rendition, ...]
-    quality: int
-    max_pixels: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """What the original turned out to be. Width and height in pixels, upright; color is `#rrggbb`."""
-
-    mime: str
-    width: int
-    height: int
-    frames: int
-    color: str
-
-
-class Unsound(Exception):
-    """The bytes are no picture that we can serve. The text says why, for users."""
-
-
-class TooLarge(Unsound):
-    """It may be a picture, but one over our limits."""
+# Pillow's own check is for what it opens before we can look: it warns at its limit, and raises at twice that.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def render(order: Order) -> Rendered:
     """Raise Unsound for whatever cannot be decoded, OSError when the volume fails us or the original went away."""
+    Image.MAX_IMAGE_PIXELS = -(-order.max_pixels // 2)
     try:
+        with order.original.open("rb") as file:
+            if may_be_svg(file.read(_HEAD_BYTES)):
+                file.seek(0)
+                return _render_drawing(file.read(), order)
         with Image.open(order.original, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
-            return _render(image, order)
+            return _render_picture(image, order)
     except (Unsound, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise TooLarge(f"The picture has more than {order.max_pixels} pixels.") from None
     except Exception as error:
         # Decoders raise anything at all for broken bytes; these say nothing about the bytes.
         if isinstance(error, OSError) and error.errno in _NOT_THE_PICTURE:
@@ -93,62 +72,80 @@ def render(order: Order) -> Rendered:
         raise Unsound(f"The bytes are not a picture that can be decoded ({type(error).__name__}).") from None
 
 
-def _render(image: Image.Image, order: Order) -> Rendered:
-    if image.width * image.height > order.max_pixels:
-        raise TooLarge(f"The picture has more than {order.max_pixels} pixels.")
-    mime = _MEDIA_TYPES[image.format or ""]
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-    orientation = image.getexif().get(_ORIENTATION, 1)
-    turned = orientation in _TURNED
-    width, height = (image.height, image.width) if turned else image.size
-    targets = {rendition: rendition.box.fit(width, height) for rendition in order.renditions}
-    largest = max(targets.values(), default=(64, 64))
-    decoded = _decode(image, largest[::-1] if turned else largest)
+def _render_drawing(body: bytes, order: Order) -> Rendered:
+    drawing = Drawing.read(body, order)
+    for rendition in order.renditions:
+        picture = drawing.drawn(rendition.box.fill(*drawing.size), order)
+        _save(picture, rendition, order)
+    sanitised = order.into / "sanitised.svg"
+    sanitised.write_bytes(drawing.document)
+    small = drawing.drawn(BOX.fill(*drawing.size), order)
+    return replace(_described(small, SVG, drawing.size), sanitised=sanitised)
+
+
+def _render_picture(image: Image.Image, order: Order) -> Rendered:
+    check_size(*image.size, order)
+    stage = _Stage.of(image)
+    frames = count_frames(image)
+    targets = {rendition: stage.stored(rendition.box.fit(*stage.size)) for rendition in order.renditions}
+    moving = _moving(image, frames, targets)
+    largest = max(targets.values(), default=BOX.fit(*image.size))
+    whole = image.size
+    in_planes = draft(image, largest)
+    check_memory(memory_needed(image, whole, largest), order)
+    decoded = decode(image, order.original, in_planes=in_planes)
     smallest = decoded
-    for rendition, scaled in _scaled(decoded, targets, turned=turned):
-        upright = ImageOps.exif_transpose(_with_orientation(srgb(scaled), orientation))
-        _save(upright, rendition, order)
-        smallest = scaled
-    return Rendered(mime, width, height, frames, average_color(smallest))
+    for rendition, picture in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
+        _save(stage.shown(picture), rendition, order)
+        smallest = Whole(picture)
+    small = stage.shown(smallest.scaled(BOX.fit(*smallest.size)))
+    for rendition, size in moving.items():
+        encode_animation(image, frames, stage.frames(size), order.into / str(rendition), order.quality)
+    return _described(small, _MEDIA_TYPES[image.format or ""], stage.size, frames)
 
 
-def _decode(image: Image.Image, largest: tuple[int, int]) -> Image.Image:
-    """All of the bytes, JPEGs at the smallest scale that still leaves twice the largest target."""
-    image.draft(None, (largest[0] * _OVERSAMPLING, largest[1] * _OVERSAMPLING))
-    image.load()
-    return true_color(image)
+def _moving(image: Image.Image, frames: int, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:
+    if not stays_animated(image, frames):
+        return {}
+    return {rendition: size for rendition, size in targets.items() if rendition.format is Format.WEBP}
 
 
-def _scaled(
-    decoded: Image.Image, targets: dict[Rendition, tuple[int, int]], *, turned: bool
-) -> Iterator[tuple[Rendition, Image.Image]]:
-    """Each target from the smallest picture made so far that has twice its size, the largest target first."""
-    made = [decoded]
-    for rendition, target in sorted(targets.items(), key=lambda item: item[1], reverse=True):
-        size = target[::-1] if turned else target
-        source = next(
-            (
-                s
-                for s in reversed(made)
-                if s.width >= _OVERSAMPLING * size[0] and s.height >= _OVERSAMPLING * size[1]
-            ),
-            decoded,
-        )
-        scaled = source.resize(size, Image.Resampling.LANCZOS, reducing_gap=_OVERSAMPLING)
-        scaled.info = dict(decoded.info)
-        made.append(scaled)
-        yield rendition, scaled
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """How an original's pixels are to be shown: upright, by its profile. `size`: of the upright whole."""
+
+    size: Size
+    orientation: int
+    profile: bytes | None
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "_Stage":
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        size = image.size[::-1] if orientation in _TURNED else image.size
+        return cls((size[0], size[1]), orientation, image.info.get("icc_profile"))
+
+    def stored(self, size: Size) -> Size:
+        """An upright size as the original lies in its file."""
+        return (size[1], size[0]) if self.orientation in _TURNED else size
+
+    def shown(self, picture: Image.Image) -> Image.Image:
+        """A scaled picture as a rendition has it."""
+        picture = srgb(picture, self.profile)
+        picture.getexif()[_ORIENTATION] = self.orientation
+        return ImageOps.exif_transpose(picture)
+
+    def frames(self, size: Size) -> Callable[[Image.Image], Image.Image]:
+        def shown(frame: Image.Image) -> Image.Image:
+            picture = self.shown(Whole(scalable(frame)).scaled(size))
+            return picture.convert("RGBA")
+
+        return shown
 
 
-def _with_orientation(image: Image.Image, orientation: int) -> Image.Image:
-    image.getexif()[_ORIENTATION] = orientation
-    return image
-
-
-def _save(image: Image.Image, rendition: Rendition, order: Order) -> None:
+def _save(picture: Image.Image, rendition: Rendition, order: Order) -> None:
     assert rendition.format is not None
-    if rendition.format is Format.JPG:
-        image = flattened(image)
-    image.info = {}  # no EXIF, no profile, no comment: what a rendition needs is in its pixels
-    encoder, options = _ENCODING[rendition.format]
-    image.save(order.into / str(rendition), encoder, quality=order.quality, **options)
+    encode(picture, rendition.format, order.into / str(rendition), order.quality)
+
+
+def _described(small: Image.Image, mime: str, size: Size, frames: int = 1) -> Rendered:
+    return Rendered(mime, *size, frames, average_color(small), thumbhash(small))

@@ -1,0 +1,96 @@
+"""Decoding: all of the bytes, once, no larger than the largest rendition needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from PIL import Image, JpegImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
+
+from services.fetcher.rendering.colors import scalable
+
+OVERSAMPLING = 2
+"""Decoding and reducing may go by whole factors only while at least twice the target remains: below that it
+costs sharpness."""
+
+_QUARTER_COLORS = 2
+"""Pillow's name for 4:2:0."""
+
+
+class Pixels(Protocol):
+    """A decoded picture, and smaller copies of it."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def scaled(self, size: tuple[int, int]) -> Image.Image:
+        """Of this size, in a mode that `colors.srgb` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    image: Image.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image.size
+
+    def scaled(self, size: tuple[int, int]) -> Image.Image:
+        return self.image.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """A JPEG as it was stored: brightness in full, colours at half the width and height.
+
+    Scaling the two apart takes a third less time than scaling what they are together.
+    """
+
+    luma: Image.Image
+    chroma: Image.Image
+
+    @classmethod
+    def of(cls, luma: Image.Image, original: Path) -> Self:
+        with Image.open(original, formats=("JPEG",)) as image:
+            image.draft("YCbCr", (max(1, luma.width // 2), max(1, luma.height // 2)))
+            image.load()
+            return cls(luma, image)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.luma.size
+
+    def scaled(self, size: tuple[int, int]) -> Image.Image:
+        luma = self.luma.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
+        _, blue, red = self.chroma.resize(size, Image.Resampling.BILINEAR, reducing_gap=OVERSAMPLING).split()
+        return Image.merge("YCbCr", (luma, blue, red)).convert("RGB")
+
+
+def draft(image: Image.Image, largest: tuple[int, int]) -> bool:
+    """Have a JPEG decoded at the smallest scale that still leaves twice the largest target.
+
+    Return whether it shall be decoded as planes: where all of it is decoded, and not twice what could be had
+    at once.
+    """
+    least = (largest[0] * OVERSAMPLING, largest[1] * OVERSAMPLING)
+    in_full = image.width < 2 * least[0] or image.height < 2 * least[1]
+    in_planes = in_full and _has_planes(image)
+    image.draft("L" if in_planes else None, least)
+    return in_planes
+
+
+def decode(image: Image.Image, original: Path, *, in_planes: bool) -> Pixels:
+    """`image`: the original, opened and drafted."""
+    image.load()
+    return Planes.of(image, original) if in_planes else Whole(scalable(image))
+
+
+def _has_planes(image: Image.Image) -> bool:
+    """Not a progressive one, for which decoding takes longer than scaling, and it would be decoded twice."""
+    return (
+        isinstance(image, JpegImageFile)
+        and image.mode == "RGB"
+        and "progressive" not in image.info
+        and ("jfif" in image.info or image.info.get("adobe_transform") == 1)
+        and JpegImagePlugin.get_sampling(image) == _QUARTER_COLORS
+    )

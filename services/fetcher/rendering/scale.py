@@ -1,0 +1,27 @@
+"""Scaling: every rendition from the smallest picture that is still large enough for it."""
+
+from collections.abc import Iterator, Mapping
+
+from PIL import Image
+
+from services.fetcher.rendering.decode import Pixels, Whole
+from shared.pictures import Rendition
+
+Size = tuple[int, int]
+
+STEP = 1.5
+"""A copy scaled with Lanczos has all the detail for another one that is smaller by this factor."""
+
+
+def scaled(decoded: Pixels, targets: Mapping[Rendition, Size]) -> Iterator[tuple[Rendition, Image.Image]]:
+    """Each target in its size, the largest first."""
+    made = [decoded]
+    for rendition, size in sorted(targets.items(), key=lambda item: item[1], reverse=True):
+        source = next(pixels for pixels in reversed(made) if pixels is decoded or _serves(pixels, size))
+        image = source.scaled(size)
+        made.append(Whole(image))
+        yield rendition, image
+
+
+def _serves(pixels: Pixels, size: Size) -> bool:
+    return pixels.size == size or (pixels.size[0] >= STEP * size[0] and pixels.size[1] >= STEP * size[1])
