@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from shared.contracts import Envelope, FetchPicture, LookAtPicture, RenderPicture
-from shared.pictures import DOWNLOAD, FailureClass, Rendition
+from shared.pictures import DOWNLOAD, STANDARD_SIZES, FailureClass, Format, Rendition
 from shared.queue import Lane
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
@@ -14,6 +14,7 @@ from tests.providers.behaviour import Behaviour
 
 POSTER = "/poster/1-60x90.jpg"
 SMALL = Rendition.parse("small.webp")
+STANDARD = tuple(Rendition(size, Format.WEBP) for size in STANDARD_SIZES)
 
 
 async def fetch_later(onesheet: Onesheet, path: str = POSTER) -> None:
@@ -36,6 +37,47 @@ async def test_a_picture_is_there_before_anybody_asks(onesheet: Onesheet) -> Non
     assert (await onesheet.get(POSTER, size="small", format="webp")).headers["X-Image-Cached"] == "true"
 
 
+async def test_what_nobody_waits_for_is_all_made_of_one_decode(onesheet: Onesheet) -> None:
+    await fetch_later(onesheet)
+    await onesheet.jobs_done(FetchPicture)
+    assert await onesheet.holds(POSTER, *STANDARD)
+    assert onesheet.queue.jobs(RenderPicture) == []
+
+
+async def test_a_stored_original_gets_all_it_lacks_from_one_decode(start: Start) -> None:
+    onesheet = await start()
+    await onesheet.get(POSTER)
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
+    revision = await onesheet.current(POSTER)
+    assert revision
+    for rendition in STANDARD:
+        stored = await onesheet.volume.pictures.at(revision.picture, revision.id, str(rendition))
+        assert stored
+        stored.path.unlink()
+    queued = len(onesheet.queue.jobs(RenderPicture))
+    await fetch_later(onesheet)
+    await onesheet.jobs_done(FetchPicture, 2)
+    assert await onesheet.holds(POSTER, *STANDARD)
+    assert len(onesheet.queue.jobs(RenderPicture)) == queued
+
+
+async def test_a_job_that_comes_back_makes_its_own_rendition_and_queues_the_others(
+    onesheet: Onesheet,
+) -> None:
+    onesheet.host.behave(POSTER, Behaviour.failing(500, times=1))
+    await fetch_later(onesheet)
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
+    (rest,) = onesheet.queue.jobs(RenderPicture)
+    assert set(rest.renditions) == set(STANDARD) - {SMALL}
+
+
+async def test_while_somebody_waits_the_asked_one_is_made_first(onesheet: Onesheet) -> None:
+    await onesheet.get(POSTER, size="small", format="webp")
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
+    (rest,) = onesheet.queue.jobs(RenderPicture)
+    assert set(rest.renditions) == set(STANDARD) - {SMALL}
+
+
 async def test_a_broken_source_is_tried_four_times_with_growing_pauses_and_then_dead(
     onesheet: Onesheet,
 ) -> None:
@@ -54,8 +96,7 @@ async def test_a_broken_source_is_tried_four_times_with_growing_pauses_and_then_
 async def test_a_retry_of_the_queue_does_not_wait_for_what_clients_wait_for(onesheet: Onesheet) -> None:
     onesheet.host.behave(POSTER, Behaviour.failing(500, times=2))
     await fetch_later(onesheet)
-    await until(lambda: onesheet.host.count(POSTER) == 1)
-    await until(lambda: onesheet.current(POSTER))
+    await onesheet.jobs_done(FetchPicture, 3)
     assert onesheet.host.count(POSTER) == 3
     assert (await onesheet.state(POSTER)).failures == {}
     assert await dead(onesheet) == 0

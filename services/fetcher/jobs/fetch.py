@@ -12,11 +12,11 @@ from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import commit_downloaded
 from services.fetcher.jobs.failures import check_remembered, end_in_failure
-from services.fetcher.jobs.making import make, missing_ahead, original_of
+from services.fetcher.jobs.making import made_ahead, make, missing_ahead, original_of
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import FetchPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass
+from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Rendition
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Locked, Revision, RevisionGone, Superseded
@@ -60,14 +60,15 @@ async def _render_only(job: FetchPicture, revision: Revision, delivery: Delivery
             if await _is_there(job, delivery, deps):  # made while we waited
                 return
             await check_remembered(job.source_url, job.rendition, delivery, deps, stored=True)
-            await make(revision, (job.rendition,), delivery, deps)
+            missing = await _missing(job, revision, delivery, deps)
+            made = await make(revision, missing, delivery, deps)
     except PictureError as error:
         await end_in_failure(error, job.source_url, job.rendition, delivery, deps, key=str(job.rendition))
         return
     add_to_line(outcome="rendered")
     await _point_name(job, deps)
-    await deps.announcements.stored(revision.picture, revision.id, (job.rendition,))
-    await _record_and_queue_rest(job, revision, deps)
+    await deps.announcements.stored(made.picture, made.id, missing)
+    await _record_and_queue_rest(job, made, deps)
 
 
 async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
@@ -95,9 +96,32 @@ async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
         await _render_only(job, base, delivery, deps)
     elif made:
         add_to_line(outcome="fetched", bytes=made.manifest.original.bytes)
-        await deps.announcements.stored(picture, made.id, (job.rendition,))
+        await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps))
         deps.on_step(FetchStep.ANNOUNCED)
         await _record_and_queue_rest(job, made, deps)
+
+
+def _asked(job: FetchPicture, delivery: Delivery, deps: Deps) -> tuple[Rendition, ...]:
+    """What the job asks for; where nobody waits, with all that is made ahead, for one decode serves them all.
+
+    A job that was begun before makes its own alone, for another one may be what it failed of.
+    """
+    if delivery.urgent or delivery.began_before:
+        return (job.rendition,)
+    return tuple(dict.fromkeys((job.rendition, *made_ahead(deps.settings.render))))
+
+
+async def _missing(
+    job: FetchPicture, revision: Revision, delivery: Delivery, deps: Deps
+) -> tuple[Rendition, ...]:
+    """What of it the revision lacks, without what was just tried in vain."""
+    state = await deps.pictures.state(revision.picture)
+    return tuple(
+        asked
+        for asked in _asked(job, delivery, deps)
+        if not (revision.holds(asked) or state.blocking(asked, stored=True, now=deps.now()))
+        or asked == job.rendition
+    )
 
 
 def out_of_patience(delivery: Delivery, deps: Deps) -> bool:
@@ -113,7 +137,7 @@ async def _download_and_commit(
     job: FetchPicture, base: Revision | None, delivery: Delivery, deps: Deps
 ) -> Revision:
     """`base`: there is a revision, whose original was too large to keep."""
-    asked = () if job.rendition == ORIGINAL else (job.rendition,)
+    asked = (rendition for rendition in _asked(job, delivery, deps) if rendition != ORIGINAL)
     async with deps.pictures.draft() as draft:
         downloaded = await _download(job, draft, delivery, deps)
         deps.on_step(FetchStep.DOWNLOADED)

@@ -1,5 +1,6 @@
 """Making renditions: what is asked for, of what is stored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from services.fetcher.errors import PictureError
@@ -59,8 +60,10 @@ async def _render_ahead(
     await deps.announcements.record(revision.picture, job.source_url, "stored")
 
 
-async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: Delivery, deps: Deps) -> None:
-    """Render and add. Raise Retry when the revision goes away meanwhile: the job looks again."""
+async def make(
+    revision: Revision, renditions: tuple[Rendition, ...], delivery: Delivery, deps: Deps
+) -> Revision:
+    """Render and add; return the revision with them. Raise Retry when it goes away meanwhile: the job looks again."""
     state = await deps.pictures.state(revision.picture)
     try:
         original = await original_of(revision, deps)
@@ -78,6 +81,7 @@ async def make(revision: Revision, renditions: tuple[Rendition, ...], delivery: 
     forgotten = [str(rendition) for rendition in renditions if str(rendition) in state.failures]
     if forgotten or state.redelivered_starts or delivery.envelope.redelivered:
         await deps.pictures.put_state(revision.picture, state.recovered(*forgotten))
+    return replace(revision, files=revision.files.union(map(str, renditions)))
 
 
 async def original_of(revision: Revision, deps: Deps) -> StoredFile | None:
@@ -108,9 +112,13 @@ def order_for(original: Path, draft: Draft, renditions: tuple[Rendition, ...], d
     return Order(original, draft.directory, renditions, settings.quality, settings.max_pixels)
 
 
-def missing_ahead(revision: Revision, settings: RenderSettings) -> tuple[Rendition, ...]:
-    """The standard renditions that nobody has asked for yet."""
+def made_ahead(settings: RenderSettings) -> tuple[Rendition, ...]:
+    """The standard renditions, of which each picture gets all before anybody asks."""
     if not settings.ahead:
         return ()
-    standard = (Rendition(size, format_) for format_ in settings.formats for size in STANDARD_SIZES)
-    return tuple(rendition for rendition in standard if not revision.holds(rendition))
+    return tuple(Rendition(size, format_) for format_ in settings.formats for size in STANDARD_SIZES)
+
+
+def missing_ahead(revision: Revision, settings: RenderSettings) -> tuple[Rendition, ...]:
+    """The standard renditions that nobody has asked for yet."""
+    return tuple(rendition for rendition in made_ahead(settings) if not revision.holds(rendition))
