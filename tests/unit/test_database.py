@@ -38,7 +38,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 def a_task(**changed: object) -> dict[str, object]:
-    row = {"kind": "scan", "arguments": {}, "state": "queued", "cancelling": False, "done": 0}
+    row = {"kind": "scan", "arguments": {}, "state": "queued", "cancelling": False, "starts": 0, "done": 0}
     return row | {"counts": {}, "errors": [], "created_at": NOON} | changed
 
 

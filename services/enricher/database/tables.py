@@ -76,6 +76,7 @@ tasks = Table(
     Column("arguments", JSON, nullable=False),
     Column("state", Text, nullable=False),
     Column("cancelling", Boolean, nullable=False),
+    Column("starts", Integer, nullable=False),
     Column("done", Integer, nullable=False),
     Column("total", Integer),
     Column("counts", JSON, nullable=False),
@@ -90,3 +91,22 @@ tasks = Table(
     Index(None, "state", "id"),
     sqlite_autoincrement=True,
 )
+
+tmdb_cache = Table(
+    "tmdb_cache",
+    metadata,
+    Column("cache_key", Text, primary_key=True),
+    Column("cache_value", Text),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("fetched_at", Moment, nullable=False),
+)
+"""What TMDB said, as JSON; no value: it has nothing there. Of other providers nothing is kept."""
+
+provider_budgets = Table(
+    "provider_budgets",
+    metadata,
+    Column("credential", Text, primary_key=True),
+    Column("spending", Text, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+)
+"""`credential` is the provider and a hash of its key, `spending` JSON."""

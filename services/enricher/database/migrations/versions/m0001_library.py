@@ -66,6 +66,7 @@ def _create_tasks() -> None:
         sa.Column("arguments", sa.JSON, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("cancelling", sa.Boolean, nullable=False),
+        sa.Column("starts", sa.Integer, nullable=False),
         sa.Column("done", sa.Integer, nullable=False),
         sa.Column("total", sa.Integer),
         sa.Column("counts", sa.JSON, nullable=False),

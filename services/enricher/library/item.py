@@ -1,0 +1,104 @@
+"""What the library holds: entries as they come in, items as they are handed out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class MediaType(StrEnum):
+    MOVIE = "movie"
+    TV = "tv"
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What providers call a title. IMDb's begin with `tt`; TMDB counts movies and series apart."""
+
+    imdb: str | None = None
+    tmdb: int | None = None
+    tvdb: int | None = None
+
+    def __bool__(self) -> bool:
+        return (self.imdb, self.tmdb, self.tvdb) != (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One place that a title is at: a file, a series' folder, or without a path a place in a list.
+
+    Added again (the same path; without a path the same list and title), what it says replaces what was known, and
+    what it leaves out stays. Ids are replaced together.
+    """
+
+    title: str
+    media_type: MediaType
+    year: int | None = None
+    ids: Ids = field(default_factory=Ids)
+    full_path: str | None = None
+    """As text: bytes that are no UTF-8 are written `\\xNN`."""
+    list_source: str | None = None
+    status: str | None = None
+    overseerr_id: int | None = None
+    last_synced: datetime | None = None
+    poster_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One title, whatever it was found as. Its id is that of its oldest entry."""
+
+    id: int
+    title: str
+    media_type: MediaType
+    year: int | None
+    imdb_id: str | None
+    tmdb_id: int | None
+    tvdb_id: int | None
+    full_path: str | None
+    paths: tuple[str, ...]
+    poster_url: str | None
+    """Bare, neither signed nor prefixed."""
+    poster_cached_at: datetime | None
+    list_source: str | None
+    status: str | None
+    overseerr_id: int | None
+    last_synced: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which items: all, or those of a type, or on a list."""
+
+    media_type: MediaType | None = None
+    list_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which of the selected: `limit` after `offset`."""
+
+    limit: int = 50
+    offset: int = 0
+
+    @classmethod
+    def of_page(cls, page: int, limit: int) -> "Window":
+        """`page` counts from 1."""
+        return cls(limit, (page - 1) * limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: Sequence[Item]
+    total: int
+    window: Window
+
+    @property
+    def number(self) -> int:
+        return self.window.offset // self.window.limit + 1
+
+    @property
+    def pages(self) -> int:
+        return -(-self.total // self.window.limit)
