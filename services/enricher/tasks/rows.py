@@ -1,0 +1,172 @@
+"""Tasks as rows of the database."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Update, and_, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.enricher.database import Database
+from services.enricher.database.tables import tasks
+from services.enricher.tasks.progress import Progress
+from services.enricher.tasks.task import Task, TaskRefused, TaskState
+
+QUEUED_LIMIT = 100
+"""Tasks that may wait."""
+
+KEPT = 1000
+"""Tasks that are remembered; for each one more, the oldest that has ended goes."""
+
+MAX_STARTS = 3
+"""A task that was under way in so many processes that died is not tried again."""
+
+_columns = tasks.c
+_OF_TASK = [column for column in _columns if column.name in Task.__slots__]
+_ENDED = [state.value for state in TaskState if state.ended]
+_WAITING = _columns.state == TaskState.QUEUED
+
+
+class TaskRows:
+    """`owner` is who claims; a claim whose heart has not beaten for `stale_after` is nobody's."""
+
+    def __init__(
+        self, database: Database, *, owner: str, stale_after: timedelta, now: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._owner = owner
+        self._stale_after = stale_after
+        self._now = now
+
+    async def add(self, kind: str, arguments: Mapping[str, object]) -> Task:
+        """The same task that waits or runs already, or else a new one. Raise TaskRefused where too many wait."""
+
+        async def writing(connection: AsyncConnection) -> Task:
+            under_way = select(*_OF_TASK).where(_columns.kind == kind, _columns.state.not_in(_ENDED))
+            for row in await connection.execute(under_way.where(_columns.cancelling.is_(False))):
+                if row.arguments == arguments:
+                    return _task(row)
+            await _make_room(connection)
+            values = _new(kind, arguments, self._now())
+            row = (await connection.execute(insert(tasks).values(values).returning(*_OF_TASK))).one()
+            return _task(row)
+
+        return await self._database.write(writing)
+
+    async def get(self, task_id: int) -> Task | None:
+        async def reading(connection: AsyncConnection) -> Task | None:
+            row = (await connection.execute(select(*_OF_TASK).where(_columns.id == task_id))).first()
+            return None if row is None else _task(row)
+
+        return await self._database.read(reading)
+
+    async def list(self, *, limit: int, offset: int) -> Sequence[Task]:
+        """The newest first."""
+        query = select(*_OF_TASK).order_by(_columns.id.desc()).limit(limit).offset(offset)
+
+        async def reading(connection: AsyncConnection) -> Sequence[Task]:
+            return [_task(row) for row in await connection.execute(query)]
+
+        return await self._database.read(reading)
+
+    async def cancel(self, task_id: int) -> None:
+        """At once where it waits, at its next step where it runs, and not at all where it has ended."""
+        waiting = _end(_WAITING & (_columns.id == task_id), TaskState.CANCELLED, self._now())
+        running = update(tasks).where(_columns.id == task_id, _columns.state == TaskState.RUNNING)
+
+        async def writing(connection: AsyncConnection) -> None:
+            await connection.execute(waiting)
+            await connection.execute(running.values(cancelling=True))
+
+        await self._database.write(writing)
+
+    async def claim(self, kinds: Collection[str]) -> Task | None:
+        """The oldest that waits, of these kinds, where no other of its kind runs."""
+
+        async def writing(connection: AsyncConnection) -> Task | None:
+            await self._give_back(connection)
+            running = select(_columns.kind).where(_columns.state == TaskState.RUNNING)
+            free = _WAITING & _columns.kind.in_(kinds) & _columns.kind.not_in(running)
+            oldest = select(func.min(_columns.id)).where(free).scalar_subquery()
+            claimed = (
+                update(tasks)
+                .where(_columns.id == oldest)
+                .values(state=TaskState.RUNNING, claimed_by=self._owner, heartbeat_at=self._now())
+                .values(starts=_columns.starts + 1, started_at=self._now(), **_progress(Progress()))
+                .returning(*_OF_TASK)
+            )
+            row = (await connection.execute(claimed)).first()
+            return None if row is None else _task(row)
+
+        return await self._database.write(writing)
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        """What a process that died has left, waits again: or failed, or was to be cancelled anyway."""
+        silent = _columns.heartbeat_at < self._now() - self._stale_after
+        left = and_(_columns.state == TaskState.RUNNING, silent)
+        await connection.execute(_end(left & _columns.cancelling.is_(True), TaskState.CANCELLED, self._now()))
+        reason = f"Its process died {MAX_STARTS} times while it ran."
+        given_up = _end(left & (_columns.starts >= MAX_STARTS), TaskState.FAILED, self._now())
+        await connection.execute(given_up.values(reason=reason))
+        await connection.execute(update(tasks).where(left).values(state=TaskState.QUEUED))
+
+    async def beat(self, task_id: int, progress: Progress) -> bool:
+        """Say that it still runs, and how far it is; whether it shall be cancelled, or is another's by now."""
+        mine = self._mine(task_id)
+        written = (
+            update(tasks)
+            .where(mine)
+            .values(heartbeat_at=self._now(), **_progress(progress))
+            .returning(_columns.cancelling)
+        )
+
+        async def writing(connection: AsyncConnection) -> bool:
+            return (await connection.execute(written)).scalar_one_or_none() is not False
+
+        return await self._database.write(writing)
+
+    async def end(
+        self, task_id: int, state: TaskState, progress: Progress, reason: str | None = None
+    ) -> None:
+        ended = _end(self._mine(task_id), state, self._now()).values(reason=reason, **_progress(progress))
+        await self._database.write(lambda connection: connection.execute(ended))
+
+    async def leave(self, task_id: int) -> None:
+        """It waits again, because this process ends; that does not count as a start."""
+        left = update(tasks).where(self._mine(task_id))
+        values = {"state": TaskState.QUEUED, "starts": _columns.starts - 1}
+        await self._database.write(lambda connection: connection.execute(left.values(values)))
+
+    def _mine(self, task_id: int) -> ColumnElement[bool]:
+        running = and_(_columns.id == task_id, _columns.state == TaskState.RUNNING)
+        return and_(running, _columns.claimed_by == self._owner)
+
+
+async def _make_room(connection: AsyncConnection) -> None:
+    waiting = select(func.count()).select_from(tasks).where(_WAITING)
+    if (await connection.execute(waiting)).scalar_one() >= QUEUED_LIMIT:
+        raise TaskRefused(f"{QUEUED_LIMIT} tasks are waiting: cancel some, or try again later.")
+    oldest_kept = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
+    await connection.execute(delete(tasks).where(_columns.id <= oldest_kept, _columns.state.in_(_ENDED)))
+
+
+def _new(kind: str, arguments: Mapping[str, object], now: datetime) -> Mapping[str, object]:
+    values = {"kind": kind, "arguments": dict(arguments), "state": TaskState.QUEUED, "created_at": now}
+    return values | {"cancelling": False, "starts": 0} | _progress(Progress())
+
+
+def _progress(progress: Progress) -> dict[str, Any]:
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "counts": dict(progress.counts),
+        "errors": list(progress.errors),
+    }
+
+
+def _end(which: ColumnElement[bool], state: TaskState, now: datetime) -> Update:
+    return update(tasks).where(which).values(state=state, cancelling=False, finished_at=now)
+
+
+def _task(row: Row[Any]) -> Task:
+    return Task(**row._asdict() | {"state": TaskState(row.state), "errors": tuple(row.errors)})

@@ -1,0 +1,152 @@
+"""Starting, watching and cancelling tasks, and doing their work: one of each kind at a time."""
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Self
+
+import structlog
+
+from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.tasks.progress import Progress
+from services.enricher.tasks.rows import TaskRows
+from services.enricher.tasks.task import Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
+from shared.telemetry import utc_now
+
+Work = Callable[[Mapping[str, object], Progress], Awaitable[None]]
+"""Does a task of some kind, given its arguments. Done twice or cut off anywhere, it must do no harm."""
+
+BEAT_S = 1.0
+"""How often the row learns how far its task is."""
+
+LOOK_S = 10.0
+"""How often somebody looks for tasks that another process has left."""
+
+STALE_AFTER_S = 30.0
+_log = structlog.get_logger()
+
+
+class Tasks:
+    def __init__(
+        self,
+        database: Database,
+        works: Mapping[str, Work],
+        *,
+        now: Callable[[], datetime],
+        stale_after_s: float,
+    ) -> None:
+        owner = f"{socket.gethostname()}/{uuid.uuid4().hex}"
+        self._rows = TaskRows(database, owner=owner, stale_after=timedelta(seconds=stale_after_s), now=now)
+        self._works = works
+        self._running: dict[int, tuple[asyncio.Task[None], Progress]] = {}
+        self._wake = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls,
+        database: Database,
+        works: Mapping[str, Work],
+        *,
+        now: Callable[[], datetime] = utc_now,
+        look_s: float = LOOK_S,
+        beat_s: float = BEAT_S,
+        stale_after_s: float = STALE_AFTER_S,
+    ) -> AsyncIterator[Self]:
+        """Takes what waits while the context lasts; what runs at its end waits for the next process."""
+        tasks = cls(database, works, now=now, stale_after_s=stale_after_s)
+        background = [asyncio.create_task(tasks._take(look_s)), asyncio.create_task(tasks._beat(beat_s))]
+        try:
+            yield tasks
+        finally:
+            under_way = [task for task, _ in tasks._running.values()]
+            for task in (*background, *under_way):
+                task.cancel()
+            await asyncio.gather(*background, *under_way, return_exceptions=True)
+
+    async def start(self, kind: str, arguments: Mapping[str, object]) -> Task:
+        """The task, or the same one that waits or runs already. `arguments` are what JSON can hold.
+
+        Raises TaskRefused where nobody knows the kind, or too many wait.
+        """
+        if kind not in self._works:
+            raise TaskRefused(f"There are no tasks of the kind {kind!r}.")
+        task = await self._rows.add(kind, arguments)
+        self._wake.set()
+        return task
+
+    async def get(self, task_id: int) -> Task | None:
+        """As it was a second ago at most."""
+        return await self._rows.get(task_id)
+
+    async def list(self, *, limit: int = 50, offset: int = 0) -> Sequence[Task]:
+        """The newest first."""
+        return await self._rows.list(limit=limit, offset=offset)
+
+    async def cancel(self, task_id: int) -> Task | None:
+        """The task: it has ended, or will at its next step. None where there is no such task."""
+        await self._rows.cancel(task_id)
+        if task_id in self._running:
+            self._running[task_id][1].cancel()
+        return await self._rows.get(task_id)
+
+    async def _take(self, look_s: float) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                while task := await self._rows.claim(self._works):
+                    self._begin(task)
+            except DatabaseUnavailable as error:
+                _log.error("tasks not looked at", error=str(error))
+            try:
+                async with asyncio.timeout(look_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _begin(self, task: Task) -> None:
+        progress = Progress()
+        working = asyncio.create_task(self._do(task, progress), name=f"{task.kind} {task.id}")
+        self._running[task.id] = working, progress
+        working.add_done_callback(lambda _: self._ended(task.id))
+
+    def _ended(self, task_id: int) -> None:
+        del self._running[task_id]
+        self._wake.set()
+
+    async def _do(self, task: Task, progress: Progress) -> None:
+        """What cannot be written is found, and done again, once the row is stale."""
+        try:
+            state, reason = await self._outcome(task, progress)
+            await self._rows.end(task.id, state, progress, reason)
+            _log.info("task ended", kind=task.kind, task=task.id, state=state, reason=reason)
+        except asyncio.CancelledError:
+            await self._rows.leave(task.id)
+            raise
+        except DatabaseUnavailable as error:
+            _log.error("task not written", task=task.id, error=str(error))
+
+    async def _outcome(self, task: Task, progress: Progress) -> tuple[TaskState, str | None]:
+        try:
+            await self._works[task.kind](task.arguments, progress)
+        except TaskCancelled:
+            return TaskState.CANCELLED, None
+        except (TaskFailed, DatabaseUnavailable) as error:
+            return TaskState.FAILED, str(error)
+        except Exception:  # noqa: BLE001 - the outermost edge of a task
+            _log.exception("task failed", kind=task.kind, task=task.id)
+            return TaskState.FAILED, "An error of the program; its log says more."
+        return TaskState.DONE, None
+
+    async def _beat(self, beat_s: float) -> None:
+        while True:
+            await asyncio.sleep(beat_s)
+            for task_id, (_, progress) in list(self._running.items()):
+                try:
+                    if await self._rows.beat(task_id, progress):
+                        progress.cancel()
+                except DatabaseUnavailable as error:
+                    _log.error("task not written", task=task_id, error=str(error))
