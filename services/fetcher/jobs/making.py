@@ -109,7 +109,14 @@ async def count_start(picture: PictureId, delivery: Delivery, deps: Deps) -> Non
 
 def order_for(original: Path, draft: Draft, renditions: tuple[Rendition, ...], deps: Deps) -> Order:
     settings = deps.settings.render
-    return Order(original, draft.directory, renditions, settings.quality, settings.max_pixels)
+    return Order(
+        original,
+        draft.directory,
+        renditions,
+        quality=settings.quality,
+        max_pixels=settings.max_pixels,
+        memory_bytes=settings.memory_bytes,
+    )
 
 
 def made_ahead(settings: RenderSettings) -> tuple[Rendition, ...]:
