@@ -60,6 +60,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
         responder=Responder(
             hot,
             cors_origin=settings.cors_origin,
+            allow_svg=settings.allow_svg,
             accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
         ),
         use=use,

@@ -8,7 +8,17 @@ from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom, remembered_failure
 from services.proxy.wanted import StoredPath, Wanted
 from shared.http import Problem
-from shared.pictures import Failure, FailureClass, HostRules, PictureId, Rendition, RevisionId, Rule, SourceUrl
+from shared.pictures import (
+    Failure,
+    FailureClass,
+    HostRules,
+    Manifest,
+    PictureId,
+    Rendition,
+    RevisionId,
+    Rule,
+    SourceUrl,
+)
 from shared.pictures.paths import is_original, spool_name
 from shared.pictures.rendition import ORIGINAL
 from shared.telemetry import Metrics, add_to_line, utc_now
@@ -83,6 +93,11 @@ class Delivery:
         self._metrics.served("hit").inc()
         if wanted:
             self._staleness.notice(wanted)
+
+    async def known(self, picture: PictureId) -> Manifest | None:
+        """What is known of a picture, whatever of it is stored."""
+        current = await self._pictures.current(picture)
+        return current.manifest if current else None
 
     async def deliver(self, asked: Wanted | StoredPath, *, patience_s: float) -> Delivered | Moved:
         if isinstance(asked, StoredPath):

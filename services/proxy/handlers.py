@@ -7,11 +7,11 @@ from typing import Protocol
 
 from aiohttp import web
 
-from services.proxy import placeholder
 from services.proxy.clients import is_browser_image, welcome_formats
 from services.proxy.delivery import Delivered, Delivery, Moved, NotYet
 from services.proxy.description import describe
 from services.proxy.hot_answers import HotAnswers
+from services.proxy.placeholder import UNKNOWN, placeholder_of
 from services.proxy.response import DAY, NO_STORE, YEAR, Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.use import Use
@@ -89,7 +89,7 @@ async def _answer(request: web.Request, parse: Parse) -> web.StreamResponse:
     try:
         return await _deliver(asked, request, proxy)
     except NotYet as not_yet:
-        return _instead(asked, not_yet, request, proxy)
+        return await _instead(asked, not_yet, request, proxy)
 
 
 async def _deliver(asked: Wanted | StoredPath, request: web.Request, proxy: Proxy) -> web.StreamResponse:
@@ -122,7 +122,7 @@ def _headers(asked: Wanted | StoredPath, delivered: Delivered) -> dict[str, str]
     return headers
 
 
-def _instead(
+async def _instead(
     asked: Wanted | StoredPath, not_yet: NotYet, request: web.Request, proxy: Proxy
 ) -> web.StreamResponse:
     """What is answered past the bound: nothing that anybody could keep as the picture."""
@@ -130,19 +130,21 @@ def _instead(
     if proxy.settings.miss_fallback == "redirect" and source and host and host.may_redirect:
         return _moved(str(source.url), proxy)
     if is_browser_image(request.headers):
-        return _placeholder(not_yet, proxy)
+        return await _placeholder(asked, not_yet, proxy)
     raise not_yet
 
 
-def _placeholder(not_yet: NotYet, proxy: Proxy) -> web.Response:
+async def _placeholder(asked: Wanted | StoredPath, not_yet: NotYet, proxy: Proxy) -> web.Response:
+    manifest = await proxy.delivery.known(asked.picture)
+    placeholder = placeholder_of(manifest) if manifest else UNKNOWN
     headers = {
         **proxy.responder.shareable,
-        "Content-Type": placeholder.MEDIA_TYPE,
+        "Content-Type": placeholder.media_type,
         "Cache-Control": NO_STORE,
         "X-Image-Pending": "1",
         "Retry-After": str(not_yet.retry_after_s),
     }
-    return web.Response(body=placeholder.BODY, headers=headers)
+    return web.Response(body=placeholder.body, headers=headers)
 
 
 def _moved(location: str, proxy: Proxy) -> web.Response:

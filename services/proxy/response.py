@@ -20,6 +20,9 @@ YEAR = "public, max-age=31536000, immutable"
 DAY = "public, max-age=86400, stale-while-revalidate=604800"
 NO_STORE = "no-store"
 
+SVG = "svg"
+SANDBOXED = "default-src 'none'; sandbox"
+
 ACCEL_PREFIX = "/stored/"
 """Where the delivered nginx maps the volume for files that it shall send in our name."""
 
@@ -35,8 +38,9 @@ DECIDED = frozenset(
 class Responder:
     """Sends stored files: small ones from memory, larger ones by the kernel, or by nginx."""
 
-    def __init__(self, hot: HotAnswers, *, cors_origin: str, accel_root: str | None) -> None:
+    def __init__(self, hot: HotAnswers, *, cors_origin: str, accel_root: str | None, allow_svg: bool) -> None:
         self._hot = hot
+        self._allow_svg = allow_svg
         self.shareable = {
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "cross-origin",
@@ -52,6 +56,8 @@ class Responder:
 
         Raise FileNotFoundError when the file vanished, or became another, since it was found.
         """
+        if file.extension == SVG:
+            special = {**special, **self._as_document()}
         modified_s = file.modified_s
         etag = f'"{modified_s:x}-{file.bytes:x}"'
         headers = {"ETag": etag, "Last-Modified": _http_date(modified_s), **self.shareable, **special}
@@ -76,11 +82,20 @@ class Responder:
             self._hot.keep(request, _hot_answer(file, headers, body, wanted))
         return web.Response(body=body, headers=headers)
 
+    def _as_document(self) -> dict[str, str]:
+        """Raise Problem where drawings are not served as they are. They are documents, which browsers run."""
+        if not self._allow_svg:
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "The original is an SVG, which is not served as a document: ask for a size, &size=large.",
+            )
+        return {"Content-Security-Policy": SANDBOXED}
+
     async def _send_large(
         self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
     ) -> web.StreamResponse:
-        if self._accel_root and request.headers.keys().isdisjoint(DECIDED | {GIVEN_BACK}):
-            inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root)
+        if self._can_be_sent_by_nginx(file, request):
+            inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root or "")
             headers["X-Stored-Cache-Control"] = headers.pop(
                 "Cache-Control"
             )  # of the file, not of what may come instead
@@ -92,6 +107,14 @@ class Responder:
         else:
             headers["Accept-Ranges"] = "bytes"
         return await _send(file, request, status, headers, span or Span(0, file.bytes - 1))
+
+    def _can_be_sent_by_nginx(self, file: StoredFile, request: web.Request) -> bool:
+        """Not a drawing: nginx would leave out the policy that it must have."""
+        return (
+            self._accel_root is not None
+            and file.extension != SVG
+            and request.headers.keys().isdisjoint(DECIDED | {GIVEN_BACK})
+        )
 
 
 def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, wanted: Wanted | None) -> HotAnswer:

@@ -29,6 +29,8 @@ class ProxySettings(Settings):
     """accel: behind the delivered nginx, which then sends the larger files itself."""
     cors_origin: str = Field("*", validation_alias="CORS_ORIGIN", pattern=r"^[!-~]+$")
     """`Access-Control-Allow-Origin` of pictures; `none`: that header is left out."""
+    allow_svg: bool = Field(default=False, validation_alias="ALLOW_SVG")
+    """Serve the originals of SVGs: cleaned, and in a sandbox."""
     tmdb_image_url: str = Field(
         "https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL", pattern=_PLAIN_URL
     )

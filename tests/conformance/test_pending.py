@@ -32,7 +32,7 @@ def assert_placeholder(answer: Answer) -> None:
     assert answer.status == 200, answer
     picture = Image.open(BytesIO(answer.body))
     assert picture.get_format_mimetype() == answer.media_type
-    assert len(answer.body) < 1000
+    assert len(answer.body) < 4000
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Image-Pending"] == "1"
     assert int(answer.headers["Retry-After"]) > 0

@@ -140,6 +140,9 @@ async def test_further_formats_are_made_ahead_where_they_are_set(start: Start) -
     sizes = ("large", "medium", "small", "thumbnail")
     wanted = [Rendition(size, format_) for format_ in (Format.WEBP, Format.AVIF) for size in sizes]
     await until(lambda: onesheet.holds("/poster/1-60x90.jpg", *wanted))
+    for size in sizes:
+        answer = await onesheet.get("/poster/1-60x90.jpg", size=size, headers={"Accept": BROWSER})
+        assert (answer.headers["Content-Type"], answer.headers["X-Image-Cached"]) == ("image/avif", "true")
 
 
 async def test_nothing_is_made_ahead_where_that_is_off(start: Start) -> None:
