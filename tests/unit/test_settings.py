@@ -23,6 +23,7 @@ IN_WORDS = {
     "ALLOWED_HOSTS": "the providers' picture hosts",
     "DATABASE_URL": "a file in `STATE_DIR`",
     "IMAGE_FORMATS": "`IMAGE_FORMAT`",
+    "LANGUAGES": "`en`",
     "PGID": "unchanged",
     "PORT": "by service",
     "PUID": "unchanged",

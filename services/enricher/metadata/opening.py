@@ -17,10 +17,11 @@ from services.enricher.metadata.tmdb_shelf import TmdbShelf
 from services.enricher.metadata.tmdb_titles import TmdbTitles
 from services.enricher.metadata.trakt_titles import TraktTitles
 from services.enricher.providers import Budget, Limit, ProviderSettings, ProviderStatus
-from services.enricher.providers.asking import Address, Provider, provider_session
+from services.enricher.providers.asking import Address, Provider, open_sessions
 from services.enricher.providers.ledger import Ledger, credential_name
 from services.enricher.providers.tmdb import TMDB_LIMIT, Tmdb, tmdb_address
 from services.enricher.providers.trakt import TRAKT_LIMIT, Trakt, trakt_address
+from shared.http.outbound import Outbound
 from shared.telemetry import Metrics, utc_now
 
 
@@ -62,7 +63,11 @@ async def open_metadata(
         shelf = await stack.enter_async_context(
             TmdbShelf(database, max_bytes=settings.tmdb_cache_bytes, now=now).open()
         )
-        asked = partial(_asked, settings=providers, database=database, metrics=metrics, now=now)
+        outbound = await stack.enter_async_context(open_sessions(providers.asking))
+        max_bytes = providers.asking.max_bytes
+        asked = partial(
+            _asked, outbound, max_bytes=max_bytes, ledger=Ledger(database), metrics=metrics, now=now
+        )
         trakt = await stack.enter_async_context(
             asked("Trakt", providers.trakt.client_id, trakt_address(providers.trakt), TRAKT_LIMIT)
         )
@@ -96,13 +101,14 @@ async def open_metadata(
 
 @asynccontextmanager
 async def _asked(
+    outbound: Outbound,
     name: str,
     key: SecretStr | None,
     address: Address,
     limit: Limit,
     *,
-    settings: ProviderSettings,
-    database: Database,
+    max_bytes: int,
+    ledger: Ledger,
     metrics: Metrics,
     now: Callable[[], datetime],
 ) -> AsyncIterator[Provider | None]:
@@ -111,9 +117,5 @@ async def _asked(
         yield None
         return
     budget = Budget(name, limit, now=now)
-    async with (
-        Ledger(database).keeping(credential_name(name.lower(), key), budget),
-        provider_session(settings.asking) as session,
-    ):
-        max_bytes = settings.asking.max_bytes
-        yield Provider(name, address, session, budget=budget, max_bytes=max_bytes, metrics=metrics, now=now)
+    async with ledger.keeping(credential_name(name.lower(), key), budget):
+        yield Provider(name, address, outbound, budget=budget, max_bytes=max_bytes, metrics=metrics, now=now)

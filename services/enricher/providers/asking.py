@@ -1,15 +1,19 @@
 """Asking one provider: within its budget, bounded in time and bytes, every outcome an answer or an error."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import aiohttp
 import structlog
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from services.enricher.providers.allowance import allowance_in
-from services.enricher.providers.budget import Budget, Turn
+from services.enricher.providers.budget import Budget, Turn, Urgency
 from services.enricher.providers.errors import (
     Broken,
     Busy,
@@ -22,21 +26,25 @@ from services.enricher.providers.errors import (
 from services.enricher.providers.settings import AskingSettings
 from services.enricher.providers.status import Condition, ProviderStatus
 from services.enricher.providers.statuses import error_for
+from shared.http.outbound import Outbound, open_outbound
 from shared.http.retry_after import parse_retry_after
 from shared.telemetry import Metrics, utc_now
 
-CONNECTIONS = 64
-"""To one provider at once: a page of titles is asked for in one go."""
+SEATS = {Urgency.NOW: 64, Urgency.LATER: 16}
+"""Requests to one provider at once: a page of titles is asked for in one go, and never waits for background work."""
+
+Answer = TypeVar("Answer")
 
 _CHUNK_BYTES = 64 * 1024
 _MAX_HEADER_BYTES = 16 * 1024
 _log = structlog.get_logger()
 
 
-def provider_session(settings: AskingSettings) -> aiohttp.ClientSession:
-    """To be closed by who made it. Follows nothing, remembers nothing, reads no environment."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS),
+def open_sessions(settings: AskingSettings) -> AbstractAsyncContextManager[Outbound]:
+    """For all providers. They follow nothing, remember nothing, and use the proxies that are set."""
+    return open_outbound(
+        settings.outbound,
+        resolver=aiohttp.DefaultResolver(),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_timeout_s),
         headers={"User-Agent": settings.user_agent, "Accept": "application/json"},
@@ -70,7 +78,7 @@ class Provider:
         self,
         name: str,
         address: Address,
-        session: aiohttp.ClientSession,
+        outbound: Outbound,
         *,
         budget: Budget,
         max_bytes: int,
@@ -80,18 +88,23 @@ class Provider:
         self.name = name
         self.budget = budget
         self._address = address
-        self._session = session
+        self._session = outbound.session_for(URL(address.base_url))
+        self._seats = {urgency: asyncio.Semaphore(count) for urgency, count in SEATS.items()}
         self._max_bytes = max_bytes
         self._metrics = metrics
         self._now = now
         self._trouble: ProviderError | None = None
 
-    async def get(self, path: str, params: Mapping[str, str], turn: Turn) -> Reply:
-        """`path` is below the base URL and quoted already."""
+    async def get(
+        self, path: str, params: Mapping[str, str], turn: Turn, read: Callable[[Reply], Answer]
+    ) -> Answer:
+        """What `read` makes of the reply. `path` is below the base URL and quoted already."""
         result = "answered"
         try:
-            await self.budget.take(turn)
-            reply = await self._ask(path, params)
+            self.budget.expect(turn)
+            async with self._seats[turn.urgency]:
+                await self.budget.take(turn)
+                answer = read(await self._ask(path, params))
         except ProviderError as error:
             result = type(error).__name__
             if not isinstance(error, NotAsked):
@@ -99,7 +112,7 @@ class Provider:
             raise
         else:
             self._note(None)
-            return reply
+            return answer
         finally:
             self._metrics.provider_requests.labels(self.name, result).inc()
 

@@ -79,10 +79,7 @@ class Budget:
 
     async def take(self, turn: Turn) -> None:
         """Return when it is the turn's turn. Raise NotAsked, at once, where that would be too late for it."""
-        ahead = sum(len(self._lines[urgency]) for urgency in _not_behind(turn.urgency))
-        opens = self._opens(ahead + self._places(turn.urgency))
-        if opens > turn.until:
-            raise NotAsked(self._provider, busy_until=opens, now=self._now())
+        opens = self.expect(turn)
         turn.budget, turn.admitted = self, asyncio.get_running_loop().create_future()
         self._lines[turn.urgency].append(turn)
         try:
@@ -95,6 +92,14 @@ class Budget:
             for line in self._lines.values():
                 if turn in line:
                     line.remove(turn)
+
+    def expect(self, turn: Turn) -> datetime:
+        """When it would be the turn's turn, as far as is known. Raise NotAsked where that is too late for it."""
+        ahead = sum(len(self._lines[urgency]) for urgency in _not_behind(turn.urgency))
+        opens = self._opens(ahead + self._places(turn.urgency))
+        if opens > turn.until:
+            raise NotAsked(self._provider, busy_until=opens, now=self._now())
+        return opens
 
     def move_up(self, turn: Turn) -> None:
         """From the background to those who wait, behind them."""

@@ -4,6 +4,7 @@ import re
 
 from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, field_validator
 
+from shared.http.outbound import OutboundSettings
 from shared.settings import ONESHEET_VERSION, Settings
 
 _URL = TypeAdapter(HttpUrl)
@@ -18,6 +19,7 @@ def _base_url(url: str) -> str:
 class AskingSettings(Settings):
     """How any provider is asked."""
 
+    outbound: OutboundSettings = Field(default_factory=OutboundSettings)
     user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     connect_timeout_s: float = Field(5, validation_alias="CONNECT_TIMEOUT", gt=0)
     timeout_s: float = Field(20, validation_alias="PROVIDER_TIMEOUT", gt=0)

@@ -21,5 +21,6 @@ class Tmdb:
         self._provider = provider
 
     async def get(self, resource: Resource[Model], turn: Turn) -> Model:
-        reply = await self._provider.get(resource.path, resource.asked, turn)
-        return resource.read(reply.body)
+        return await self._provider.get(
+            resource.path, resource.asked, turn, lambda reply: resource.read(reply.body)
+        )

@@ -1,6 +1,7 @@
 """Asking Trakt."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from services.enricher.providers.lenient import Lenient
 from services.enricher.providers.settings import TraktSettings
 from services.enricher.providers.trakt.models import TraktFound, TraktTitle
 
+PROVIDER = "Trakt"
 TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
 """GET requests of one client id and address, as its documentation says ("Rate Limiting")."""
 
@@ -41,18 +43,22 @@ class Trakt:
     async def title(self, kind: TitleKind, trakt_id: str, turn: Turn) -> TraktTitle:
         """By IMDb id, slug or Trakt id: to Trakt a bare number is its own id."""
         path = f"{_TYPES[kind]}s/{quote(trakt_id, safe='')}"
-        reply = await self._provider.get(path, _FULL, turn)
-        return TraktTitle.read(reply.body, self._provider.name)
+        return await self._provider.get(
+            path, _FULL, turn, lambda reply: TraktTitle.read(reply.body, PROVIDER)
+        )
 
     async def title_by_tmdb(self, kind: TitleKind, tmdb_id: int, turn: Turn) -> TraktTitle:
         """Raise NothingThere where the search finds no such title."""
         params = {**_FULL, "type": _TYPES[kind]}
-        reply = await self._provider.get(f"search/tmdb/{tmdb_id}", params, turn)
-        for found in self._elements(TraktFound, reply):
-            title = found.movie if kind is TitleKind.MOVIE else found.show
-            if title:
-                return title
-        raise NothingThere(f"{self._provider.name} knows no {kind} with the TMDB id {tmdb_id}.")
+
+        def first(reply: Reply) -> TraktTitle:
+            for found in _elements(TraktFound, reply):
+                title = found.movie if kind is TitleKind.MOVIE else found.show
+                if title:
+                    return title
+            raise NothingThere(f"{PROVIDER} knows no {kind} with the TMDB id {tmdb_id}.")
+
+        return await self._provider.get(f"search/tmdb/{tmdb_id}", params, turn, first)
 
     async def pages(
         self, path: str, params: Mapping[str, str], element: type[_Element], turn: Turn
@@ -61,25 +67,26 @@ class Trakt:
         page, limit, count = 1, PAGE_SIZE, 1
         while page <= min(count, MAX_PAGES):
             asked = {**params, "page": str(page), "limit": str(limit)}
-            reply = await self._provider.get(path, asked, turn)
-            yield self._elements(element, reply)
+            elements, reply = await self._provider.get(
+                path, asked, turn, lambda reply: (_elements(element, reply), reply)
+            )
+            yield elements
             count = _number(reply, "X-Pagination-Page-Count", 1)
             limit = _number(reply, "X-Pagination-Limit", limit)
             page += 1
 
-    def _elements(self, element: type[_Element], reply: Reply) -> tuple[_Element, ...]:
-        """Those that can be read."""
-        try:
-            found = TypeAdapter(list[object]).validate_json(reply.body)
-        except ValidationError:
-            raise Unreadable(f"{self._provider.name} sent something else than it documents.") from None
-        readable = []
-        for value in found:
-            try:
-                readable.append(element.model_validate(value))
-            except ValidationError:
-                continue
-        return tuple(readable)
+
+def _elements(element: type[_Element], reply: Reply) -> tuple[_Element, ...]:
+    """Those that can be read."""
+    try:
+        found = TypeAdapter(list[object]).validate_json(reply.body)
+    except ValidationError:
+        raise Unreadable(f"{PROVIDER} sent something else than it documents.") from None
+    readable = []
+    for value in found:
+        with suppress(ValidationError):
+            readable.append(element.model_validate(value))
+    return tuple(readable)
 
 
 def _number(reply: Reply, header: str, default: int) -> int:

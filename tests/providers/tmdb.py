@@ -1,0 +1,196 @@
+"""A stand-in for TMDB: its paths, keys, errors and limit, and movies and series with the numbers 1 to 999.
+
+Number n is the same title as Trakt's number n.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from tests.providers.metadata_host import MetadataHost, Said, Window
+from tests.providers.trakt import TITLES, imdb_id
+
+API_KEY = "0123456789abcdef0123456789abcdef"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
+
+_NOT_FOUND = Said(
+    {"success": False, "status_code": 34, "status_message": "The resource you requested could not be found."},
+    404,
+)
+_BAD_KEY = Said(
+    {
+        "success": False,
+        "status_code": 7,
+        "status_message": "Invalid API key: You must be granted a valid key.",
+    },
+    401,
+)
+_BAD_PAGE = Said({"success": False, "status_code": 22, "status_message": "Invalid page."}, 400)
+
+
+def movie(number: int) -> dict[str, Any]:
+    """In detail. Missing dates are empty and missing pictures null, as TMDB's are."""
+    return {
+        **_entry(number),
+        "title": f"The movie {number}",
+        "original_title": f"The movie {number}",
+        "release_date": "1999-03-31" if number % 10 else "",
+        "imdb_id": imdb_id(number),
+        "runtime": 90,
+        "belongs_to_collection": None,
+        "production_companies": [{"id": 1, "name": "A company", "logo_path": None, "origin_country": ""}],
+    }
+
+
+def tv(number: int) -> dict[str, Any]:
+    return {
+        **_entry(number),
+        "name": f"The show {number}",
+        "original_name": f"The show {number}",
+        "first_air_date": "1999-03-31",
+        "episode_run_time": [45],
+        "number_of_seasons": 1,
+        "seasons": [
+            {"id": number, "season_number": 1, "name": "Season 1", "air_date": "", "poster_path": None}
+        ],
+        "next_episode_to_air": None,
+    }
+
+
+def _entry(number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "overview": f"What TMDB says of number {number}.",
+        "tagline": "",
+        "homepage": "",
+        "genres": [{"id": 18, "name": "Drama"}],
+        "genre_ids": [18],
+        "vote_average": 7.25,
+        "vote_count": 100,
+        "status": "Released",
+        "poster_path": f"/poster{number}.jpg",
+        "backdrop_path": f"/backdrop{number}.jpg" if number % 10 else None,
+    }
+
+
+def person(number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "name": f"Person {number}",
+        "biography": "",
+        "birthday": "1964-09-02",
+        "deathday": None,
+        "profile_path": f"/face{number}.jpg",
+        "also_known_as": [],
+    }
+
+
+def _credits(number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "cast": [
+            {"id": 1, "name": "Person 1", "character": "Herself", "order": 0, "profile_path": "/face1.jpg"}
+        ],
+        "crew": [
+            {"id": 2, "name": "Person 2", "job": "Director", "department": "Directing", "profile_path": None}
+        ],
+    }
+
+
+def _combined(number: int) -> dict[str, Any]:
+    part = {**movie(1), "media_type": "movie", "character": "Herself", "credit_id": "52fe"}
+    return {"id": number, "cast": [part, {**tv(2), "media_type": "tv", "character": ""}], "crew": []}
+
+
+def _season(number: int, season: int) -> dict[str, Any]:
+    episode = {"id": 1, "episode_number": 1, "name": "The first", "air_date": "", "still_path": "/still.jpg"}
+    return {
+        "id": number,
+        "season_number": season,
+        "name": f"Season {season}",
+        "air_date": None,
+        "poster_path": None,
+        "episodes": [{**episode, "crew": [], "guest_stars": []}],
+    }
+
+
+def _collection(number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "name": f"Collection {number}",
+        "overview": "",
+        "poster_path": None,
+        "parts": [movie(1)],
+    }
+
+
+def _page(results: list[dict[str, Any]], request: web.Request) -> dict[str, Any]:
+    page = int(request.query.get("page", "1"))
+    return {"page": page, "results": results, "total_pages": 3, "total_results": 3 * len(results)}
+
+
+_NUMBERED: list[tuple[re.Pattern[str], Callable[..., dict[str, Any]]]] = [
+    (re.compile(r"/3/movie/(\d+)"), movie),
+    (re.compile(r"/3/tv/(\d+)"), tv),
+    (re.compile(r"/3/(?:movie|tv)/(\d+)/credits"), _credits),
+    (re.compile(r"/3/tv/(\d+)/season/(\d+)"), _season),
+    (re.compile(r"/3/person/(\d+)"), person),
+    (re.compile(r"/3/person/(\d+)/combined_credits"), _combined),
+    (re.compile(r"/3/collection/(\d+)"), _collection),
+]
+
+
+class TmdbHost(MetadataHost):
+    def __init__(self, *, requests: int = 50, period_s: float = 1, told: bool = True) -> None:
+        super().__init__(Window(requests, period_s, told))
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.root}/3"
+
+    def refusal(self, request: web.Request) -> Said | None:
+        known = request.query.get("api_key") == API_KEY
+        known |= request.headers.get("Authorization") == f"Bearer {TOKEN}"
+        return None if known else _BAD_KEY
+
+    def has(self, request: web.Request) -> Said:
+        for pattern, described in _NUMBERED:
+            if found := pattern.fullmatch(request.path):
+                numbers = [int(number) for number in found.groups()]
+                return Said(described(*numbers)) if numbers[0] in TITLES else _NOT_FOUND
+        if found := re.fullmatch(r"/3/find/(tt\d+)", request.path):
+            return Said(_found(found[1]))
+        if not 1 <= int(request.query.get("page", "1")) <= 500:
+            return _BAD_PAGE
+        if results := _listed(request.path):
+            return Said(_page(results, request))
+        return _NOT_FOUND
+
+    def too_many(self, reset_s: float) -> Said:
+        headers = {"Retry-After": str(max(1, round(reset_s)))} if self.limit.told else {}
+        body = {
+            "success": False,
+            "status_code": 25,
+            "status_message": "Your request count is over the limit.",
+        }
+        return Said(body, 429, headers)
+
+
+def _found(imdb: str) -> dict[str, Any]:
+    movies = [movie(number) for number in TITLES if imdb_id(number) == imdb]
+    shows = [tv(number) for number in TITLES if imdb_id(number, show=True) == imdb]
+    return {"movie_results": movies, "tv_results": shows, "person_results": []}
+
+
+def _listed(path: str) -> list[dict[str, Any]] | None:
+    match path:
+        case "/3/search/movie" | "/3/trending/movie/week":
+            return [movie(1), movie(10)]
+        case "/3/search/tv" | "/3/trending/tv/week":
+            return [tv(1)]
+        case "/3/search/multi":
+            kinds = {"movie": movie(1), "tv": tv(1), "person": person(1)}
+            return [{**described, "media_type": kind} for kind, described in kinds.items()]
+    return None
