@@ -1,21 +1,25 @@
 """Endpoints: a handler with the models of what it takes and answers. Parsed, checked and rendered in one place."""
 
 import inspect
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.enricher.api.access import Tokens
+from services.enricher.database import DatabaseUnavailable
 from shared.http import Problem
 
 MAX_PROBLEMS_TOLD = 3
 JSON = "application/json"
+DATABASE_AGAIN_S = 5
 _Model = TypeVar("_Model", bound=BaseModel)
+_log = structlog.get_logger()
 
 
 class Parameters(BaseModel):
@@ -36,7 +40,7 @@ class Rendered:
 
     body: bytes
     etag: str
-    cache_control: str = "no-cache"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Result = BaseModel | Rendered | None
@@ -75,7 +79,14 @@ class Endpoint:
             given: list[BaseModel] = [self._parameters(request)]
             if self.body:
                 given.append(_validated(self.body.model_validate_json, await request.read(), "The body"))
-            return self._response(await self.handle(*given), request)
+            try:
+                result = await self.handle(*given)
+            except DatabaseUnavailable:
+                _log.exception("the database did not do what was asked", path=self.path)
+                headers = {"Retry-After": str(DATABASE_AGAIN_S)}
+                detail = "The database cannot be asked now."
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
+            return self._response(result, request)
 
         return web.route(self.method, self.path, answer)
 
@@ -111,7 +122,7 @@ def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Mod
 
 def _conditional(rendered: Rendered, if_none_match: str | None) -> web.Response:
     """By RFC 9110, section 13.1.2: weakly compared, for a proxy that compresses makes a tag weak."""
-    headers = {"ETag": rendered.etag, "Cache-Control": rendered.cache_control}
+    headers = {"ETag": rendered.etag, "Cache-Control": "no-cache", **rendered.headers}
     tags = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
     if rendered.etag in tags or "*" in tags:
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -1,1 +1,16 @@
 """Pages: the library's items with what the providers say of them and the pictures to show beside them."""
+
+from services.enricher.pages.enrichment import Enrichment
+from services.enricher.pages.kept import KeptPages
+from services.enricher.pages.models import EnrichedItem, EnrichedList, EnrichedPage, TitleMetadata
+from services.enricher.pages.pages import Pages
+
+__all__ = [
+    "EnrichedItem",
+    "EnrichedList",
+    "EnrichedPage",
+    "Enrichment",
+    "KeptPages",
+    "Pages",
+    "TitleMetadata",
+]

@@ -2,9 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from types import MappingProxyType
 
 from cachetools import LRUCache, TTLCache
 
@@ -16,6 +17,7 @@ MADE_WITHIN_S = 60.0
 """Longer than a page takes to make: so long it is remembered which pictures changed meanwhile."""
 
 CHANGES_REMEMBERED = 20_000
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,6 @@ class _Bounded(LRUCache[Hashable, _Kept]):
         self._on_leaving(key, kept)
 
 
-def rendered(body: bytes) -> Rendered:
+def rendered(body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Rendered:
     """Tagged by what it says."""
-    return Rendered(body, f'"{blake2b(body, digest_size=12).hexdigest()}"')
+    return Rendered(body, f'"{blake2b(body, digest_size=12).hexdigest()}"', headers)

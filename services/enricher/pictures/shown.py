@@ -57,6 +57,11 @@ _WIDTHS = {
 }
 
 
+def usual_size(role: Role) -> str:
+    """The width token that pages usually show pictures of this role in."""
+    return f"w{_WIDTHS.get(role, _PORTRAIT).usual}"
+
+
 class ShownPictures:
     def __init__(self, pictures: Pictures, urls: PictureUrls) -> None:
         self._pictures = pictures

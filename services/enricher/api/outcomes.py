@@ -1,0 +1,44 @@
+"""What becomes of asking a provider, as an answer."""
+
+from datetime import datetime
+from http import HTTPStatus
+from math import ceil
+
+from services.enricher.metadata import Found, NotFound, Outcome, Pending, Unavailable
+from services.enricher.metadata.outcomes import Value
+from shared.http import Problem
+from shared.pictures import FailureClass
+from shared.telemetry import utc_now
+
+_STATUS = {
+    FailureClass.GONE: HTTPStatus.NOT_FOUND,
+    FailureClass.UPSTREAM: HTTPStatus.BAD_GATEWAY,
+    FailureClass.UNSOUND: HTTPStatus.BAD_GATEWAY,
+}
+"""Of what cannot be had now; 503 where it is our key, our haste or ourselves."""
+
+ASK_AGAIN_S = 2
+
+
+def found_or_problem(outcome: Outcome[Value]) -> Found[Value]:
+    """Raise the Problem that says why there is nothing."""
+    match outcome:
+        case Found():
+            return outcome
+        case NotFound():
+            raise Problem(HTTPStatus.NOT_FOUND, "The providers know no such thing.")
+        case Pending():
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "It was asked for and is not here yet.",
+                headers={"Retry-After": str(ASK_AGAIN_S)},
+            )
+        case Unavailable():
+            status = _STATUS.get(outcome.failure_class, HTTPStatus.SERVICE_UNAVAILABLE)
+            raise Problem(status, outcome.reason, headers=_retry_after(outcome.retry_at))
+
+
+def _retry_after(until: datetime | None) -> dict[str, str]:
+    if until is None:
+        return {}
+    return {"Retry-After": str(max(1, ceil((until - utc_now()).total_seconds())))}

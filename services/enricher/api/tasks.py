@@ -1,0 +1,72 @@
+"""Tasks: how far they are, and ending them."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
+from services.enricher.tasks import Task, Tasks, TaskState
+from shared.http import Problem
+
+
+class TaskParameters(Parameters):
+    id: int = Field(ge=1, le=2**63 - 1)
+
+
+class WindowParameters(Parameters):
+    limit: int = Field(50, ge=1, le=100)
+    offset: int = Field(0, ge=0, le=10_000_000)
+
+
+class ShownTask(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    id: int
+    kind: str
+    arguments: Mapping[str, object]
+    state: TaskState
+    cancelling: bool = Field(description="Asked to end, and not yet there")
+    done: int = Field(description="Steps")
+    total: int | None = Field(description="Of so many, where that is known")
+    counts: Mapping[str, int]
+    errors: tuple[str, ...] = Field(description="The first ones; counts.errors says how many there were")
+    reason: str | None = Field(description="Why it failed")
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+
+
+class ShownTasks(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    tasks: tuple[ShownTask, ...]
+
+
+def task_endpoints(tasks: Tasks) -> list[Endpoint]:
+    async def one(asked: TaskParameters) -> ShownTask:
+        """How a task is, as of a second ago at most."""
+        return _known(await tasks.get(asked.id))
+
+    async def newest(asked: WindowParameters) -> ShownTasks:
+        """Tasks, the newest first."""
+        found = await tasks.list(limit=asked.limit, offset=asked.offset)
+        return ShownTasks(tasks=tuple(map(ShownTask.model_validate, found)))
+
+    async def cancel(asked: TaskParameters) -> ShownTask:
+        """End a task at its next step. One that has ended stays as it is."""
+        return _known(await tasks.cancel(asked.id))
+
+    return [
+        Endpoint("GET", "/api/v1/admin/tasks", newest, ShownTasks, WindowParameters, access=Access.ADMIN),
+        Endpoint("GET", "/api/v1/admin/tasks/{id}", one, ShownTask, TaskParameters, access=Access.ADMIN),
+        Endpoint(
+            "POST", "/api/v1/admin/tasks/{id}/cancel", cancel, ShownTask, TaskParameters, access=Access.ADMIN
+        ),
+    ]
+
+
+def _known(task: Task | None) -> ShownTask:
+    if task is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no such task.")
+    return ShownTask.model_validate(task)

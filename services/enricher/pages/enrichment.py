@@ -1,0 +1,141 @@
+"""Enrichment: items of the library, what is said of them by now, and their pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.enricher.library import Item, Library
+from services.enricher.metadata import Found, NotFound, Outcome, Pending, Title, TitleKey, TitleKind
+from services.enricher.metadata.titles import Titles
+from services.enricher.pages.models import EnrichedItem, TitleMetadata
+from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
+from services.enricher.pictures.ahead import HandedOut
+from shared.pictures import Kind, Name, PictureId, Role, SourceUrl, picture_id
+
+_KINDS = {TitleKind.MOVIE: Kind.MOVIE, TitleKind.TV: Kind.SERIES}
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """Items as they are handed out, and the pictures that they show."""
+
+    items: Sequence[EnrichedItem]
+    pictures: frozenset[PictureId]
+    complete: bool
+    """Nothing is missing or stale that could be had a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """An item with what became of asking for its title."""
+
+    item: Item
+    outcome: Outcome[Title]
+
+    @property
+    def title(self) -> Title | None:
+        return self.outcome.value if isinstance(self.outcome, Found) else None
+
+    @property
+    def poster(self) -> str | None:
+        """What is stored stays, for providers come and go, until the same host shows another one."""
+        stored, said = self.item.poster_url, self.title and self.title.pictures.get(Role.POSTER)
+        return said if said and (stored is None or _host(stored) == _host(said)) else stored
+
+    @property
+    def pictures(self) -> Mapping[Role, str]:
+        said = self.title.pictures if self.title else {}
+        return {**said, Role.POSTER: self.poster} if self.poster else said
+
+    @property
+    def is_settled(self) -> bool:
+        return isinstance(self.outcome, NotFound) or (
+            isinstance(self.outcome, Found) and not self.outcome.stale
+        )
+
+
+class Enrichment:
+    def __init__(
+        self, library: Library, titles: Titles, *, shown: ShownPictures, urls: PictureUrls, ahead: Ahead
+    ) -> None:
+        self._library = library
+        self._titles = titles
+        self._shown = shown
+        self._urls = urls
+        self._ahead = ahead
+
+    async def of(self, items: Sequence[Item]) -> Enriched:
+        """By the page's deadline. Posters that were not known are stored, in one write, and all are fetched ahead."""
+        keys = [_key(item) for item in items]
+        outcomes = await self._titles.lookup(set(keys))
+        described = [_Described(item, outcomes[key]) for item, key in zip(items, keys, strict=True)]
+        found = {
+            one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url
+        }
+        if found:
+            await self._library.store_posters(found)
+        self._ahead.soon([handed for one in described if (handed := _handed_out(one))])
+        enriched = [await self._enriched(one) for one in described]
+        pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
+        return Enriched(enriched, pictures, all(one.is_settled for one in described))
+
+    async def title(self, found: Found[Title]) -> TitleMetadata:
+        title = found.value
+        poster = title.pictures.get(Role.POSTER)
+        return TitleMetadata.model_validate(
+            {
+                **dict(title),
+                "media_type": title.kind,
+                "poster_url": poster and self._urls.by_source(poster),
+                "images": await self._images(title.pictures),
+                "stale": found.stale,
+            }
+        )
+
+    async def _enriched(self, described: _Described) -> EnrichedItem:
+        item, title = described.item, described.title
+        return EnrichedItem(
+            id=item.id,
+            title=item.title,
+            media_type=item.media_type,
+            year=item.year,
+            imdb_id=item.imdb_id,
+            tmdb_id=item.tmdb_id,
+            tvdb_id=item.tvdb_id,
+            overseerr_id=item.overseerr_id,
+            list_source=item.list_source,
+            status=item.status,
+            last_synced=item.last_synced,
+            full_path=item.full_path,
+            paths=item.paths,
+            poster_url=self._urls.by_source(described.poster) if described.poster else None,
+            images=await self._images(described.pictures),
+            overview=title.overview if title else None,
+            rating=title.rating if title else None,
+            genres=title.genres if title else (),
+            pending=isinstance(described.outcome, Pending),
+            stale=isinstance(described.outcome, Found) and described.outcome.stale,
+        )
+
+    async def _images(self, pictures: Mapping[Role, str]) -> dict[Role, ShownPicture]:
+        return {role: await self._shown.of(url, role) for role, url in pictures.items()}
+
+
+def _key(item: Item) -> TitleKey:
+    return TitleKey(TitleKind(item.media_type), imdb_id=item.imdb_id, tmdb_id=item.tmdb_id)
+
+
+def _handed_out(described: _Described) -> HandedOut | None:
+    if described.poster is None:
+        return None
+    return HandedOut(SourceUrl.parse(described.poster), _name(described.item))
+
+
+def _name(item: Item) -> Name | None:
+    """By the id that most pages would ask for it with."""
+    ids = {"tmdb": item.tmdb_id, "imdb": item.imdb_id, "tvdb": item.tvdb_id}
+    known = next((f"{provider}:{id_}" for provider, id_ in ids.items() if id_), None)
+    return Name(_KINDS[TitleKind(item.media_type)], known, Role.POSTER) if known else None
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
