@@ -4,10 +4,31 @@
     item = await library.add(Entry("Dune", MediaType.MOVIE, year=2021, ids=Ids(imdb="tt1160419")))
     page = await library.page(Selection(media_type=MediaType.MOVIE), Window.of_page(3, 50))
 
+With scans and tasks:
+
+    async with open_library(database, LibrarySettings()) as opened:
+        task = await opened.scans.start("/media")
+
 Titles, years, ids, places and picture URLs are kept; what providers say of a title never is.
 """
 
 from services.enricher.library.item import Entry, Ids, Item, MediaType, Page, Selection, Window
 from services.enricher.library.library import Library
+from services.enricher.library.opening import OpenLibrary, open_library
+from services.enricher.library.scan import ScanRefused
+from services.enricher.library.settings import LibrarySettings
 
-__all__ = ["Entry", "Ids", "Item", "Library", "MediaType", "Page", "Selection", "Window"]
+__all__ = [
+    "Entry",
+    "Ids",
+    "Item",
+    "Library",
+    "LibrarySettings",
+    "MediaType",
+    "OpenLibrary",
+    "Page",
+    "ScanRefused",
+    "Selection",
+    "Window",
+    "open_library",
+]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
@@ -11,7 +11,7 @@ from services.enricher.database.tables import media_items
 from services.enricher.library import listing
 from services.enricher.library.grouping import links_of, regroup
 from services.enricher.library.item import Entry, Ids, Item, Page, Selection, Window
-from services.enricher.library.storing import of_ids, row_id, store
+from services.enricher.library.storing import of_ids, remove, row_id, store
 from shared.telemetry import utc_now
 
 EVERYTHING = Selection()
@@ -64,14 +64,14 @@ class Library:
                 rows = await connection.execute(
                     select(media_items.c.id).where(media_items.c.title_key == key)
                 )
-                await _remove(connection, list(rows.scalars()))
+                await remove(connection, list(rows.scalars()))
             return item
 
         return await self._database.write(writing)
 
     async def remove_entries(self, ids: Collection[int]) -> None:
         """Single entries; their titles stay while they have others."""
-        await self._database.write(lambda connection: _remove(connection, ids))
+        await self._database.write(lambda connection: remove(connection, ids))
 
     async def identify(self, ids: Mapping[int, Ids]) -> None:
         """What is known by now of these items, in one write. An id that stays unknown is left as it was."""
@@ -97,9 +97,3 @@ class Library:
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:
     await connection.execute(update(media_items).where(media_items.c.id == item_id).values(**values))
-
-
-async def _remove(connection: AsyncConnection, ids: Collection[int]) -> None:
-    links = await links_of(connection, ids)
-    await connection.execute(delete(media_items).where(media_items.c.id.in_(ids)))
-    await regroup(connection, links)

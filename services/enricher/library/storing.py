@@ -1,14 +1,14 @@
 """Entries into rows: new ones, and what is said anew of known ones."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Insert, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Insert, Update, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.tables import media_items
-from services.enricher.library.grouping import AT_ONCE, Fields, links_in, regroup
+from services.enricher.library.grouping import AT_ONCE, Fields, links_in, links_of, regroup
 from services.enricher.library.item import Entry, Ids
 from services.enricher.library.same_title import plain
 
@@ -37,6 +37,13 @@ async def store(
     await _put(connection, insert(media_items), [row for row in rows if "id" not in row])
     await _put(connection, _UPDATE, [row | {"row_id": row["id"]} for row in rows if "id" in row])
     await regroup(connection, links | links_in(rows))
+
+
+async def remove(connection: AsyncConnection, ids: Collection[int]) -> None:
+    """These rows; what else there is of their titles stays."""
+    links = await links_of(connection, ids)
+    await connection.execute(delete(media_items).where(_columns.id.in_(ids)))
+    await regroup(connection, links)
 
 
 async def row_id(connection: AsyncConnection, entry: Entry) -> int:

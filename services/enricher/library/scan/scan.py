@@ -1,0 +1,103 @@
+"""A scan: walks a tree, reads what changed, and takes out what is no more."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from services.enricher.database import Database
+from services.enricher.guessing import Guesser
+from services.enricher.library.scan.names import as_text
+from services.enricher.library.scan.places import Places, ScanRefused
+from services.enricher.library.scan.reading import Reading, read
+from services.enricher.library.scan.remembered import AT_ONCE, Remembered
+from services.enricher.library.scan.tree import Sighting, Visit, walk
+from services.enricher.library.scan.vanished import Seen
+from services.enricher.tasks import Progress, Task, TaskFailed, Tasks
+from shared.telemetry import utc_now
+
+KIND = "scan"
+
+
+class Scans:
+    """Where scans are asked for."""
+
+    def __init__(self, tasks: Tasks, places: Places) -> None:
+        self._tasks = tasks
+        self._places = places
+
+    async def start(self, path: str) -> Task:
+        """Raise ScanRefused for a folder that is not scanned, TaskRefused where too many tasks wait."""
+        folder = await asyncio.to_thread(self._places.checked, path)
+        return await self._tasks.start(KIND, {"path": as_text(folder)})
+
+
+class Scan:
+    """The work of a scan."""
+
+    def __init__(self, database: Database, places: Places, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._remembered = Remembered(database, now=now)
+        self._places = places
+
+    async def __call__(self, arguments: Mapping[str, object], progress: Progress) -> None:
+        try:
+            root = await asyncio.to_thread(self._places.checked, str(arguments["path"]))
+        except ScanRefused as error:
+            raise TaskFailed(str(error)) from error
+        seen = Seen(root)
+        visits = walk(root, allowed=self._places.roots)
+        with Guesser.ready() as guesser:
+            while batch := await asyncio.to_thread(_some, visits):
+                sightings = _sightings(batch, seen, progress)
+                progress.step(len(sightings), files=sum(s.files for visit in batch for s in visit.sightings))
+                await self._take_in(sightings, root, guesser, progress)
+        await self._take_out(root, seen, progress)
+
+    async def _take_in(
+        self, sightings: Sequence[Sighting], root: str, guesser: Guesser, progress: Progress
+    ) -> None:
+        changed = await self._remembered.changed(sightings)
+        readings = await asyncio.to_thread(lambda: [read(sighting, root=root) for sighting in changed])
+        for problem in (reading.problem for reading in readings if reading.problem):
+            progress.error(problem)
+        entries = [reading.entry() for reading in await _titled(readings, guesser)]
+        await self._remembered.keep(entries, changed)
+        progress.step(changed=len(changed), guessed=sum(reading.titled is None for reading in readings))
+
+    async def _take_out(self, root: str, seen: Seen, progress: Progress) -> None:
+        after = ""
+        while known := await self._remembered.below(root, after=after):
+            if not seen:
+                raise TaskFailed(
+                    f"There is nothing in {as_text(root)}: is its disk mounted? Nothing was removed."
+                )
+            vanished = await asyncio.to_thread(seen.vanished, known)
+            await self._remembered.forget(vanished)
+            progress.step(removed=len(vanished))
+            after = known[-1].full_path
+
+
+async def _titled(readings: Sequence[Reading], guesser: Guesser) -> Sequence[Reading]:
+    """In the same order, with what could be guessed."""
+    untitled = [(reading.to_guess, reading.kind) for reading in readings if reading.titled is None]
+    guesses = iter(await guesser.guess(untitled) if untitled else ())
+    return [reading.guessed(next(guesses)) if reading.titled is None else reading for reading in readings]
+
+
+def _some(visits: Iterator[Visit]) -> list[Visit]:
+    """So many folders that they are worth a transaction. The last ones may be none."""
+    batch: list[Visit] = []
+    found = 0
+    for visit in visits:
+        batch.append(visit)
+        found += len(visit.sightings)
+        if max(found, len(batch)) >= AT_ONCE:
+            break
+    return batch
+
+
+def _sightings(batch: Sequence[Visit], seen: Seen, progress: Progress) -> Sequence[Sighting]:
+    for visit in batch:
+        if visit.problem is not None:
+            seen.could_not_read(visit.folder)
+            progress.error(f"{as_text(visit.folder)} cannot be read: {visit.problem}.")
+    return [sighting for visit in batch for sighting in visit.sightings if seen.add(sighting.path)]
