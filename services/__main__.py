@@ -3,6 +3,7 @@
 import sys
 from urllib.parse import quote
 
+from services.enricher.settings import EnricherSettings
 from services.fetcher.settings import FetcherSettings
 from services.one_process import run
 from services.proxy.settings import ProxySettings
@@ -29,6 +30,7 @@ async def main(volume_settings: VolumeSettings) -> None:
         volume_settings,
         proxy=ProxySettings(),
         fetcher=FetcherSettings(),
+        enricher=EnricherSettings(),
         http=HttpSettings(),
         on_listening=introduce,
     )

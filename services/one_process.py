@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.enricher.app import add_enricher
+from services.enricher.settings import EnricherSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
 from services.proxy.app import add_proxy
@@ -21,6 +22,7 @@ async def run(
     *,
     proxy: ProxySettings,
     fetcher: FetcherSettings,
+    enricher: EnricherSettings,
     http: HttpSettings,
     on_listening: Callable[[str], None],
 ) -> None:
@@ -28,7 +30,12 @@ async def run(
     with volume_to_write(layout) as volume:
         async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
             skeleton = create_skeleton("onesheet", Metrics())
-            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(layout))
-            add_enricher(skeleton, queue=queue)
-            async with add_fetcher(skeleton, fetcher, queue=queue, volume=volume):
+            reading = volume_to_read(layout)
+            add_proxy(skeleton, proxy, queue=queue, volume=reading)
+            async with (
+                add_fetcher(skeleton, fetcher, queue=queue, volume=volume),
+                add_enricher(
+                    skeleton, enricher, queue=queue, volume=reading, state_dir=volume_settings.state_dir
+                ),
+            ):
                 await serve(skeleton.app, http, default_port=PORT, on_listening=on_listening)

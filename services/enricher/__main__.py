@@ -1,21 +1,24 @@
 """The enricher alone: `python -m services.enricher`."""
 
 from services.enricher.app import add_enricher
+from services.enricher.settings import EnricherSettings
 from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout
+from shared.volume import VolumeSettings, prepared_layout, volume_to_read
 
 PORT = 8082
 
 
 async def main(volume_settings: VolumeSettings) -> None:
-    prepared_layout(volume_settings)
-    async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
+    layout, state_dir = prepared_layout(volume_settings), volume_settings.state_dir
+    settings, http = EnricherSettings(), HttpSettings()
+    async with open_queue(QueueSettings(), state_dir=state_dir) as queue:
         skeleton = create_skeleton("enricher", Metrics())
-        add_enricher(skeleton, queue=queue)
-        await serve(skeleton.app, HttpSettings(), default_port=PORT)
+        volume = volume_to_read(layout)
+        async with add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir):
+            await serve(skeleton.app, http, default_port=PORT)
 
 
 if __name__ == "__main__":

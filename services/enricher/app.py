@@ -1,35 +1,71 @@
-"""The enricher, composed."""
+"""The enricher, composed: everything it is made of, from the outside in."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
-import structlog
-from aiohttp import web
-
+from services.enricher.api.access import Tokens
+from services.enricher.api.docs import docs_routes
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.api.items import item_endpoints
+from services.enricher.api.library import library_endpoints
+from services.enricher.api.tasks import task_endpoints
+from services.enricher.api.tmdb import TmdbApi
+from services.enricher.database import open_database
+from services.enricher.lanes import measuring_lanes
+from services.enricher.library import open_library
+from services.enricher.metadata import open_metadata
+from services.enricher.pages import Enrichment, KeptPages, Pages
+from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
+from services.enricher.settings import EnricherSettings
+from shared.contracts import Envelope, PicturePurged, PictureStored
 from shared.http import Skeleton
-from shared.queue import Lane, Queue, QueueError
-from shared.telemetry import Metrics
-
-MEASURE_EVERY_S = 5.0
-_log = structlog.get_logger()
+from shared.queue import Queue
+from shared.settings import ONESHEET_VERSION
+from shared.volume import ReadVolume
 
 
-def add_enricher(skeleton: Skeleton, *, queue: Queue) -> None:
-    async def measuring(_app: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_measure_lanes(queue, skeleton.metrics), name="lane depths")
+@asynccontextmanager
+async def add_enricher(
+    skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
+) -> AsyncIterator[None]:
+    """Answer for metadata and library while the context lasts."""
+    tokens = Tokens.of(settings.access, state_dir)
+    kept = KeptPages()
+    urls = PictureUrls(settings.urls)
+    shown = ShownPictures(volume.pictures, urls)
+    ahead = Ahead(queue, volume.pictures, settings.hosts.rules)
+
+    async def hear(event: Envelope) -> None:
+        """What was said of a picture holds no longer."""
+        if isinstance(event.payload, PictureStored | PicturePurged):
+            shown.forget(event.payload.picture)
+            kept.forget(event.payload.picture)
+        if isinstance(event.payload, PicturePurged):
+            ahead.forget(event.payload.picture)
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        database = await enter(open_database(settings.database, state_dir=state_dir))
+        metadata = await enter(
+            open_metadata(settings.metadata, settings.providers, database=database, metrics=skeleton.metrics)
+        )
+        opened = await enter(open_library(database.watched(kept.clear), settings.library))
+        await enter(ahead.open())
+        await enter(queue.listen(hear))
+        await enter(measuring_lanes(queue, skeleton.metrics))
+        enrichment = Enrichment(opened.library, metadata.titles, shown=shown, urls=urls, ahead=ahead)
+        pages = Pages(opened.library, enrichment, kept=kept, providers=lambda: metadata.providers)
+        endpoints: list[Endpoint] = [
+            *item_endpoints(pages, enrichment, metadata, kept),
+            *library_endpoints(opened, enrichment),
+            *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
+            *task_endpoints(opened.tasks),
+        ]
+        skeleton.checks.update(queue=queue.ping, database=database.ping)
+        skeleton.notes["providers"] = lambda: {
+            name: f"{status.condition}: {status.detail}" for name, status in metadata.providers.items()
+        }
+        skeleton.add_routes(endpoint.route(tokens) for endpoint in endpoints)
+        skeleton.add_routes(docs_routes(endpoints, version=ONESHEET_VERSION))
         yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    skeleton.checks["queue"] = queue.ping
-    skeleton.app.cleanup_ctx.append(measuring)
-
-
-async def _measure_lanes(queue: Queue, metrics: Metrics) -> None:
-    while True:
-        for lane in Lane:
-            try:
-                metrics.lane_depth.labels(lane).set(await queue.depth(lane))
-            except QueueError as error:
-                _log.warning("lane not measured", lane=lane, error=str(error))
-        await asyncio.sleep(MEASURE_EVERY_S)

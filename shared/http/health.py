@@ -12,6 +12,9 @@ from shared.telemetry import Metrics
 Check = Callable[[], Awaitable[object]]
 """Returns when a dependency is usable, raises with the reason when it is not."""
 
+Note = Callable[[], Mapping[str, str]]
+"""Says how something is without which the service is ready all the same."""
+
 CHECK_TIMEOUT_S = 2.0
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Logged at debug."""
@@ -19,7 +22,9 @@ QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _log = structlog.get_logger()
 
 
-def health_routes(metrics: Metrics, checks: Mapping[str, Check]) -> list[web.AbstractRouteDef]:
+def health_routes(
+    metrics: Metrics, checks: Mapping[str, Check], notes: Mapping[str, Note]
+) -> list[web.AbstractRouteDef]:
     async def alive(_request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
@@ -28,8 +33,10 @@ def health_routes(metrics: Metrics, checks: Mapping[str, Check]) -> list[web.Abs
         results = await asyncio.gather(*(_check(checks[name]) for name in names))
         report = dict(zip(names, results, strict=True))
         well = all(result == "ok" for result in results)
+        said = {name: note() for name, note in notes.items()}
         return web.json_response(
-            {"status": "ready" if well else "not ready", "dependencies": report}, status=200 if well else 503
+            {"status": "ready" if well else "not ready", "dependencies": report, **said},
+            status=200 if well else 503,
         )
 
     async def measured(_request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from shared.http.health import Check, health_routes
+from shared.http.health import Check, Note, health_routes
 from shared.http.observed import observed
 from shared.http.problems import Problem
 from shared.telemetry import Metrics
@@ -22,6 +22,7 @@ class Skeleton:
     service: str
     metrics: Metrics
     checks: dict[str, Check] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
 
     def add_routes(self, routes: Iterable[web.AbstractRouteDef]) -> None:
         for route in routes:
@@ -35,7 +36,7 @@ class Skeleton:
 def create_skeleton(service: str, metrics: Metrics) -> Skeleton:
     skeleton = Skeleton(web.Application(), service, metrics)
     skeleton.app.on_response_prepare.append(_say_no_versions)
-    skeleton.add_routes(health_routes(metrics, skeleton.checks))
+    skeleton.add_routes(health_routes(metrics, skeleton.checks, skeleton.notes))
     skeleton.app.router.add_route("*", _ANYTHING, observed(_nobody_handles, "unknown", service, metrics))
     return skeleton
 

@@ -1,6 +1,7 @@
 """`make demo`: everything in one process, with a picture host beside it, so that there is something to see."""
 
 from services.__main__ import introduce
+from services.enricher.settings import EnricherSettings
 from services.fetcher.settings import DownloadSettings, FetcherSettings
 from services.one_process import run
 from services.proxy.settings import ProxySettings
@@ -19,6 +20,7 @@ async def main(volume_settings: VolumeSettings) -> None:
             volume_settings,
             proxy=ProxySettings(hosts=hosts),
             fetcher=FetcherSettings(download=DownloadSettings(hosts=hosts, allow_private=(authority,))),
+            enricher=EnricherSettings(hosts=hosts),
             http=HttpSettings(),
             on_listening=lambda address: introduce(address, example=host.url("/poster/1.jpg")),
         )

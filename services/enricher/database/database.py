@@ -1,9 +1,9 @@
 """One transaction for each thing asked, done whole whether or not somebody still waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import exc, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,10 +17,18 @@ Work = Callable[[AsyncConnection], Awaitable[Answer]]
 class Database:
     """Readers in parallel, each seeing one state; writers one after the other."""
 
-    def __init__(self, *, reading: AsyncEngine, writing: AsyncEngine) -> None:
+    def __init__(
+        self,
+        *,
+        reading: AsyncEngine,
+        writing: AsyncEngine,
+        under_way: set[asyncio.Task[object]] | None = None,
+        on_written: Callable[[], None] = lambda: None,
+    ) -> None:
         self._reading = reading
         self._writing = writing
-        self._under_way: set[asyncio.Task[object]] = set()
+        self._under_way: set[asyncio.Task[object]] = set() if under_way is None else under_way
+        self._on_written = on_written
 
     @classmethod
     @asynccontextmanager
@@ -34,20 +42,32 @@ class Database:
             await reading.dispose()
             await writing.dispose()
 
+    def watched(self, on_written: Callable[[], None]) -> Self:
+        """The same database, telling of each transaction that was written through it."""
+        return type(self)(
+            reading=self._reading, writing=self._writing, under_way=self._under_way, on_written=on_written
+        )
+
     async def read(self, work: Work[Answer]) -> Answer:
         """Raise DatabaseUnavailable where the database cannot be asked."""
-        return await self._whole(self._reading, work)
+        return await self._whole(_transaction(self._reading, work))
 
     async def write(self, work: Work[Answer]) -> Answer:
         """All of it or nothing. Raise DatabaseUnavailable where the database cannot be written."""
-        return await self._whole(self._writing, work)
+        return await self._whole(self._written(work))
 
     async def ping(self) -> None:
         await self.read(lambda connection: connection.execute(select(1)))
 
-    async def _whole(self, engine: AsyncEngine, work: Work[Answer]) -> Answer:
+    async def _written(self, work: Work[Answer]) -> Answer:
+        try:
+            return await _transaction(self._writing, work)
+        finally:  # also where it failed at its end, and nobody knows what became of it
+            self._on_written()
+
+    async def _whole(self, transaction: Coroutine[Any, Any, Answer]) -> Answer:
         # A driver that is cancelled between two statements leaves its transaction open: nobody may cancel it.
-        task = asyncio.create_task(_transaction(engine, work))
+        task = asyncio.create_task(transaction)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)

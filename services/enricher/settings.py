@@ -1,0 +1,20 @@
+"""What can be set of the enricher."""
+
+from pydantic import Field
+
+from services.enricher.api.access import AccessSettings
+from services.enricher.database import DatabaseSettings
+from services.enricher.library import LibrarySettings
+from services.enricher.metadata import MetadataSettings, ProviderSettings
+from services.enricher.pictures import PictureUrlSettings
+from shared.settings import HostSettings, Settings
+
+
+class EnricherSettings(Settings):
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    hosts: HostSettings = Field(default_factory=HostSettings)
+    library: LibrarySettings = Field(default_factory=LibrarySettings)
+    metadata: MetadataSettings = Field(default_factory=MetadataSettings)
+    providers: ProviderSettings = Field(default_factory=ProviderSettings)
+    urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
