@@ -10,10 +10,12 @@ BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 TESTS ?=
+N ?= 5000
+SEED ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test lint format bench clean test-servers bench-tools
+.PHONY: help run demo test fuzz lint format bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 
 help: ## Explain the targets
@@ -27,6 +29,9 @@ demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 
 test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some
 	@$(BIN)/python -m pytest $(TESTS)
+
+fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
+	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)
 
 lint: $(VENV)/.for-lint ## Check style, format, types and who may import whom
 	@$(BIN)/ruff check --quiet

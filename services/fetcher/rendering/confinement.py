@@ -5,6 +5,7 @@ import math
 import os
 import resource
 import signal
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -38,8 +39,7 @@ def confine(memory_bytes: int) -> None:
     _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
     _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
     _limit(resource.RLIMIT_CORE, 0)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - only its descriptor is wanted
-        os.dup2(nowhere.fileno(), 1)  # the log is written there, a line each
+    _fall_silent()
 
 
 def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
@@ -70,6 +70,15 @@ def _give_way() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError):
         os.nice(19)
+
+
+def _fall_silent() -> None:
+    """Decoders print a line for each oddity that they meet, and one file may hold thousands."""
+    warnings.simplefilter("ignore")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _gain_no_rights() -> None:
