@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.request import proxy_bypass_environment
 
 import aiohttp
 import structlog
@@ -52,10 +51,15 @@ class OutboundSettings(Settings):
     no_proxy: CommaList = Field((), validation_alias="NO_PROXY")
 
     def proxy_for(self, url: URL) -> URL | None:
-        """None: straight. `NO_PROXY` names hosts, with what lies below them, or `host:port`, or `*`."""
+        """None: straight."""
         text = (self.https_proxy if url.scheme == "https" else self.http_proxy) or self.all_proxy
-        straight = proxy_bypass_environment(f"{url.raw_host}:{url.port}", {"no": ",".join(self.no_proxy)})
-        return URL(text) if text and not straight else None
+        return URL(text) if text and not self._goes_straight(url) else None
+
+    def _goes_straight(self, url: URL) -> bool:
+        """`NO_PROXY` names hosts, with what lies below them, or `host:port`, or `*`."""
+        spelled = (f".{url.raw_host}", f".{url.raw_host}:{url.port}")
+        names = (name.lower().removeprefix("*").removeprefix(".") for name in self.no_proxy)
+        return any(not name or any(host.endswith(f".{name}") for host in spelled) for name in names)
 
     @property
     def proxies(self) -> frozenset[URL]:

@@ -98,7 +98,10 @@ class Downloader:
             settings.outbound,
             resolver=CheckedResolver(addresses, resolver or AsyncResolver()),
             timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s
+                total=None,
+                connect=settings.connect_timeout_s,  # looking up the name, too
+                sock_connect=settings.connect_timeout_s,
+                sock_read=settings.read_timeout_s,
             ),
             headers={"User-Agent": settings.user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
