@@ -58,10 +58,12 @@ def walk(root: str, *, allowed: Sequence[Path]) -> Iterator[Visit]:
             yield Visit(folder, problem=error.strerror or type(error).__name__)
             continue
         yield Visit(folder, tuple(_sightings(listing, is_root=folder == root)))
-        for name in reversed(listing.folders_to_enter()):
-            below = os.path.join(folder, name)
-            if name not in listing.links or _follow(below, root, allowed, followed):
-                waiting.append(below)
+        below = [
+            os.path.join(folder, name)
+            for name in listing.folders_to_enter()
+            if name not in listing.links or _follow(os.path.join(folder, name), root, allowed, followed)
+        ]
+        waiting += reversed(below)
 
 
 def _follow(link: str, root: str, allowed: Sequence[Path], followed: set[str]) -> bool:

@@ -1,0 +1,97 @@
+"""NFO files: what they say, and what they cannot do."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from services.enricher.library import Ids, MediaType
+from services.enricher.library.scan.nfo import MAX_BYTES, Nfo, read_nfo
+
+MOVIE, TV = MediaType.MOVIE, MediaType.TV
+
+
+def said(tmp_path: Path, content: str | bytes, media_type: MediaType = MOVIE) -> Nfo:
+    file = tmp_path / "x.nfo"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_nfo(str(file), media_type)
+
+
+def test_a_movie_as_kodi_writes_it(tmp_path: Path) -> None:
+    nfo = said(
+        tmp_path,
+        """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+        <movie><title>Dune</title><year>2021</year><plot>x</plot>
+        <uniqueid type="imdb" default="true">tt1160419</uniqueid><uniqueid type="tmdb">438631</uniqueid></movie>""",
+    )
+    assert nfo == Nfo(Ids("tt1160419", 438631), "Dune", 2021)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "ids"),
+    [
+        ("<movie><id>tt1160419</id><tmdbid>5</tmdbid></movie>", MOVIE, Ids("tt1160419", 5)),
+        ("<movie><imdb_id>tt1160419</imdb_id></movie>", MOVIE, Ids("tt1160419")),
+        ("<tvshow><id>81189</id><imdb_id>tt0903747</imdb_id></tvshow>", TV, Ids("tt0903747", None, 81189)),
+        ("<tvshow><tvdbid>81189</tvdbid></tvshow>", TV, Ids(tvdb=81189)),
+        ("<movie><id>123</id></movie>", MOVIE, Ids()),
+        ("<movie><tmdbid>-1</tmdbid><imdbid>nm0000001</imdbid></movie>", MOVIE, Ids()),
+        ("<episodedetails><id>tt1160419</id></episodedetails>", TV, Ids()),
+        ("https://www.imdb.com/title/tt1160419/", MOVIE, Ids("tt1160419")),
+        ("see https://www.themoviedb.org/movie/438631-dune ok", MOVIE, Ids(tmdb=438631)),
+        ("https://www.themoviedb.org/tv/1396", TV, Ids(tmdb=1396)),
+        ("https://www.themoviedb.org/tv/1396", MOVIE, Ids()),
+        ("https://thetvdb.com/?tab=series&id=81189", TV, Ids(tvdb=81189)),
+        ("<movie><title>x</title></movie>\nhttps://www.imdb.com/title/tt1160419", MOVIE, Ids("tt1160419")),
+        ("<movie><title>broken\nhttps://www.imdb.com/title/tt1160419", MOVIE, Ids("tt1160419")),
+        ("", MOVIE, Ids()),
+    ],
+)
+def test_ids_in_all_the_ways_that_programs_write_them(
+    tmp_path: Path, content: str, media_type: MediaType, ids: Ids
+) -> None:
+    assert said(tmp_path, content, media_type).ids == ids
+
+
+def test_the_title_stays_where_the_ids_are_in_an_address_after_it(tmp_path: Path) -> None:
+    nfo = said(tmp_path, "<movie><title> A\nB </title><year>x</year></movie>imdb.com/title/tt1160419")
+    assert nfo == Nfo(Ids("tt1160419"), "A B", None)
+
+
+def test_entities_are_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("tt7777777")
+    for declared in ('<!ENTITY x "tt7777777">', f'<!ENTITY x SYSTEM "file://{secret}">'):
+        assert said(tmp_path, f"<!DOCTYPE movie [{declared}]><movie><imdbid>&x;</imdbid></movie>") == Nfo()
+
+
+def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    begun = time.perf_counter()
+    said(tmp_path, f'<!DOCTYPE movie [<!ENTITY e0 "ha">{levels}]><movie><title>&e11;</title></movie>')
+    said(tmp_path, "<movie>" + "<a>" * 100_000)
+    said(tmp_path, "imdb.com/title/" * 60_000)
+    assert time.perf_counter() - begun < 5
+
+
+def test_other_encodings_and_none(tmp_path: Path) -> None:
+    xml = '<?xml version="1.0" encoding="{}"?><movie><title>Amélie</title></movie>'
+    assert said(tmp_path, xml.format("ISO-8859-1").encode("latin-1")).title == "Amélie"
+    assert said(tmp_path, xml.format("no-such-thing")) == Nfo()
+    assert said(tmp_path, bytes(range(256)) * 100) == Nfo()
+
+
+def test_a_file_that_is_too_large_is_left_out(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="larger"):
+        said(tmp_path, b"<movie>" + b" " * MAX_BYTES)
+
+
+def test_links_and_pipes_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("imdb.com/title/tt1160419")
+    (tmp_path / "link.nfo").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "pipe.nfo")
+    with pytest.raises(OSError, match="symbolic"):
+        read_nfo(str(tmp_path / "link.nfo"), MOVIE)
+    with pytest.raises(ValueError, match="not a file"):
+        read_nfo(str(tmp_path / "pipe.nfo"), MOVIE)

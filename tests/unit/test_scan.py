@@ -1,0 +1,280 @@
+"""Scans: what changed is read, what is no more is taken out, and whatever is odd does not stop them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.guessing import Guess, Guesser
+from services.enricher.library import (
+    Entry,
+    Ids,
+    Item,
+    LibrarySettings,
+    MediaType,
+    OpenLibrary,
+    ScanRefused,
+    Window,
+    open_library,
+)
+from services.enricher.library.scan import vanished
+from services.enricher.library.scan.remembered import Remembered
+from services.enricher.tasks import Task, TaskState
+
+MOVIE, TV = MediaType.MOVIE, MediaType.TV
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "media"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
+        yield database
+
+
+@pytest.fixture
+async def opened(database: Database, root: Path) -> AsyncIterator[OpenLibrary]:
+    async with open_library(database, LibrarySettings(roots=(str(root),))) as opened:
+        yield opened
+
+
+def plant(root: Path, *files: str) -> None:
+    for file in files:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def plant_odd_names(root: Path) -> None:
+    for name in (b"Am\xe9lie (2001).mkv", b"new\nline (2002).mkv", b"%_' (2003).mkv", b"\xff\xfe.mkv"):
+        (root / os.fsdecode(name)).touch()
+
+
+async def scanned(opened: OpenLibrary, path: Path) -> Task:
+    return await ended(opened, await opened.scans.start(str(path)))
+
+
+async def ended(opened: OpenLibrary, task: Task) -> Task:
+    async with asyncio.timeout(30):
+        while not task.state.ended:
+            await asyncio.sleep(0.01)
+            task = await opened.tasks.get(task.id) or task
+    return task
+
+
+async def listed(opened: OpenLibrary) -> dict[str, Item]:
+    page = await opened.library.page(window=Window(limit=1000))
+    return {item.title: item for item in page.items}
+
+
+async def test_ids_from_names_and_nfo_files_need_no_guessing(opened: OpenLibrary, root: Path) -> None:
+    plant(root, "Dune (2021) {imdb-tt1160419}/Dune.2021.2160p.mkv", "Heat/heat.mkv", "Heat/heat.nfo")
+    plant(
+        root, "Breaking Bad (2008) [tvdbid-81189]/Season 01/S01E01.mkv", "Alien (1979)/Alien (1979) - 4K.mkv"
+    )
+    (root / "Heat/heat.nfo").write_text(
+        '<movie><title>Heat</title><year>1995</year><uniqueid type="tmdb">949</uniqueid></movie>'
+    )
+    task = await scanned(opened, root)
+    assert (task.state, task.errors) == (TaskState.DONE, ())
+    assert task.counts == {"files": 4, "changed": 4, "guessed": 0, "removed": 0}
+    items = await listed(opened)
+    found = {i.title: (i.media_type, i.year, i.imdb_id, i.tmdb_id, i.tvdb_id) for i in items.values()}
+    assert found == {
+        "Dune": (MOVIE, 2021, "tt1160419", None, None),
+        "Heat": (MOVIE, 1995, None, 949, None),
+        "Breaking Bad": (TV, 2008, None, None, 81189),
+        "Alien": (MOVIE, 1979, None, None, None),
+    }
+    assert items["Breaking Bad"].full_path == f"{root}/Breaking Bad (2008) [tvdbid-81189]"
+    assert items["Dune"].full_path == f"{root}/Dune (2021) {{imdb-tt1160419}}/Dune.2021.2160p.mkv"
+
+
+async def test_other_names_are_guessed(opened: OpenLibrary, root: Path) -> None:
+    plant(root, "The.Matrix.1999.1080p.BluRay.x264-GRP.mkv", "Severance/Season 1/e1.mkv")
+    plant(root, "dl/Some.Show.S01E01.720p.mkv", "dl/Dune.Part.One.2021.mkv")
+    task = await scanned(opened, root)
+    assert task.counts["guessed"] == 4
+    found = {(item.title, item.media_type, item.year) for item in (await listed(opened)).values()}
+    assert {("The Matrix", MOVIE, 1999), ("Severance", TV, None), ("Some Show", TV, None)} < found
+
+
+async def test_a_second_scan_reads_what_changed_and_removes_what_is_no_more(
+    opened: OpenLibrary, root: Path
+) -> None:
+    plant(root, *(f"{name} (2000)/{name} (2000).mkv" for name in ("Stays", "Goes", "Changes")))
+    plant(root, "Show (2001)/Season 1/S01E01.mkv")
+    await scanned(opened, root)
+    before = await listed(opened)
+    (root / "Goes (2000)/Goes (2000).mkv").unlink()
+    (root / "Show (2001)/Season 1/S01E01.mkv").unlink()
+    (root / "Changes (2000)/movie.nfo").write_text("https://www.imdb.com/title/tt1160419")
+    plant(root, "New (2002)/New (2002).mkv")
+    task = await scanned(opened, root)
+    assert task.counts == {"files": 3, "changed": 2, "guessed": 0, "removed": 2}
+    after = await listed(opened)
+    assert set(after) == {"Stays", "Changes", "New"}
+    assert after["Stays"] == before["Stays"]
+    assert (after["Changes"].id, after["Changes"].imdb_id) == (before["Changes"].id, "tt1160419")
+    assert (await scanned(opened, root)).counts == {"files": 3, "changed": 0, "guessed": 0, "removed": 0}
+
+
+async def test_only_what_is_below_the_folder_and_was_found_by_a_scan_is_removed(
+    opened: OpenLibrary, root: Path
+) -> None:
+    plant(root, "a/A (2000).mkv", "a b/B (2000).mkv", "a/C (2000).mkv")
+    await scanned(opened, root)
+    await opened.library.add(Entry("By hand", MOVIE, full_path=f"{root}/a/by hand.mkv"))
+    for gone in ("a/A (2000).mkv", "a b/B (2000).mkv"):
+        (root / gone).unlink()
+    await scanned(opened, root / "a")
+    assert set(await listed(opened)) == {"B", "C", "By hand"}
+
+
+async def test_a_root_that_is_empty_or_gone_removes_nothing(opened: OpenLibrary, root: Path) -> None:
+    plant(root, "A (2000).mkv")
+    await scanned(opened, root)
+    (root / "A (2000).mkv").unlink()
+    task = await scanned(opened, root)
+    assert task.state is TaskState.FAILED
+    assert task.reason
+    assert "is its disk mounted?" in task.reason
+    await asyncio.to_thread(root.rmdir)
+    with pytest.raises(ScanRefused, match="cannot be read: No such file"):
+        await opened.scans.start(str(root))
+    assert set(await listed(opened)) == {"A"}
+
+
+async def test_a_disk_that_is_not_mounted_below_the_root_keeps_its_items(
+    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(root, "here/A (2000).mkv", "disk/B (2000).mkv", "disk/x/C (2000).mkv")
+    await scanned(opened, root)
+    for gone in ("disk/B (2000).mkv", "disk/x/C (2000).mkv"):
+        (root / gone).unlink()
+    (root / "disk/x").rmdir()
+    monkeypatch.setattr(vanished, "_device", lambda _folder: -1)
+    await scanned(opened, root)
+    assert set(await listed(opened)) == {"A", "B", "C"}
+    plant(root, "disk/D (2000).mkv")
+    await scanned(opened, root)
+    assert set(await listed(opened)) == {"A", "D"}
+
+
+async def test_a_folder_that_cannot_be_read_keeps_its_items(
+    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(root, "a/A (2000).mkv", "b/B (2000)/B (2000).mkv")
+    await scanned(opened, root)
+    really = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("/b"):
+            raise PermissionError(13, "Permission denied")
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    task = await scanned(opened, root)
+    assert task.state is TaskState.DONE
+    assert task.errors == (f"{root}/b cannot be read: Permission denied.",)
+    assert set(await listed(opened)) == {"A", "B"}
+
+
+async def test_odd_names_and_broken_nfo_files_do_not_stop_a_scan(opened: OpenLibrary, root: Path) -> None:
+    plant_odd_names(root)
+    plant(root, "Huge (2004).mkv")
+    (root / "Huge (2004).nfo").write_bytes(b"<movie>" + b" " * 2_000_000)
+    task = await scanned(opened, root)
+    assert task.state is TaskState.DONE
+    assert task.errors == (f"{root}/Huge (2004).nfo is left out: larger than 1048576 bytes.",)
+    items = await listed(opened)
+    assert {"Amélie", "new line", "%_'", "Huge"} < set(items)
+    assert items["Amélie"].full_path == f"{root}/Am\\xe9lie (2001).mkv"
+    assert (await scanned(opened, root)).counts == {"files": 5, "changed": 0, "guessed": 0, "removed": 0}
+
+
+async def test_a_name_that_cannot_be_guessed_is_read_roughly(
+    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_guesser: Guesser, names: Sequence[tuple[str, str]]) -> Sequence[Guess | None]:
+        return [None for _ in names]
+
+    monkeypatch.setattr(Guesser, "guess", nothing)
+    plant(root, "The.Matrix.1999.1080p.mkv")
+    assert (await scanned(opened, root)).state is TaskState.DONE
+    assert set(await listed(opened)) == {"The Matrix"}
+
+
+async def test_a_name_that_takes_too_long_costs_only_itself() -> None:
+    with Guesser.ready(processes=1, timeout_s=0.01) as guesser:
+        assert await guesser.guess([("The.Matrix.1999.mkv", "movie")]) == [None]
+    with Guesser.ready(processes=1) as guesser:
+        names = [("The.Matrix.1999.mkv", "movie"), ("", "movie"), ("Severance", "episode")]
+        assert await guesser.guess(names) == [("The Matrix", 1999), None, ("Severance", None)]
+
+
+async def test_what_was_known_of_a_place_stays_when_a_scan_finds_less(
+    opened: OpenLibrary, root: Path
+) -> None:
+    plant(root, "A (2000).mkv")
+    path = f"{root}/A (2000).mkv"
+    added = await opened.library.add(Entry("A", MOVIE, 2000, Ids("tt1"), full_path=path, status="available"))
+    await scanned(opened, root)
+    [item] = (await listed(opened)).values()
+    assert (item.id, item.imdb_id, item.status, item.paths) == (added.id, "tt1", "available", (path,))
+
+
+async def test_a_scan_is_cancelled_between_batches_and_can_be_run_again(
+    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.enricher.library.scan.scan.AT_ONCE", 1)
+    kept, go_on = asyncio.Event(), asyncio.Event()
+    really = Remembered.keep
+
+    async def keep(remembered: Remembered, *what: Any) -> None:
+        await really(remembered, *what)
+        kept.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(Remembered, "keep", keep)
+    plant(root, *(f"{number}/Film {number} (2000).mkv" for number in range(20)))
+    task = await opened.scans.start(str(root))
+    await kept.wait()
+    await opened.tasks.cancel(task.id)
+    go_on.set()
+    assert (await ended(opened, task)).state is TaskState.CANCELLED
+    assert 0 < (await opened.library.page()).total < 20
+    assert (await scanned(opened, root)).state is TaskState.DONE
+    assert (await opened.library.page()).total == 20
+
+
+async def test_only_folders_below_the_allowed_ones_are_scanned(
+    database: Database, opened: OpenLibrary, root: Path, tmp_path: Path
+) -> None:
+    (root / "out").symlink_to(tmp_path)
+    outside = tmp_path / "media2"
+    outside.mkdir()
+    for path in (outside, root / "..", root / "out", Path("/"), root / ".." / "media2"):
+        with pytest.raises(ScanRefused, match="outside of LIBRARY_ROOTS"):
+            await opened.scans.start(str(path))
+    async with open_library(database, LibrarySettings()) as closed:
+        with pytest.raises(ScanRefused, match="name those that may in LIBRARY_ROOTS"):
+            await closed.scans.start(str(root))
+
+
+async def test_a_root_that_is_a_link_keeps_the_name_that_the_operator_knows(
+    opened: OpenLibrary, root: Path, tmp_path: Path
+) -> None:
+    plant(root, "A (2000).mkv")
+    (tmp_path / "link").symlink_to(root)
+    await scanned(opened, tmp_path / "link")
+    assert (await listed(opened))["A"].full_path == f"{tmp_path}/link/A (2000).mkv"
