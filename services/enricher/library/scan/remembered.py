@@ -28,6 +28,8 @@ class Remembered:
 
     async def changed(self, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
         """Those that are new or differ from what was found there before."""
+        if not sightings:
+            return ()
         known = await self._database.read(lambda connection: _known(connection, sightings))
         moved = [
             {"path": as_text(s.path), "scan_device": s.device}

@@ -45,23 +45,28 @@ class Scan:
             raise TaskFailed(str(error)) from error
         seen = Seen(root)
         visits = walk(root, allowed=self._places.roots)
+        progress.step(files=0, changed=0, guessed=0, removed=0)
         with Guesser.ready() as guesser:
             while batch := await asyncio.to_thread(_some, visits):
                 sightings = _sightings(batch, seen, progress)
-                progress.step(len(sightings), files=sum(s.files for visit in batch for s in visit.sightings))
-                await self._take_in(sightings, root, guesser, progress)
+                if changed := await self._remembered.changed(sightings):
+                    await self._take_in(changed, root, guesser, progress)
+                progress.step(
+                    len(sightings),
+                    files=sum(sighting.files for visit in batch for sighting in visit.sightings),
+                    changed=len(changed),
+                )
         await self._take_out(root, seen, progress)
 
     async def _take_in(
-        self, sightings: Sequence[Sighting], root: str, guesser: Guesser, progress: Progress
+        self, changed: Sequence[Sighting], root: str, guesser: Guesser, progress: Progress
     ) -> None:
-        changed = await self._remembered.changed(sightings)
         readings = await asyncio.to_thread(lambda: [read(sighting, root=root) for sighting in changed])
         for problem in (reading.problem for reading in readings if reading.problem):
             progress.error(problem)
-        entries = [reading.entry() for reading in await _titled(readings, guesser)]
-        await self._remembered.keep(entries, changed)
-        progress.step(changed=len(changed), guessed=sum(reading.titled is None for reading in readings))
+        titled = await _titled(readings, guesser)
+        await self._remembered.keep([reading.entry() for reading in titled], changed)
+        progress.step(guessed=sum(reading.titled is None for reading in readings))
 
     async def _take_out(self, root: str, seen: Seen, progress: Progress) -> None:
         after = ""
@@ -71,7 +76,8 @@ class Scan:
                     f"There is nothing in {as_text(root)}: is its disk mounted? Nothing was removed."
                 )
             vanished = await asyncio.to_thread(seen.vanished, known)
-            await self._remembered.forget(vanished)
+            if vanished:
+                await self._remembered.forget(vanished)
             progress.step(removed=len(vanished))
             after = known[-1].full_path
 
