@@ -18,52 +18,61 @@ _QUARTER_COLORS = 2
 
 
 class Pixels(Protocol):
-    """A decoded picture, and smaller copies of it."""
+    """A decoded picture, or a smaller copy of it."""
 
     @property
     def size(self) -> tuple[int, int]: ...
 
-    def scaled(self, size: tuple[int, int]) -> Image.Image:
-        """Of this size, in a mode that `colors.srgb` takes."""
+    def scaled(self, size: tuple[int, int]) -> "Pixels": ...
+
+    def image(self) -> Image.Image:
+        """In a mode that `colors.srgb` takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    image: Image.Image
+    pixels: Image.Image
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.image.size
+        return self.pixels.size
 
-    def scaled(self, size: tuple[int, int]) -> Image.Image:
-        return self.image.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
+    def scaled(self, size: tuple[int, int]) -> "Whole":
+        return Whole(self.pixels.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING))
+
+    def image(self) -> Image.Image:
+        return self.pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Planes:
     """A JPEG as it was stored: brightness in full, colours at half the width and height.
 
-    Scaling the two apart takes a third less time than scaling what they are together.
+    Scaling them apart takes two thirds of the time that scaling what they are together takes.
     """
 
     luma: Image.Image
-    chroma: Image.Image
+    blue: Image.Image
+    red: Image.Image
 
     @classmethod
     def of(cls, luma: Image.Image, original: Path) -> Self:
         with Image.open(original, formats=("JPEG",)) as image:
             image.draft("YCbCr", (max(1, luma.width // 2), max(1, luma.height // 2)))
-            image.load()
-            return cls(luma, image)
+            _, blue, red = image.split()
+            return cls(luma, blue, red)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.luma.size
 
-    def scaled(self, size: tuple[int, int]) -> Image.Image:
+    def scaled(self, size: tuple[int, int]) -> "Planes":
         luma = self.luma.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
-        _, blue, red = self.chroma.resize(size, Image.Resampling.BILINEAR, reducing_gap=OVERSAMPLING).split()
-        return Image.merge("YCbCr", (luma, blue, red)).convert("RGB")
+        blue, red = (plane.resize(size, Image.Resampling.BILINEAR) for plane in (self.blue, self.red))
+        return Planes(luma, blue, red)
+
+    def image(self) -> Image.Image:
+        return Image.merge("YCbCr", (self.luma, self.blue, self.red)).convert("RGB")
 
 
 def draft(image: Image.Image, largest: tuple[int, int]) -> bool:

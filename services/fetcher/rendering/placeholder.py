@@ -8,7 +8,7 @@ from thash import rgba_to_thumb_hash
 from services.fetcher.rendering.colors import flattened
 from shared.pictures.rendition import Box
 
-BOX = Box(32, 32)
+BOX = Box(24, 24)
 """Enough for the waves that a thumbhash is made of, of which none is shorter than a seventh of a side."""
 
 

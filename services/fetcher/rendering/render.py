@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from services.fetcher.rendering.animation import count_frames, encode_animation, stays_animated
 from services.fetcher.rendering.colors import scalable, srgb
-from services.fetcher.rendering.decode import Whole, decode, draft
+from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.limits import check_memory, check_size, memory_needed
 from services.fetcher.rendering.order import Order, Rendered, TooLarge, Unsound
@@ -95,9 +95,9 @@ def _render_picture(image: Image.Image, order: Order) -> Rendered:
     check_memory(memory_needed(image, whole, largest), order)
     decoded = decode(image, order.original, in_planes=in_planes)
     smallest = decoded
-    for rendition, picture in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
-        _save(stage.shown(picture), rendition, order)
-        smallest = Whole(picture)
+    for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
+        _save(stage.shown(pixels), rendition, order)
+        smallest = pixels
     small = stage.shown(smallest.scaled(BOX.fit(*smallest.size)))
     for rendition, size in moving.items():
         encode_animation(image, frames, stage.frames(size), order.into / str(rendition), order.quality)
@@ -128,16 +128,15 @@ class _Stage:
         """An upright size as the original lies in its file."""
         return (size[1], size[0]) if self.orientation in _TURNED else size
 
-    def shown(self, picture: Image.Image) -> Image.Image:
-        """A scaled picture as a rendition has it."""
-        picture = srgb(picture, self.profile)
+    def shown(self, pixels: Pixels) -> Image.Image:
+        """What was scaled, as a rendition has it."""
+        picture = srgb(pixels.image(), self.profile)
         picture.getexif()[_ORIENTATION] = self.orientation
         return ImageOps.exif_transpose(picture)
 
     def frames(self, size: Size) -> Callable[[Image.Image], Image.Image]:
         def shown(frame: Image.Image) -> Image.Image:
-            picture = self.shown(Whole(scalable(frame)).scaled(size))
-            return picture.convert("RGBA")
+            return self.shown(Whole(scalable(frame)).scaled(size)).convert("RGBA")
 
         return shown
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from PIL import Image
-
-from services.fetcher.rendering.decode import Pixels, Whole
+from services.fetcher.rendering.decode import Pixels
 from shared.pictures import Rendition
 
 Size = tuple[int, int]
@@ -13,14 +11,13 @@ STEP = 1.5
 """A copy scaled with Lanczos has all the detail for another one that is smaller by this factor."""
 
 
-def scaled(decoded: Pixels, targets: Mapping[Rendition, Size]) -> Iterator[tuple[Rendition, Image.Image]]:
+def scaled(decoded: Pixels, targets: Mapping[Rendition, Size]) -> Iterator[tuple[Rendition, Pixels]]:
     """Each target in its size, the largest first."""
     made = [decoded]
     for rendition, size in sorted(targets.items(), key=lambda item: item[1], reverse=True):
         source = next(pixels for pixels in reversed(made) if pixels is decoded or _serves(pixels, size))
-        image = source.scaled(size)
-        made.append(Whole(image))
-        yield rendition, image
+        made.append(source.scaled(size))
+        yield rendition, made[-1]
 
 
 def _serves(pixels: Pixels, size: Size) -> bool:
