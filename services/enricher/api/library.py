@@ -55,8 +55,7 @@ def library_endpoints(opened: OpenLibrary, enrichment: Enrichment) -> list[Endpo
 
         The same title found at another path, or on another list, is the same item.
         """
-        added = await opened.library.add(item.entry)
-        return (await enrichment.of([added])).items[0]
+        return await enrichment.as_it_is(await opened.library.add(item.entry))
 
     async def remove(asked: ItemParameters) -> None:
         """Remove an item, with every path it was found at. Files stay, and so do pictures."""

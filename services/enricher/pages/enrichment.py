@@ -78,6 +78,10 @@ class Enrichment:
         pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
         return Enriched(enriched, pictures, all(one.is_settled for one in described))
 
+    async def as_it_is(self, item: Item) -> EnrichedItem:
+        """Without asking anybody."""
+        return await self._enriched(_Described(item, NotFound()))
+
     async def title(self, found: Found[Title]) -> TitleMetadata:
         title = found.value
         poster = title.pictures.get(Role.POSTER)

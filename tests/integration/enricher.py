@@ -1,0 +1,132 @@
+"""An enricher in this process, before stand-ins for the providers, on a real volume, queue and database."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from pydantic import SecretStr
+
+from services.enricher.api.access import AccessSettings
+from services.enricher.app import add_enricher
+from services.enricher.library import LibrarySettings
+from services.enricher.metadata import MetadataSettings, ProviderSettings
+from services.enricher.pictures import PictureUrlSettings
+from services.enricher.providers.settings import TmdbSettings, TraktSettings
+from services.enricher.settings import EnricherSettings
+from shared.contracts import Envelope, FetchPicture, Message
+from shared.http import create_skeleton
+from shared.pictures import SourceUrl
+from shared.queue.embedded import open_embedded
+from shared.telemetry import Metrics
+from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_read, volume_to_write
+from tests.integration.onesheet import QUICK_DELAYS, WatchedQueue
+from tests.providers.tmdb import API_KEY, TmdbHost
+from tests.providers.trakt import CLIENT_ID, TraktHost
+
+ADMIN = {"Authorization": "Bearer the-admin-token"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    json: Any
+
+
+@dataclass(frozen=True)
+class RunningEnricher:
+    address: str
+    volume: WriteVolume
+    queue: WatchedQueue
+    client: aiohttp.ClientSession
+
+    async def get(self, path: str, **headers: str) -> Reply:
+        return await self.ask("GET", path, headers=headers)
+
+    async def manage(self, method: str, path: str, json: object = None) -> Reply:
+        """With the admin token."""
+        return await self.ask(method, path, headers=ADMIN, json=json)
+
+    async def ask(self, method: str, path: str, **given: Any) -> Reply:
+        async with self.client.request(method, self.address + path, **given) as answer:
+            body = await answer.read()
+            json = await answer.json(content_type=None) if body else None
+            return Reply(answer.status, answer.headers, body, json)
+
+    async def text(self, path: str) -> str:
+        async with self.client.get(self.address + path) as answer:
+            assert answer.status == 200
+            return await answer.text()
+
+    async def add(self, count: int, *, first: int = 1, **values: Any) -> None:
+        """Movies first … of the stand-ins, by their IMDb ids."""
+        for number in range(first, first + count):
+            item = {
+                "title": f"Movie {number}",
+                "media_type": "movie",
+                "imdb_id": f"tt{number:07}",
+                "full_path": f"/films/{number}.mkv",
+                **values,
+            }
+            assert (await self.manage("POST", "/api/library/items", item)).status == 201
+
+    async def announce(self, message: Message) -> None:
+        await self.queue.announce(Envelope.of(message, trace_id="test"))
+
+    def fetched_ahead(self) -> list[SourceUrl]:
+        return [job.source_url for job in self.queue.jobs(FetchPicture)]
+
+
+@asynccontextmanager
+async def running_enricher(
+    directory: Path,
+    *,
+    trakt: TraktHost | None = None,
+    tmdb: TmdbHost | None = None,
+    metadata: MetadataSettings | None = None,
+    urls: PictureUrlSettings | None = None,
+    roots: tuple[str, ...] = (),
+    api_tokens: tuple[str, ...] = (),
+) -> AsyncIterator[RunningEnricher]:
+    """On a free port until the block ends. A provider that is not given has no key."""
+    settings = EnricherSettings(
+        access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
+        metadata=metadata or MetadataSettings(),
+        providers=ProviderSettings(
+            trakt=TraktSettings(
+                client_id=SecretStr(CLIENT_ID) if trakt else None,
+                base_url=trakt.root if trakt else "http://x",
+            ),
+            tmdb=TmdbSettings(
+                api_key=SecretStr(API_KEY) if tmdb else None, base_url=tmdb.base_url if tmdb else "http://x"
+            ),
+        ),
+        library=LibrarySettings(roots=roots),
+        urls=urls or PictureUrlSettings(),
+    )
+    state_dir = directory / "state"
+    layout = prepared_layout(VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir))
+    async with AsyncExitStack() as stack:
+        volume = stack.enter_context(volume_to_write(layout))
+        engine = open_embedded(
+            state_dir / "queue.sqlite", lane_limit=100_000, consumer_grace_s=10, delays=QUICK_DELAYS
+        )
+        queue = WatchedQueue(await stack.enter_async_context(engine))
+        skeleton = create_skeleton("enricher", Metrics())
+        await stack.enter_async_context(
+            add_enricher(skeleton, settings, queue=queue, volume=volume_to_read(layout), state_dir=state_dir)
+        )
+        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        client = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        )
+        yield RunningEnricher(address, volume, queue, client)
