@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from services.enricher.database import Database, DatabaseSettings, open_database
@@ -23,6 +24,7 @@ from services.enricher.library import (
 )
 from services.enricher.library.scan import vanished
 from services.enricher.library.scan.remembered import Remembered
+from services.enricher.library.scan.tree import Sighting
 from services.enricher.tasks import Task, TaskState
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
@@ -215,11 +217,46 @@ async def test_a_name_that_cannot_be_guessed_is_read_roughly(
 
 
 async def test_a_name_that_takes_too_long_costs_only_itself() -> None:
-    with Guesser.ready(processes=1, timeout_s=0.01) as guesser:
+    async with Guesser.ready(processes=1, timeout_s=0.01) as guesser:
         assert await guesser.guess([("The.Matrix.1999.mkv", "movie")]) == [None]
-    with Guesser.ready(processes=1) as guesser:
+    async with Guesser.ready(processes=1) as guesser:
         names = [("The.Matrix.1999.mkv", "movie"), ("", "movie"), ("Severance", "episode")]
         assert await guesser.guess(names) == [("The Matrix", 1999), None, ("Severance", None)]
+
+
+async def test_guessing_goes_on_after_its_processes_were_killed() -> None:
+    async with Guesser.ready(processes=1) as guesser:
+        matrix = ("The.Matrix.1999.mkv", "movie")
+        assert await guesser.guess([matrix]) == [("The Matrix", 1999)]
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        await guesser.guess([matrix] * 3)
+        async with asyncio.timeout(20):
+            while await guesser.guess([matrix]) != [("The Matrix", 1999)]:
+                pass
+
+
+async def test_a_folder_with_very_many_files_is_taken_in_part_by_part(
+    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.enricher.library.scan.scan.AT_ONCE", 7)
+    monkeypatch.setattr("services.enricher.library.scan.remembered.AT_ONCE", 7)
+    plant(root, *(f"Film {number} (2000).mkv" for number in range(20)))
+    parts: list[int] = []
+    really = Remembered.changed
+
+    async def changed(remembered: Remembered, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
+        parts.append(len(sightings))
+        return await really(remembered, sightings)
+
+    monkeypatch.setattr(Remembered, "changed", changed)
+    assert (await scanned(opened, root)).counts["changed"] == 20
+    assert parts == [7, 7, 6]
+    for number in range(15):
+        (root / f"Film {number} (2000).mkv").unlink()
+    assert (await scanned(opened, root)).counts["removed"] == 15
+    assert (await opened.library.page()).total == 5
 
 
 async def test_what_was_known_of_a_place_stays_when_a_scan_finds_less(

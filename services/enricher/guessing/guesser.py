@@ -5,9 +5,10 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
 from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
@@ -29,15 +30,13 @@ class Guesser:
         self._pool: ProcessPool | None = None
 
     @classmethod
-    @contextmanager
-    def ready(cls, *, processes: int = PROCESSES, timeout_s: float = TIMEOUT_S) -> Iterator[Self]:
+    @asynccontextmanager
+    async def ready(cls, *, processes: int = PROCESSES, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Self]:
         guesser = cls(processes=processes, timeout_s=timeout_s)
         try:
             yield guesser
         finally:
-            if guesser._pool is not None:
-                guesser._pool.stop()  # type: ignore[no-untyped-call] # as it is
-                guesser._pool.join()
+            await guesser._end()
 
     async def guess(self, names: Iterable[tuple[str, str]]) -> Sequence[Guess | None]:
         """In the order of the names, each with its kind, movie or episode.
@@ -45,10 +44,19 @@ class Guesser:
         None for one that cannot be guessed, took too long, or cost its process.
         """
         self._pool = self._pool or self._started()
-        scheduled = [
-            self._pool.schedule(guess, args=(name, kind), timeout=self._timeout_s) for name, kind in names
-        ]
+        wanted = list(names)
+        try:
+            scheduled = [self._pool.schedule(guess, args=name, timeout=self._timeout_s) for name in wanted]
+        except RuntimeError:  # the pool gave up, as pebble's does when a process without work is killed
+            await self._end()
+            return [None] * len(wanted)
         return [await _outcome(future) for future in scheduled]
+
+    async def _end(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call] # as it is
+            await asyncio.to_thread(pool.join)
 
     def _started(self) -> ProcessPool:
         # Not fork: a child must not inherit threads and locks.
@@ -66,7 +74,7 @@ def guess(name: str, kind: str) -> Guess | None:
 async def _outcome(future: Future[Guess | None]) -> Guess | None:
     try:
         return await asyncio.wrap_future(future)
-    except (TimeoutError, ProcessExpired, MemoryError):
+    except (TimeoutError, ProcessExpired, BrokenProcessPool, MemoryError):
         return None
 
 

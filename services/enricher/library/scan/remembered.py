@@ -28,8 +28,6 @@ class Remembered:
 
     async def changed(self, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
         """Those that are new or differ from what was found there before."""
-        if not sightings:
-            return ()
         known = await self._database.read(lambda connection: _known(connection, sightings))
         moved = [
             {"path": as_text(s.path), "scan_device": s.device}
@@ -52,6 +50,7 @@ class Remembered:
         query = (
             select(_columns.id, _columns.full_path, _columns.scan_device)
             .where(_columns.full_path >= start, _columns.full_path < start + "0", _columns.full_path > after)
+            .where((_columns.full_path == start) | (_columns.full_path >= start + "/"))
             .where(_columns.scan_state.is_not(None))
             .order_by(_columns.full_path)
             .limit(AT_ONCE)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from services.enricher.database import Database
-from services.enricher.guessing import Guesser
+from services.enricher.guessing import Guess, Guesser
 from services.enricher.library.scan.names import as_text
 from services.enricher.library.scan.places import Places, ScanRefused
 from services.enricher.library.scan.reading import Reading, read
@@ -16,6 +16,8 @@ from services.enricher.tasks import Progress, Task, TaskFailed, Tasks
 from shared.telemetry import utc_now
 
 KIND = "scan"
+GUESSED_AT_ONCE = 100
+"""So that a scan can be cancelled within some seconds."""
 
 
 class Scans:
@@ -46,27 +48,22 @@ class Scan:
         seen = Seen(root)
         visits = walk(root, allowed=self._places.roots)
         progress.step(files=0, changed=0, guessed=0, removed=0)
-        with Guesser.ready() as guesser:
+        async with Guesser.ready() as guesser:
             while batch := await asyncio.to_thread(_some, visits):
-                sightings = _sightings(batch, seen, progress)
-                if changed := await self._remembered.changed(sightings):
-                    await self._take_in(changed, root, guesser, progress)
-                progress.step(
-                    len(sightings),
-                    files=sum(sighting.files for visit in batch for sighting in visit.sightings),
-                    changed=len(changed),
-                )
+                for sightings in _in_parts(_sightings(batch, seen, progress)):
+                    await self._take_in(sightings, root, guesser, progress)
         await self._take_out(root, seen, progress)
 
     async def _take_in(
-        self, changed: Sequence[Sighting], root: str, guesser: Guesser, progress: Progress
+        self, sightings: Sequence[Sighting], root: str, guesser: Guesser, progress: Progress
     ) -> None:
-        readings = await asyncio.to_thread(lambda: [read(sighting, root=root) for sighting in changed])
-        for problem in (reading.problem for reading in readings if reading.problem):
-            progress.error(problem)
-        titled = await _titled(readings, guesser)
-        await self._remembered.keep([reading.entry() for reading in titled], changed)
-        progress.step(guessed=sum(reading.titled is None for reading in readings))
+        if changed := await self._remembered.changed(sightings):
+            readings = await asyncio.to_thread(lambda: [read(sighting, root=root) for sighting in changed])
+            for problem in (reading.problem for reading in readings if reading.problem):
+                progress.error(problem)
+            titled = await _titled(readings, guesser, progress)
+            await self._remembered.keep([reading.entry() for reading in titled], changed)
+        progress.step(len(sightings), changed=len(changed))
 
     async def _take_out(self, root: str, seen: Seen, progress: Progress) -> None:
         after = ""
@@ -82,11 +79,15 @@ class Scan:
             after = known[-1].full_path
 
 
-async def _titled(readings: Sequence[Reading], guesser: Guesser) -> Sequence[Reading]:
+async def _titled(readings: Sequence[Reading], guesser: Guesser, progress: Progress) -> Sequence[Reading]:
     """In the same order, with what could be guessed."""
     untitled = [(reading.to_guess, reading.kind) for reading in readings if reading.titled is None]
-    guesses = iter(await guesser.guess(untitled) if untitled else ())
-    return [reading.guessed(next(guesses)) if reading.titled is None else reading for reading in readings]
+    guesses: list[Guess | None] = []
+    for start in range(0, len(untitled), GUESSED_AT_ONCE):
+        guesses += await guesser.guess(untitled[start : start + GUESSED_AT_ONCE])
+        progress.step(guessed=len(guesses) - start)
+    waiting = iter(guesses)
+    return [reading.guessed(next(waiting)) if reading.titled is None else reading for reading in readings]
 
 
 def _some(visits: Iterator[Visit]) -> list[Visit]:
@@ -102,8 +103,16 @@ def _some(visits: Iterator[Visit]) -> list[Visit]:
 
 
 def _sightings(batch: Sequence[Visit], seen: Seen, progress: Progress) -> Sequence[Sighting]:
+    """Each once: a series is met in every season."""
     for visit in batch:
         if visit.problem is not None:
             seen.could_not_read(visit.folder)
             progress.error(f"{as_text(visit.folder)} cannot be read: {visit.problem}.")
-    return [sighting for visit in batch for sighting in visit.sightings if seen.add(sighting.path)]
+    found = [sighting for visit in batch for sighting in visit.sightings]
+    progress.step(files=sum(sighting.files for sighting in found))
+    return [sighting for sighting in found if seen.add(sighting.path)]
+
+
+def _in_parts(sightings: Sequence[Sighting]) -> Iterator[Sequence[Sighting]]:
+    for start in range(0, len(sightings), AT_ONCE):
+        yield sightings[start : start + AT_ONCE]
