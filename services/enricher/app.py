@@ -15,7 +15,7 @@ from services.enricher.database import open_database
 from services.enricher.lanes import measuring_lanes
 from services.enricher.library import open_library
 from services.enricher.metadata import open_metadata
-from services.enricher.pages import Enrichment, KeptPages, Pages
+from services.enricher.pages import Enrichment, KeptPages, Listings, Pages
 from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
 from services.enricher.settings import EnricherSettings
 from shared.contracts import Envelope, PicturePurged, PictureStored
@@ -44,18 +44,23 @@ async def add_enricher(
         if isinstance(event.payload, PicturePurged):
             ahead.forget(event.payload.picture)
 
+    def library_written() -> None:
+        listings.forget()
+        kept.clear()
+
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         database = await enter(open_database(settings.database, state_dir=state_dir))
         metadata = await enter(
             open_metadata(settings.metadata, settings.providers, database=database, metrics=skeleton.metrics)
         )
-        opened = await enter(open_library(database.watched(kept.clear), settings.library))
+        opened = await enter(open_library(database.watched(library_written), settings.library))
+        listings = Listings(opened.library)
         await enter(ahead.open())
         await enter(queue.listen(hear))
         await enter(measuring_lanes(queue, skeleton.metrics))
         enrichment = Enrichment(opened.library, metadata.titles, shown=shown, urls=urls, ahead=ahead)
-        pages = Pages(opened.library, enrichment, kept=kept, providers=lambda: metadata.providers)
+        pages = Pages(listings, enrichment, kept=kept, providers=lambda: metadata.providers)
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened, enrichment),

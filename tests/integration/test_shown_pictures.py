@@ -10,7 +10,18 @@ import pytest
 from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
 from shared.contracts import Envelope, FetchPicture
-from shared.pictures import HostRules, Kind, Name, Original, Placeholder, Rendition, Role, SourceUrl, State
+from shared.pictures import (
+    HostRules,
+    Kind,
+    Name,
+    Original,
+    Placeholder,
+    Rendition,
+    Role,
+    SourceUrl,
+    State,
+    picture_id,
+)
 from shared.queue import Lane, Queue, QueueSettings, open_queue
 from shared.volume import PictureStore, Revision
 from tests.contract.volumes import PICTURE, SOURCE, VolumeUnderTest, commit, manifest_of, revision_of
@@ -105,13 +116,13 @@ async def a_queue(directory: Path) -> AsyncIterator[tuple[Queue, list[FetchPictu
 
 def poster(number: int, host: str = "a.example") -> HandedOut:
     name = Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER)
-    return HandedOut(SourceUrl.parse(f"http://{host}/{number}.jpg"), name)
+    return HandedOut(f"http://{host}/{number}.jpg", name)
 
 
 async def test_posters_are_fetched_ahead_once_with_their_names(
     volume: VolumeUnderTest, store: PictureStore, tmp_path: Path
 ) -> None:
-    there = HandedOut(SOURCE, None)
+    there = HandedOut(str(SOURCE), None)
     await commit(store, b"there", W342)
     async with a_queue(tmp_path / "state") as (queue, came, two):
         ahead = Ahead(queue, volume.read, HostRules.of(["a.example"]))
@@ -121,7 +132,8 @@ async def test_posters_are_fetched_ahead_once_with_their_names(
             async with asyncio.timeout(10):
                 await two.wait()
     assert came == [
-        FetchPicture(source_url=one.source, rendition=W342, name=one.name) for one in (poster(1), poster(2))
+        FetchPicture(source_url=SourceUrl.parse(one.source_url), rendition=W342, name=one.name)
+        for one in (poster(1), poster(2))
     ]
 
 
@@ -130,7 +142,7 @@ async def test_a_purged_poster_is_asked_for_by_the_next_page(volume: VolumeUnder
         ahead = Ahead(queue, volume.read, HostRules.of(["*"]))
         async with ahead.open():
             ahead.soon([poster(1)])
-            ahead.forget(poster(1).source.picture)
+            ahead.forget(picture_id(poster(1).source_url))
             ahead.soon([poster(1)])
             async with asyncio.timeout(10):
                 await two.wait()

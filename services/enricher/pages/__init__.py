@@ -2,6 +2,7 @@
 
 from services.enricher.pages.enrichment import Enrichment
 from services.enricher.pages.kept import KeptPages
+from services.enricher.pages.listings import Listings
 from services.enricher.pages.models import EnrichedItem, EnrichedList, EnrichedPage, TitleMetadata
 from services.enricher.pages.pages import Pages
 
@@ -11,6 +12,7 @@ __all__ = [
     "EnrichedPage",
     "Enrichment",
     "KeptPages",
+    "Listings",
     "Pages",
     "TitleMetadata",
 ]

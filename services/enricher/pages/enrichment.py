@@ -9,7 +9,7 @@ from services.enricher.metadata.titles import Titles
 from services.enricher.pages.models import EnrichedItem, TitleMetadata
 from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
-from shared.pictures import Kind, Name, PictureId, Role, SourceUrl, picture_id
+from shared.pictures import Kind, Name, PictureId, Role, picture_id
 
 _KINDS = {TitleKind.MOVIE: Kind.MOVIE, TitleKind.TV: Kind.SERIES}
 
@@ -24,33 +24,21 @@ class Enriched:
     """Nothing is missing or stale that could be had a moment later."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Described:
     """An item with what became of asking for its title."""
 
-    item: Item
-    outcome: Outcome[Title]
-
-    @property
-    def title(self) -> Title | None:
-        return self.outcome.value if isinstance(self.outcome, Found) else None
-
-    @property
-    def poster(self) -> str | None:
-        """What is stored stays, for providers come and go, until the same host shows another one."""
-        stored, said = self.item.poster_url, self.title and self.title.pictures.get(Role.POSTER)
-        return said if said and (stored is None or _host(stored) == _host(said)) else stored
-
-    @property
-    def pictures(self) -> Mapping[Role, str]:
+    def __init__(self, item: Item, outcome: Outcome[Title]) -> None:
+        self.item = item
+        self.outcome = outcome
+        self.title = outcome.value if isinstance(outcome, Found) else None
+        self.stale = isinstance(outcome, Found) and outcome.stale
         said = self.title.pictures if self.title else {}
-        return {**said, Role.POSTER: self.poster} if self.poster else said
+        self.poster = _poster(item.poster_url, said.get(Role.POSTER))
+        self.pictures = {**said, Role.POSTER: self.poster} if self.poster else said
 
     @property
     def is_settled(self) -> bool:
-        return isinstance(self.outcome, NotFound) or (
-            isinstance(self.outcome, Found) and not self.outcome.stale
-        )
+        return isinstance(self.outcome, NotFound) or (self.title is not None and not self.stale)
 
 
 class Enrichment:
@@ -73,7 +61,7 @@ class Enrichment:
         }
         if found:
             await self._library.store_posters(found)
-        self._ahead.soon([handed for one in described if (handed := _handed_out(one))])
+        self._ahead.soon([HandedOut(one.poster, _name(one.item)) for one in described if one.poster])
         enriched = [await self._enriched(one) for one in described]
         pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
         return Enriched(enriched, pictures, all(one.is_settled for one in described))
@@ -117,7 +105,7 @@ class Enrichment:
             rating=title.rating if title else None,
             genres=title.genres if title else (),
             pending=isinstance(described.outcome, Pending),
-            stale=isinstance(described.outcome, Found) and described.outcome.stale,
+            stale=described.stale,
         )
 
     async def _images(self, pictures: Mapping[Role, str]) -> dict[Role, ShownPicture]:
@@ -128,17 +116,16 @@ def _key(item: Item) -> TitleKey:
     return TitleKey(TitleKind(item.media_type), imdb_id=item.imdb_id, tmdb_id=item.tmdb_id)
 
 
-def _handed_out(described: _Described) -> HandedOut | None:
-    if described.poster is None:
-        return None
-    return HandedOut(SourceUrl.parse(described.poster), _name(described.item))
-
-
 def _name(item: Item) -> Name | None:
     """By the id that most pages would ask for it with."""
     ids = {"tmdb": item.tmdb_id, "imdb": item.imdb_id, "tvdb": item.tvdb_id}
     known = next((f"{provider}:{id_}" for provider, id_ in ids.items() if id_), None)
     return Name(_KINDS[TitleKind(item.media_type)], known, Role.POSTER) if known else None
+
+
+def _poster(stored: str | None, said: str | None) -> str | None:
+    """What is stored stays, for providers come and go, until the same host shows another one."""
+    return said if said and (stored is None or _host(stored) == _host(said)) else stored
 
 
 def _host(url: str) -> str:

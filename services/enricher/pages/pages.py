@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 
 from services.enricher.api.endpoint import Rendered
-from services.enricher.library import Library, Page, Selection, Window
+from services.enricher.library import Page, Selection, Window
 from services.enricher.pages.enrichment import Enriched, Enrichment
 from services.enricher.pages.kept import KeptPages, rendered
+from services.enricher.pages.listings import Listings
 from services.enricher.pages.models import Counted, EnrichedList, EnrichedPage
 from services.enricher.providers import Condition, ProviderStatus
 
@@ -19,13 +20,13 @@ Making = Callable[[Page, Enriched, Mapping[str, Condition]], Counted]
 class Pages:
     def __init__(
         self,
-        library: Library,
+        listings: Listings,
         enrichment: Enrichment,
         *,
         kept: KeptPages,
         providers: Callable[[], Mapping[str, ProviderStatus]],
     ) -> None:
-        self._library = library
+        self._listings = listings
         self._enrichment = enrichment
         self._kept = kept
         self._providers = providers
@@ -65,7 +66,7 @@ class Pages:
 
     async def _make(self, key: Hashable, selection: Selection, window: Window, made: Making) -> Rendered:
         begun_s = time.monotonic()
-        page = await self._library.page(selection, window)
+        page = await self._listings.page(selection, window)
         enriched = await self._enrichment.of(page.items)
         conditions = {name: status.condition for name, status in self._providers().items()}
         answer = rendered(made(page, enriched, conditions).model_dump_json().encode())

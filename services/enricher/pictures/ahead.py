@@ -9,7 +9,7 @@ import structlog
 from cachetools import TTLCache
 
 from shared.contracts import Envelope, FetchPicture
-from shared.pictures import Format, HostRules, Name, PictureId, Rendition, SourceUrl
+from shared.pictures import Format, HostRules, Name, PictureId, Rendition, SourceUrl, picture_id
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import trace_id
 from shared.volume import Pictures
@@ -27,9 +27,9 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """A poster on a page, and what it shows."""
+    """A poster on a page, by the URL of its source, and what it shows."""
 
-    source: SourceUrl
+    source_url: str
     name: Name | None
 
 
@@ -53,10 +53,10 @@ class Ahead:
 
     def soon(self, posters: Iterable[HandedOut]) -> None:
         """Return at once; looking and queueing happen beside the page's answer."""
-        fresh = [p for p in posters if p.source.picture not in self._asked and self._rules.allow(p.source)]
+        fresh = [poster for poster in posters if picture_id(poster.source_url) not in self._asked]
         if not fresh or len(self._tasks) >= AT_ONCE:
             return
-        self._asked.update(dict.fromkeys(poster.source.picture for poster in fresh))
+        self._asked.update(dict.fromkeys(picture_id(poster.source_url) for poster in fresh))
         task = asyncio.create_task(self._fetch(fresh, trace_id()), name="fetching ahead")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -68,12 +68,12 @@ class Ahead:
     async def _fetch(self, posters: Iterable[HandedOut], trace: str) -> None:
         """Where the lane takes no more, the browser's request fetches the picture."""
         for poster in posters:
-            picture = poster.source.picture
-            if await self._pictures.find(picture, (RENDITION,)):
+            source = SourceUrl.parse(poster.source_url)
+            if not self._rules.allow(source) or await self._pictures.find(source.picture, (RENDITION,)):
                 continue
-            job = FetchPicture(source_url=poster.source, rendition=RENDITION, name=poster.name)
+            job = FetchPicture(source_url=source, rendition=RENDITION, name=poster.name)
             try:
                 await self._queue.publish(Envelope.of(job, trace_id=trace), Lane.PICTURES_LATER)
             except QueueError as error:
-                self._asked.pop(picture, None)
-                _log.warning("not fetched ahead", source_url=str(poster.source), error=str(error))
+                self._asked.pop(source.picture, None)
+                _log.warning("not fetched ahead", source_url=poster.source_url, error=str(error))

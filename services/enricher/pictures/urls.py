@@ -1,11 +1,13 @@
 """URLs of pictures, as they are handed out: ours, signed where that is asked for, never the source's."""
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from services.enricher.pictures.settings import PictureUrlSettings
 from shared.http.signatures import Signatures
 from shared.pictures import PictureId, RevisionId
 
+REMEMBERED_AT_MOST = 20_000
 _BY_SOURCE = "/api/images/proxy"
 
 
@@ -13,8 +15,9 @@ class PictureUrls:
     def __init__(self, settings: PictureUrlSettings) -> None:
         self._before = settings.before_pictures
         self._signatures = Signatures(settings.signing_keys)
+        self.by_source = lru_cache(REMEMBERED_AT_MOST)(self._by_source_url)
 
-    def by_source(self, source_url: str, size: str | None = None) -> str:
+    def _by_source_url(self, source_url: str, size: str | None = None) -> str:
         """Without a size the original; the format is negotiated. In the order that nginx reads fastest."""
         parameters = [("url", source_url)]
         if size:
