@@ -42,6 +42,11 @@ class Behaviour:
     reset: bool = False
     """The connection is reset (RST) without a byte."""
 
+    raw: bytes | None = None
+    """These bytes and nothing else, whatever they mean in HTTP; then the connection is closed."""
+    endless: bytes | None = None
+    """After `raw` these, over and over, until the client goes."""
+
     @classmethod
     def failing(cls, status: int, *, retry_after: int | str | None = None, times: int | None = None) -> Self:
         """An error; `retry_after` is seconds or an HTTP date."""

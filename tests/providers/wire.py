@@ -14,6 +14,7 @@ from tests.providers.behaviour import GOOD, Behaviour
 from tests.providers.page import Page
 
 _DRIP_STEP_S = 0.05
+_BUFFERED_BYTES = 2**20
 _NOT_FOUND = Page(b"404 Not Found\n", {"Content-Type": "text/plain; charset=utf-8"})
 
 
@@ -21,6 +22,8 @@ async def answer(request: web.Request, page: Page | None, behaviour: Behaviour) 
     """Send what a host that behaves like this sends for the page (None: it has nothing there)."""
     if behaviour.delay_s:
         await asyncio.sleep(behaviour.delay_s)
+    if behaviour.raw is not None:
+        return await _send_raw(request, behaviour.raw, behaviour.endless)
     if behaviour.no_answer or behaviour.reset:
         return _hang_up(request, reset=behaviour.reset)
     if behaviour.status is None and behaviour.body is None and page and page.is_known_to(request):
@@ -82,6 +85,15 @@ async def _send_false_length(
     if request.method != "HEAD":
         async for piece in _pieces(body[: behaviour.cut_after_bytes], behaviour.drip_bytes_per_s):
             _write(request, piece)
+    return _hang_up(request, reset=False)
+
+
+async def _send_raw(request: web.Request, raw: bytes, endless: bytes | None) -> web.StreamResponse:
+    _write(request, raw)
+    while endless and request.transport and not request.transport.is_closing():
+        if request.transport.get_write_buffer_size() < _BUFFERED_BYTES:
+            request.transport.write(endless)
+        await asyncio.sleep(0)
     return _hang_up(request, reset=False)
 
 

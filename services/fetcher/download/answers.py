@@ -1,6 +1,7 @@
 """What a source's answer means, or its absence: which failure it is, and how long a picture stays fresh."""
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,7 +66,7 @@ def error_of(broken: Exception) -> PictureError:
             reason = "The proxy on the way to the source did not let us through."
         case aiohttp.ClientSSLError():
             reason = "No safe connection to the source could be made."
-        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError() | zlib.error():
             reason = "The source's answer is broken."
         case OSError() if not isinstance(broken, aiohttp.ClientError):
             return PictureError(FailureClass.OURS, f"The picture could not be written: {broken.strerror}.")

@@ -1,6 +1,7 @@
 """Downloading: one original, streamed to a file, under limits, from where the policy lets us."""
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ class Downloader:
             ),
             headers={"User-Agent": settings.user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             max_line_size=8190,
             max_field_size=8190,
             max_headers=128,
@@ -173,7 +175,7 @@ class Downloader:
             ):
                 self._on_step(FetchStep.CONNECTED)
                 return await self._take(source, response, into)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
             cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
             if isinstance(cause, AddressRefused):
                 raise self._policy.address_refused(source, cause) from error
