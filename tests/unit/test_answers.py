@@ -69,6 +69,8 @@ def test_no_retry_after_at_all_breaks_the_fetcher(value: str) -> None:
         (401, FailureClass.REFUSED),
         (403, FailureClass.REFUSED),
         (451, FailureClass.REFUSED),
+        (407, FailureClass.UPSTREAM),
+        (408, FailureClass.UPSTREAM),
         (429, FailureClass.BUSY),
         (500, FailureClass.UPSTREAM),
         (502, FailureClass.UPSTREAM),

@@ -24,6 +24,8 @@ _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,10})(?:$|[\s,])")
 
 _CLASSES = {
     404: FailureClass.GONE,
+    407: FailureClass.UPSTREAM,  # a proxy's, on the way
+    408: FailureClass.UPSTREAM,
     410: FailureClass.GONE,
     429: FailureClass.BUSY,
 }
