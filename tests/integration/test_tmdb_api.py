@@ -1,0 +1,199 @@
+"""TMDB through us: typed, cached, and with pictures of ours."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.enricher.metadata import MetadataSettings
+from services.enricher.pictures import PictureUrls, PictureUrlSettings
+from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.providers.behaviour import Behaviour
+from tests.providers.tmdb import TmdbHost
+
+URLS = PictureUrls(PictureUrlSettings())
+
+
+@pytest.fixture
+async def tmdb() -> AsyncIterator[TmdbHost]:
+    async with TmdbHost.running() as host:
+        yield host
+
+
+@pytest.fixture
+async def enricher(tmp_path: Path, tmdb: TmdbHost) -> AsyncIterator[RunningEnricher]:
+    async with running_enricher(tmp_path, tmdb=tmdb, metadata=MetadataSettings(page_deadline_s=1)) as running:
+        yield running
+
+
+def ours(path: str, size: str) -> str:
+    return URLS.by_source(f"https://image.tmdb.org/t/p/original{path}", size)
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "value"),
+    [
+        ("search/movie?query=The%20Movie", ("results", 0, "poster_path"), "/poster"),
+        ("search/tv?query=show", ("results", 0, "poster_path"), "/poster"),
+        ("search/multi?query=x", ("page",), 1),
+        ("movie/7", ("poster_path",), "/poster7.jpg"),
+        ("movie/7/credits", ("cast", 0, "profile_path"), "/face1.jpg"),
+        ("tv/7", ("backdrop_path",), "/backdrop7.jpg"),
+        ("tv/7/credits", ("crew", 0, "job"), "Director"),
+        ("tv/7/season/1", ("episodes", 0, "still_path"), "/still.jpg"),
+        ("person/7", ("profile_path",), "/face7.jpg"),
+        ("person/7/combined_credits", ("cast", 0, "media_type"), "movie"),
+        ("collection/7", ("parts", 0, "id"), 1),
+        ("trending/movie/week", ("page",), 1),
+        ("trending/tv/week", ("page",), 1),
+    ],
+)
+async def test_every_resource_is_asked_once_and_answered_with_pictures_of_ours(
+    enricher: RunningEnricher, tmdb: TmdbHost, path: str, where: tuple[Any, ...], value: object
+) -> None:
+    for _ in range(2):
+        answer = await enricher.get(f"/api/tmdb/{path}")
+        assert answer.status == 200, answer.body
+    found = answer.json
+    for step in where:
+        found = found[step]
+    if isinstance(value, str) and value.startswith("/"):
+        assert found.startswith("/api/images/proxy?url=https%3A%2F%2Fimage.tmdb.org%2Ft%2Fp%2Foriginal%2F")
+        assert value.strip("/").partition(".")[0] in found
+    else:
+        assert found == value
+    assert tmdb.counts[f"/3/{path.partition('?')[0]}"] == 1
+    assert b'"/poster' not in answer.body
+
+
+async def test_each_role_has_its_usual_size(enricher: RunningEnricher) -> None:
+    movie = (await enricher.get("/api/tmdb/movie/7")).json
+    assert movie["poster_path"] == ours("/poster7.jpg", "w342")
+    assert movie["backdrop_path"] == ours("/backdrop7.jpg", "w780")
+    person = (await enricher.get("/api/tmdb/person/7")).json
+    assert person["profile_path"] == ours("/face7.jpg", "w185")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("search/movie?query=a", "search/movie?query=b"),
+        ("search/movie?query=a", "search/movie?query=a&page=2"),
+        ("search/movie?query=a", "search/movie?query=a&year=1999"),
+        ("search/tv?query=a&year=1998", "search/tv?query=a&year=1999"),
+        ("movie/7", "movie/7?language=de-DE"),
+        ("tv/7/season/1", "tv/7/season/0"),
+        ("trending/tv/week", "trending/tv/week?page=2"),
+    ],
+)
+async def test_whatever_changes_the_answer_is_asked_for_itself(
+    enricher: RunningEnricher, tmdb: TmdbHost, first: str, second: str
+) -> None:
+    for path in (first, second, first):
+        assert (await enricher.get(f"/api/tmdb/{path}")).status == 200
+    assert tmdb.total == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "search/movie",
+        "search/movie?query=",
+        f"search/movie?query={'x' * 201}",
+        "search/movie?query=%20",
+        "search/movie?query=a&page=0",
+        "search/movie?query=a&page=501",
+        "search/movie?query=a&year=19999",
+        "movie/0",
+        "movie/seven",
+        "movie/99999999999",
+        "movie/7?language=german",
+        "tv/7/season/-1",
+    ],
+)
+async def test_what_tmdb_would_refuse_is_refused_without_asking(
+    enricher: RunningEnricher, tmdb: TmdbHost, path: str
+) -> None:
+    answer = await enricher.get(f"/api/tmdb/{path}")
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert tmdb.total == 0
+
+
+async def test_what_tmdb_does_not_have_is_not_found_and_not_asked_for_again(
+    enricher: RunningEnricher, tmdb: TmdbHost
+) -> None:
+    for _ in range(2):
+        assert (await enricher.get("/api/tmdb/movie/5000")).status == 404
+    assert tmdb.total == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"),
+    [
+        (Behaviour(status=500), 502),
+        (Behaviour(status=429, headers={"Retry-After": "7"}), 503),
+        (Behaviour(status=401), 503),
+        (Behaviour(body=b"<html>", content_type="text/html"), 502),
+        (Behaviour(delay_s=5), 503),
+    ],
+)
+async def test_what_cannot_be_had_now_is_a_problem_that_says_when(
+    enricher: RunningEnricher, tmdb: TmdbHost, behaviour: Behaviour, status: int
+) -> None:
+    tmdb.behave(behaviour)
+    answer = await enricher.get("/api/tmdb/movie/7")
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_answers_have_a_tag(enricher: RunningEnricher) -> None:
+    first = await enricher.get("/api/tmdb/movie/7")
+    again = await enricher.ask("GET", "/api/tmdb/movie/7", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+async def test_the_cache_tells_what_it_holds_and_is_cleared_by_operators_only(
+    enricher: RunningEnricher, tmdb: TmdbHost
+) -> None:
+    await enricher.get("/api/tmdb/movie/7")
+    await enricher.get("/api/tmdb/movie/7")
+    statistics = (await enricher.get("/api/tmdb/cache/stats")).json
+    assert statistics["memory"]["entries"] == statistics["memory"]["hits"] == 1
+    for path in ("clear", "clear-expired"):
+        assert (await enricher.ask("POST", f"/api/tmdb/cache/{path}")).status == 401
+    assert (await enricher.manage("POST", "/api/tmdb/cache/clear-expired")).json == {"cleared": 0}
+    await enricher.get("/api/tmdb/movie/7")
+    assert tmdb.total == 1
+    assert (await enricher.manage("POST", "/api/tmdb/cache/clear")).status == 200
+    await enricher.get("/api/tmdb/movie/7")
+    assert tmdb.total == 2
+
+
+async def test_without_a_key_everything_says_that_tmdb_is_off(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path / "off") as enricher:
+        answer = await enricher.get("/api/tmdb/movie/7")
+    assert (answer.status, answer.json["detail"]) == (503, "TMDB is off: TMDB_API_KEY is not set.")
+
+
+@pytest.mark.parametrize("name", ["tmdb:7", "tt0000007"])
+async def test_one_title_is_described_by_any_of_its_ids(enricher: RunningEnricher, name: str) -> None:
+    title = (await enricher.get(f"/api/metadata/movie/{name}")).json
+    assert (title["title"], title["provider"], title["media_type"]) == ("The movie 7", "tmdb", "movie")
+    assert title["poster_url"] == URLS.by_source("https://image.tmdb.org/t/p/original/poster7.jpg")
+    assert set(title["images"]) == {"poster", "fanart"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("movie/tmdb:5000", 404),
+        ("movie/tt9999999", 404),
+        ("movie/tmdb:x", 400),
+        ("movie/..%2F..", 400),
+        ("book/tmdb:7", 400),
+        (f"movie/{'x' * 200}", 400),
+    ],
+)
+async def test_a_title_that_is_none_says_so(enricher: RunningEnricher, path: str, status: int) -> None:
+    assert (await enricher.get(f"/api/metadata/{path}")).status == status
