@@ -110,7 +110,8 @@ class Cache:
             if entry is None:
                 before = self._remembered(wanted.key)
                 return self._counted((before and before.stale) or Pending())
-            if entry.counts(self._now(), until) or not entry.error:
+            now = self._now()
+            if entry.counts(now, until) or not entry.error or until <= now:
                 return self._counted(entry.outcome)
 
     def clear(self) -> int:
