@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 Size = tuple[int, int]
 Format = Literal["jpeg", "png", "webp", "avif", "gif", "bmp", "tiff", "ico"]
+AnimatedFormat = Literal["gif", "webp", "png", "avif"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 POSTER: Size = (1000, 1500)
@@ -66,11 +67,16 @@ def encode(picture: Image.Image, fmt: Format, **options: object) -> bytes:
 
 
 def encode_animation(
-    pictures: list[Image.Image], fmt: Literal["gif", "webp", "png", "avif"] = "gif", frame_ms: int = 80
+    pictures: list[Image.Image],
+    fmt: AnimatedFormat = "gif",
+    frame_ms: int | list[int] = 80,
+    loop: int | None = 0,
 ) -> bytes:
-    """The pictures as one animated file that repeats for ever."""
+    """The pictures as one animated file, which repeats for ever unless told otherwise; None: it does not say."""
     first, *rest = pictures
-    return encode(first, fmt, save_all=True, append_images=rest, duration=frame_ms, loop=0)
+    times = frame_ms[0] if isinstance(frame_ms, list) and not rest else frame_ms
+    options = {} if loop is None else {"loop": loop}
+    return encode(first, fmt, save_all=True, append_images=rest, duration=times, **options)
 
 
 @lru_cache(maxsize=6)

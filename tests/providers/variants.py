@@ -2,11 +2,12 @@
 
 import io
 import struct
+import zlib
 from functools import lru_cache
 
 from PIL import Image, ImageCms, ImageDraw
 
-from tests.providers.drawing import encode
+from tests.providers.drawing import Format, encode
 
 _ORIENTATION_TAG = 0x0112
 _UNDO = {
@@ -20,12 +21,13 @@ _UNDO = {
 }
 
 
-def oriented(upright: Image.Image, orientation: int) -> bytes:
-    """A JPEG whose EXIF orientation is 1 to 8; whoever heeds it sees `upright` again."""
+def oriented(upright: Image.Image, orientation: int, fmt: Format = "jpeg") -> bytes:
+    """A file whose EXIF orientation is 1 to 8; whoever heeds it sees `upright` again."""
     stored = upright.transpose(_UNDO[orientation]) if orientation in _UNDO else upright
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = orientation
-    return encode(stored, "jpeg", exif=exif, subsampling=0)
+    options = {"subsampling": 0} if fmt == "jpeg" else {}
+    return encode(stored, fmt, exif=exif, **options)
 
 
 def translucent(picture: Image.Image) -> Image.Image:
@@ -42,6 +44,13 @@ def indexed(picture: Image.Image, colours: int = 64) -> Image.Image:
     return picture.quantize(colours)
 
 
+def indexed_translucent(picture: Image.Image) -> bytes:
+    """A palette PNG one of whose colours is clear: that of the corners."""
+    palette = indexed(picture, 255)
+    palette.paste(255, (0, 0, picture.width // 4, picture.height // 4))
+    return encode(palette, "png", transparency=255)
+
+
 def grey(picture: Image.Image) -> Image.Image:
     return picture.convert("L")
 
@@ -52,6 +61,25 @@ def deep(picture: Image.Image) -> Image.Image:
     return Image.frombytes(
         "I;16", picture.size, struct.pack(f"<{len(samples)}H", *(257 * s for s in samples))
     )
+
+
+def deep_colors(picture: Image.Image) -> bytes:
+    """A PNG with 16 bits for each colour, written by hand: Pillow does not."""
+    width, height = picture.size
+    samples = b"".join(bytes((sample, sample)) for sample in picture.convert("RGB").tobytes())
+    row = 6 * width
+    rows = b"".join(b"\0" + samples[top : top + row] for top in range(0, row * height, row))
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def wide_gamut(picture: Image.Image) -> bytes:
+    """A JPEG whose profile has the most saturated red, green and blue further out than sRGB: it says so, and is duller."""
+    return encode(picture, "jpeg", icc_profile=_widened_profile(), subsampling=0)
 
 
 def inked(picture: Image.Image) -> bytes:
@@ -82,6 +110,23 @@ def exchanging_profile() -> bytes:
     for one, other in ((b"rXYZ", b"bXYZ"), (b"rTRC", b"bTRC")):
         directory = directory.replace(one, b"####").replace(other, one).replace(b"####", other)
     profile[132:directory_end] = directory
+    return bytes(profile)
+
+
+@lru_cache(maxsize=1)
+def _widened_profile() -> bytes:
+    """sRGB, whose red takes some of green's place and green some of red's: sums stay, so white stays white."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[84:100] = bytes(16)
+    offsets = {}
+    for entry in range(struct.unpack_from(">I", profile, 128)[0]):
+        tag, offset, _ = struct.unpack_from(">4sII", profile, 132 + 12 * entry)
+        offsets[tag] = offset + 8
+    red = struct.unpack_from(">3i", profile, offsets[b"rXYZ"])
+    green = struct.unpack_from(">3i", profile, offsets[b"gXYZ"])
+    shift = [round(0.15 * (r - g)) for r, g in zip(red, green, strict=True)]
+    struct.pack_into(">3i", profile, offsets[b"rXYZ"], *(r + d for r, d in zip(red, shift, strict=True)))
+    struct.pack_into(">3i", profile, offsets[b"gXYZ"], *(g - d for g, d in zip(green, shift, strict=True)))
     return bytes(profile)
 
 

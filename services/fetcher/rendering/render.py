@@ -5,7 +5,8 @@ Nothing here is trusted: the bytes are a stranger's until all of them have been 
 
 import errno
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from PIL import Image, ImageOps
@@ -47,20 +48,12 @@ _NOT_THE_PICTURE = frozenset(
     }
 )
 
-# Pillow's own check is for what it opens before we can look: it warns at its limit, and raises at twice that.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-
 
 def render(order: Order) -> Rendered:
     """Raise Unsound for whatever cannot be decoded, OSError when the volume fails us or the original went away."""
-    Image.MAX_IMAGE_PIXELS = -(-order.max_pixels // 2)
     try:
-        with order.original.open("rb") as file:
-            if may_be_svg(file.read(_HEAD_BYTES)):
-                file.seek(0)
-                return _render_drawing(file.read(), order)
-        with Image.open(order.original, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
-            return _render_picture(image, order)
+        with _pillow_looking_too(order.max_pixels):
+            return _render(order)
     except (Unsound, MemoryError):
         raise
     except Image.DecompressionBombError:
@@ -70,6 +63,28 @@ def render(order: Order) -> Rendered:
         if isinstance(error, OSError) and error.errno in _NOT_THE_PICTURE:
             raise
         raise Unsound(f"The bytes are not a picture that can be decoded ({type(error).__name__}).") from None
+
+
+@contextmanager
+def _pillow_looking_too(max_pixels: int) -> Iterator[None]:
+    """At what takes memory before we can look, and at frames larger than the first: it raises at twice its limit."""
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _render(order: Order) -> Rendered:
+    with order.original.open("rb") as file:
+        if may_be_svg(file.read(_HEAD_BYTES)):
+            file.seek(0)
+            return _render_drawing(file.read(), order)
+    with Image.open(order.original, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
+        return _render_picture(image, order)
 
 
 def _render_drawing(body: bytes, order: Order) -> Rendered:
@@ -120,7 +135,8 @@ class _Stage:
 
     @classmethod
     def of(cls, image: Image.Image) -> "_Stage":
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        # Pillow turns a TIFF by itself, in its header already.
+        orientation = 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
         size = image.size[::-1] if orientation in _TURNED else image.size
         return cls((size[0], size[1]), orientation, image.info.get("icc_profile"))
 
