@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.bench.crowded import hits_among_misses
+from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
 from tests.bench.miss import miss_embedded, miss_rabbitmq
@@ -25,6 +26,7 @@ async def main(root: Path) -> None:
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 await idle_proxy(_fresh(root, "idle"), node),
                 *await hits(root, node),
+                *await library(_fresh(root, "library")),
             ]
         )
 
