@@ -1,7 +1,7 @@
 """The shelf in the database: the table `tmdb_cache`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -42,6 +42,7 @@ class TmdbShelf:
         self._now = now
         self._coming: dict[str, Row] = {}
         self._came = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
@@ -72,8 +73,9 @@ class TmdbShelf:
 
     async def clear(self) -> int:
         """The number of rows that were."""
-        self._coming.clear()
-        return await self._delete(delete(tmdb_cache))
+        async with self._writing:
+            self._coming.clear()
+            return await self._delete(delete(tmdb_cache))
 
     async def clear_expired(self, *, stale_kept: timedelta = timedelta(0)) -> int:
         """Those that expired so long ago, and whatever is too old to be given. The number of rows that were."""
@@ -114,9 +116,15 @@ class TmdbShelf:
             await self._write_what_came()
 
     async def _write_what_came(self) -> None:
-        rows, self._coming = self._coming, {}
-        if not rows:
-            return
+        async with self._writing:
+            rows = dict(self._coming)
+            if rows:
+                await self._replace(rows)
+            for key, row in rows.items():
+                if self._coming.get(key) is row:
+                    del self._coming[key]
+
+    async def _replace(self, rows: Mapping[str, Row]) -> None:
         values = [
             {"key": key, "value": row.value, "expires": row.expires_at, "fetched": row.fetched_at}
             for key, row in rows.items()

@@ -1,0 +1,108 @@
+"""The providers' recorded replies, where they are at hand, are read by our models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.enricher.providers.lenient import Lenient
+from services.enricher.providers.tmdb.models.credits import CombinedCredits, Credits
+from services.enricher.providers.tmdb.models.lists import Found, MoviePage, MultiPage, TvPage
+from services.enricher.providers.tmdb.models.people import Person
+from services.enricher.providers.tmdb.models.titles import Collection, Episode, Movie, Season, Tv
+from services.enricher.providers.trakt.models import TraktFound, TraktTitle
+
+RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
+KOTLIN = "tmdb/tmdb-kotlin/tmdb3_"
+PHP = "tmdb/php-tmdb/"
+
+TMDB = [
+    (f"{KOTLIN}movie_movie_details_607.json", Movie, "credits"),
+    (f"{KOTLIN}movie_movie_details_10140.json", Movie, "belongs_to_collection"),
+    (f"{PHP}movie_all.json", Movie, "poster_path"),
+    (f"{KOTLIN}tv_tv_details_96677.json", Tv, "seasons"),
+    (f"{KOTLIN}tv_tv_details_96677_with_images.json", Tv, "networks"),
+    (f"{PHP}tv_all.json", Tv, "created_by"),
+    (f"{KOTLIN}tv_tv_season_19849_season_1.json", Season, "episodes"),
+    (f"{KOTLIN}tv_tv_season_63333_season_1.json", Season, "episodes"),
+    (f"{PHP}tv_season_all.json", Season, "episodes"),
+    (f"{PHP}tv_season_episode_all.json", Episode, "still_path"),
+    (f"{KOTLIN}tv_tv_aggregate_credits_96677.json", Credits, "cast"),
+    (f"{KOTLIN}person_person_movie_credits_19292.json", CombinedCredits, "cast"),
+    (f"{KOTLIN}person_person_details_11701_all_responses.json", Person, "birthday"),
+    (f"{KOTLIN}person_person_details_287.json", Person, "profile_path"),
+    (f"{PHP}person_get.json", Person, "biography"),
+    (f"{PHP}collection_get.json", Collection, "parts"),
+    (f"{KOTLIN}find_find_movie_tt10919380.json", Found, "movie_results"),
+    (f"{KOTLIN}movie_movie_popular.json", MoviePage, "results"),
+    (f"{KOTLIN}discover_discover_movie.json", MoviePage, "results"),
+    (f"{KOTLIN}trending_trending_movie.json", MoviePage, "results"),
+    (f"{KOTLIN}search_search_movie_star_wars.json", MoviePage, "results"),
+    (f"{KOTLIN}tv_tv_popular.json", TvPage, "results"),
+    (f"{KOTLIN}trending_trending_tv.json", TvPage, "results"),
+    (f"{KOTLIN}search_search_tv_lupin.json", TvPage, "results"),
+    (f"{KOTLIN}search_search_tv_SWAT.json", TvPage, "results"),
+    (f"{KOTLIN}search_search_multi_brad.json", MultiPage, "results"),
+]
+
+
+def recorded(name: str) -> bytes:
+    path = RECORDED / name
+    if not path.is_file():
+        pytest.skip(
+            "The recorded replies are not here: they belong beside the project, at ../shared/fixtures."
+        )
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(("name", "model", "field"), TMDB, ids=[name for name, _, _ in TMDB])
+def test_every_recorded_reply_of_tmdb_is_read(name: str, model: type[Lenient], field: str) -> None:
+    body = recorded(name)
+    read = model.read(body, "TMDB")
+    assert getattr(read, field)
+    results = json.loads(body).get("results")
+    assert results is None or len(results) == len(getattr(read, "results", ()))
+
+
+def described(reply: Any) -> list[Any]:
+    """The full descriptions of movies and shows in a reply."""
+    if isinstance(reply, list):
+        return [title for element in reply for title in described(element)]
+    if not isinstance(reply, dict):
+        return []
+    if "title" in reply and "ids" in reply:
+        return [reply]
+    return [title for kind in ("movie", "show") for title in described(reply.get(kind))]
+
+
+@pytest.mark.parametrize("name", ["movies", "shows", "search", "sync", "users", "calendars"])
+def test_every_title_in_trakts_recorded_replies_is_read(name: str) -> None:
+    replies = json.loads(recorded(f"trakt/pytrakt/{name}.json"))
+    titles = [title for reply in replies.values() for title in described(reply.get("GET"))]
+    assert titles
+    for title in titles:
+        assert TraktTitle.model_validate(title).title == title["title"]
+
+
+def test_the_searches_of_trakt_are_read() -> None:
+    replies = json.loads(recorded("trakt/pytrakt/search.json"))
+    found = [TraktFound.model_validate(element) for element in replies["search/tmdb/28585"]["GET"]]
+    assert any(element.movie or element.show for element in found)
+
+
+@pytest.mark.parametrize("name", ["movie", "show"])
+def test_trakts_documented_titles_are_read_whole(name: str) -> None:
+    title = TraktTitle.read(recorded(f"trakt/trakt.net/{name}.json"), "Trakt")
+    assert title.rating
+    assert title.overview
+    assert title.genres
+    assert title.ids.imdb
+    assert title.released or title.first_aired
+
+
+def test_trakts_documented_pictures_get_their_scheme() -> None:
+    documented = json.loads(recorded("trakt/docs-examples.json"))["images_example"]
+    images = TraktTitle.model_validate(documented).images
+    for urls in (images.poster, images.fanart, images.logo, images.clearart, images.banner, images.thumb):
+        assert urls[0].startswith("https://walter-r2.trakt.tv/images/")
