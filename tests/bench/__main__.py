@@ -5,7 +5,9 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from tests.bench.backlog import backlog
 from tests.bench.crowded import hits_among_misses
+from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
@@ -25,6 +27,8 @@ async def main(root: Path) -> None:
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 await idle_proxy(_fresh(root, "idle"), node),
+                await backlog(_fresh(root, "backlog"), node),
+                *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
                 *await hits(root, node),
                 *await library(_fresh(root, "library")),
             ]

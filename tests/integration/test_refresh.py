@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from services.fetcher.rendering.render import Order, Rendered
+from services.fetcher.rendering.sandbox import Sandbox
 from shared.contracts import FetchPicture, PictureStored, RefreshPicture
-from shared.pictures import DOWNLOAD, Rendition, RevisionId, SourceUrl, State
+from shared.pictures import DOWNLOAD, Failure, FailureClass, Rendition, RevisionId, SourceUrl, State
 from shared.queue import Lane
 from shared.telemetry import utc_now
 from tests.contract.volumes import MEDIUM, commit
@@ -196,3 +199,26 @@ async def test_proxies_are_told_of_every_rendition_of_the_new_revision(start: St
         await onesheet.publish(RefreshPicture(source_url=onesheet.source(POSTER)), Lane.PICTURES_LATER)
         await until(lambda: heard)
     assert set(heard[0].renditions) >= {Rendition.parse("small.webp"), Rendition.parse("w92.webp")}
+
+
+async def test_a_rendition_that_is_made_during_a_refresh_does_not_undo_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")
+    stale = await stored_and_stale(onesheet, "small")
+    failure = Failure.after(None, FailureClass.OURS, "as a test", now=utc_now() - HOUR)
+    pictures, picture = onesheet.volume.pictures, onesheet.picture(POSTER)
+    await pictures.put_state(picture, stale.failed(str(MEDIUM), failure))
+    rendering, fresh_until = Sandbox.render, utc_now() + HOUR
+
+    async def refreshed_meanwhile(sandbox: Sandbox, order: Order, **more: Any) -> Rendered:
+        state = await pictures.state(picture)
+        await pictures.put_state(picture, state.model_copy(update={"fresh_until": fresh_until}))
+        return await rendering(sandbox, order, **more)
+
+    monkeypatch.setattr(Sandbox, "render", refreshed_meanwhile)
+    job = FetchPicture(source_url=onesheet.source(POSTER), rendition=MEDIUM)
+    await onesheet.publish(job, Lane.PICTURES_NOW)
+    await onesheet.jobs_done(FetchPicture, 2)
+    state = await onesheet.state(POSTER)
+    assert (state.fresh_until, state.failures) == (fresh_until, {})

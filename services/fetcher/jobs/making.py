@@ -64,7 +64,6 @@ async def make(
     revision: Revision, renditions: tuple[Rendition, ...], delivery: Delivery, deps: Deps
 ) -> Revision:
     """Render and add; return the revision with them. Raise Retry when it goes away meanwhile: the job looks again."""
-    state = await deps.pictures.state(revision.picture)
     try:
         original = await original_of(revision, deps)
         if original is None:
@@ -78,6 +77,7 @@ async def make(
                 await deps.pictures.add(revision, draft.directory / str(rendition))
     except (RevisionGone, FileNotFoundError) as error:
         raise Retry(Delay.ONE_SECOND, "the revision went away", counted=False) from error
+    state = await deps.pictures.state(revision.picture)  # of this moment: a refresh may have come in between
     forgotten = [str(rendition) for rendition in renditions if str(rendition) in state.failures]
     if forgotten or state.redelivered_starts or delivery.envelope.redelivered:
         await deps.pictures.put_state(revision.picture, state.recovered(*forgotten))
