@@ -11,6 +11,7 @@ from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
+from tests.bench.metadata import cold_page
 from tests.bench.miss import miss_embedded, miss_rabbitmq
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
@@ -26,6 +27,7 @@ async def main(root: Path) -> None:
             [
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
+                await cold_page(_fresh(root, "metadata")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),

@@ -26,7 +26,7 @@ MAX_FLIGHTS = 2000
 OLDEST = timedelta(days=60)
 """Nothing older is given, however stale it may be. TMDB's terms allow six months."""
 
-OBJECT_BYTES = 6
+OBJECT_BYTES = 8
 """Memory of a model for each byte of its JSON (measured)."""
 
 
