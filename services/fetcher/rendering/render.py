@@ -100,6 +100,8 @@ def _render_drawing(body: bytes, order: Order) -> Rendered:
 
 def _render_picture(image: Image.Image, order: Order) -> Rendered:
     check_size(*image.size, order)
+    if image.format == "PNG":  # whose EXIF may come last: asking for it decodes all of it
+        check_memory(memory_needed(image, image.size, (0, 0)), order)
     stage = _Stage.of(image)
     frames = count_frames(image)
     targets = {rendition: stage.stored(rendition.box.fit(*stage.size)) for rendition in order.renditions}
