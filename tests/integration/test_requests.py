@@ -3,6 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
+from shared.contracts import FetchPicture
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet
 from tests.providers.behaviour import Behaviour
@@ -87,6 +88,15 @@ async def test_a_private_address_is_refused_unless_it_is_named(start: Start) -> 
     assert "public address" in answer.problem["detail"]
     assert onesheet.host.requests == []
     assert onesheet.count("onesheet_refusals_total", rule="address not public") == 1
+
+
+async def test_the_line_of_a_job_says_that_a_private_address_was_let_through(
+    onesheet: Onesheet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (await onesheet.get("/poster/7-60x90.jpg", size="small")).status == 200
+    await onesheet.jobs_done(FetchPicture)
+    authority = onesheet.host.root.removeprefix("http://")
+    assert f"may_be_private={authority}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])

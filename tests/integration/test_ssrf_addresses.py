@@ -3,6 +3,7 @@
 Nobody reaches the listener at 127.0.0.1, and what is dialled is what was checked.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,21 @@ async def test_several_public_addresses_are_tried_and_nobody_else(
     with dialled() as addresses, pytest.raises(PictureError):
         await downloading.get(f"http://several.example:{trap.port}/")
     assert {address for address, _ in addresses} == {PUBLIC, OTHER_PUBLIC, PUBLIC_V6}
+
+
+async def test_a_name_server_that_does_not_answer_is_waited_for_as_long_as_a_connection(
+    tmp_path: Path, names: NameServer, trap: Trap
+) -> None:
+    names.silent = True
+    async with running_downloader(tmp_path, settings_with(trap, CONNECT_TIMEOUT="0.2"), names) as downloading:
+        async with asyncio.timeout(2):
+            with pytest.raises(PictureError, match="in time") as failed:
+                await downloading.get("http://public.example/")
+    assert failed.value.failure_class is FailureClass.UPSTREAM
+    assert names.asked["public.example", "A"] == 1
+
+
+async def test_a_name_that_does_not_exist_is_a_failure_of_its_host(downloading: Downloading) -> None:
+    with pytest.raises(PictureError, match="could not be resolved") as failed:
+        await downloading.get("http://missing.example/")
+    assert failed.value.failure_class is FailureClass.UPSTREAM

@@ -22,6 +22,7 @@ class NameServer:
     port: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By name and type (`A`, `AAAA`)."""
+    silent: bool = False
     _answers: dict[tuple[str, str], list[Sequence[str]]] = field(default_factory=dict)
     _aliases: dict[str, str] = field(default_factory=dict)
 
@@ -64,7 +65,9 @@ class _Protocol(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._transport.sendto(self._server.answer(data), addr)
+        answer = self._server.answer(data)
+        if not self._server.silent:
+            self._transport.sendto(answer, addr)
 
 
 @asynccontextmanager

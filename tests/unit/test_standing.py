@@ -212,6 +212,16 @@ async def test_the_longest_pause_counts(hosts: Hosts) -> None:
     assert await hosts.pauses.paused_until("a.example") == until
 
 
+async def test_an_answer_ends_the_pause_that_was_tried_and_no_other(hosts: Hosts) -> None:
+    standing = hosts.standing()
+    await fail(standing, 1, 2, 3)
+    hosts.wait(FIRST_PAUSE)
+    other = HostPause(hosts.now + timedelta(minutes=5))
+    async with standing.asking(source(1)):
+        await hosts.pauses.pause("a.example", other)
+    assert await hosts.pauses.pause_of("a.example") == other
+
+
 async def test_a_full_disk_costs_the_pause_and_nothing_else(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

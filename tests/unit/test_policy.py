@@ -1,0 +1,55 @@
+import pytest
+
+from services.fetcher.download.addresses import AddressPolicy
+from services.fetcher.download.policy import MAX_REDIRECTS, Policy, report
+from services.fetcher.errors import Refused
+from shared.pictures import HostRules, Rule, SourceUrl
+from shared.telemetry import MAX_FIELD, Metrics
+
+POLICY = Policy(HostRules.of(["*"]), AddressPolicy(()))
+
+
+@pytest.mark.parametrize(
+    ("source", "location"),
+    [
+        ("https://a.example/x", "http://a.example/y"),
+        ("https://a.example/x", "http://b.example/y"),
+        ("https://a.example/x", "HTTP://a.example:443/y"),
+    ],
+)
+def test_no_redirect_leads_down_from_https_to_http(source: str, location: str) -> None:
+    with pytest.raises(Refused) as refused:
+        POLICY.redirected(SourceUrl.parse(source), location, 1)
+    assert refused.value.rule is Rule.DOWNGRADE
+
+
+@pytest.mark.parametrize(
+    ("source", "location", "target"),
+    [
+        ("http://a.example/x", "https://a.example/y", "https://a.example/y"),
+        ("https://a.example/x", "//b.example/y", "https://b.example/y"),
+        ("http://a.example/x", "y", "http://a.example/y"),
+    ],
+)
+def test_any_other_is_followed_three_times(source: str, location: str, target: str) -> None:
+    assert str(POLICY.redirected(SourceUrl.parse(source), location, MAX_REDIRECTS)) == target
+    with pytest.raises(Refused):
+        POLICY.redirected(SourceUrl.parse(source), location, MAX_REDIRECTS + 1)
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_operators_see_every_refusal_in_a_bounded_line(
+    rule: Rule, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = Metrics()
+    report(
+        Refused(rule, "http://a.example/\udcff" + "x" * 9000, "no"),
+        SourceUrl.parse("http://b.example"),
+        metrics,
+    )
+    assert metrics.registry.get_sample_value("onesheet_refusals_total", {"rule": rule}) == 1
+    said = capsys.readouterr().out
+    assert rule in said
+    assert "http://a.example/" in said
+    assert "http://b.example" in said
+    assert len(said) < MAX_FIELD + 500
