@@ -14,6 +14,7 @@ from tests.bench.memory import idle_proxy
 from tests.bench.metadata import cold_page
 from tests.bench.miss import miss_embedded, miss_rabbitmq
 from tests.bench.nginx_hits import hits_through_nginx
+from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
 from tests.bench.report import Figure, report
 from tests.bench.standing import standing
@@ -28,6 +29,7 @@ async def main(root: Path) -> None:
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 await cold_page(_fresh(root, "metadata")),
+                *await pages(_fresh(root, "pages")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),

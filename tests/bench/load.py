@@ -24,12 +24,17 @@ class Load:
 
 
 async def load(
-    url: str, *, connections: int = CONNECTIONS, seconds: int = SECONDS, script: Path | None = None
+    url: str,
+    *,
+    connections: int = CONNECTIONS,
+    seconds: int = SECONDS,
+    script: Path | None = None,
+    header: str = ACCEPT,
 ) -> Load:
     """Raise RuntimeError when anything but success was answered."""
     extra = ("-s", str(script)) if script else ()
     process = await asyncio.create_subprocess_exec(
-        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "-H", ACCEPT, *extra, url),
+        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "-H", header, *extra, url),
         stdout=asyncio.subprocess.PIPE,
     )
     said = (await process.communicate())[0].decode()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
@@ -16,6 +16,9 @@ from shared.telemetry import utc_now
 
 EVERYTHING = Selection()
 FIRST_WINDOW = Window()
+_POSTER = (
+    update(media_items).where(media_items.c.id == bindparam("item")).values(poster_url=bindparam("poster"))
+)
 
 
 class Library:
@@ -87,12 +90,9 @@ class Library:
 
     async def store_posters(self, poster_urls: Mapping[int, str]) -> None:
         """The bare poster URL of each item, in one write."""
-
-        async def writing(connection: AsyncConnection) -> None:
-            for item_id, url in poster_urls.items():
-                await _change(connection, item_id, {"poster_url": url, "poster_cached_at": self._now()})
-
-        await self._database.write(writing)
+        rows = [{"item": item_id, "poster": url} for item_id, url in poster_urls.items()]
+        statement = _POSTER.values(poster_cached_at=self._now())
+        await self._database.write(lambda connection: connection.execute(statement, rows))
 
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:

@@ -1,0 +1,158 @@
+"""Pages of 50 titles: cold before a provider with 200 ms latency, unchanged, and made again."""
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import aiohttp
+
+from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.library import Entry, Ids, LibrarySettings, MediaType, Selection, open_library
+from services.enricher.metadata import MetadataSettings, ProviderSettings, open_metadata
+from services.enricher.pages import Enrichment, KeptPages, Listings, Pages
+from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
+from services.enricher.providers.settings import TraktSettings
+from shared.pictures import HostRules
+from shared.queue import QueueSettings, open_queue
+from shared.telemetry import Metrics
+from shared.volume import VolumeSettings, prepared_layout, volume_to_read
+from tests.bench.load import load
+from tests.bench.report import Figure
+from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
+from tests.servers.service import running_service
+
+TITLES = 50
+COLD_PAGES = 5
+LATENCY_S = 0.2
+COLD_PROMISE_S = 1.0
+UNCHANGED_PROMISE = 5000
+REBUILT_PROMISE = 300
+REBUILDS = 500
+ADMIN_TOKEN = "the-token"
+PATH = "/api/items/enriched"
+
+
+async def pages(directory: Path) -> list[Figure]:
+    async with TraktHost.running() as trakt:
+        settings = {
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "TRAKT_BASE_URL": trakt.root,
+            "TRAKT_CLIENT_ID": CLIENT_ID,
+            "VOLUME_URL": f"file:{directory}/data",
+        }
+        async with running_service("services.enricher", settings, cwd=directory) as enricher:
+            await _fill(enricher.address)
+            trakt.latency_s = LATENCY_S
+            cold = await _cold(enricher.address)
+            unchanged = await _unchanged(enricher.address)
+        trakt.latency_s = 0
+        return [cold, *unchanged, await _rebuilt(directory / "rebuilt", trakt)]
+
+
+async def _fill(address: str) -> None:
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
+        for number in range(1, TITLES * COLD_PAGES + 1):
+            item = {"title": f"Movie {number}", "media_type": "movie", "imdb_id": imdb_id(number)}
+            await session.post(f"{address}/api/library/items", json=item)
+
+
+async def _cold(address: str) -> Figure:
+    took = []
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        for number in range(1, COLD_PAGES + 1):
+            began = time.perf_counter()
+            async with session.get(f"{address}{PATH}?page={number}") as answer:
+                page = await answer.json()
+            took.append(time.perf_counter() - began)
+            assert all(item["overview"] for item in page["items"])
+    seconds = statistics.median(took)
+    return Figure(
+        what=f"a cold page of {TITLES} titles, the provider takes {LATENCY_S * 1000:.0f} ms",
+        ours=f"{seconds:.2f} s",
+        reference=f"{TITLES * LATENCY_S:.0f} s one after the other",
+        compared=f"{seconds / (TITLES * LATENCY_S):.3f} ×",
+        promise=f"≤ {COLD_PROMISE_S} s",
+        kept=seconds <= COLD_PROMISE_S,
+    )
+
+
+async def _unchanged(address: str) -> list[Figure]:
+    async with aiohttp.ClientSession() as session, session.get(address + PATH) as answer:
+        tag, kilobytes = answer.headers["ETag"], len(await answer.read()) / 1000
+    known = await load(address + PATH, header=f"If-None-Match: {tag}")
+    sent = await load(address + PATH)
+    return [
+        Figure(
+            what=f"an unchanged page of {TITLES} titles, the client has it (304)",
+            ours=f"{known.per_second:,.0f}/s",
+            reference="–",
+            compared="–",
+            promise=f"≥ {UNCHANGED_PROMISE:,}/s",
+            kept=known.per_second >= UNCHANGED_PROMISE,
+        ),
+        Figure(
+            what=f"an unchanged page of {TITLES} titles, sent ({kilobytes:.0f} kB)",
+            ours=f"{sent.per_second:,.0f}/s",
+            reference="–",
+            compared="–",
+            promise=f"≥ {UNCHANGED_PROMISE:,}/s",
+            kept=sent.per_second >= UNCHANGED_PROMISE,
+        ),
+    ]
+
+
+async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
+    """In this process, without HTTP: what making the page costs when something on it changes."""
+    state_dir = directory / "state"
+    layout = prepared_layout(VolumeSettings(volume_url=f"file:{directory}/data", state_directory=state_dir))
+    volume = volume_to_read(layout)
+    providers = ProviderSettings(trakt=TraktSettings(client_id=CLIENT_ID, base_url=trakt.root))
+    urls = PictureUrls(PictureUrlSettings())
+
+    def library_written() -> None:
+        listings.forget()
+
+    async with (
+        open_queue(QueueSettings(), state_dir=state_dir) as queue,
+        open_database(DatabaseSettings(), state_dir=state_dir) as database,
+        open_metadata(MetadataSettings(), providers, database=database, metrics=Metrics()) as metadata,
+        open_library(database.watched(library_written), LibrarySettings()) as opened,
+    ):
+        listings = Listings(opened.library)
+        ids = range(1, TITLES + 1)
+        await opened.library.add_all(
+            [Entry(f"Movie {n}", MediaType.MOVIE, ids=Ids(imdb=imdb_id(n))) for n in ids]
+        )
+        enrichment = Enrichment(
+            opened.library,
+            metadata.titles,
+            shown=ShownPictures(volume.pictures, urls),
+            urls=urls,
+            ahead=Ahead(queue, volume.pictures, HostRules.of([])),
+        )
+        nothing_kept = KeptPages(max_bytes=1)
+        made = Pages(listings, enrichment, kept=nothing_kept, providers=lambda: metadata.providers)
+        await made.page(Selection(), 1, TITLES)
+        began = time.perf_counter()
+        for _ in range(REBUILDS):
+            await made.page(Selection(), 1, TITLES)
+        per_second = REBUILDS / (time.perf_counter() - began)
+    return Figure(
+        what=f"a page of {TITLES} titles made again, all of it in memory",
+        ours=f"{per_second:,.0f}/s",
+        reference="–",
+        compared="–",
+        promise=f"≥ {REBUILT_PROMISE}/s",
+        kept=per_second >= REBUILT_PROMISE,
+    )
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    from tests.bench.report import report
+
+    with tempfile.TemporaryDirectory() as name:
+        report(asyncio.run(pages(Path(name))))
