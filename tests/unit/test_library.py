@@ -139,6 +139,14 @@ async def test_an_id_that_comes_later_joins_what_was_two(library: Library) -> No
     assert (item.id, item.paths, item.imdb_id) == (one.id, ("/a", "/b"), "tt1")
 
 
+async def test_who_comes_by_one_link_joins_those_behind_another(library: Library) -> None:
+    first = await library.add(Entry("Dune: Part One", MOVIE, 2021, Ids("tt1"), full_path="/a"))
+    await library.add(Entry("Dune", MOVIE, 2021, Ids("tt1"), full_path="/b"))
+    joined = await library.add(Entry("Dune", MOVIE, 2021, full_path="/c"))
+    assert (joined.id, joined.paths) == (first.id, ("/a", "/b", "/c"))
+    assert (await library.page()).total == 1
+
+
 async def test_posters_are_stored_in_one_write(library: Library) -> None:
     items = [await library.add(Entry(name, MOVIE)) for name in "ab"]
     await library.store_posters({item.id: f"/api/images/proxy?url={item.title}" for item in items})
@@ -147,6 +155,7 @@ async def test_posters_are_stored_in_one_write(library: Library) -> None:
     assert page.items[0].poster_cached_at == NOON
 
 
+paths = st.sampled_from([f"/{number}" for number in range(8)])
 names = st.sampled_from(["a", "b", "c"])
 entries = st.builds(
     Entry,
@@ -154,10 +163,10 @@ entries = st.builds(
     media_type=st.just(MOVIE),
     year=st.sampled_from([None, 2000]),
     ids=st.builds(Ids, st.sampled_from([None, "tt1", "tt2"]), st.sampled_from([None, 1, 2])),
-    full_path=st.sampled_from([f"/{number}" for number in range(8)]),
+    full_path=paths,
     list_source=st.sampled_from([None, "x"]),
 )
-steps = st.lists(st.one_of(entries, st.sampled_from([f"/{number}" for number in range(8)])), max_size=12)
+steps = st.lists(st.one_of(entries, entries, paths), min_size=3, max_size=12)
 
 
 @given(steps)

@@ -77,6 +77,15 @@ def test_an_entry_without_ids_follows_through_titles_and_ids() -> None:
     )
 
 
+def test_where_two_contradict_each_other_over_a_third_the_first_title_decides() -> None:
+    for order in itertools.permutations(
+        [known("a", imdb="tt1"), known("b", imdb="tt1"), known("a", tmdb=5), known("b", tmdb=6)]
+    ):
+        alone = next(entry for entry in order if entry.ids.tmdb == 6)
+        assert frozenset([alone.id]) in partition(*order)
+        assert len(partition(*order)) == 2
+
+
 entries = st.builds(
     Known,
     st.integers(1, 10**6),

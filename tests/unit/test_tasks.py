@@ -160,6 +160,21 @@ async def test_a_task_goes_on_in_the_next_process(database: Database) -> None:
     assert (done.state, done.done, done.counts) == (TaskState.DONE, 2, {"found": 4})
 
 
+async def test_an_orderly_end_is_no_reason_to_give_up_a_task(database: Database) -> None:
+    for _ in range(MAX_STARTS + 1):
+        gate = Gate()
+        async with running(database, gate=gate) as tasks:
+            task = await tasks.start("gate", {})
+            await gate.begun.get()
+
+    async def starts(connection: AsyncConnection) -> int:
+        return int(
+            (await connection.execute(select(table.c.starts).where(table.c.id == task.id))).scalar_one()
+        )
+
+    assert await database.read(starts) == 0
+
+
 async def left_by_the_dead(database: Database, **changed: object) -> int:
     row = {"kind": "gate", "arguments": {}, "state": "running", "cancelling": False, "starts": 1, "done": 7}
     row |= {"counts": {}, "errors": [], "created_at": NOON, "heartbeat_at": NOON, "claimed_by": "the dead"}
