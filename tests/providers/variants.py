@@ -141,6 +141,11 @@ def cut(body: bytes, share: float = 0.5) -> bytes:
     return body[: int(len(body) * share)]
 
 
+def with_size(bmp: bytes, side_px: int) -> bytes:
+    """The same BMP, whose header says that each side has so many pixels."""
+    return bmp[:18] + struct.pack("<ii", side_px, side_px) + bmp[26:]
+
+
 def bomb(side_px: int = 16_384) -> bytes:
     """A PNG of a few kB that asks for `side_px` squared pixels (one bit each)."""
     body = io.BytesIO()

@@ -17,7 +17,7 @@ RESERVED_BYTES = 160 * 1024**2
 _ENCODER_BYTES = 64
 """For each pixel of the largest rendition: its scaled copies, and the encoder's (AVIF's takes most)."""
 
-_DECODER_BYTES = {"WEBP": 12, "AVIF": 16, "GIF": 8, "TIFF": 8, "ICO": 4}
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "GIF": 8, "TIFF": 8, "ICO": 4}
 """For each pixel, besides the picture itself: whole canvases, frames before, strips as large as the picture."""
 
 _COEFFICIENT_BYTES = 2
