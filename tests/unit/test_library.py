@@ -153,6 +153,8 @@ async def test_posters_are_stored_in_one_write(library: Library) -> None:
     page = await library.page()
     assert [item.poster_url for item in page.items] == ["/api/images/proxy?url=b", "/api/images/proxy?url=a"]
     assert page.items[0].poster_cached_at == NOON
+    await library.store_posters({})
+    assert await library.page() == page
 
 
 paths = st.sampled_from([f"/{number}" for number in range(8)])

@@ -92,7 +92,8 @@ class Library:
         """The bare poster URL of each item, in one write."""
         rows = [{"item": item_id, "poster": url} for item_id, url in poster_urls.items()]
         statement = _POSTER.values(poster_cached_at=self._now())
-        await self._database.write(lambda connection: connection.execute(statement, rows))
+        if rows:
+            await self._database.write(lambda connection: connection.execute(statement, rows))
 
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:
