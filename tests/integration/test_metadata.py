@@ -289,13 +289,16 @@ async def test_after_a_restart_tmdb_is_not_asked_again(world: World) -> None:
             assert world.tmdb.total == 3
 
 
-async def test_after_a_restart_what_expired_is_given_while_tmdb_is_down(world: World) -> None:
+@pytest.mark.parametrize("behaviour", [Behaviour(delay_s=10), Behaviour(status=500)], ids=repr)
+async def test_after_a_restart_what_expired_is_given_while_tmdb_is_slow_or_down(
+    world: World, behaviour: Behaviour
+) -> None:
     async with world.open() as metadata:
         await metadata.tmdb.get(resources.movie(7))
     world.clock.ahead += timedelta(days=2)
-    world.tmdb.behave(Behaviour(status=500))
+    world.tmdb.behave(behaviour)
     async with world.open() as metadata:
-        outcome = await metadata.tmdb.get(resources.movie(7))
+        outcome = await metadata.tmdb.get(resources.movie(7), within=0.5 * SECOND)
         assert isinstance(outcome, Found)
         assert (outcome.stale, outcome.value.title) == (True, "The movie 7")
 

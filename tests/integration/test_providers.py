@@ -241,6 +241,20 @@ async def test_after_429_nobody_asks_before_the_time_it_says() -> None:
         assert host.asked_at[3] - host.asked_at[2] >= 1
 
 
+async def test_after_429_that_says_only_when_the_window_ends_nobody_asks_until_then(
+    trakt_host: TraktHost,
+) -> None:
+    until = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat()
+    told = f'{{"name":"GET","period":300,"limit":500,"remaining":0,"until":"{until}"}}'
+    trakt_host.behave(Behaviour(status=429, headers={"X-Ratelimit": told}, times=1))
+    async with asked("Trakt", trakt_at(trakt_host)) as provider:
+        trakt = Trakt(provider)
+        with pytest.raises(Busy):
+            await trakt.title(MOVIE, "tt0000001", soon())
+        await trakt.title(MOVIE, "tt0000002", soon())
+    assert 0.4 < trakt_host.asked_at[1] - trakt_host.asked_at[0] < 1
+
+
 async def test_after_429_that_says_nothing_there_is_a_pause_all_the_same() -> None:
     async with (
         TraktHost.running(requests=1, period_s=1, told=False) as host,

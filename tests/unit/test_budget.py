@@ -7,7 +7,7 @@ import pytest
 
 from services.enricher.providers import Budget, Limit, NotAsked, Turn, Urgency
 from services.enricher.providers.allowance import Allowance
-from services.enricher.providers.budget import FIRST_PAUSE, LONGEST_PAUSE, RESERVED
+from services.enricher.providers.budget import FIRST_PAUSE, LONGEST_PAUSE
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -87,11 +87,10 @@ async def test_who_is_too_far_back_in_the_line_hears_so_at_once(clock: Clock) ->
 
 async def test_background_work_leaves_a_share_to_those_who_wait(clock: Clock) -> None:
     budget = a_budget(clock)
-    background = round(10 * (1 - RESERVED))
-    await take(budget, clock, background, Urgency.LATER)
+    await take(budget, clock, 6, Urgency.LATER)
     with pytest.raises(NotAsked):
         await take(budget, clock, urgency=Urgency.LATER)
-    await take(budget, clock, 10 - background)
+    await take(budget, clock, 4)
 
 
 async def test_nobody_who_waits_stands_behind_background_work() -> None:
@@ -108,6 +107,18 @@ async def test_nobody_who_waits_stands_behind_background_work() -> None:
         wait("background 1", Urgency.LATER), wait("background 2", Urgency.LATER), wait("user", Urgency.NOW)
     )
     assert admitted == ["user", "background 1", "background 2"]
+
+
+async def test_background_work_that_waits_makes_nobody_too_late(clock: Clock) -> None:
+    budget = a_budget(clock, requests=1)
+    await take(budget, clock)
+    background = asyncio.create_task(budget.take(turn(clock, waits=5 * MINUTE, urgency=Urgency.LATER)))
+    await asyncio.sleep(0)
+    assert budget.expect(turn(clock, waits=MINUTE + SECOND)) < NOON + MINUTE + SECOND
+    with pytest.raises(NotAsked):
+        budget.expect(turn(clock, waits=MINUTE + SECOND, urgency=Urgency.LATER))
+    background.cancel()
+    await asyncio.gather(background, return_exceptions=True)
 
 
 async def test_background_work_that_somebody_joins_is_moved_up() -> None:
