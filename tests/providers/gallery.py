@@ -6,6 +6,7 @@
 | `/poster/17-500x750.jpg` | the same, in another size |
 | `/animation/4.gif` | eight frames (gif, webp, png, avif) |
 | `/many/123456.jpg` | one poster with a comment: other bytes at every number, without drawing each |
+| `/t/p/original/poster17.jpg`, `…/backdrop3.jpg` | the same drawings, where the stand-in for TMDB says they are |
 | `/corpus/photo.webp` | a file of the corpus folder `good/` |
 """
 
@@ -20,6 +21,7 @@ from tests.providers.variants import with_comment
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 
 _DRAWN = re.compile(r"/(poster|backdrop|photo|animation|many)/(\d{1,9})(?:-(\d{1,4})x(\d{1,4}))?\.(\w{2,5})")
+_AS_TMDB = re.compile(r"/t/p/original/(poster|backdrop)(\d{1,9})\.jpg")
 _FORMATS: dict[str, drawing.Format] = {
     **{name: name for name in drawing.FORMATS},
     "jpg": "jpeg",
@@ -38,7 +40,7 @@ def picture_at(path: str) -> bytes | None:
     """The bytes at a path, or None when there is no such picture. Draws at the first asking: up to a second of CPU."""
     if path.startswith("/corpus/"):
         return _from_corpus(path.removeprefix("/corpus/"))
-    if not (match := _DRAWN.fullmatch(path)):
+    if not (match := _DRAWN.fullmatch(_AS_TMDB.sub(r"/\1/\2.jpg", path))):
         return None
     kind, seed, width, height, extension = match.groups()
     if (fmt := _FORMATS.get(extension.lower())) is None:
