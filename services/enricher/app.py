@@ -54,7 +54,7 @@ async def add_enricher(
         metadata = await enter(
             open_metadata(settings.metadata, settings.providers, database=database, metrics=skeleton.metrics)
         )
-        opened = await enter(open_library(database.watched(library_written), settings.library))
+        opened = await enter(open_library(database, settings.library, on_written=library_written))
         listings = Listings(opened.library)
         await enter(ahead.open())
         await enter(queue.listen(hear))

@@ -294,6 +294,21 @@ async def test_a_scan_is_cancelled_between_batches_and_can_be_run_again(
     assert (await opened.library.page()).total == 20
 
 
+async def test_writes_to_the_library_are_heard_and_those_of_tasks_are_not(
+    database: Database, root: Path
+) -> None:
+    heard: list[None] = []
+    plant(root, "A (2000).mkv")
+    settings = LibrarySettings(roots=(str(root),))
+    async with open_library(database, settings, on_written=lambda: heard.append(None)) as opened:
+        await scanned(opened, root)
+        assert len(heard) == 1
+        await scanned(opened, root)
+        assert len(heard) == 1
+        await opened.library.add(Entry("B", MOVIE))
+        assert len(heard) == 2
+
+
 async def test_only_folders_below_the_allowed_ones_are_scanned(
     database: Database, opened: OpenLibrary, root: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """The library with its scans and tasks, composed."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,9 +23,17 @@ class OpenLibrary:
 
 @asynccontextmanager
 async def open_library(
-    database: Database, settings: LibrarySettings, *, works: Mapping[str, Work] = NOTHING_ELSE
+    database: Database,
+    settings: LibrarySettings,
+    *,
+    works: Mapping[str, Work] = NOTHING_ELSE,
+    on_written: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[OpenLibrary]:
-    """Tasks run while the context lasts: scans, and those of the kinds in `works`."""
+    """Tasks run while the context lasts: scans, and those of the kinds in `works`.
+
+    `on_written` hears of each write to the library, by whomever, and not of what tasks write of themselves.
+    """
     places = Places(settings.roots)
-    async with Tasks.running(database, {KIND: Scan(database, places), **works}) as tasks:
-        yield OpenLibrary(Library(database), Scans(tasks, places), tasks)
+    watched = database.watched(on_written)
+    async with Tasks.running(database, {KIND: Scan(watched, places), **works}) as tasks:
+        yield OpenLibrary(Library(watched), Scans(tasks, places), tasks)
