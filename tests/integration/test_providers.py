@@ -105,6 +105,7 @@ async def test_a_tmdb_id_goes_through_trakts_search(trakt_host: TraktHost) -> No
         (403, Misconfigured, FailureClass.REFUSED),
         (404, NothingThere, FailureClass.GONE),
         (405, Refused, FailureClass.REFUSED),
+        (408, Broken, FailureClass.UPSTREAM),
         (409, Refused, FailureClass.REFUSED),
         (412, Misconfigured, FailureClass.REFUSED),
         (420, Refused, FailureClass.REFUSED),

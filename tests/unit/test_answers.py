@@ -11,8 +11,8 @@ from services.fetcher.download.answers import (
     FRESH_BY_DEFAULT,
     error_for,
     freshness,
-    parse_retry_after,
 )
+from shared.http.retry_after import parse_retry_after
 from shared.pictures import FailureClass, SourceUrl
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)

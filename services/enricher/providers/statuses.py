@@ -23,6 +23,8 @@ _REASONS: Mapping[int, tuple[type[ProviderError], str]] = {
     401: (Misconfigured, "does not accept our key"),
     403: (Misconfigured, "does not accept our key"),
     404: (NothingThere, "knows no such thing"),
+    407: (Broken, "is behind a proxy that does not let us through"),
+    408: (Broken, "lost patience with our request"),
     409: (Refused, "says that this was done already"),
     410: (NothingThere, "knows no such thing any more"),
     412: (Misconfigured, "misses a header that it requires"),

@@ -5,13 +5,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import aiohttp
 
 from services.fetcher.errors import PictureError
 from shared.http.outbound import ProxyFailed
+from shared.http.retry_after import parse_retry_after
 from shared.pictures import FailureClass, SourceUrl, Validators, picture_host
 
 FRESH_AT_LEAST = timedelta(hours=1)
@@ -75,18 +75,6 @@ def error_of(broken: Exception) -> PictureError:
         case _:
             reason = "The connection to the source broke."
     return PictureError(FailureClass.UPSTREAM, reason)
-
-
-def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Seconds or a date (RFC 9110, section 10.2.3); None for neither."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return timedelta(seconds=min(int(value.strip()[:10]), 10**9))
-    try:
-        return max(timedelta(0), parsedate_to_datetime(value) - now)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def freshness(source: SourceUrl, headers: Mapping[str, str], now: datetime) -> Freshness:
