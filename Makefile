@@ -43,7 +43,7 @@ format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.for-test $(PEERS)/.made bench-tools ## Measure this machine (needs wrk; some minutes)
+bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (needs wrk; some minutes)
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove the virtual environment and all caches; data stays
@@ -69,6 +69,11 @@ $(VENV)/.for-test: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.for-lint: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing what the checks need"
 	@$(INSTALL) --group test --group lint
+	@touch $@ $(VENV)/.for-test $(VENV)/.for-run
+
+$(VENV)/.for-bench: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing what the benchmark needs"
+	@$(INSTALL) --group test --group bench
 	@touch $@ $(VENV)/.for-test $(VENV)/.for-run
 
 $(PEERS)/.made: pyproject.toml $(SETUP)/virtual-environment

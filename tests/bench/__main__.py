@@ -16,6 +16,7 @@ from tests.bench.miss import miss_embedded, miss_rabbitmq
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
+from tests.bench.rendering import rendering
 from tests.bench.report import Figure, report
 from tests.bench.standing import standing
 from tests.servers.rabbitmq import RabbitNode
@@ -26,6 +27,7 @@ async def main(root: Path) -> None:
         node.ensure_running()
         report(
             [
+                *rendering(_fresh(root, "rendering")),
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 await cold_page(_fresh(root, "metadata")),
