@@ -5,6 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from shared.contracts import FetchPicture
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Answer, Onesheet
 from tests.providers import vectors
@@ -90,9 +91,13 @@ async def test_nginx_is_never_told_to_send_a_drawing(start: Start) -> None:
         assert_sandboxed(answer)
 
 
-async def test_a_name_that_says_something_else_is_not_believed(onesheet: Onesheet) -> None:
+async def test_a_name_that_says_something_else_is_noted_and_not_believed(
+    onesheet: Onesheet, capsys: pytest.CaptureFixture[str]
+) -> None:
     onesheet.host.put("/poster.jpg", vectors.ACTIVE, content_type="image/jpeg")
     assert (await onesheet.get("/poster.jpg")).status == 415
     current = await onesheet.current("/poster.jpg")
     assert current is not None
     assert current.manifest.original.file_name == "original.svg"
+    await onesheet.jobs_done(FetchPicture)
+    assert "named_as=jpg" in capsys.readouterr().out
