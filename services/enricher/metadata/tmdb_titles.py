@@ -1,6 +1,5 @@
 """Titles as TMDB describes them."""
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -98,4 +97,4 @@ class TmdbTitles:
 
 def _with_tmdb_id(key: TitleKey, found: FoundByImdb) -> TitleKey | None:
     results = found.movie_results if key.kind is TitleKind.MOVIE else found.tv_results
-    return replace(key, tmdb_id=results[0].id) if results else None
+    return TitleKey(key.kind, tmdb_id=results[0].id) if results else None

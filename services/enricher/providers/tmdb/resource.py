@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ LONGEST_KEPT = timedelta(days=180)
 """TMDB's terms: six months at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource(Generic[_Model_co]):
     """`params` are what changes the answer, without what is the default; never the credential."""
 
@@ -33,7 +34,7 @@ class Resource(Generic[_Model_co]):
         """The parameters of the request."""
         return dict(self.params) | ({"query": self.query} if self.query else {})
 
-    @property
+    @cached_property
     def cache_key(self) -> str:
         """`movie:603`, `search:movie:matrix?page=2`."""
         return f"{self.name}?{urlencode(self.params)}" if self.params else self.name

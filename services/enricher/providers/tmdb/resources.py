@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import quote
@@ -26,15 +27,20 @@ MAX_PAGE = 500
 MAX_ID = 2**31 - 1
 _LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?", re.ASCII)
 MAX_SEASON = 100_000
+_MANY = 10_000
+"""Pages name the same titles again and again."""
+
 _NOTHING: Mapping[str, int | None] = MappingProxyType({})
 _PART = re.compile(r"[a-z_]{1,40}", re.ASCII)
 
 
+@lru_cache(_MANY)
 def movie(movie_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Movie]:
     params = params_of({"language": _language(language), "append_to_response": _parts(append)})
     return Resource(f"movie/{_id(movie_id)}", f"movie:{movie_id}", Movie, DETAILS, params)
 
 
+@lru_cache(_MANY)
 def tv(tv_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Tv]:
     params = params_of({"language": _language(language), "append_to_response": _parts(append)})
     return Resource(f"tv/{_id(tv_id)}", f"tv:{tv_id}", Tv, DETAILS, params)
@@ -93,6 +99,7 @@ def trending_tv(*, page: int = 1, language: str | None = None) -> Resource[TvPag
     return _list("trending/tv/week", "trending:tv:week", TvPage, page=page, language=language)
 
 
+@lru_cache(_MANY)
 def find_imdb(imdb_id: str, *, language: str | None = None) -> Resource[Found]:
     """What has this IMDb id (`tt0133093`)."""
     params = params_of({"external_source": "imdb_id", "language": _language(language)})
