@@ -160,6 +160,15 @@ async def test_what_needs_too_much_memory_is_refused_before_it_costs_a_renderer(
         assert (await at.limits())["process"] == before["process"]
 
 
+async def test_a_chunk_that_says_it_is_larger_than_the_file_takes_no_memory(tmp_path: Path) -> None:
+    png = encode(poster(1, (60, 90)), "png")
+    lying = png.replace(png[png.index(b"IDAT") - 4 : png.index(b"IDAT")], b"\xff\xff\xff\xff", 1)
+    async with studio(tmp_path) as at:
+        before = await at.limits()
+        await asyncio.gather(at.render(lying), return_exceptions=True)  # sound enough, or not
+        assert (await at.limits())["process"] == before["process"]
+
+
 @pytest.mark.corpus
 async def test_a_hundred_megapixels_render_within_the_usual_memory(tmp_path: Path, corpus: Path) -> None:
     async with studio(tmp_path, memory_bytes=1024**3, timeout_s=40) as at:

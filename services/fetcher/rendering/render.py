@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageOps
 
 from services.fetcher.rendering.animation import count_frames, encode_animation, stays_animated
+from services.fetcher.rendering.bytes_there import BytesThere
 from services.fetcher.rendering.colors import scalable, srgb
 from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
 from services.fetcher.rendering.encode import encode
@@ -79,12 +80,12 @@ def _pillow_looking_too(max_pixels: int) -> Iterator[None]:
 
 
 def _render(order: Order) -> Rendered:
-    with order.original.open("rb") as file:
+    with BytesThere(order.original) as file:
         if may_be_svg(file.read(_HEAD_BYTES)):
             file.seek(0)
             return _render_drawing(file.read(), order)
-    with Image.open(order.original, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
-        return _render_picture(image, order)
+        with Image.open(file, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
+            return _render_picture(image, order)
 
 
 def _render_drawing(body: bytes, order: Order) -> Rendered:
