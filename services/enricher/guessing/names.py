@@ -9,7 +9,7 @@ _END_OF_TITLE = re.compile(
     r"(?<=[ ._(\[])(?:(?:19|20)\d\d(?=[ ._)\]]|$)|s\d{1,2}e\d{1,3}|\d{1,2}x\d{2}(?!\d))", re.IGNORECASE
 )
 
-_YEAR_FIRST = re.compile(r"(?:^|/)(?:19|20)\d\d[ ._]")
+_YEAR_FIRST = re.compile(r"(?:19|20)\d\d[ ._]")
 """Then it is not clear which is the title, and everything has to be found."""
 
 _NEVER_OF_USE = ["crc", "uuid", "size", "bit_rate", "audio_bit_rate", "video_bit_rate", "mimetype"]
@@ -39,16 +39,16 @@ _OF_USE_WITHOUT_AN_END = [
 
 
 def guessed(name: str, kind: str) -> tuple[str, int | None] | None:
-    """Title and year. `kind` is movie or episode. `name` may have a folder before it, which helps."""
+    """Title and year. `kind` is movie or episode. `name` may have a folder before it, which helps where it is vague."""
+    own = name.rpartition("/")[2]
+    title_ends = _END_OF_TITLE.search(own) is not None and not _YEAR_FIRST.match(own)
+    # Then what may come after it need not be found, nor the folder read: half the time, and half again.
+    excludes = _NEVER_OF_USE + (_OF_USE_WITHOUT_AN_END if title_ends else [])
     try:
-        found = guessit(name, {"type": kind, "no_user_config": True, "excludes": _of_no_use(name)})
+        found = guessit(
+            own if title_ends else name, {"type": kind, "no_user_config": True, "excludes": excludes}
+        )
     except GuessitException:
         return None
     title, year = found.get("title"), found.get("year")
     return (str(title), int(year) if year else None) if title else None
-
-
-def _of_no_use(name: str) -> list[str]:
-    """Where a year or an episode's number ends the title, what may come after it need not be found: half the time."""
-    title_ends = _END_OF_TITLE.search(name) and not _YEAR_FIRST.search(name)
-    return _NEVER_OF_USE + (_OF_USE_WITHOUT_AN_END if title_ends else [])
