@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 
-from PIL import Image
-from thash import thumb_hash_to_rgba
-
 from shared.pictures import Manifest
 from shared.pictures.rendition import Box
 
@@ -35,7 +32,10 @@ def placeholder_of(manifest: Manifest) -> Placeholder:
 
 @lru_cache(_KEPT)
 def _drawn(thumbhash: str, size: tuple[int, int]) -> Placeholder:
-    """A millisecond or two."""
+    """A few milliseconds. What draws is loaded with the first one: most proxies draw none, and stay small."""
+    from PIL import Image  # noqa: PLC0415 - see above
+    from thash import thumb_hash_to_rgba  # noqa: PLC0415 - see above
+
     width, height, pixels = thumb_hash_to_rgba(b64decode(thumbhash))
     body = BytesIO()
     picture = Image.frombytes("RGBA", (width, height), pixels).resize(size)

@@ -100,4 +100,6 @@ async def test_a_name_that_says_something_else_is_noted_and_not_believed(
     assert current is not None
     assert current.manifest.original.file_name == "original.svg"
     await onesheet.jobs_done(FetchPicture)
-    assert "named_as=jpg" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "named_as=jpg" in said
+    assert "sent_as=image/jpeg" in said

@@ -33,12 +33,13 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """An original in a file. `revision` is of its bytes."""
+    """An original in a file. `revision` is of its bytes; `media_type` what the source says they are."""
 
     path: Path
     bytes: int
     revision: RevisionId
     freshness: Freshness
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,8 @@ class Downloader:
         if error is not None:
             raise error
         size, revision = await take_body(response, into, self._limits)
-        return Downloaded(into, size, revision, freshness(source, response.headers, now))
+        kept = freshness(source, response.headers, now)
+        return Downloaded(into, size, revision, kept, response.content_type)
 
 
 def _conditions(validators: Validators | None) -> Mapping[str, str]:

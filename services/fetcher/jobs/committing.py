@@ -42,7 +42,7 @@ async def commit_downloaded(
         order, urgent=delivery.urgent, starting=lambda: count_start(source.picture, delivery, deps)
     )
     deps.on_step(FetchStep.RENDERED)
-    _note_mismatch(source, rendered)
+    _note_mismatch(source, downloaded, rendered)
     original = _original(downloaded, rendered)
     size = original.stat().st_size
     manifest = _manifest(source, size, rendered, deps.now())
@@ -77,12 +77,14 @@ def _original(downloaded: Downloaded, rendered: Rendered) -> Path:
     return rendered.sanitised
 
 
-def _note_mismatch(source: SourceUrl, rendered: Rendered) -> None:
-    """The bytes alone say what they are; a name that says something else is worth a look."""
+def _note_mismatch(source: SourceUrl, downloaded: Downloaded, rendered: Rendered) -> None:
+    """The bytes alone say what they are; a name or a source that says something else is worth a look."""
     extension = PurePosixPath(source.url.path).suffix.removeprefix(".").lower()
     named = named_media_type(extension)
     if named and named != rendered.mime:
         add_to_line(named_as=extension)
+    if downloaded.media_type != rendered.mime:
+        add_to_line(sent_as=downloaded.media_type[:100])
 
 
 def _manifest(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -> Manifest:
