@@ -1,6 +1,6 @@
 """Asking Trakt and TMDB, as they are and as they can be."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ from services.enricher.providers.settings import AskingSettings, TmdbSettings, T
 from services.enricher.providers.tmdb import Resource, Tmdb, resources, tmdb_address
 from services.enricher.providers.trakt import Trakt, TraktTitle, trakt_address
 from shared.pictures import FailureClass
-from shared.telemetry import Metrics
+from shared.telemetry import Metrics, utc_now
 from tests.providers.behaviour import Behaviour
 from tests.providers.metadata_host import Said
 from tests.providers.tmdb import API_KEY, TOKEN, TmdbHost
@@ -43,13 +43,13 @@ TV = TitleKind.TV
 
 @asynccontextmanager
 async def asked(
-    name: str, address: Address, *, limit: Limit = PLENTY, timeout_s: float = 5
+    name: str, address: Address, *, timeout_s: float = 5, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[Provider]:
     settings = AskingSettings(timeout_s=timeout_s, max_body_mb=1)
     async with open_sessions(settings) as outbound:
-        budget = Budget(name, limit)
+        budget = Budget(name, PLENTY, now=now)
         yield Provider(
-            name, address, outbound, budget=budget, max_bytes=settings.max_bytes, metrics=Metrics()
+            name, address, outbound, budget=budget, max_bytes=settings.max_bytes, metrics=Metrics(), now=now
         )
 
 
@@ -110,7 +110,7 @@ async def test_a_tmdb_id_goes_through_trakts_search(trakt_host: TraktHost) -> No
         (412, Misconfigured, FailureClass.REFUSED),
         (420, Refused, FailureClass.REFUSED),
         (422, Refused, FailureClass.REFUSED),
-        (423, Refused, FailureClass.REFUSED),
+        (423, Misconfigured, FailureClass.REFUSED),
         (426, Refused, FailureClass.REFUSED),
         (429, Busy, FailureClass.BUSY),
         (500, Broken, FailureClass.UPSTREAM),
@@ -129,6 +129,7 @@ async def test_each_status_is_a_failure_of_its_class(
     async with asked("Trakt", trakt_at(trakt_host)) as provider:
         with pytest.raises(error) as raised:
             await Trakt(provider).title(MOVIE, "tt0000001", soon())
+        assert (provider.status.condition is Condition.READY) == (error in {NothingThere, Refused})
     assert type(raised.value) is error
     assert (raised.value.failure_class, raised.value.status) == (failure_class, status)
     assert (raised.value.retry_after == timedelta(seconds=30)) == (status in {502, 503, 504})
@@ -194,6 +195,33 @@ async def test_a_provider_that_is_down_is_broken() -> None:
     async with asked("Trakt", nobody) as provider:
         with pytest.raises(Broken):
             await Trakt(provider).title(MOVIE, "tt0000001", soon())
+
+
+async def test_a_provider_that_keeps_failing_is_left_alone_for_longer_and_longer(
+    trakt_host: TraktHost,
+) -> None:
+    trakt_host.behave(Behaviour(status=500, times=10))
+    ahead = timedelta(0)
+    async with asked("Trakt", trakt_at(trakt_host), now=lambda: datetime.now(UTC) + ahead) as provider:
+        trakt = Trakt(provider)
+
+        async def ask(error: type[ProviderError]) -> None:
+            with pytest.raises(error) as raised:
+                await trakt.title(MOVIE, "tt0000001", Turn(Urgency.NOW, soon().until + ahead))
+            assert type(raised.value) is error
+
+        for _ in range(5):
+            await ask(Broken)
+        await ask(NotAsked)
+        assert (provider.status.condition, provider.status.detail) == (
+            Condition.FAILING,
+            "Trakt answered 500.",
+        )
+        ahead += timedelta(seconds=5.1)
+        await ask(Broken)
+        ahead += timedelta(seconds=5.1)
+        await ask(NotAsked)
+        assert trakt_host.total == 6
 
 
 async def test_a_bad_key_is_misconfigured_and_said_so(trakt_host: TraktHost, tmdb_host: TmdbHost) -> None:

@@ -18,9 +18,9 @@ from services.enricher.providers.errors import (
     Broken,
     Busy,
     Misconfigured,
-    NotAsked,
     NothingThere,
     ProviderError,
+    Refused,
     Unreadable,
 )
 from services.enricher.providers.settings import AskingSettings
@@ -32,6 +32,9 @@ from shared.telemetry import Metrics, utc_now
 
 SEATS = {Urgency.NOW: 64, Urgency.LATER: 16}
 """Requests to one provider at once: a page of titles is asked for in one go, and never waits for background work."""
+
+FAILURES_TO_PAUSE = 5
+"""In a row. Then the provider is left alone, as after a 429 that does not say for how long."""
 
 Answer = TypeVar("Answer")
 
@@ -94,6 +97,7 @@ class Provider:
         self._metrics = metrics
         self._now = now
         self._trouble: ProviderError | None = None
+        self._broken_in_a_row = 0
 
     async def get(
         self, path: str, params: Mapping[str, str], turn: Turn, read: Callable[[Reply], Answer]
@@ -104,33 +108,38 @@ class Provider:
             self.budget.expect(turn)
             async with self._seats[turn.urgency]:
                 await self.budget.take(turn)
-                answer = read(await self._ask(path, params))
+                return await self._answer(path, params, read)
         except ProviderError as error:
             result = type(error).__name__
-            if not isinstance(error, NotAsked):
-                self._note(None if isinstance(error, NothingThere) else error)
             raise
-        else:
-            self._note(None)
-            return answer
         finally:
             self._metrics.provider_requests.labels(self.name, result).inc()
 
     @property
     def status(self) -> ProviderStatus:
-        if busy_until := self.budget.busy_until:
-            detail = f"{self.name} is not asked before {busy_until:%X}."
-            return ProviderStatus(condition=Condition.BUSY, detail=detail, busy_until=busy_until)
+        busy_until = self.budget.busy_until
         match self._trouble:
-            case None | Busy():
-                return ProviderStatus(condition=Condition.READY, detail=f"{self.name} answers.")
             case Misconfigured(reason=reason):
                 return ProviderStatus(condition=Condition.MISCONFIGURED, detail=reason)
-            case trouble:
-                return ProviderStatus(condition=Condition.FAILING, detail=trouble.reason)
+            case Broken(reason=reason) | Unreadable(reason=reason):
+                return ProviderStatus(condition=Condition.FAILING, detail=reason, busy_until=busy_until)
+        if busy_until:
+            detail = f"{self.name} is not asked before {busy_until:%X}."
+            return ProviderStatus(condition=Condition.BUSY, detail=detail, busy_until=busy_until)
+        return ProviderStatus(condition=Condition.READY, detail=f"{self.name} answers.")
 
-    async def _ask(self, path: str, params: Mapping[str, str]) -> Reply:
+    async def _answer(self, path: str, params: Mapping[str, str], read: Callable[[Reply], Answer]) -> Answer:
         asked_at = self._now()
+        try:
+            answer = read(await self._ask(path, params, asked_at))
+        except ProviderError as error:
+            about_the_thing = isinstance(error, NothingThere | Refused)
+            self._note(None if about_the_thing else error, asked_at)
+            raise
+        self._note(None, asked_at)
+        return answer
+
+    async def _ask(self, path: str, params: Mapping[str, str], asked_at: datetime) -> Reply:
         # The URL has the key of some providers in it: it stands in no error and no log.
         try:
             async with self._session.get(
@@ -155,9 +164,9 @@ class Provider:
         if allowance:
             self.budget.told(allowance)
         error = error_for(self.name, response.status, response.headers, now)
-        if not isinstance(error, Busy):
+        if not isinstance(error, Busy | Broken):
             self.budget.answered()
-        else:
+        if isinstance(error, Busy):
             wait = parse_retry_after(response.headers.get("Retry-After"), now)
             if wait is None and allowance and not allowance.left:
                 wait = allowance.until - now
@@ -174,8 +183,11 @@ class Provider:
                 raise Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.")
         return bytes(body)
 
-    def _note(self, trouble: ProviderError | None) -> None:
+    def _note(self, trouble: ProviderError | None, asked_at: datetime) -> None:
         """Log when it changes how the provider is, not for each of a page's titles."""
+        self._broken_in_a_row = self._broken_in_a_row + 1 if isinstance(trouble, Broken) else 0
+        if self._broken_in_a_row >= FAILURES_TO_PAUSE:
+            self.budget.pause(None, asked_at=asked_at)
         if type(trouble) is not type(self._trouble):
             if trouble:
                 _log.warning("provider in trouble", provider=self.name, reason=trouble.reason)

@@ -10,7 +10,7 @@ class ProviderError(Exception):
 
     ProviderError
     ├── NothingThere    gone: the provider knows no such thing
-    ├── Misconfigured   refused: it does not accept our key or headers; says nothing about the thing
+    ├── Misconfigured   refused: it does not accept our key, headers or account; says nothing about the thing
     ├── Refused         refused: it will not do what was asked
     ├── Busy            busy: it asks us to wait
     │   └── NotAsked    our own budget would not let us ask in time

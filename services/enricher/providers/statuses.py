@@ -30,7 +30,7 @@ _REASONS: Mapping[int, tuple[type[ProviderError], str]] = {
     412: (Misconfigured, "misses a header that it requires"),
     420: (Refused, "says that the account has reached its limit"),
     422: (Refused, "cannot make sense of what was asked"),
-    423: (Refused, "has locked the account"),
+    423: (Misconfigured, "has locked the account"),
     426: (Refused, "gives this only to VIP accounts"),
     429: (Busy, "asks us to wait"),
 }
