@@ -1,10 +1,12 @@
 """The delivered nginx and who is behind it: misses, what it says itself, files left to it, its log, its settings."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 from typing import cast
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -75,6 +77,23 @@ async def test_everything_else_is_the_enrichers(site: Site) -> None:
     assert (await site.ask("/healthz")).status == 200
     assert (await site.ask("/readyz")).headers[BY_UPSTREAM.lower()]
     assert len(site.proxy.requests) == 1
+
+
+async def test_a_page_of_metadata_is_packed_for_who_can_unpack_it(site: Site) -> None:
+    async def page(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"items": ["a poster"] * 1000}, headers={"ETag": '"abc"'})
+
+    site.enricher.answer = page
+    url = f"http://127.0.0.1:{site.nginx.port}/api/items/enriched"
+    async with aiohttp.ClientSession(auto_decompress=False) as client:
+        async with client.get(url, headers={"Accept-Encoding": "gzip"}) as packed:
+            assert (packed.headers["Content-Encoding"], packed.headers["ETag"]) == ("gzip", 'W/"abc"')
+            assert packed.headers["Vary"] == "Accept-Encoding"
+            body = await packed.read()
+        async with client.get(url, headers={"Accept-Encoding": "identity"}) as plain:
+            assert "Content-Encoding" not in plain.headers
+            assert gzip.decompress(body) == await plain.read()
+    assert len(body) < 1000
 
 
 async def test_a_url_of_2048_escaped_characters_is_read(site: Site) -> None:
