@@ -198,6 +198,21 @@ async def test_a_slow_provider_does_not_hold_the_page_up_and_what_came_late_is_t
     assert [item["pending"] for item in page["items"]] == [False, False]
 
 
+async def test_titles_beyond_what_the_provider_allows_at_once_are_pending_and_there_the_next_time(
+    tmp_path: Path, tmdb: TmdbHost
+) -> None:
+    async with running_enricher(tmp_path, tmdb=tmdb, metadata=IMPATIENT) as enricher:
+        for number in range(1, 51):
+            await enricher.add(1, first=number, imdb_id=None, tmdb_id=number)
+        first = (await enricher.get(PAGE)).json["items"]
+        assert all(bool(item["overview"]) != item["pending"] for item in first)
+        assert any(item["pending"] for item in first), "TMDB allows 40 in a second"
+        await until(lambda: tmdb.total == 50)
+        second = (await enricher.get(PAGE)).json["items"]
+    assert all(item["overview"] for item in second)
+    assert tmdb.over_limit == 0
+
+
 async def test_with_the_provider_down_a_page_shows_what_was_said_before_and_flags_it(
     tmp_path: Path, trakt: TraktHost
 ) -> None:

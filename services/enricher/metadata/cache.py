@@ -26,6 +26,11 @@ MAX_FLIGHTS = 2000
 OLDEST = timedelta(days=60)
 """Nothing older is given, however stale it may be. TMDB's terms allow six months."""
 
+LINGER = timedelta(seconds=3)
+"""How much longer than who asked first a flight waits for its turn: what a page has to leave out is there for the
+next one, although a provider allows fewer requests at once than the page has titles.
+"""
+
 OBJECT_BYTES = 8
 """Memory of a model for each byte of its JSON (measured)."""
 
@@ -103,7 +108,7 @@ class Cache:
         while True:
             if outcome := self.at_hand(wanted, until):
                 return outcome
-            flight = self._boarded(wanted, Turn(urgency, until))
+            flight = self._boarded(wanted, Turn(urgency, until + LINGER))
             if flight is None:
                 return Unavailable(FailureClass.OURS, "Too much is being asked for at once.")
             entry = await self._landed(flight, until)
