@@ -22,6 +22,9 @@ OUT_OF_MEMORY = 86
 GRACE_S = 1
 """The parent kills first, where it can; and the kernel counts processor time in whole seconds."""
 
+CPU_SHARE = 0.8
+"""Of the time limit. Who spins is ended by this limit, so that the wall clock's ends those who wait for something."""
+
 # Of glibc's <malloc.h> and Linux' <sys/prctl.h>.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -49,7 +52,7 @@ def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
 
     Without enough memory the process ends, for what is left of it is in no state to go on.
     """
-    _allow_cpu(limit_s)
+    _allow_cpu(CPU_SHARE * limit_s)
     signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
     try:
         return work(order)
@@ -105,7 +108,7 @@ def _hold_memory_together() -> None:
 def _allow_cpu(seconds: float) -> None:
     """From here on: threads of one decoder may use several processors at once."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = math.ceil(used.ru_utime + used.ru_stime + seconds) + GRACE_S
+    until = math.ceil(used.ru_utime + used.ru_stime + seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (_lower(until, hard), hard))
 
