@@ -6,14 +6,27 @@ document of each, which tests parse and compare, so that no change of shape goes
 
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Envelope
-from shared.contracts.events import HostPaused, PictureFailed, PicturePurged, PictureStored, PicturesUsed
+from shared.contracts.events import (
+    HostPaused,
+    NameRefused,
+    PictureFailed,
+    PicturePurged,
+    PictureStored,
+    PicturesUsed,
+)
 from shared.contracts.jobs import (
     DropSpool,
     FetchPicture,
     LookAtPicture,
+    PinPicture,
+    PointName,
     PurgePicture,
     RefreshPicture,
+    RefuseName,
     RenderPicture,
+    ResolvePicture,
+    StoreUpload,
+    UnpinPicture,
 )
 from shared.contracts.message import Message
 from shared.contracts.mishap import Mishap
@@ -27,11 +40,18 @@ __all__ = [
     "LookAtPicture",
     "Message",
     "Mishap",
+    "NameRefused",
     "PictureFailed",
     "PicturePurged",
     "PictureStored",
     "PicturesUsed",
+    "PinPicture",
+    "PointName",
     "PurgePicture",
     "RefreshPicture",
+    "RefuseName",
     "RenderPicture",
+    "ResolvePicture",
+    "StoreUpload",
+    "UnpinPicture",
 ]

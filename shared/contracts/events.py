@@ -4,7 +4,7 @@ from pydantic import AwareDatetime
 
 from shared.contracts.jobs import CheckedPictureId, CheckedRevisionId
 from shared.contracts.message import Message
-from shared.pictures import Failure, Rendition
+from shared.pictures import Failure, Name, Rendition
 
 
 class PictureStored(Message):
@@ -13,6 +13,8 @@ class PictureStored(Message):
     picture: CheckedPictureId
     revision: CheckedRevisionId
     renditions: tuple[Rendition, ...]
+    name: Name | None = None
+    """That points at the picture by now, where the job was about one."""
 
 
 class PictureFailed(Message):
@@ -20,6 +22,15 @@ class PictureFailed(Message):
 
     picture: CheckedPictureId
     rendition: Rendition | None
+    failure: Failure
+    name: Name | None = None
+    """That was to be pointed at the picture, where the job was about one."""
+
+
+class NameRefused(Message):
+    """There is no picture for the name before the failure's end."""
+
+    name: Name
     failure: Failure
 
 

@@ -1,24 +1,29 @@
 """Jobs: each is done by one worker, and doing it twice is harmless."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.contracts.message import Message
-from shared.pictures import Name, PictureId, Rendition, RevisionId, SourceUrl
+from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Source, SourceUrl
 from shared.pictures.identity import parse_picture_id, parse_revision_id
 
 CheckedPictureId = Annotated[PictureId, AfterValidator(parse_picture_id)]
 CheckedRevisionId = Annotated[RevisionId, AfterValidator(parse_revision_id)]
+InboxId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FetchPicture(Message):
-    """Have this rendition of this picture stored, downloading the original if it is not there."""
+    """Have this rendition of this picture stored, downloading the original if it is not there.
 
-    source_url: SourceUrl
+    Of an upload only renditions can be had, while it is stored.
+    """
+
+    source_url: Source
     rendition: Rendition
     name: Name | None = None
-    """To be pointed at the picture once it is committed."""
+    """To be pointed at the picture once it is committed, unless something else is pinned to it."""
     authorised_host: str | None = None
     """A host that a valid signature allowed for this job, besides the allowed ones."""
 
@@ -26,7 +31,7 @@ class FetchPicture(Message):
 class RenderPicture(Message):
     """Make these renditions of what is stored, all from one decode of the original."""
 
-    source_url: SourceUrl
+    source_url: Source
     renditions: tuple[Rendition, ...]
 
 
@@ -42,6 +47,75 @@ class PurgePicture(Message):
     """Remove the picture, all its revisions and what is remembered of it."""
 
     picture: CheckedPictureId
+
+
+class ResolvePicture(Message):
+    """Find where a picture comes from, by what it shows or by its id, and have this rendition of it stored.
+
+    The enricher's, in the lanes `resolve.now` and `resolve.later`.
+    """
+
+    name: Name | None = None
+    picture: CheckedPictureId | None = None
+    rendition: Rendition
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.name is None) == (self.picture is None):
+            raise ValueError("what is resolved is a name or a picture, one of them")
+        return self
+
+
+class PointName(Message):
+    """Point a name at a picture that is stored, given by its source or its id."""
+
+    name: Name
+    source_url: Source | None = None
+    picture: CheckedPictureId | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.source_url is None) == (self.picture is None):
+            raise ValueError("a name points at a source's picture or at a picture, one of them")
+        return self
+
+    @property
+    def target(self) -> PictureId:
+        if self.source_url is not None:
+            return self.source_url.picture
+        assert self.picture is not None
+        return self.picture
+
+
+class RefuseName(Message):
+    """Remember that there is no picture for a name, until the failure's end. What it points at by now stays."""
+
+    name: Name
+    failure: Failure
+
+
+class PinPicture(Message):
+    """Show this picture under a name, whatever anybody finds for it later, and never evict it."""
+
+    name: Name
+    source_url: Source
+    authorised_host: str | None = None
+    """As for FetchPicture."""
+
+
+class UnpinPicture(Message):
+    """Let others choose what the name shows; until they do, it shows what was pinned."""
+
+    name: Name
+
+
+class StoreUpload(Message):
+    """Keep the bytes that were put into the inbox, and pin them to the name if there is one."""
+
+    inbox: InboxId
+    sha256: Sha256
+    """Of the bytes in the inbox, hex."""
+    name: Name | None = None
 
 
 class DropSpool(Message):

@@ -10,11 +10,12 @@ from shared.pictures.hosts import HostRules, PictureHost, picture_host
 from shared.pictures.identity import PictureId, RevisionId, picture_id, revision_id
 from shared.pictures.manifest import Manifest, Original, Placeholder
 from shared.pictures.name import Kind, Name, Role
-from shared.pictures.paths import Tree, candidates, name_path, picture_path
+from shared.pictures.paths import Tree, candidates, name_failure_path, name_path, picture_path
 from shared.pictures.rendition import ORIGINAL, SIZES, STANDARD_SIZES, Box, Rendition
 from shared.pictures.rule import Rule
 from shared.pictures.source import SourceUrl
 from shared.pictures.state import DOWNLOAD, State, Validators
+from shared.pictures.upload import Source, Upload
 
 __all__ = [
     "DOWNLOAD",
@@ -37,13 +38,16 @@ __all__ = [
     "RevisionId",
     "Role",
     "Rule",
+    "Source",
     "SourceUrl",
     "State",
     "Tree",
+    "Upload",
     "Validators",
     "candidates",
     "extension_of",
     "media_type_of",
+    "name_failure_path",
     "name_path",
     "picture_host",
     "picture_id",

@@ -76,3 +76,8 @@ def name_path(name: Name) -> str:
     """`names/series/ab/cd/tvdb:123/poster`, where ab and cd are the first two bytes of SHA-256 of the id."""
     digest = hashlib.sha256(name.id.encode()).hexdigest()
     return f"names/{name.kind}/{digest[:2]}/{digest[2:4]}/{name.id}/{name.role}"
+
+
+def name_failure_path(name: Name) -> str:
+    """Where it is written why the name points nowhere: beside the link, where no role can be."""
+    return f"{name_path(name)}.json"

@@ -1,16 +1,26 @@
 """The shared volume: the ports, and the local files behind them."""
 
-from shared.volume.factory import ReadVolume, WriteVolume, prepared_layout, volume_to_read, volume_to_write
+from shared.volume.factory import (
+    ReadVolume,
+    WriteVolume,
+    inbox_of,
+    prepared_layout,
+    volume_to_read,
+    volume_to_write,
+)
 from shared.volume.layout import Layout, VolumeRefused, check_local
 from shared.volume.lock import Joined
 from shared.volume.port import (
     Draft,
     HostPause,
     HostPauses,
+    Inbox,
     Locked,
     Names,
+    NameStore,
     Pictures,
     PictureStore,
+    Pins,
     Revision,
     RevisionGone,
     StoredFile,
@@ -18,7 +28,7 @@ from shared.volume.port import (
     VolumeError,
 )
 from shared.volume.settings import VolumeSettings
-from shared.volume.steps import CommitStep, OnStep, unwatched
+from shared.volume.steps import CommitStep, OnStep, PinStep, unwatched
 from shared.volume.sweep import sweep
 
 __all__ = [
@@ -26,13 +36,17 @@ __all__ = [
     "Draft",
     "HostPause",
     "HostPauses",
+    "Inbox",
     "Joined",
     "Layout",
     "Locked",
+    "NameStore",
     "Names",
     "OnStep",
     "PictureStore",
     "Pictures",
+    "PinStep",
+    "Pins",
     "ReadVolume",
     "Revision",
     "RevisionGone",
@@ -43,6 +57,7 @@ __all__ = [
     "VolumeSettings",
     "WriteVolume",
     "check_local",
+    "inbox_of",
     "prepared_layout",
     "sweep",
     "unwatched",

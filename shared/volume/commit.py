@@ -14,7 +14,7 @@ from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
 from shared.volume.durable import Flusher, make_directories, replace_link, write_aside
 from shared.volume.layout import Layout
-from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in
+from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in, whole_pointer
 from shared.volume.port import Revision, RevisionGone, Superseded
 from shared.volume.steps import CommitStep, OnStep
 
@@ -28,6 +28,7 @@ class Commit:
         picture: PictureId,
         revision: RevisionId,
         *,
+        into: Tree = Tree.CACHE,
         flusher: Flusher,
         on_step: OnStep,
     ) -> None:
@@ -38,8 +39,7 @@ class Commit:
         self._at = on_step
         self._unflushed: list[Path] = []
         # The tree is chosen here, that is under the lock: a picture may have been pinned meanwhile.
-        pinned = layout.picture(Tree.KEEP, picture)
-        self._tree = Tree.KEEP if pinned.is_dir() else Tree.CACHE
+        self._tree = Tree.KEEP if self._is_kept() else into
         self._directory = layout.picture(self._tree, picture)
 
     def run(self, draft: Path, manifest: Manifest, state: State, expected: RevisionId | None) -> Revision:
@@ -83,7 +83,7 @@ class Commit:
         self._at(CommitStep.REVISION_PLACED)
 
     def _compare(self, expected: RevisionId | None) -> None:
-        found = self._whole_pointer()
+        found = whole_pointer(self._directory)
         if found not in (expected, self._revision):
             raise Superseded("the pointer was switched to another revision meanwhile")
         self._at(CommitStep.POINTER_COMPARED)
@@ -106,7 +106,9 @@ class Commit:
         Without a lock that holds, nothing can forbid it; so whoever switches or removes looks again
         afterwards: one of the two comes last, and sees it.
         """
-        if self._whole_pointer() is None:
+        if self._tree is Tree.CACHE and self._is_kept():
+            raise Superseded("the picture was pinned meanwhile")
+        if whole_pointer(self._directory) is None:
             manifests = {entry: read_manifest(entry) for entry in self._revisions()}
             whole = {entry: manifest.fetched_at for entry, manifest in manifests.items() if manifest}
             if whole:
@@ -131,12 +133,14 @@ class Commit:
             if entry.name not in kept:
                 with suppress(FileNotFoundError):  # somebody else's commit was faster
                     entry.rename(self._layout.new_trash())
+        if self._tree is Tree.KEEP:  # what was cached when it was pinned shows the picture of then
+            with suppress(FileNotFoundError):
+                self._layout.picture(Tree.CACHE, self._picture).rename(self._layout.new_trash())
         self._mend()
         self._at(CommitStep.OLD_REVISIONS_REMOVED)
 
     def _revisions(self) -> list[Path]:
         return [entry for entry in self._directory.iterdir() if entry.is_dir() and not entry.is_symlink()]
 
-    def _whole_pointer(self) -> RevisionId | None:
-        pointed = pointed_at(self._directory)
-        return pointed if pointed and read_manifest(self._directory / pointed) else None
+    def _is_kept(self) -> bool:
+        return self._layout.picture(Tree.KEEP, self._picture).is_dir()

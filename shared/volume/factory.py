@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from shared.volume.layout import Layout, check_state_dir
 from shared.volume.local_hosts import LocalHostPauses
-from shared.volume.local_names import LocalNames
+from shared.volume.local_inbox import LocalInbox
+from shared.volume.local_names import LocalNames, LocalNameStore
 from shared.volume.local_pictures import LocalPictures
+from shared.volume.local_pins import LocalPins
 from shared.volume.local_store import LocalPictureStore
-from shared.volume.port import HostPauses, Names, Pictures, PictureStore
+from shared.volume.port import HostPauses, Inbox, Names, NameStore, Pictures, PictureStore, Pins
 from shared.volume.settings import VolumeSettings
 from shared.volume.steps import OnStep, unwatched
 
@@ -20,6 +22,7 @@ class ReadVolume:
 
     layout: Layout
     pictures: Pictures
+    names: Names
     hosts: HostPauses
 
 
@@ -29,7 +32,9 @@ class WriteVolume:
 
     layout: Layout
     pictures: PictureStore
-    names: Names
+    names: NameStore
+    pins: Pins
+    inbox: Inbox
     hosts: HostPauses
 
 
@@ -42,13 +47,25 @@ def prepared_layout(settings: VolumeSettings) -> Layout:
 
 
 def volume_to_read(layout: Layout) -> ReadVolume:
-    return ReadVolume(layout, LocalPictures(layout), LocalHostPauses(layout))
+    return ReadVolume(layout, LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout))
+
+
+def inbox_of(layout: Layout) -> Inbox:
+    """All that the enricher may write."""
+    return LocalInbox(layout)
 
 
 @contextmanager
 def volume_to_write(layout: Layout, *, on_step: OnStep = unwatched) -> Iterator[WriteVolume]:
     store = LocalPictureStore(layout, on_step=on_step)
     try:
-        yield WriteVolume(layout, store, LocalNames(layout), LocalHostPauses(layout))
+        yield WriteVolume(
+            layout=layout,
+            pictures=store,
+            names=LocalNameStore(layout),
+            pins=LocalPins(layout, on_step=on_step),
+            inbox=inbox_of(layout),
+            hosts=LocalHostPauses(layout),
+        )
     finally:
         store.close()

@@ -38,6 +38,10 @@ class Layout:
     def hosts(self) -> Path:
         return self.root / "hosts"
 
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
     def picture(self, tree: Tree, picture: PictureId) -> Path:
         return self.root / picture_path(tree, picture)
 

@@ -4,14 +4,24 @@ import asyncio
 import os
 from pathlib import Path
 
-from shared.pictures import Name, PictureId, Tree, name_path, picture_path
+from pydantic import ValidationError
+
+from shared.pictures import (
+    Failure,
+    Name,
+    PictureId,
+    Tree,
+    name_failure_path,
+    name_path,
+    picture_path,
+)
 from shared.pictures.identity import parse_picture_id
-from shared.volume.durable import flush, make_directories, replace_link
+from shared.volume.durable import flush, make_directories, replace_link, replace_text
 from shared.volume.layout import Layout
 
 
 class LocalNames:
-    """`Names` below one directory."""
+    """`Names` below one directory. Looking takes microseconds, so it stays on the event loop."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -22,6 +32,22 @@ class LocalNames:
         except (OSError, ValueError):
             return None
 
+    async def failure(self, name: Name) -> Failure | None:
+        try:
+            return Failure.model_validate_json(self._refusal(name).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def _link(self, name: Name) -> Path:
+        return self._layout.below(name_path(name))
+
+    def _refusal(self, name: Name) -> Path:
+        return self._layout.below(name_failure_path(name))
+
+
+class LocalNameStore(LocalNames):
+    """`NameStore` below one directory."""
+
     async def point(self, name: Name, picture: PictureId) -> None:
         await asyncio.to_thread(self._point, name, picture)
 
@@ -30,15 +56,29 @@ class LocalNames:
         kept = self._layout.picture(Tree.KEEP, picture).is_dir()
         target = self._layout.root / picture_path(Tree.KEEP if kept else Tree.CACHE, picture)
         points_to = os.path.relpath(target, link.parent)
-        if link.is_symlink() and str(link.readlink()) == points_to:
-            return
-        unflushed = make_directories(link.parent)
-        replace_link(link, points_to, aside=self._layout.scratch)
-        for directory in (*unflushed, link.parent):
+        if not (link.is_symlink() and str(link.readlink()) == points_to):
+            unflushed = make_directories(link.parent)
+            replace_link(link, points_to, aside=self._layout.scratch)
+            for directory in (*unflushed, link.parent):
+                flush(directory)
+        self._refusal(name).unlink(missing_ok=True)
+
+    async def refuse(self, name: Name, failure: Failure) -> None:
+        await asyncio.to_thread(self._refuse, name, failure)
+
+    def _refuse(self, name: Name, failure: Failure) -> None:
+        refusal = self._refusal(name)
+        unflushed = make_directories(refusal.parent)
+        replace_text(refusal, failure.model_dump_json(), aside=self._layout.scratch)
+        for directory in (*unflushed, refusal.parent):
             flush(directory)
 
     async def remove(self, name: Name) -> None:
-        self._link(name).unlink(missing_ok=True)
+        await asyncio.to_thread(self._remove, name)
 
-    def _link(self, name: Name) -> Path:
-        return self._layout.below(name_path(name))
+    def _remove(self, name: Name) -> None:
+        link = self._link(name)
+        if link.parent.is_dir():
+            link.unlink(missing_ok=True)
+            self._refusal(name).unlink(missing_ok=True)
+            flush(link.parent)

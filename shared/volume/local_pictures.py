@@ -70,9 +70,11 @@ class LocalPictures:
                 for second in _names_in(self._layout.root / tree / first):
                     for entry in _names_in(self._layout.root / tree / first / second):
                         try:
-                            yield parse_picture_id(entry)
+                            picture = parse_picture_id(entry)
                         except ValueError:
                             continue
+                        if tree is Tree.KEEP or not self._layout.picture(Tree.KEEP, picture).is_dir():
+                            yield picture
 
 
 def pointed_at(directory: Path) -> RevisionId | None:
@@ -89,6 +91,12 @@ def read_manifest(revision_directory: Path) -> Manifest | None:
         return Manifest.model_validate_json((revision_directory / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def whole_pointer(directory: Path) -> RevisionId | None:
+    """The same where that revision has a manifest; a pointer to any other counts as none."""
+    pointed = pointed_at(directory)
+    return pointed if pointed and read_manifest(directory / pointed) else None
 
 
 def renditions_in(revision_directory: Path) -> frozenset[str]:

@@ -6,7 +6,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -77,22 +77,26 @@ class LocalPictureStore(LocalPictures):
         state: State,
         *,
         expected: RevisionId | None,
+        into: Tree = Tree.CACHE,
     ) -> Revision:
         await draft.settled()
-        commit = Commit(self._layout, picture, revision, flusher=self._flusher, on_step=self._on_step)
+        commit = Commit(
+            self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
+        )
         return await self._in_thread(commit.run, draft.directory, manifest, state, expected)
 
     async def add(self, revision: Revision, file: Path) -> None:
         await self._in_thread(self._add, revision, file)
 
     def _add(self, revision: Revision, file: Path) -> None:
-        directory = self._layout.picture(revision.tree, revision.picture) / revision.id
         flush(file)
-        try:
-            file.rename(directory / file.name)
-            flush(directory)
-        except FileNotFoundError as error:
-            raise RevisionGone("the revision was removed meanwhile") from error
+        for tree in Tree:  # the one that serves comes first
+            directory = self._layout.picture(tree, revision.picture) / revision.id
+            with suppress(FileNotFoundError):
+                file.rename(directory / file.name)
+                flush(directory)
+                return
+        raise RevisionGone("the revision was removed meanwhile")
 
     async def drop_spool(self, picture: PictureId, revision: RevisionId) -> None:
         for tree in Tree:

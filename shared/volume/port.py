@@ -1,4 +1,4 @@
-"""The ports to the shared volume: pictures to read, pictures to write, names, pauses of hosts.
+"""The ports to the shared volume: pictures and names, to read and to write, pins, uploads, pauses of hosts.
 
 Nothing here promises a file system: a pointer can be a small object, a draft is scratch space of the
 process that fills it, and what is committed is whole or not there.
@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from shared.pictures import Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
+from shared.pictures import Failure, Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
 from shared.pictures.paths import file_names, is_original, is_spool
 
 
@@ -142,17 +142,19 @@ class PictureStore(Pictures, Protocol):
         state: State,
         *,
         expected: RevisionId | None,
+        into: Tree = Tree.CACHE,
     ) -> Revision:
         """Make the draft's files a revision and switch the pointer to it, durably, then replace the state.
 
-        Raise Superseded when the pointer does not name `expected` any more. The revision before stays
-        for whoever still reads it; older ones go.
+        `into`: where the picture goes if it is not in `keep` already, where it stays. Raise Superseded when
+        the pointer does not name `expected` any more. The revision before stays for whoever still reads it;
+        older ones go.
         """
 
     async def add(self, revision: Revision, file: Path) -> None:
         """Add one rendition, whole and durable, taking the file away from the draft. Needs no lock.
 
-        Raise RevisionGone when the revision was removed.
+        It goes where the revision is served from by now. Raise RevisionGone when the revision was removed.
         """
 
     async def drop_spool(self, picture: PictureId, revision: RevisionId) -> None:
@@ -169,11 +171,56 @@ class PictureStore(Pictures, Protocol):
 class Names(Protocol):
     """What pictures show."""
 
-    async def picture(self, name: Name) -> PictureId | None: ...
+    async def picture(self, name: Name) -> PictureId | None:
+        """The picture that the name points at, stored or not: it may have been evicted, or be in either tree."""
 
-    async def point(self, name: Name, picture: PictureId) -> None: ...
+    async def failure(self, name: Name) -> Failure | None:
+        """Why no picture was found the last time, over or not. It counts only where the name shows nothing."""
 
-    async def remove(self, name: Name) -> None: ...
+
+class NameStore(Names, Protocol):
+    """What the fetcher alone may do with names. Each change is seen whole or not at all, and is durable."""
+
+    async def point(self, name: Name, picture: PictureId) -> None:
+        """Forgets the failure."""
+
+    async def refuse(self, name: Name, failure: Failure) -> None:
+        """Remember the failure, in the place of the last one. What the name points at stays."""
+
+    async def remove(self, name: Name) -> None:
+        """With its failure."""
+
+
+class Pins(Protocol):
+    """Who wants which picture kept. Changed under the picture's lock only."""
+
+    async def pin(self, picture: PictureId, name: Name) -> bool:
+        """Have the picture in `keep`, for this name as for others; False: there is none.
+
+        It is served without a gap. What `cache` has of it stays until the next revision.
+        """
+
+    async def unpin(self, picture: PictureId, name: Name) -> bool:
+        """End that; False: the name had not pinned it.
+
+        Without any pin the picture moves back to `cache`, in the place of what is there; an upload stays in
+        `keep`, for nobody could fetch it again.
+        """
+
+    async def holds(self, picture: PictureId, name: Name) -> bool:
+        """Whether the name has pinned this picture."""
+
+
+class Inbox(Protocol):
+    """Uploads on their way from the enricher to the fetcher. What nobody takes is swept after a day."""
+
+    async def put(self, body: bytes) -> str:
+        """Return the id that the bytes have there, 32 hex digits, once they are durable."""
+
+    async def copy(self, inbox_id: str, into: Path) -> bool:
+        """False: they are not there any more."""
+
+    async def remove(self, inbox_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

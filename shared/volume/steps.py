@@ -1,4 +1,4 @@
-"""The named steps of a commit, so that tests can stop or kill a process at each of them."""
+"""The named steps of a commit and of a pin, so that tests can stop or kill a process at each of them."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,6 +13,14 @@ class CommitStep(StrEnum):
     POINTER_FLUSHED = "pointer flushed"
     STATE_REPLACED = "state replaced"
     OLD_REVISIONS_REMOVED = "old revisions removed"
+
+
+class PinStep(StrEnum):
+    COPY_MADE = "copy made"
+    COPY_PLACED = "copy placed"
+    PINS_WRITTEN = "pins written"
+    CACHE_CLEARED = "cache cleared"
+    MOVED_BACK = "moved back"
 
 
 OnStep = Callable[[str], None]

@@ -24,7 +24,7 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
     now = time.time() if now is None else now
     swept = list(layout.trash.iterdir())
     swept += _older(layout.scratch, now - DRAFT_AGE_S)
-    swept += _older(layout.root / "inbox", now - INBOX_AGE_S)
+    swept += _older(layout.inbox, now - INBOX_AGE_S)
     swept += _over(layout.hosts, now - PAUSE_REMEMBERED_S)
     for entry in swept:
         _delete(entry)

@@ -18,13 +18,20 @@ from shared.contracts import (
     LookAtPicture,
     Message,
     Mishap,
+    NameRefused,
     PictureFailed,
     PicturePurged,
     PictureStored,
     PicturesUsed,
+    PinPicture,
+    PointName,
     PurgePicture,
     RefreshPicture,
+    RefuseName,
     RenderPicture,
+    ResolvePicture,
+    StoreUpload,
+    UnpinPicture,
 )
 from shared.contracts.envelope import MAX_HISTORY
 from shared.contracts.registry import MESSAGES, message_class
@@ -35,6 +42,7 @@ from shared.pictures import (
     PictureId,
     Rendition,
     SourceUrl,
+    Upload,
     picture_id,
     revision_id,
 )
@@ -43,6 +51,15 @@ EXAMPLES = Path(shared.contracts.__file__).parent / "examples"
 AT = datetime(2026, 11, 2, 12, 30, 15, 250_000, tzinfo=UTC)
 SOURCE = SourceUrl.parse("https://image.tmdb.org/t/p/original/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg")
 MEDIUM, SMALL = Rendition.parse("medium.webp"), Rendition.parse("small.webp")
+NAME = Name.parse("movie/tmdb:11/poster")
+UPLOAD = Upload("0123456789abcdef" * 4)
+GONE = Failure(
+    failure_class=FailureClass.GONE,
+    status=404,
+    reason="The source answered 404.",
+    at=AT,
+    retry_at=AT + timedelta(hours=1),
+)
 
 MESSAGE_OF: dict[str, Message] = {
     type(message).__name__: message
@@ -50,7 +67,7 @@ MESSAGE_OF: dict[str, Message] = {
         FetchPicture(
             source_url=SOURCE,
             rendition=MEDIUM,
-            name=Name.parse("movie/tmdb:11/poster"),
+            name=NAME,
             authorised_host="image.tmdb.org",
         ),
         RenderPicture(source_url=SOURCE, renditions=(MEDIUM, SMALL)),
@@ -58,19 +75,24 @@ MESSAGE_OF: dict[str, Message] = {
         PurgePicture(picture=SOURCE.picture),
         LookAtPicture(picture=SOURCE.picture, source_url=str(SOURCE), happened="stored"),
         PictureStored(
-            picture=SOURCE.picture, revision=revision_id("0123456789abcdef"), renditions=(MEDIUM, SMALL)
+            picture=SOURCE.picture,
+            revision=revision_id("0123456789abcdef"),
+            renditions=(MEDIUM, SMALL),
+            name=NAME,
         ),
         PictureFailed(
             picture=SOURCE.picture,
             rendition=MEDIUM,
-            failure=Failure(
-                failure_class=FailureClass.GONE,
-                status=404,
-                reason="The source answered 404.",
-                at=AT,
-                retry_at=AT + timedelta(hours=1),
-            ),
+            failure=GONE,
+            name=NAME,
         ),
+        NameRefused(name=NAME, failure=GONE),
+        ResolvePicture(name=NAME, rendition=MEDIUM),
+        PointName(name=NAME, source_url=UPLOAD),
+        RefuseName(name=NAME, failure=GONE),
+        PinPicture(name=NAME, source_url=SOURCE, authorised_host="image.tmdb.org"),
+        UnpinPicture(name=NAME),
+        StoreUpload(inbox="9f" * 16, sha256=UPLOAD.sha256, name=NAME),
         PicturePurged(picture=SOURCE.picture),
         HostPaused(host="image.tmdb.org", until=AT + timedelta(minutes=1)),
         PicturesUsed(used={SOURCE.picture: 12}),
@@ -157,11 +179,40 @@ def test_a_message_without_what_it_is_about_is_refused(name: str) -> None:
         ("FetchPicture", {"source_url": str(SOURCE), "rendition": "huge.webp"}),
         ("FetchPicture", {"source_url": str(SOURCE), "rendition": "medium.webp", "name": "movie/../poster"}),
         ("PictureStored", {"picture": "a" * 32, "revision": "current", "renditions": []}),
+        ("FetchPicture", {"source_url": "upload:../../etc", "rendition": "medium.webp"}),
+        ("FetchPicture", {"source_url": "upload:" + "A" * 64, "rendition": "medium.webp"}),
+        ("RefreshPicture", {"source_url": str(UPLOAD)}),
+        ("ResolvePicture", {"rendition": "medium.webp"}),
+        ("ResolvePicture", {"name": str(NAME), "picture": SOURCE.picture, "rendition": "medium.webp"}),
+        ("PointName", {"name": str(NAME)}),
+        ("PointName", {"name": str(NAME), "picture": SOURCE.picture, "source_url": str(SOURCE)}),
+        ("RefuseName", {"name": str(NAME)}),
+        ("PinPicture", {"name": str(NAME), "source_url": "file:///etc/passwd"}),
+        ("UnpinPicture", {"name": "movie/../poster"}),
+        ("StoreUpload", {"inbox": "../../etc/passwd", "sha256": UPLOAD.sha256}),
+        ("StoreUpload", {"inbox": "9f" * 16, "sha256": "9f" * 16}),
     ],
 )
 def test_values_are_checked_where_they_come_in(name: str, payload: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Envelope.model_validate(example(name) | {"payload": payload})
+
+
+def test_a_job_may_be_about_a_picture_or_its_source() -> None:
+    assert ResolvePicture(picture=SOURCE.picture, rendition=MEDIUM).name is None
+    assert PointName(name=NAME, source_url=SOURCE).target == SOURCE.picture
+    assert (
+        PointName(name=NAME, picture=UPLOAD.picture).target == PointName(name=NAME, source_url=UPLOAD).target
+    )
+
+
+def test_what_an_older_sender_left_out_is_nobody() -> None:
+    for name in ("PictureStored", "PictureFailed"):
+        older = example(name)
+        del older["payload"]["name"]
+        payload = Envelope.model_validate(older).payload
+        assert isinstance(payload, PictureStored | PictureFailed)
+        assert payload.name is None
 
 
 def test_a_retried_message_is_the_same_message_with_a_bounded_history() -> None:
