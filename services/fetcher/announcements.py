@@ -13,12 +13,13 @@ from shared.contracts import (
     HostPaused,
     LookAtPicture,
     Message,
+    NameRefused,
     PictureFailed,
     PicturePurged,
     PictureStored,
     RenderPicture,
 )
-from shared.pictures import Failure, PictureId, Rendition, RevisionId, SourceUrl
+from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Source
 from shared.queue import Delay, Lane, Queue, QueueError, Retry
 from shared.telemetry import Metrics, trace_id
 
@@ -50,11 +51,31 @@ class Announcements:
         self._record_refused = _Seldom("catalog record refused")
         self._not_queued = _Seldom("renditions not queued")
 
-    async def stored(self, picture: PictureId, revision: RevisionId, renditions: Iterable[Rendition]) -> None:
-        await self._tell(PictureStored(picture=picture, revision=revision, renditions=tuple(renditions)))
+    async def stored(
+        self,
+        picture: PictureId,
+        revision: RevisionId,
+        renditions: Iterable[Rendition],
+        *,
+        name: Name | None = None,
+    ) -> None:
+        """`name`: that points at the picture by now."""
+        event = PictureStored(picture=picture, revision=revision, renditions=tuple(renditions), name=name)
+        await self._tell(event)
 
-    async def failed(self, picture: PictureId, rendition: Rendition | None, failure: Failure) -> None:
-        await self._tell(PictureFailed(picture=picture, rendition=rendition, failure=failure))
+    async def failed(
+        self,
+        picture: PictureId,
+        rendition: Rendition | None,
+        failure: Failure,
+        *,
+        name: Name | None = None,
+    ) -> None:
+        """`name`: that was to be pointed at the picture."""
+        await self._tell(PictureFailed(picture=picture, rendition=rendition, failure=failure, name=name))
+
+    async def refused(self, name: Name, failure: Failure) -> None:
+        await self._tell(NameRefused(name=name, failure=failure))
 
     async def purged(self, picture: PictureId) -> None:
         await self._tell(PicturePurged(picture=picture))
@@ -65,7 +86,7 @@ class Announcements:
     async def record(
         self,
         picture: PictureId,
-        source: SourceUrl | None,
+        source: Source | None,
         happened: Literal["stored", "checked", "failed", "removed"],
     ) -> None:
         """A full or unreachable catalog lane never stops a picture: counted, and repaired by the sweep."""
@@ -76,7 +97,7 @@ class Announcements:
             self._metrics.records_refused.inc()
             self._record_refused.warn(picture=picture, error=str(error))
 
-    async def render_later(self, source: SourceUrl, renditions: Iterable[Rendition]) -> None:
+    async def render_later(self, source: Source, renditions: Iterable[Rendition]) -> None:
         """Nobody waits for these: where the lane takes no more, they are made when they are asked for."""
         job = RenderPicture(source_url=source, renditions=tuple(renditions))
         try:

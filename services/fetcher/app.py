@@ -53,6 +53,8 @@ async def add_fetcher(
         deps = Deps(
             pictures=volume.pictures,
             names=volume.names,
+            pins=volume.pins,
+            inbox=volume.inbox,
             downloader=downloader,
             sandbox=sandbox,
             announcements=announcements,

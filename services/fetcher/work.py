@@ -11,7 +11,7 @@ from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope
 from shared.telemetry import Metrics, utc_now
-from shared.volume import Joined, Names, OnStep, PictureStore, unwatched
+from shared.volume import Inbox, Joined, NameStore, OnStep, PictureStore, Pins, unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class Deps:
     pictures: PictureStore
-    names: Names
+    names: NameStore
+    pins: Pins
+    inbox: Inbox
     downloader: Downloader
     sandbox: Sandbox
     announcements: Announcements

@@ -11,8 +11,11 @@ from services.fetcher.jobs.committing import drop_spool
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
 from services.fetcher.jobs.making import render_picture
+from services.fetcher.jobs.naming import point_name, refuse_name
+from services.fetcher.jobs.pinning import pin_picture, unpin_picture
 from services.fetcher.jobs.purge import purge_picture
 from services.fetcher.jobs.refresh import refresh_picture
+from services.fetcher.jobs.uploads import store_upload
 from services.fetcher.slots import Slots
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import (
@@ -20,9 +23,14 @@ from shared.contracts import (
     Envelope,
     FetchPicture,
     Message,
+    PinPicture,
+    PointName,
     PurgePicture,
     RefreshPicture,
+    RefuseName,
     RenderPicture,
+    StoreUpload,
+    UnpinPicture,
 )
 from shared.pictures import DOWNLOAD, FailureClass
 from shared.queue import Lane, Queue, Reject, Retry
@@ -34,6 +42,11 @@ HANDLERS: Mapping[type[Message], JobHandler] = {
     FetchPicture: fetch_picture,
     RenderPicture: render_picture,
     RefreshPicture: refresh_picture,
+    PointName: point_name,
+    RefuseName: refuse_name,
+    PinPicture: pin_picture,
+    UnpinPicture: unpin_picture,
+    StoreUpload: store_upload,
     PurgePicture: purge_picture,
     DropSpool: drop_spool,
 }
@@ -87,4 +100,6 @@ class Worker:
             job = envelope.payload
             what = (isinstance(error, OSError) and error.strerror) or type(error).__name__
             ours = PictureError(FailureClass.OURS, f"Something went wrong here: {what}.")
-            await end_in_failure(ours, job.source_url, None, delivery, self._deps, key=DOWNLOAD)
+            await end_in_failure(
+                ours, job.source_url, None, delivery, self._deps, key=DOWNLOAD, name=job.name
+            )

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from shared.contracts import FetchPicture
-from shared.pictures import ORIGINAL, Rendition, SourceUrl, Tree, candidates
+from shared.pictures import ORIGINAL, Rendition, Source, SourceUrl, Tree, candidates
 from shared.queue import Lane
 from tests.faults.watching import looking_all_the_time
 from tests.faults.world import World, eventually
@@ -109,7 +109,7 @@ class Load:
             for file in files:
                 yield from self._look_at(file, path)
 
-    def _path(self, source: SourceUrl, rendition: Rendition) -> Path:
+    def _path(self, source: Source, rendition: Rendition) -> Path:
         """The first candidate in `cache/`: of an original, that of a JPEG."""
         found = (path for path in candidates(source.picture, (rendition,)) if path.startswith(Tree.CACHE))
         return self._world.root / next(found)
@@ -142,9 +142,10 @@ class Load:
     def check_downloads(self, victims: list[RunningService], counts: dict[str, int]) -> None:
         """At most one for each picture, and one more for each of its jobs that was in flight at a kill."""
         allowed = Counter(list(self.pictures))
+        paths: dict[Source, str] = {source: path for path, source in self.pictures.items()}
         for victim in victims:
             allowed.update(
-                job.source_url.url.path for trace in in_flight(victim) if (job := self.jobs.get(trace))
+                paths[job.source_url] for trace in in_flight(victim) if (job := self.jobs.get(trace))
             )
         assert {path: count for path, count in counts.items() if count > allowed[path]} == {}
 

@@ -19,9 +19,9 @@ from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import CommitStep, VolumeSettings, prepared_layout, volume_to_write
+from shared.volume import CommitStep, PinStep, VolumeSettings, prepared_layout, volume_to_write
 
-Step = FetchStep | CommitStep
+Step = FetchStep | CommitStep | PinStep
 _log = structlog.get_logger()
 
 

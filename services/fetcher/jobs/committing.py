@@ -1,5 +1,6 @@
-"""Committing what was downloaded: checked, rendered, and put in sight as one revision."""
+"""Committing an original: checked, rendered, and put in sight as one revision."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -15,8 +16,11 @@ from shared.pictures import (
     Placeholder,
     Rendition,
     RevisionId,
+    Source,
     SourceUrl,
     State,
+    Tree,
+    Upload,
     picture_host,
 )
 from shared.pictures.formats import named_media_type
@@ -25,9 +29,17 @@ from shared.telemetry import add_to_line
 from shared.volume import Draft, Revision
 
 
-async def commit_downloaded(
-    source: SourceUrl,
-    downloaded: Downloaded,
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """An original in a file, as an operator sent it."""
+
+    path: Path
+    revision: RevisionId
+
+
+async def commit_original(
+    source: Source,
+    original: Downloaded | Uploaded,
     renditions: tuple[Rendition, ...],
     delivery: Delivery,
     deps: Deps,
@@ -35,29 +47,34 @@ async def commit_downloaded(
     draft: Draft,
     expected: RevisionId | None,
 ) -> Revision:
-    """Check what was downloaded, make the renditions of it, and commit all of it as one revision."""
-    draft.finished(downloaded.path)
-    order = order_for(downloaded.path, draft, renditions, deps)
+    """Check it, make the renditions of it, and commit all of it as one revision.
+
+    An upload is kept without its metadata, and always: nobody could fetch it again.
+    """
+    is_upload = isinstance(source, Upload)
+    draft.finished(original.path)
+    order = order_for(original.path, draft, renditions, deps, bare=is_upload)
     rendered = await deps.sandbox.render(
         order, urgent=delivery.urgent, starting=lambda: count_start(source.picture, delivery, deps)
     )
     deps.on_step(FetchStep.RENDERED)
-    _note_mismatch(source, downloaded, rendered)
-    original = _original(downloaded, rendered)
-    size = original.stat().st_size
+    _note_mismatch(source, original, rendered)
+    kept = _kept(original, rendered)
+    size = kept.stat().st_size
     manifest = _manifest(source, size, rendered, deps.now())
-    too_large = size > deps.settings.render.max_kept_bytes
+    too_large = size > deps.settings.render.max_kept_bytes and not is_upload
     name = manifest.original.file_name
-    original.rename(draft.directory / (spool_name(name) if too_large else name))
+    kept.rename(draft.directory / (spool_name(name) if too_large else name))
     if too_large:  # before the commit: whoever dies after it leaves no spool behind for good
-        await deps.announcements.drop_spool_later(source.picture, downloaded.revision)
+        await deps.announcements.drop_spool_later(source.picture, original.revision)
     revision = await deps.pictures.commit(
         source.picture,
-        downloaded.revision,
+        original.revision,
         draft,
         manifest,
-        _state(downloaded, deps.now()),
+        _state(original, deps.now()),
         expected=expected,
+        into=Tree.KEEP if is_upload else Tree.CACHE,
     )
     deps.on_step(FetchStep.COMMITTED)
     return revision
@@ -69,26 +86,28 @@ async def drop_spool(job: DropSpool, _delivery: Delivery, deps: Deps) -> None:
     await deps.pictures.drop_spool(job.picture, job.revision)
 
 
-def _original(downloaded: Downloaded, rendered: Rendered) -> Path:
+def _kept(original: Downloaded | Uploaded, rendered: Rendered) -> Path:
     """What came is not kept where it would not be safe to hand it out."""
     if rendered.sanitised is None:
-        return downloaded.path
-    downloaded.path.unlink()
+        return original.path
+    original.path.unlink()
     return rendered.sanitised
 
 
-def _note_mismatch(source: SourceUrl, downloaded: Downloaded, rendered: Rendered) -> None:
+def _note_mismatch(source: Source, original: Downloaded | Uploaded, rendered: Rendered) -> None:
     """The bytes alone say what they are; a name or a source that says something else is worth a look."""
+    if isinstance(source, Upload) or isinstance(original, Uploaded):
+        return
     extension = PurePosixPath(source.url.path).suffix.removeprefix(".").lower()
     named = named_media_type(extension)
     if named and named != rendered.mime:
         add_to_line(named_as=extension)
-    if downloaded.media_type != rendered.mime:
-        add_to_line(sent_as=downloaded.media_type[:100])
+    if original.media_type != rendered.mime:
+        add_to_line(sent_as=original.media_type[:100])
 
 
-def _manifest(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -> Manifest:
-    host = picture_host(source.host)
+def _manifest(source: Source, size: int, rendered: Rendered, now: datetime) -> Manifest:
+    host = picture_host(source.host) if isinstance(source, SourceUrl) else None
     return Manifest(
         source_url=str(source),
         provider=host.provider if host else None,
@@ -104,10 +123,12 @@ def _manifest(source: SourceUrl, size: int, rendered: Rendered, now: datetime) -
     )
 
 
-def _state(downloaded: Downloaded, now: datetime) -> State:
+def _state(original: Downloaded | Uploaded, now: datetime) -> State:
+    if isinstance(original, Uploaded):
+        return State(revision=original.revision, checked_at=now)
     return State(
-        revision=downloaded.revision,
+        revision=original.revision,
         checked_at=now,
-        fresh_until=downloaded.freshness.fresh_until,
-        validators=downloaded.freshness.validators,
+        fresh_until=original.freshness.fresh_until,
+        validators=original.freshness.validators,
     )

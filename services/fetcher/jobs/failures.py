@@ -6,7 +6,7 @@ import structlog
 
 from services.fetcher.errors import NotAsked, PictureError
 from services.fetcher.work import Delivery, Deps
-from shared.pictures import Failure, FailureClass, Rendition, SourceUrl
+from shared.pictures import Failure, FailureClass, Name, Rendition, Source
 from shared.queue import Delay, Reject, Retry
 from shared.telemetry import add_to_line
 
@@ -26,7 +26,7 @@ class Remembered(PictureError):
 
 
 async def check_remembered(
-    source: SourceUrl, rendition: Rendition, delivery: Delivery, deps: Deps, *, stored: bool
+    source: Source, rendition: Rendition, delivery: Delivery, deps: Deps, *, stored: bool
 ) -> None:
     """Raise Remembered for what somebody else has just tried in vain; a retry of the queue tries again."""
     if delivery.is_retry:
@@ -39,17 +39,19 @@ async def check_remembered(
 
 async def end_in_failure(
     error: PictureError,
-    source: SourceUrl,
+    source: Source,
     rendition: Rendition | None,
     delivery: Delivery,
     deps: Deps,
     *,
     key: str,
+    name: Name | None = None,
     waited_for: bool = True,
 ) -> None:
     """Return where the job ends with this failure; raise Retry or Reject where the queue goes on with it.
 
-    `waited_for`: somebody may wait for what failed, and is told.
+    `name`: that was to be pointed at the picture. Where somebody waits, and nothing of the picture can be had, the
+    failure is the name's as well. `waited_for`: somebody may wait for what failed, and is told.
     """
     if isinstance(error, Remembered):
         failure = error.failure
@@ -59,13 +61,15 @@ async def end_in_failure(
         failure = await remember(error, source, deps, key=key)
         await deps.announcements.record(source.picture, source, "failed")
     add_to_line(outcome="failed", failure_class=failure.failure_class, reason=failure.reason)
+    if name and rendition is None and delivery.urgent:
+        await _refuse(name, failure, deps)
     if waited_for:
-        await deps.announcements.failed(source.picture, rendition, failure)
+        await deps.announcements.failed(source.picture, rendition, failure, name=name)
     if not delivery.urgent:
         _retry_later(failure, delivery, deps)
 
 
-async def remember(error: PictureError, source: SourceUrl, deps: Deps, *, key: str) -> Failure:
+async def remember(error: PictureError, source: Source, deps: Deps, *, key: str) -> Failure:
     """Write the failure into the state; where even that is impossible, it is only announced."""
     state = await deps.pictures.state(source.picture)
     failure = _following(state.failures.get(key), error, deps)
@@ -77,6 +81,13 @@ async def remember(error: PictureError, source: SourceUrl, deps: Deps, *, key: s
     except OSError as broken:
         _log.error("failure not remembered", source_url=str(source), error=str(broken))
     return failure
+
+
+async def _refuse(name: Name, failure: Failure, deps: Deps) -> None:
+    try:
+        await deps.names.refuse(name, failure)
+    except OSError as broken:
+        _log.error("failure not remembered", name=str(name), error=str(broken))
 
 
 def _following(previous: Failure | None, error: PictureError, deps: Deps) -> Failure:

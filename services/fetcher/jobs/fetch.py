@@ -6,23 +6,22 @@ acknowledged only after all of it is durable.
 
 from datetime import timedelta
 
-import structlog
-
 from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
-from services.fetcher.jobs.committing import commit_downloaded
+from services.fetcher.jobs.committing import commit_original
 from services.fetcher.jobs.failures import check_remembered, end_in_failure
+from services.fetcher.jobs.locking import out_of_patience
 from services.fetcher.jobs.making import made_ahead, make, missing_ahead, original_of
+from services.fetcher.jobs.naming import point_unless_pinned
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import FetchPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Rendition
+from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, Rendition, Source, Upload
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Locked, Revision, RevisionGone, Superseded
 
 SECOND_TRY_AFTER_S = 0.5
-_log = structlog.get_logger()
 
 
 async def fetch_picture(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
@@ -46,10 +45,10 @@ async def _is_there(job: FetchPicture, delivery: Delivery, deps: Deps) -> bool:
     if revision is None:
         return False
     add_to_line(outcome="was there")
-    await _point_name(job, deps)
-    await deps.announcements.stored(revision.picture, revision.id, (job.rendition,))
+    pointed = await _point_name(job, deps)
+    await deps.announcements.stored(revision.picture, revision.id, (job.rendition,), name=pointed)
     if delivery.came_before:
-        await _record_and_queue_rest(job, revision, deps)
+        await record_and_queue_rest(job.source_url, revision, deps)
     return True
 
 
@@ -63,17 +62,17 @@ async def _render_only(job: FetchPicture, revision: Revision, delivery: Delivery
             missing = await _missing(job, revision, delivery, deps)
             made = await make(revision, missing, delivery, deps)
     except PictureError as error:
-        await end_in_failure(error, job.source_url, job.rendition, delivery, deps, key=str(job.rendition))
+        await _end(error, job, revision, delivery, deps)
         return
     add_to_line(outcome="rendered")
-    await _point_name(job, deps)
-    await deps.announcements.stored(made.picture, made.id, missing)
-    await _record_and_queue_rest(job, made, deps)
+    pointed = await _point_name(job, deps)
+    await deps.announcements.stored(made.picture, made.id, missing, name=pointed)
+    await record_and_queue_rest(job.source_url, made, deps)
 
 
 async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
     picture = job.source_url.picture
-    base = made = None
+    base = made = pointed = None
     try:
         async with deps.pictures.lock(picture, insist=out_of_patience(delivery, deps)):
             deps.on_step(FetchStep.LOCKED)
@@ -83,12 +82,10 @@ async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
             if base is None or not await original_of(base, deps):
                 await check_remembered(job.source_url, job.rendition, delivery, deps, stored=base is not None)
                 made = await _download_and_commit(job, base, delivery, deps)
-                await _point_name(job, deps)
+                pointed = await _point_name(job, deps)
         deps.on_step(FetchStep.UNLOCKED)
     except PictureError as error:
-        # Without a revision nothing can be had; with one, only what its dropped original would be needed for.
-        key, failed = (str(job.rendition), job.rendition) if base else (DOWNLOAD, None)
-        await end_in_failure(error, job.source_url, failed, delivery, deps, key=key)
+        await _end(error, job, base, delivery, deps)
         return
     except (Locked, Superseded, RevisionGone) as error:
         raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
@@ -96,9 +93,20 @@ async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
         await _render_only(job, base, delivery, deps)
     elif made:
         add_to_line(outcome="fetched", bytes=made.manifest.original.bytes)
-        await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps))
+        await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps), name=pointed)
         deps.on_step(FetchStep.ANNOUNCED)
-        await _record_and_queue_rest(job, made, deps)
+        await record_and_queue_rest(job.source_url, made, deps)
+
+
+async def _end(
+    error: PictureError, job: FetchPicture, revision: Revision | None, delivery: Delivery, deps: Deps
+) -> None:
+    """Without a revision nothing can be had; with one, all but this rendition, and the name shows that."""
+    key, failed = DOWNLOAD, None
+    if revision:
+        key, failed = str(job.rendition), job.rendition
+        await _point_name(job, deps)
+    await end_in_failure(error, job.source_url, failed, delivery, deps, key=key, name=job.name)
 
 
 def _asked(job: FetchPicture, delivery: Delivery, deps: Deps) -> tuple[Rendition, ...]:
@@ -124,15 +132,6 @@ async def _missing(
     )
 
 
-def out_of_patience(delivery: Delivery, deps: Deps) -> bool:
-    """Whoever holds the lock for so long is suspended: go on without, for the commit compares and swaps."""
-    since = delivery.envelope.deferred_since
-    impatient = since is not None and deps.now() - since > deps.settings.lock_patience
-    if impatient:
-        _log.warning("going on without the lock", deferred_since=str(since))
-    return impatient
-
-
 async def _download_and_commit(
     job: FetchPicture, base: Revision | None, delivery: Delivery, deps: Deps
 ) -> Revision:
@@ -143,7 +142,7 @@ async def _download_and_commit(
         deps.on_step(FetchStep.DOWNLOADED)
         held = base.renditions if base and base.id != downloaded.revision else ()
         renditions = tuple(dict.fromkeys((*asked, *held)))
-        return await commit_downloaded(
+        return await commit_original(
             job.source_url,
             downloaded,
             renditions,
@@ -156,6 +155,8 @@ async def _download_and_commit(
 
 async def _download(job: FetchPicture, draft: Draft, delivery: Delivery, deps: Deps) -> Downloaded:
     """One more try in place where somebody waits and the source only hiccuped."""
+    if isinstance(job.source_url, Upload):
+        raise PictureError(FailureClass.GONE, "The upload is not stored any more.")
     await check_room(deps)
     into = draft.directory / "download"
     try:
@@ -182,16 +183,17 @@ async def check_room(deps: Deps) -> None:
         )
 
 
-async def _point_name(job: FetchPicture, deps: Deps) -> None:
-    if job.name:
-        await deps.names.point(job.name, job.source_url.picture)
+async def _point_name(job: FetchPicture, deps: Deps) -> Name | None:
+    """The name, where it points at the picture by now."""
+    pointed = job.name and await point_unless_pinned(job.name, job.source_url.picture, deps)
     deps.on_step(FetchStep.NAME_POINTED)
+    return job.name if pointed else None
 
 
-async def _record_and_queue_rest(job: FetchPicture, revision: Revision, deps: Deps) -> None:
-    await deps.announcements.record(revision.picture, job.source_url, "stored")
+async def record_and_queue_rest(source: Source, revision: Revision, deps: Deps) -> None:
+    await deps.announcements.record(revision.picture, source, "stored")
     deps.on_step(FetchStep.RECORDED)
     rest = missing_ahead(revision, deps.settings.render)
     if rest:
-        await deps.announcements.render_later(job.source_url, rest)
+        await deps.announcements.render_later(source, rest)
     deps.on_step(FetchStep.REST_QUEUED)

@@ -107,7 +107,9 @@ async def count_start(picture: PictureId, delivery: Delivery, deps: Deps) -> Non
     await deps.pictures.put_state(picture, state.model_copy(update={"redelivered_starts": starts}))
 
 
-def order_for(original: Path, draft: Draft, renditions: tuple[Rendition, ...], deps: Deps) -> Order:
+def order_for(
+    original: Path, draft: Draft, renditions: tuple[Rendition, ...], deps: Deps, *, bare: bool = False
+) -> Order:
     settings = deps.settings.render
     return Order(
         original,
@@ -116,6 +118,7 @@ def order_for(original: Path, draft: Draft, renditions: tuple[Rendition, ...], d
         quality=settings.quality,
         max_pixels=settings.max_pixels,
         memory_bytes=settings.memory_bytes,
+        bare=bare,
     )
 
 

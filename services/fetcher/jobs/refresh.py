@@ -2,9 +2,10 @@
 
 from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
-from services.fetcher.jobs.committing import commit_downloaded
+from services.fetcher.jobs.committing import commit_original
 from services.fetcher.jobs.failures import end_in_failure
-from services.fetcher.jobs.fetch import check_room, out_of_patience
+from services.fetcher.jobs.fetch import check_room
+from services.fetcher.jobs.locking import out_of_patience
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import RefreshPicture
@@ -62,7 +63,7 @@ async def _ask_again(job: RefreshPicture, base: Revision, delivery: Delivery, de
         )
         deps.on_step(FetchStep.DOWNLOADED)
         if isinstance(got, Downloaded) and got.revision != base.id:
-            return await commit_downloaded(
+            return await commit_original(
                 source, got, base.renditions, delivery, deps, draft=draft, expected=base.id
             )
         await deps.pictures.put_state(source.picture, _checked(state, base.id, got, deps))

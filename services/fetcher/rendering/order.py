@@ -17,6 +17,8 @@ class Order:
     max_pixels: int
     memory_bytes: int = 1024**3
     """What the whole process may take."""
+    bare: bool = False
+    """Give back an original without metadata."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from services.fetcher.rendering.limits import check_memory, check_size, memory_n
 from services.fetcher.rendering.order import Order, Rendered, TooLarge, Unsound
 from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
 from services.fetcher.rendering.scale import Size, scaled
+from services.fetcher.rendering.stripping import ORIENTATION, can_strip, stripped
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
 from shared.pictures import Format, Rendition
@@ -39,7 +40,6 @@ _MEDIA_TYPES = {
     "ICO": "image/vnd.microsoft.icon",
 }
 _HEAD_BYTES = 256
-_ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})
 
 _NOT_THE_PICTURE = frozenset(
@@ -110,7 +110,8 @@ def _render_picture(image: Image.Image, order: Order) -> Rendered:
     largest = max(targets.values(), default=BOX.fit(*image.size))
     whole = image.size
     in_planes = draft(image, largest)
-    check_memory(memory_needed(image, whole, largest), order)
+    is_redrawn = order.bare and not can_strip(image.format)
+    check_memory(memory_needed(image, whole, whole if is_redrawn else largest), order)
     decoded = decode(image, order.original, in_planes=in_planes)
     smallest = decoded
     for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
@@ -119,7 +120,23 @@ def _render_picture(image: Image.Image, order: Order) -> Rendered:
     small = stage.shown(smallest.scaled(BOX.fit(*smallest.size)))
     for rendition, size in moving.items():
         encode_animation(image, frames, stage.frames(size), order.into / str(rendition), order.quality)
-    return _described(small, _MEDIA_TYPES[image.format or ""], stage.size, frames)
+    said = _described(small, _MEDIA_TYPES[image.format or ""], stage.size, frames)
+    if is_redrawn:
+        return _redrawn(said, stage.shown(decoded), order)
+    return _stripped(said, image, order) if order.bare else said
+
+
+def _stripped(said: Rendered, image: Image.Image, order: Order) -> Rendered:
+    kept = order.into / "stripped"
+    kept.write_bytes(stripped(order.original.read_bytes(), image))
+    return replace(said, sanitised=kept)
+
+
+def _redrawn(said: Rendered, picture: Image.Image, order: Order) -> Rendered:
+    """For what few browsers show, or nobody takes apart: the same pixels, upright and in sRGB, as a PNG."""
+    kept = order.into / "redrawn"
+    encode(picture, Format.PNG, kept, order.quality)
+    return replace(said, sanitised=kept, mime=_MEDIA_TYPES["PNG"], frames=1)
 
 
 def _moving(image: Image.Image, frames: int, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:
@@ -139,7 +156,7 @@ class _Stage:
     @classmethod
     def of(cls, image: Image.Image) -> "_Stage":
         # Pillow turns a TIFF by itself, in its header already.
-        orientation = 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
+        orientation = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)
         size = image.size[::-1] if orientation in _TURNED else image.size
         return cls((size[0], size[1]), orientation, image.info.get("icc_profile"))
 
@@ -150,7 +167,7 @@ class _Stage:
     def shown(self, pixels: Pixels) -> Image.Image:
         """What was scaled, as a rendition has it."""
         picture = srgb(pixels.image(), self.profile)
-        picture.getexif()[_ORIENTATION] = self.orientation
+        picture.getexif()[ORIENTATION] = self.orientation
         return ImageOps.exif_transpose(picture)
 
     def frames(self, size: Size) -> Callable[[Image.Image], Image.Image]:
