@@ -17,6 +17,7 @@ from services.enricher.library import open_library
 from services.enricher.metadata import open_metadata
 from services.enricher.pages import Enrichment, KeptPages, Listings, Pages
 from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
+from services.enricher.providers.opening import open_providers
 from services.enricher.settings import EnricherSettings
 from shared.contracts import Envelope, PicturePurged, PictureStored
 from shared.http import Skeleton
@@ -51,9 +52,10 @@ async def add_enricher(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         database = await enter(open_database(settings.database, state_dir=state_dir))
-        metadata = await enter(
-            open_metadata(settings.metadata, settings.providers, database=database, metrics=skeleton.metrics)
+        providers = await enter(
+            open_providers(settings.providers, database=database, metrics=skeleton.metrics)
         )
+        metadata = await enter(open_metadata(settings.metadata, providers, database=database))
         opened = await enter(open_library(database, settings.library, on_written=library_written))
         listings = Listings(opened.library)
         await enter(ahead.open())

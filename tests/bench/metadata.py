@@ -16,6 +16,7 @@ from services.enricher.metadata import (
     TitleKind,
     open_metadata,
 )
+from services.enricher.providers.opening import open_providers
 from services.enricher.providers.settings import TmdbSettings, TraktSettings
 from shared.telemetry import Metrics
 from tests.bench.report import Figure
@@ -35,7 +36,8 @@ async def cold_page(directory: Path) -> Figure:
         providers = ProviderSettings(trakt=trakt, tmdb=TmdbSettings(api_key=None))
         async with (
             open_database(DatabaseSettings(), state_dir=directory) as database,
-            open_metadata(MetadataSettings(), providers, database=database, metrics=Metrics()) as metadata,
+            open_providers(providers, database=database, metrics=Metrics()) as opened,
+            open_metadata(MetadataSettings(), opened, database=database) as metadata,
         ):
             started = time.perf_counter()
             outcomes = await metadata.titles.lookup(keys, within=timedelta(seconds=5))

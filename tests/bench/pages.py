@@ -12,6 +12,7 @@ from services.enricher.library import Entry, Ids, LibrarySettings, MediaType, Se
 from services.enricher.metadata import MetadataSettings, ProviderSettings, open_metadata
 from services.enricher.pages import Enrichment, KeptPages, Listings, Pages
 from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
+from services.enricher.providers.opening import open_providers
 from services.enricher.providers.settings import TraktSettings
 from shared.pictures import HostRules
 from shared.queue import QueueSettings, open_queue
@@ -117,7 +118,8 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
     async with (
         open_queue(QueueSettings(), state_dir=state_dir) as queue,
         open_database(DatabaseSettings(), state_dir=state_dir) as database,
-        open_metadata(MetadataSettings(), providers, database=database, metrics=Metrics()) as metadata,
+        open_providers(providers, database=database, metrics=Metrics()) as asked,
+        open_metadata(MetadataSettings(), asked, database=database) as metadata,
         open_library(database.watched(library_written), LibrarySettings()) as opened,
     ):
         listings = Listings(opened.library)

@@ -26,6 +26,7 @@ from services.enricher.metadata import (
     open_metadata,
 )
 from services.enricher.providers import Condition
+from services.enricher.providers.opening import open_providers
 from services.enricher.providers.settings import AskingSettings, TmdbSettings, TraktSettings
 from services.enricher.providers.tmdb import resources
 from shared.pictures import FailureClass, Role
@@ -70,9 +71,8 @@ class World:
         )
         async with (
             open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
-            open_metadata(
-                MetadataSettings(), providers, database=database, metrics=Metrics(), now=self.clock
-            ) as metadata,
+            open_providers(providers, database=database, metrics=Metrics(), now=self.clock) as opened,
+            open_metadata(MetadataSettings(), opened, database=database, now=self.clock) as metadata,
         ):
             yield metadata
 

@@ -88,11 +88,11 @@ async def test_trakt_is_asked_with_all_that_it_requires(trakt_host: TraktHost) -
 async def test_a_tmdb_id_goes_through_trakts_search(trakt_host: TraktHost) -> None:
     async with asked("Trakt", trakt_at(trakt_host)) as provider:
         trakt = Trakt(provider)
-        found = await trakt.title_by_tmdb(TV, 7, soon())
+        found = await trakt.title_by("tmdb", TV, 7, soon())
         assert (found.ids.slug, found.first_aired and found.first_aired.year) == ("show-7", 1999)
         assert trakt_host.counts["/search/tmdb/7"] == 1
         with pytest.raises(NothingThere):
-            await trakt.title_by_tmdb(TV, 5000, soon())
+            await trakt.title_by("tmdb", TV, 5000, soon())
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ class MetadataHost:
         host = cls(**given)
         app = web.Application()
         app.router.add_get("/{path:.*}", host._serve)
+        app.router.add_post("/{path:.*}", host._serve)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         try:
@@ -104,6 +105,9 @@ class MetadataHost:
     def has(self, request: web.Request) -> Said:
         raise NotImplementedError
 
+    def posted(self, path: str, body: Any) -> Said:
+        raise NotImplementedError
+
     def refusal(self, request: web.Request) -> Said | None:
         raise NotImplementedError
 
@@ -115,7 +119,8 @@ class MetadataHost:
         self.counts[request.path] += 1
         if request.query_string:
             self.counts[request.path_qs] += 1
-        said = self._said(request)
+        body = await request.json() if request.method == "POST" else None
+        said = self._said(request, body)
         if gate := self._gates.get(request.path, self._gates.get(ANY)):
             await gate.pass_through()
         script = self._scripts.get(request.path, self._scripts.get(ANY))
@@ -127,7 +132,7 @@ class MetadataHost:
         headers = {**_JSON, **said.headers}
         return await answer(request, Page(json.dumps(said.body).encode(), headers), behaviour)
 
-    def _said(self, request: web.Request) -> Said:
+    def _said(self, request: web.Request, body: Any) -> Said:
         left, reset_s = self.limit.take()
         if left < 0:
             self.over_limit += 1
@@ -136,7 +141,7 @@ class MetadataHost:
             self.refusal(request)
             or self._put.get(request.path_qs)
             or self._put.get(request.path)
-            or self.has(request)
+            or (self.posted(request.path, body) if request.method == "POST" else self.has(request))
         )
 
 

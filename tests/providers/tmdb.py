@@ -131,6 +131,50 @@ def _page(results: list[dict[str, Any]], request: web.Request) -> dict[str, Any]
     return {"page": page, "results": results, "total_pages": 3, "total_results": 3 * len(results)}
 
 
+def _picture(path: str, language: str | None, **values: Any) -> dict[str, Any]:
+    return {
+        "file_path": path,
+        "iso_639_1": language,
+        "width": 1000,
+        "height": 1500,
+        "aspect_ratio": 0.667,
+        "vote_average": 5.3,
+        "vote_count": 3,
+        **values,
+    }
+
+
+def _title_pictures(number: int) -> dict[str, Any]:
+    posters = [(f"/poster{number}{language or ''}.jpg", language) for language in ("en", "de", None, "ko")]
+    return {
+        "id": number,
+        "posters": [_picture(path, language) for path, language in posters],
+        "backdrops": [_picture(f"/backdrop{number}.jpg", None, width=1920, height=1080)],
+        "logos": [_picture(f"/logo{number}.png", "en")] if number % 10 else [],
+    }
+
+
+def _season_pictures(number: int, season: int) -> dict[str, Any]:
+    return {"id": number, "posters": [_picture(f"/season{number}-{season}.jpg", "en")]}
+
+
+def _stills(number: int, season: int, episode: int) -> dict[str, Any]:
+    path = f"/still{number}-{season}-{episode}.jpg"
+    return {"id": number, "stills": [_picture(path, None, width=1920.0, height=1080.0)]}
+
+
+def _profiles(number: int) -> dict[str, Any]:
+    return {"id": number, "profiles": [_picture(f"/face{number}.jpg", None)]}
+
+
+def _movie_ids(number: int) -> dict[str, Any]:
+    return {"id": number, "imdb_id": imdb_id(number), "wikidata_id": None}
+
+
+def _tv_ids(number: int) -> dict[str, Any]:
+    return {"id": number, "imdb_id": imdb_id(number, show=True), "tvdb_id": 80_000 + number}
+
+
 _NUMBERED: list[tuple[re.Pattern[str], Callable[..., dict[str, Any]]]] = [
     (re.compile(r"/3/movie/(\d+)"), movie),
     (re.compile(r"/3/tv/(\d+)"), tv),
@@ -139,6 +183,12 @@ _NUMBERED: list[tuple[re.Pattern[str], Callable[..., dict[str, Any]]]] = [
     (re.compile(r"/3/person/(\d+)"), person),
     (re.compile(r"/3/person/(\d+)/combined_credits"), _combined),
     (re.compile(r"/3/collection/(\d+)"), _collection),
+    (re.compile(r"/3/(?:movie|tv|collection)/(\d+)/images"), _title_pictures),
+    (re.compile(r"/3/tv/(\d+)/season/(\d+)/images"), _season_pictures),
+    (re.compile(r"/3/tv/(\d+)/season/(\d+)/episode/(\d+)/images"), _stills),
+    (re.compile(r"/3/person/(\d+)/images"), _profiles),
+    (re.compile(r"/3/movie/(\d+)/external_ids"), _movie_ids),
+    (re.compile(r"/3/tv/(\d+)/external_ids"), _tv_ids),
 ]
 
 
@@ -159,9 +209,12 @@ class TmdbHost(MetadataHost):
         for pattern, described in _NUMBERED:
             if found := pattern.fullmatch(request.path):
                 numbers = [int(number) for number in found.groups()]
-                return Said(described(*numbers)) if numbers[0] in TITLES else _NOT_FOUND
-        if found := re.fullmatch(r"/3/find/(tt\d+)", request.path):
-            return Said(_found(found[1]))
+                if numbers[0] not in TITLES:
+                    return _NOT_FOUND
+                return Said(_in_languages(described(*numbers), request))
+        if found := re.fullmatch(r"/3/find/((?:tt|nm)?\d+)", request.path):
+            by_tvdb = request.query.get("external_source") == "tvdb_id"
+            return Said(_found_by_tvdb(int(found[1])) if by_tvdb else _found(found[1]))
         if not 1 <= int(request.query.get("page", "1")) <= 500:
             return _BAD_PAGE
         if results := _listed(request.path):
@@ -178,10 +231,45 @@ class TmdbHost(MetadataHost):
         return Said(body, 429, headers)
 
 
+def _in_languages(described: dict[str, Any], request: web.Request) -> dict[str, Any]:
+    """Pictures in those languages alone that are asked for, where some are."""
+    asked = request.query.get("include_image_language")
+    if not asked:
+        return described
+    wanted = {None if language == "null" else language for language in asked.split(",")}
+    return {
+        name: [one for one in value if one["iso_639_1"] in wanted] if isinstance(value, list) else value
+        for name, value in described.items()
+    }
+
+
+_NOTHING_FOUND: dict[str, Any] = {
+    "movie_results": [],
+    "tv_results": [],
+    "person_results": [],
+    "tv_season_results": [],
+    "tv_episode_results": [],
+}
+
+
 def _found(imdb: str) -> dict[str, Any]:
-    movies = [movie(number) for number in TITLES if imdb_id(number) == imdb]
-    shows = [tv(number) for number in TITLES if imdb_id(number, show=True) == imdb]
-    return {"movie_results": movies, "tv_results": shows, "person_results": []}
+    return _NOTHING_FOUND | {
+        "movie_results": [movie(number) for number in TITLES if imdb_id(number) == imdb],
+        "tv_results": [tv(number) for number in TITLES if imdb_id(number, show=True) == imdb],
+        "person_results": [person(number) for number in TITLES if f"nm{number:07}" == imdb],
+    }
+
+
+def _found_by_tvdb(number: int) -> dict[str, Any]:
+    """Series, seasons and episodes as TVDB's stand-in numbers them."""
+    if number - 80_000 in TITLES:
+        return _NOTHING_FOUND | {"tv_results": [tv(number - 80_000)]}
+    if number >= 100:
+        season, episode = divmod(number, 10)
+        place = {"show_id": season // 10, "season_number": season % 10, "episode_number": episode}
+        return _NOTHING_FOUND | {"tv_episode_results": [place]}
+    place = {"show_id": number // 10, "season_number": number % 10}
+    return _NOTHING_FOUND | {"tv_season_results": [place]}
 
 
 def _listed(path: str) -> list[dict[str, Any]] | None:

@@ -17,7 +17,11 @@ CLIENT_ID = "the-client-id"
 TITLES = range(1, 1000)
 
 _SUMMARY = re.compile(r"/(movies|shows)/([\w-]+)")
-_SEARCH = re.compile(r"/search/tmdb/(\d+)")
+_SEARCH = re.compile(r"/search/(tmdb|tvdb)/(\d+)")
+_SEASONS = re.compile(r"/shows/([\w-]+)/seasons")
+_EPISODE = re.compile(r"/shows/([\w-]+)/seasons/(\d+)/episodes/(\d+)")
+_PERSON = re.compile(r"/people/([\w-]+)")
+_PICTURES = "walter-r2.trakt.tv/images"
 _SHOWS_FROM = 5_000_000
 
 
@@ -59,6 +63,24 @@ def title(number: int, *, show: bool = False) -> dict[str, Any]:
     return described | dates
 
 
+def season(number: int, season: int) -> dict[str, Any]:
+    poster = f"{_PICTURES}/seasons/{number}/posters/thumb/{season}.jpg.webp"
+    return {"number": season, "ids": {"trakt": 10 * number}, "images": {"poster": [poster], "thumb": []}}
+
+
+def episode(number: int, season: int, episode: int) -> dict[str, Any]:
+    still = f"{_PICTURES}/episodes/{number}/screenshots/medium/{season}-{episode}.jpg.webp"
+    return {"season": season, "number": episode, "title": "", "images": {"screenshot": [still]}}
+
+
+def person(number: int) -> dict[str, Any]:
+    return {
+        "name": f"Person {number}",
+        "ids": {"trakt": 10_000 + number, "imdb": f"nm{number:07}", "tmdb": number},
+        "images": {"headshot": [f"{_PICTURES}/people/{number}/headshots/thumb/1.jpg.webp"], "fanart": []},
+    }
+
+
 class TraktHost(MetadataHost):
     def __init__(self, *, requests: int = 500, period_s: float = 300, told: bool = True) -> None:
         super().__init__(Window(requests, period_s, told))
@@ -74,7 +96,17 @@ class TraktHost(MetadataHost):
         if found := _SUMMARY.fullmatch(request.path):
             return self._summary(found[2], show=found[1] == "shows")
         if found := _SEARCH.fullmatch(request.path):
-            return self._search(int(found[1]), request.query.get("type"))
+            return self._search(int(found[2]), request.query.get("type"), tvdb=found[1] == "tvdb")
+        if found := _SEASONS.fullmatch(request.path):
+            number = _number(found[1], show=True)
+            return Said([season(number, one) for one in (1, 2)]) if number in TITLES else Said({}, 404)
+        if found := _EPISODE.fullmatch(request.path):
+            number, of_season, one = _number(found[1], show=True), int(found[2]), int(found[3])
+            known = number in TITLES and {of_season, one} <= {1, 2}
+            return Said(episode(number, of_season, one)) if known else Said({}, 404)
+        if found := _PERSON.fullmatch(request.path):
+            number = _number(found[1])
+            return Said(person(number)) if number in TITLES else Said({}, 404)
         return Said({}, 404)
 
     def too_many(self, reset_s: float) -> Said:
@@ -92,19 +124,29 @@ class TraktHost(MetadataHost):
         return Said("AUTHED_API_GET_LIMIT rate limit exceeded", 429, headers)
 
     def _summary(self, name: str, *, show: bool) -> Said:
-        if name.startswith("tt"):
-            number = int(name[2:]) - _SHOWS_FROM * show
-        elif name.isdecimal():
-            number = int(name) - 10_000
-        else:
-            number = int(name.rpartition("-")[2])
+        number = _number(name, show=show)
         return Said(title(number, show=show)) if number in TITLES else Said({}, 404)
 
-    def _search(self, number: int, kind: str | None) -> Said:
+    def _search(self, number: int, kind: str | None, *, tvdb: bool) -> Said:
+        number -= 80_000 * tvdb
         if number not in TITLES:
             return Said([])
         kinds = [kind] if kind else ["movie", "show"]
+        described = {
+            "movie": title(number),
+            "show": title(number, show=True),
+            "person": person(number),
+        }
         return Said(
-            [{"type": one, "score": 1000, one: title(number, show=one == "show")} for one in kinds],
+            [{"type": one, "score": 1000, one: described[one]} for one in kinds],
             headers={"X-Pagination-Page": "1", "X-Pagination-Limit": "10", "X-Pagination-Page-Count": "1"},
         )
+
+
+def _number(name: str, *, show: bool = False) -> int:
+    """Of what is named by IMDb id, Trakt id or slug."""
+    if name[:2] in {"tt", "nm"} and name[2:].isdecimal():
+        return int(name[2:]) - _SHOWS_FROM * show
+    if name.isdecimal():
+        return int(name) - 10_000
+    return int(name.rpartition("-")[2])

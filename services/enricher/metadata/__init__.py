@@ -1,6 +1,7 @@
 """Metadata of titles, in caches before Trakt and TMDB.
 
-    async with open_metadata(settings, providers, database=database, metrics=metrics) as metadata:
+    async with open_providers(provider_settings, database=database, metrics=metrics) as providers:
+        async with open_metadata(settings, providers, database=database) as metadata: …
         outcomes = await metadata.titles.lookup([TitleKey.parse(TitleKind.MOVIE, "tt0133093")])
         credits = await metadata.tmdb.get(resources.title_credits(TitleKind.MOVIE, 603))
         metadata.providers["trakt"]          # a ProviderStatus: how it is, in a word and a sentence

@@ -63,7 +63,12 @@ class Entry(Generic[Value]):
         """While it is fresh."""
         if self.error is None:
             return NotFound() if self.value is None else Found(self.value)
-        return self.stale or Unavailable(self.error.failure_class, self.error.reason, self.fresh_until)
+        return self.stale or Unavailable(
+            self.error.failure_class,
+            self.error.reason,
+            self.fresh_until,
+            misconfigured=isinstance(self.error, Misconfigured),
+        )
 
     @property
     def stale(self) -> Found[Value] | None:

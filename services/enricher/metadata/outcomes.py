@@ -31,11 +31,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """It cannot be had now. `reason` is a sentence for users; before `retry_at` nobody is asked again."""
+    """It cannot be had now. `reason` is a sentence for users; before `retry_at` nobody is asked again.
+
+    `misconfigured`: the provider does not accept our key, which says nothing about the thing.
+    """
 
     failure_class: FailureClass
     reason: str
     retry_at: datetime | None = None
+    misconfigured: bool = False
 
 
 Outcome = Found[Value] | NotFound | Pending | Unavailable

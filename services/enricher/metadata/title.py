@@ -23,6 +23,7 @@ class TitleKey:
     imdb_id: str | None = None
     tmdb_id: int | None = None
     trakt_id: str | None = None
+    tvdb_id: int | None = None
 
     @classmethod
     def parse(cls, kind: TitleKind, text: str) -> Self:
@@ -38,7 +39,7 @@ class TitleKey:
 
     @property
     def names_something(self) -> bool:
-        return bool(self.imdb_id or self.tmdb_id or self.trakt_id)
+        return bool(self.imdb_id or self.tmdb_id or self.trakt_id or self.tvdb_id)
 
 
 class Title(BaseModel):

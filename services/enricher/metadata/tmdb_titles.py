@@ -9,13 +9,13 @@ from services.enricher.metadata.tmdb_metadata import TmdbMetadata
 from services.enricher.providers import Urgency
 from services.enricher.providers.kinds import TitleKind
 from services.enricher.providers.tmdb import Resource, resources
-from services.enricher.providers.tmdb.models.lists import Found as FoundByImdb
+from services.enricher.providers.tmdb.models.lists import Found as FoundElsewhere
 from services.enricher.providers.tmdb.models.titles import Movie, Tv
 from shared.pictures import Role
 
 
 class TmdbTitles:
-    """A source of titles. An IMDb id costs a request more, for which TMDB id it is."""
+    """A source of titles. Another id costs a request more, for which TMDB id it is."""
 
     def __init__(self, tmdb: TmdbMetadata, *, image_url: str, language: str) -> None:
         self._tmdb = tmdb
@@ -26,9 +26,9 @@ class TmdbTitles:
         if key.tmdb_id:
             details = self._tmdb.at_hand(self._details(key.kind, key.tmdb_id), until)
             return self._title(details) if isinstance(details, Found) else details
-        if not key.imdb_id:
+        if not (elsewhere := _elsewhere(key)):
             return NotFound()
-        found = self._tmdb.at_hand(resources.find_imdb(key.imdb_id), until)
+        found = self._tmdb.at_hand(elsewhere, until)
         if not isinstance(found, Found):
             return found
         same = _with_tmdb_id(key, found.value)
@@ -38,9 +38,9 @@ class TmdbTitles:
         if key.tmdb_id:
             details = await self._tmdb.look(self._details(key.kind, key.tmdb_id), until, urgency)
             return self._title(details) if isinstance(details, Found) else details
-        if not key.imdb_id:
+        if not (elsewhere := _elsewhere(key)):
             return NotFound()
-        found = await self._tmdb.look(resources.find_imdb(key.imdb_id), until, urgency)
+        found = await self._tmdb.look(elsewhere, until, urgency)
         if not isinstance(found, Found):
             return found
         same = _with_tmdb_id(key, found.value)
@@ -95,6 +95,12 @@ class TmdbTitles:
         }
 
 
-def _with_tmdb_id(key: TitleKey, found: FoundByImdb) -> TitleKey | None:
+def _elsewhere(key: TitleKey) -> Resource[FoundElsewhere] | None:
+    if key.imdb_id:
+        return resources.find_imdb(key.imdb_id)
+    return resources.find_tvdb(key.tvdb_id) if key.tvdb_id else None
+
+
+def _with_tmdb_id(key: TitleKey, found: FoundElsewhere) -> TitleKey | None:
     results = found.movie_results if key.kind is TitleKind.MOVIE else found.tv_results
     return TitleKey(key.kind, tmdb_id=results[0].id) if results else None

@@ -8,7 +8,7 @@ from services.enricher.metadata.outcomes import NotFound, Outcome
 from services.enricher.metadata.title import Title, TitleKey
 from services.enricher.providers import Turn, Urgency
 from services.enricher.providers.kinds import TitleKind
-from services.enricher.providers.trakt import Trakt, TraktImages, TraktTitle
+from services.enricher.providers.trakt import Elsewhere, Trakt, TraktImages, TraktTitle
 from shared.pictures import Role
 
 
@@ -42,13 +42,18 @@ class TraktTitles:
         if imdb_id := key.imdb_id:
             yield self._one(f"{kind}:{imdb_id}", kind, lambda turn: self._trakt.title(kind, imdb_id, turn))
         if tmdb_id := key.tmdb_id:
-            yield self._one(
-                f"{kind}:tmdb:{tmdb_id}", kind, lambda turn: self._trakt.title_by_tmdb(kind, tmdb_id, turn)
-            )
+            yield self._searched("tmdb", kind, tmdb_id)
+        if tvdb_id := key.tvdb_id:
+            yield self._searched("tvdb", kind, tvdb_id)
         if trakt_id := key.trakt_id:
             yield self._one(
                 f"{kind}:trakt:{trakt_id}", kind, lambda turn: self._trakt.title(kind, trakt_id, turn)
             )
+
+    def _searched(self, source: Elsewhere, kind: TitleKind, id_: int) -> Wanted[Title]:
+        return self._one(
+            f"{kind}:{source}:{id_}", kind, lambda turn: self._trakt.title_by(source, kind, id_, turn)
+        )
 
     def _one(
         self, name: str, kind: TitleKind, asking: Callable[[Turn], Awaitable[TraktTitle]]

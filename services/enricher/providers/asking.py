@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 import aiohttp
 import structlog
@@ -23,6 +25,7 @@ from services.enricher.providers.errors import (
     Refused,
     Unreadable,
 )
+from services.enricher.providers.login import Login, Tokens
 from services.enricher.providers.settings import AskingSettings
 from services.enricher.providers.status import Condition, ProviderStatus
 from services.enricher.providers.statuses import error_for
@@ -67,11 +70,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a provider is, and what every request to it carries."""
+    """Where a provider is, what every request to it carries, and how a token is had where it wants one."""
 
     base_url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+    login: Login | None = None
+
+
+class _TokenRefused(Misconfigured):
+    """Another token may be accepted."""
 
 
 class Provider:
@@ -96,6 +104,7 @@ class Provider:
         self._max_bytes = max_bytes
         self._metrics = metrics
         self._now = now
+        self._tokens = Tokens(partial(self._log_in, address.login), now=now) if address.login else None
         self._trouble: ProviderError | None = None
         self._broken_in_a_row = 0
 
@@ -107,8 +116,7 @@ class Provider:
         try:
             self.budget.expect(turn)
             async with self._seats[turn.urgency]:
-                await self.budget.take(turn)
-                return await self._answer(path, params, read)
+                return await self._let_in(path, params, turn, read)
         except ProviderError as error:
             result = type(error).__name__
             raise
@@ -128,26 +136,56 @@ class Provider:
             return ProviderStatus(condition=Condition.BUSY, detail=detail, busy_until=busy_until)
         return ProviderStatus(condition=Condition.READY, detail=f"{self.name} answers.")
 
-    async def _answer(self, path: str, params: Mapping[str, str], read: Callable[[Reply], Answer]) -> Answer:
+    async def _let_in(
+        self, path: str, params: Mapping[str, str], turn: Turn, read: Callable[[Reply], Answer]
+    ) -> Answer:
+        ask = partial(self._answer, "GET", path, turn, read, params=params)
+        if not self._tokens:
+            return await ask()
+        token = await self._tokens.get(turn)
+        try:
+            return await ask(token=token)
+        except _TokenRefused:
+            return await ask(token=await self._tokens.get(turn, refused=token))
+
+    async def _log_in(self, login: Login, turn: Turn) -> str:
+        return await self._answer(
+            "POST", login.path, turn, lambda reply: login.read(reply.body), json=dict(login.body)
+        )
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        turn: Turn,
+        read: Callable[[Reply], Answer],
+        *,
+        token: str | None = None,
+        **sent: Any,
+    ) -> Answer:
+        await self.budget.take(turn)
         asked_at = self._now()
         try:
-            answer = read(await self._ask(path, params, asked_at))
+            answer = read(await self._ask(method, path, asked_at, token, **sent))
         except ProviderError as error:
-            about_the_thing = isinstance(error, NothingThere | Refused)
+            about_the_thing = isinstance(error, NothingThere | Refused | _TokenRefused)
             self._note(None if about_the_thing else error, asked_at)
             raise
         self._note(None, asked_at)
         return answer
 
-    async def _ask(self, path: str, params: Mapping[str, str], asked_at: datetime) -> Reply:
+    async def _ask(self, method: str, path: str, asked_at: datetime, token: str | None, **sent: Any) -> Reply:
         # The URL has the key of some providers in it: it stands in no error and no log.
         try:
-            async with self._session.get(
+            async with self._session.request(
+                method,
                 f"{self._address.base_url}/{path}",
-                params={**self._address.params, **params},
-                headers=self._address.headers,
+                params={**self._address.params, **sent.pop("params", {})},
+                headers={**self._address.headers, **({"Authorization": f"Bearer {token}"} if token else {})},
                 allow_redirects=False,
+                **sent,
             ) as response:
+                self._prove(token, response.status)
                 self._listen(response, asked_at)
                 return Reply(await self._read(response), response.headers)
         except TimeoutError:
@@ -156,6 +194,15 @@ class Provider:
             raise Broken(f"{self.name} could not be reached ({type(error).__name__}).") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise Broken(f"{self.name} broke off its answer ({type(error).__name__}).") from None
+
+    def _prove(self, token: str | None, status: int) -> None:
+        """Raise _TokenRefused where another token may be accepted."""
+        if not token or not self._tokens:
+            return
+        if status != HTTPStatus.UNAUTHORIZED:
+            self._tokens.accepted(token)
+        elif self._tokens.refuse(token):
+            raise _TokenRefused(f"{self.name} does not accept our token any more ({status}).", status=status)
 
     def _listen(self, response: aiohttp.ClientResponse, asked_at: datetime) -> None:
         """Raise the error that the answer is, after the budget has heard what it says about asking again."""

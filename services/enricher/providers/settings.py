@@ -54,7 +54,25 @@ class TmdbSettings(Settings):
         return {}, {"api_key": secret}
 
 
+class TvdbSettings(Settings):
+    api_key: SecretStr | None = Field(None, validation_alias="TVDB_API_KEY")
+    pin: SecretStr | None = Field(None, validation_alias="TVDB_PIN")
+    """Of a subscriber, which keys for users' own subscriptions need."""
+    base_url: str = Field("https://api4.thetvdb.com/v4", validation_alias="TVDB_BASE_URL")
+
+    _checked = field_validator("base_url")(_base_url)
+
+
+class FanartSettings(Settings):
+    api_key: SecretStr | None = Field(None, validation_alias="FANART_API_KEY")
+    base_url: str = Field("https://webservice.fanart.tv/v3", validation_alias="FANART_BASE_URL")
+
+    _checked = field_validator("base_url")(_base_url)
+
+
 class ProviderSettings(Settings):
     asking: AskingSettings = Field(default_factory=AskingSettings)
     trakt: TraktSettings = Field(default_factory=TraktSettings)
     tmdb: TmdbSettings = Field(default_factory=TmdbSettings)
+    tvdb: TvdbSettings = Field(default_factory=TvdbSettings)
+    fanart: FanartSettings = Field(default_factory=FanartSettings)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -13,7 +13,8 @@ from services.enricher.providers.kinds import TitleKind
 from services.enricher.providers.tmdb.models.credits import CombinedCredits, Credits
 from services.enricher.providers.tmdb.models.lists import Found, MoviePage, MultiPage, Page, TvPage
 from services.enricher.providers.tmdb.models.people import Person
-from services.enricher.providers.tmdb.models.titles import Collection, Movie, Season, Tv
+from services.enricher.providers.tmdb.models.pictures import Pictures
+from services.enricher.providers.tmdb.models.titles import Collection, ExternalIds, Movie, Season, Tv
 from services.enricher.providers.tmdb.resource import Resource, params_of
 
 LISTS = timedelta(hours=1)
@@ -101,10 +102,54 @@ def trending_tv(*, page: int = 1, language: str | None = None) -> Resource[TvPag
 
 @lru_cache(_MANY)
 def find_imdb(imdb_id: str, *, language: str | None = None) -> Resource[Found]:
-    """What has this IMDb id (`tt0133093`)."""
-    params = params_of({"external_source": "imdb_id", "language": _language(language)})
-    quoted = quote(imdb_id, safe="")
-    return Resource(f"find/{quoted}", f"find:{quoted}", Found, DETAILS, params)
+    """What has this IMDb id (`tt0133093`, `nm0000206`)."""
+    return _find("imdb_id", imdb_id, f"find:{quote(imdb_id, safe='')}", language)
+
+
+@lru_cache(_MANY)
+def find_tvdb(tvdb_id: int) -> Resource[Found]:
+    """What has this TVDB id: series, seasons and episodes, which are numbered apart from one another."""
+    return _find("tvdb_id", str(_id(tvdb_id)), f"find:tvdb:{tvdb_id}", None)
+
+
+def external_ids(kind: TitleKind, title_id: int) -> Resource[ExternalIds]:
+    """What a title is called elsewhere."""
+    name = f"{kind}:{_id(title_id)}:external_ids"
+    return Resource(f"{kind}/{title_id}/external_ids", name, ExternalIds, DETAILS)
+
+
+def pictures(path: str, languages: Iterable[str] = ()) -> Resource[Pictures]:
+    """Those of what is at a path (`movie/603`, see `…_path`), without text or in these languages; in any
+    without languages.
+    """
+    listed = sorted({language[:2] for language in languages})
+    params = params_of({"include_image_language": ",".join([*listed, "null"]) if listed else None})
+    return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", Pictures, DETAILS, params)
+
+
+def title_path(kind: TitleKind, title_id: int) -> str:
+    return f"{kind}/{_id(title_id)}"
+
+
+def season_path(tv_id: int, season: int) -> str:
+    return f"tv/{_id(tv_id)}/season/{_season(season)}"
+
+
+def episode_path(tv_id: int, season: int, episode: int) -> str:
+    return f"{season_path(tv_id, season)}/episode/{_season(episode)}"
+
+
+def person_path(person_id: int) -> str:
+    return f"person/{_id(person_id)}"
+
+
+def collection_path(collection_id: int) -> str:
+    return f"collection/{_id(collection_id)}"
+
+
+def _find(source: str, id_: str, name: str, language: str | None) -> Resource[Found]:
+    params = params_of({"external_source": source, "language": _language(language)})
+    return Resource(f"find/{quote(id_, safe='')}", name, Found, DETAILS, params)
 
 
 def _search(

@@ -1,6 +1,24 @@
-"""Trakt (https://docs.trakt.tv), as far as it is asked here: what a title is, by any of its ids."""
+"""Trakt (https://docs.trakt.tv), as far as it is asked here: what a title is, by any of its ids, and pictures."""
 
-from services.enricher.providers.trakt.client import TRAKT_LIMIT, Trakt, trakt_address
-from services.enricher.providers.trakt.models import TraktIds, TraktImages, TraktTitle
+from services.enricher.providers.trakt.client import TRAKT_LIMIT, Elsewhere, Trakt, trakt_address
+from services.enricher.providers.trakt.models import (
+    TraktEpisode,
+    TraktIds,
+    TraktImages,
+    TraktPerson,
+    TraktSeasons,
+    TraktTitle,
+)
 
-__all__ = ["TRAKT_LIMIT", "Trakt", "TraktIds", "TraktImages", "TraktTitle", "trakt_address"]
+__all__ = [
+    "TRAKT_LIMIT",
+    "Elsewhere",
+    "Trakt",
+    "TraktEpisode",
+    "TraktIds",
+    "TraktImages",
+    "TraktPerson",
+    "TraktSeasons",
+    "TraktTitle",
+    "trakt_address",
+]

@@ -1,20 +1,27 @@
 """Asking Trakt."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.enricher.providers.asking import Address, Provider, Reply
+from services.enricher.providers.asking import Address, Answer, Provider, Reply
 from services.enricher.providers.budget import Limit, Turn
 from services.enricher.providers.errors import NothingThere, Unreadable
 from services.enricher.providers.kinds import TitleKind
 from services.enricher.providers.lenient import Lenient
 from services.enricher.providers.settings import TraktSettings
-from services.enricher.providers.trakt.models import TraktFound, TraktTitle
+from services.enricher.providers.trakt.models import (
+    TraktEpisode,
+    TraktFound,
+    TraktPerson,
+    TraktSeason,
+    TraktSeasons,
+    TraktTitle,
+)
 
 PROVIDER = "Trakt"
 TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
@@ -24,6 +31,9 @@ PAGE_SIZE = 250
 """More is clamped without a word."""
 
 MAX_PAGES = 400
+
+Elsewhere = Literal["tmdb", "tvdb"]
+"""Whose ids Trakt finds titles by."""
 
 _FULL = {"extended": "full,images"}
 _TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
@@ -47,18 +57,48 @@ class Trakt:
             path, _FULL, turn, lambda reply: TraktTitle.read(reply.body, PROVIDER)
         )
 
-    async def title_by_tmdb(self, kind: TitleKind, tmdb_id: int, turn: Turn) -> TraktTitle:
-        """Raise NothingThere where the search finds no such title."""
-        params = {**_FULL, "type": _TYPES[kind]}
+    async def title_by(self, source: Elsewhere, kind: TitleKind, id_: int, turn: Turn) -> TraktTitle:
+        """By another provider's id. Raise NothingThere where the search finds no such title."""
 
         def first(reply: Reply) -> TraktTitle:
             for found in _elements(TraktFound, reply):
                 title = found.movie if kind is TitleKind.MOVIE else found.show
                 if title:
                     return title
-            raise NothingThere(f"{PROVIDER} knows no {kind} with the TMDB id {tmdb_id}.")
+            raise NothingThere(f"{PROVIDER} knows no {kind} with the {source.upper()} id {id_}.")
 
-        return await self._provider.get(f"search/tmdb/{tmdb_id}", params, turn, first)
+        return await self._search(source, id_, _TYPES[kind], turn, first)
+
+    async def seasons(self, show_id: str, turn: Turn) -> TraktSeasons:
+        """All of a show's, by its IMDb id, slug or Trakt id."""
+        return await self._provider.get(
+            f"shows/{quote(show_id, safe='')}/seasons",
+            _FULL,
+            turn,
+            lambda reply: TraktSeasons(seasons=_elements(TraktSeason, reply)),
+        )
+
+    async def episode(self, show_id: str, season: int, episode: int, turn: Turn) -> TraktEpisode:
+        path = f"shows/{quote(show_id, safe='')}/seasons/{season}/episodes/{episode}"
+        return await self._provider.get(
+            path, _FULL, turn, lambda reply: TraktEpisode.read(reply.body, PROVIDER)
+        )
+
+    async def person(self, person_id: str, turn: Turn) -> TraktPerson:
+        """By IMDb id, slug or Trakt id."""
+        path = f"people/{quote(person_id, safe='')}"
+        return await self._provider.get(
+            path, _FULL, turn, lambda reply: TraktPerson.read(reply.body, PROVIDER)
+        )
+
+    async def person_by_tmdb(self, tmdb_id: int, turn: Turn) -> TraktPerson:
+        def first(reply: Reply) -> TraktPerson:
+            for found in _elements(TraktFound, reply):
+                if found.person:
+                    return found.person
+            raise NothingThere(f"{PROVIDER} knows nobody with the TMDB id {tmdb_id}.")
+
+        return await self._search("tmdb", tmdb_id, "person", turn, first)
 
     async def pages(
         self, path: str, params: Mapping[str, str], element: type[_Element], turn: Turn
@@ -74,6 +114,11 @@ class Trakt:
             count = _number(reply, "X-Pagination-Page-Count", 1)
             limit = _number(reply, "X-Pagination-Limit", limit)
             page += 1
+
+    async def _search(
+        self, source: Elsewhere, id_: int, kind: str, turn: Turn, read: Callable[[Reply], Answer]
+    ) -> Answer:
+        return await self._provider.get(f"search/{source}/{id_}", {**_FULL, "type": kind}, turn, read)
 
 
 def _elements(element: type[_Element], reply: Reply) -> tuple[_Element, ...]:

@@ -35,6 +35,10 @@ class TraktImages(Lenient):
     clearart: tuple[Image, ...] = ()
     banner: tuple[Image, ...] = ()
     thumb: tuple[Image, ...] = ()
+    screenshot: tuple[Image, ...] = ()
+    """Of an episode."""
+    headshot: tuple[Image, ...] = ()
+    """Of a person."""
 
 
 class TraktTitle(Lenient):
@@ -68,3 +72,27 @@ class TraktFound(Lenient):
     type: str | None = None
     movie: TraktTitle | None = None
     show: TraktTitle | None = None
+    person: "TraktPerson | None" = None
+
+
+class TraktSeason(Lenient):
+    number: int
+    images: TraktImages = TraktImages()
+
+
+class TraktSeasons(Lenient):
+    """Trakt sends them as a list."""
+
+    seasons: tuple[TraktSeason, ...] = ()
+
+
+class TraktEpisode(Lenient):
+    season: int
+    number: int
+    images: TraktImages = TraktImages()
+
+
+class TraktPerson(Lenient):
+    name: str
+    ids: TraktIds
+    images: TraktImages = TraktImages()

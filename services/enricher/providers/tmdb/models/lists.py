@@ -83,6 +83,23 @@ class MultiPage(_Page):
 Page = TypeVar("Page", MoviePage, TvPage, MultiPage)
 
 
+class PersonEntry(Lenient):
+    id: int
+    name: str
+    profile_path: ProfilePath | None = None
+
+
+class EpisodeOf(Lenient):
+    """Where an episode, or a season, is in its series."""
+
+    show_id: int
+    season_number: int
+    episode_number: int | None = None
+
+
 class Found(Lenient):
     movie_results: tuple[MovieEntry, ...] = ()
     tv_results: tuple[TvEntry, ...] = ()
+    person_results: tuple[PersonEntry, ...] = ()
+    tv_season_results: tuple[EpisodeOf, ...] = ()
+    tv_episode_results: tuple[EpisodeOf, ...] = ()

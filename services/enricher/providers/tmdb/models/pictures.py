@@ -4,6 +4,7 @@ from typing import Annotated, Protocol
 
 from pydantic import PlainSerializer, SerializationInfo, StringConstraints
 
+from services.enricher.providers.lenient import Lenient
 from shared.pictures import Role
 
 
@@ -27,3 +28,23 @@ BackdropPath = Annotated[str, _PATH, _handed_out(Role.FANART)]
 LogoPath = Annotated[str, _PATH, _handed_out(Role.LOGO)]
 ProfilePath = Annotated[str, _PATH, _handed_out(Role.PROFILE)]
 StillPath = Annotated[str, _PATH, _handed_out(Role.STILL)]
+
+
+class Picture(Lenient):
+    """`iso_639_1` null: no language, which is to say no text. The vote is of 10, weighted by TMDB."""
+
+    file_path: Annotated[str, _PATH]
+    iso_639_1: str | None = None
+    width: float | None = None
+    height: float | None = None
+    vote_average: float = 0
+
+
+class Pictures(Lenient):
+    """All that TMDB has of one thing, by what it is called there; each thing has some of them."""
+
+    posters: tuple[Picture, ...] = ()
+    backdrops: tuple[Picture, ...] = ()
+    logos: tuple[Picture, ...] = ()
+    profiles: tuple[Picture, ...] = ()
+    stills: tuple[Picture, ...] = ()
