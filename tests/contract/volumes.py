@@ -15,6 +15,7 @@ import pytest
 
 from shared.pictures import (
     Manifest,
+    Name,
     Original,
     PictureId,
     Placeholder,
@@ -23,13 +24,15 @@ from shared.pictures import (
     SourceUrl,
     State,
     Tree,
+    name_failure_path,
     revision_id,
 )
 from shared.pictures.manifest import MANIFEST
-from shared.pictures.paths import POINTER, picture_path
+from shared.pictures.paths import POINTER, picture_path, spool_name
 from shared.pictures.state import STATE
 from shared.volume import (
     Layout,
+    Names,
     Pictures,
     PictureStore,
     Revision,
@@ -39,6 +42,7 @@ from shared.volume import (
     volume_to_read,
     volume_to_write,
 )
+from shared.volume.local_pins import PINS
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = SourceUrl.parse("http://a.example/poster.jpg")
@@ -69,12 +73,23 @@ class VolumeUnderTest(Protocol):
 
     write: WriteVolume
     read: Pictures
+    read_names: Names
     """What another process sees of it."""
     settings: VolumeSettings
 
     def damage_state(self, picture: PictureId) -> None: ...
 
     def damage_manifest(self, revision: Revision) -> None: ...
+
+    def damage_failure(self, name: Name) -> None: ...
+
+    def damage_pins(self, picture: PictureId) -> None: ...
+
+    def cached_file(self, picture: PictureId, rendition: Rendition) -> Path:
+        """What a link into `cache` shows, whatever `keep` has."""
+
+    def spool(self, revision: Revision) -> None:
+        """The original was too large to keep."""
 
     def point_into_the_void(self, picture: PictureId) -> None:
         """The pointer names a revision that is not there."""
@@ -87,13 +102,27 @@ class LocalFiles:
     def __init__(self, directory: Path, write: WriteVolume) -> None:
         self.settings = settings_in(directory)
         self.write = write
-        self.read = volume_to_read(write.layout).pictures
+        read = volume_to_read(write.layout)
+        self.read, self.read_names = read.pictures, read.names
 
     def damage_state(self, picture: PictureId) -> None:
         (self._directory(picture) / STATE).write_text('{"failures": 7')
 
     def damage_manifest(self, revision: Revision) -> None:
         (self._directory(revision.picture) / revision.id / MANIFEST).write_text("{")
+
+    def damage_failure(self, name: Name) -> None:
+        (self.write.layout.root / name_failure_path(name)).write_text('{"class": "gone"')
+
+    def damage_pins(self, picture: PictureId) -> None:
+        (self.write.layout.picture(Tree.KEEP, picture) / PINS).write_text("[")
+
+    def cached_file(self, picture: PictureId, rendition: Rendition) -> Path:
+        return self._directory(picture) / POINTER / str(rendition)
+
+    def spool(self, revision: Revision) -> None:
+        original = self._directory(revision.picture) / revision.id / revision.manifest.original.file_name
+        original.rename(original.with_name(spool_name(original.name)))
 
     def point_into_the_void(self, picture: PictureId) -> None:
         pointer = self._directory(picture) / POINTER
@@ -132,6 +161,8 @@ async def commit(
     expected: RevisionId | None = None,
     state: State | None = None,
     picture: PictureId = PICTURE,
+    source: str = str(SOURCE),
+    into: Tree = Tree.CACHE,
 ) -> Revision:
     """One revision of the picture, whose renditions hold the original's bytes and their own name."""
     async with store.draft() as draft:
@@ -142,9 +173,10 @@ async def commit(
             picture,
             revision_of(body),
             draft,
-            manifest_of(body),
+            manifest_of(body, source),
             state or State(revision=revision_of(body), fresh_until=NOW + timedelta(days=1)),
             expected=expected,
+            into=into,
         )
 
 
@@ -152,9 +184,9 @@ def revision_of(body: bytes) -> RevisionId:
     return revision_id(sha256(body).hexdigest())
 
 
-def manifest_of(body: bytes) -> Manifest:
+def manifest_of(body: bytes, source: str = str(SOURCE)) -> Manifest:
     return Manifest(
-        source_url=str(SOURCE),
+        source_url=source,
         provider=None,
         original=Original(mime="image/jpeg", bytes=len(body), width=4, height=3),
         placeholder=Placeholder(color="#102030"),
