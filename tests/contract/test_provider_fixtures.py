@@ -6,12 +6,22 @@ from typing import Any
 
 import pytest
 
+from services.enricher.providers.fanart import FanartMovie, FanartSeries
 from services.enricher.providers.lenient import Lenient
 from services.enricher.providers.tmdb.models.credits import CombinedCredits, Credits
 from services.enricher.providers.tmdb.models.lists import Found, MoviePage, MultiPage, TvPage
 from services.enricher.providers.tmdb.models.people import Person
+from services.enricher.providers.tmdb.models.pictures import Pictures
 from services.enricher.providers.tmdb.models.titles import Collection, Episode, Movie, Season, Tv
-from services.enricher.providers.trakt.models import TraktFound, TraktTitle
+from services.enricher.providers.trakt.models import (
+    TraktEpisode,
+    TraktFound,
+    TraktPerson,
+    TraktSeason,
+    TraktTitle,
+)
+from services.enricher.providers.tvdb import TvdbEpisode, TvdbFound, TvdbPerson, TvdbSeason, TvdbTitle
+from services.enricher.providers.tvdb.models import TvdbUpdate
 
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
 KOTLIN = "tmdb/tmdb-kotlin/tmdb3_"
@@ -35,6 +45,14 @@ TMDB = [
     (f"{PHP}person_get.json", Person, "biography"),
     (f"{PHP}collection_get.json", Collection, "parts"),
     (f"{KOTLIN}find_find_movie_tt10919380.json", Found, "movie_results"),
+    (f"{KOTLIN}find_find_person_nm0424060.json", Found, "person_results"),
+    (f"{KOTLIN}tv_tv_images_96677.json", Pictures, "logos"),
+    (f"{KOTLIN}movie_movie_images_10140.json", Pictures, "backdrops"),
+    (f"{PHP}images_movie.json", Pictures, "posters"),
+    (f"{PHP}images_tv.json", Pictures, "backdrops"),
+    (f"{PHP}images_tv_season.json", Pictures, "posters"),
+    (f"{PHP}images_tv_episode.json", Pictures, "stills"),
+    (f"{PHP}images_person.json", Pictures, "profiles"),
     (f"{KOTLIN}movie_movie_popular.json", MoviePage, "results"),
     (f"{KOTLIN}discover_discover_movie.json", MoviePage, "results"),
     (f"{KOTLIN}trending_trending_movie.json", MoviePage, "results"),
@@ -106,3 +124,67 @@ def test_trakts_documented_pictures_get_their_scheme() -> None:
     images = TraktTitle.model_validate(documented).images
     for urls in (images.poster, images.fanart, images.logo, images.clearart, images.banner, images.thumb):
         assert urls[0].startswith("https://walter-r2.trakt.tv/images/")
+
+
+def test_every_picture_of_tmdb_is_read() -> None:
+    for name in (f"{KOTLIN}tv_tv_images_96677.json", f"{PHP}images_tv.json"):
+        body = recorded(name)
+        read, said = Pictures.read(body, "TMDB"), json.loads(body)
+        for what in ("posters", "backdrops", "logos"):
+            assert len(getattr(read, what)) == len(said.get(what, []))
+        assert all(one.width and one.height for one in read.posters)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("person", TraktPerson),
+        ("episode_with_translations", TraktEpisode),
+        ("season_with_episodes", TraktSeason),
+    ],
+)
+def test_trakts_documented_persons_and_parts_are_read(name: str, model: type[Lenient]) -> None:
+    assert model.read(recorded(f"trakt/trakt.net/{name}.json"), "Trakt").model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "field"),
+    [
+        ("series_extended", TvdbTitle, "artworks"),
+        ("movie_extended", TvdbTitle, "artworks"),
+        ("season_extended", TvdbSeason, "artwork"),
+        ("episode_extended", TvdbEpisode, "image"),
+        ("people_extended", TvdbPerson, "remote_ids"),
+    ],
+)
+def test_every_record_of_tvdb_is_read(name: str, model: type[Lenient], field: str) -> None:
+    """Their values stand for the types alone: a picture's is `Image1`, which TVDB's host would have to have."""
+    said = json.loads(recorded(f"tvdb/{name}.json"))["data"]
+    read = model.model_validate(said)
+    value = getattr(read, field)
+    assert value
+    alias = model.model_fields[field].alias or field
+    assert isinstance(value, str) or len(value) == len(said[alias])
+
+
+def test_tvdbs_deletions_and_its_search_are_read() -> None:
+    updates = json.loads(recorded("tvdb/update_overview.json"))["data"]
+    assert [TvdbUpdate.model_validate(one).merged_into for one in updates] == [3487, 3488]
+    described = json.loads(recorded("tvdb/swagger-v4.7.10.json"))["components"]["schemas"]
+    found = {"series": {"id": 1}, "movie": {"id": 2}, "people": {"id": 3}}
+    assert set(found) <= set(described["SearchByRemoteIdResult"]["properties"])
+    assert TvdbFound.model_validate({"results": [found]}).results[0].series
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("movie_thg", FanartMovie), ("tv_239761", FanartSeries), ("tv_79349", FanartSeries)],
+)
+def test_every_picture_of_fanart_that_has_a_role_is_read(name: str, model: type[Lenient]) -> None:
+    body = recorded(f"fanart/v3shape_{name}.json")
+    read, said = model.read(body, "fanart.tv"), json.loads(body)
+    assert read.model_fields_set
+    for what in model.model_fields:
+        pictures = getattr(read, what)
+        assert len(pictures) == len(said.get(what, []))
+        assert all(one.url.startswith("https://assets.fanart.tv/") and " " not in one.url for one in pictures)

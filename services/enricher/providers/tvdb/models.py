@@ -64,7 +64,6 @@ class TvdbTitle(Lenient):
 
     id: int
     name: str | None = None
-    image: Image | None = None
     artworks: tuple[TvdbArtwork, ...] = ()
     remote_ids: tuple[TvdbRemoteId, ...] = Field((), alias="remoteIds")
     seasons: tuple[TvdbSeasonEntry, ...] = ()
@@ -84,7 +83,6 @@ class TvdbEpisode(Lenient):
     series_id: int | None = Field(None, alias="seriesId")
     season_number: int | None = Field(None, alias="seasonNumber")
     image: Image | None = None
-    image_type: int | None = Field(None, alias="imageType")
 
 
 class TvdbEpisodes(Lenient):
