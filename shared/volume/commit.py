@@ -143,4 +143,5 @@ class Commit:
         return [entry for entry in self._directory.iterdir() if entry.is_dir() and not entry.is_symlink()]
 
     def _is_kept(self) -> bool:
-        return self._layout.picture(Tree.KEEP, self._picture).is_dir()
+        """Not by what a commit has left there that was stopped while the picture was unpinned."""
+        return whole_pointer(self._layout.picture(Tree.KEEP, self._picture)) is not None
