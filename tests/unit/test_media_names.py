@@ -87,6 +87,7 @@ def test_episodes_are_told_from_movies(file: str, series: str | None) -> None:
 def test_folders_of_seasons(folder: str) -> None:
     assert is_season(folder)
     assert not is_season("Series of Unfortunate Events")
+    assert not is_season("S1m0ne (2002)")
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_goes_on(
     assert [s.path for visit in visits for s in visit.sightings] == [f"{root}/b/b.mkv"]
 
 
+def test_a_link_that_leads_nowhere_in_a_circle_is_told_and_hides_nothing_beside_it(tmp_path: Path) -> None:
+    root = planted(tmp_path / "root", "a.mkv")
+    (root / "circle").symlink_to("circle")
+    visits = list(walk(str(root), allowed=[root]))
+    assert [s.path for visit in visits for s in visit.sightings] == [f"{root}/a.mkv"]
+    assert [visit.folder for visit in visits if visit.problem] == [f"{root}/circle"]
+
+
 def test_the_nfo_of_a_movie_is_its_own_or_that_of_its_folder(tmp_path: Path) -> None:
     root = planted(
         tmp_path / "root",

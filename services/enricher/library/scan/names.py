@@ -72,7 +72,7 @@ _EXTRA_FILE = re.compile(
     re.IGNORECASE,
 )
 _SEASON = re.compile(
-    r"(?:season|series|saison|staffel|temporada|stagione|seizoen|sæson|säsong|s)[ ._-]*\d{1,4}(?:\D.*)?|specials",
+    r"(?:season|series|saison|staffel|temporada|stagione|seizoen|sæson|säsong|s)[ ._-]*\d{1,4}(?:[\W_].*)?|specials",
     re.IGNORECASE,
 )
 _EPISODE = re.compile(

@@ -55,9 +55,11 @@ def walk(root: str, *, allowed: Sequence[Path]) -> Iterator[Visit]:
         try:
             listing = _Listing.of(folder)
         except OSError as error:
-            yield Visit(folder, problem=error.strerror or type(error).__name__)
+            yield Visit(folder, problem=_told(error))
             continue
         yield Visit(folder, tuple(_sightings(listing, is_root=folder == root)))
+        for name, problem in listing.unreadable:
+            yield Visit(os.path.join(folder, name), problem=problem)
         below = [
             os.path.join(folder, name)
             for name in listing.folders_to_enter()
@@ -81,13 +83,18 @@ class _Listing:
     links: set[str] = field(default_factory=set)
     videos: list[str] = field(default_factory=list)
     nfos: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Links in a circle, or to a disk that does not answer, and why."""
 
     @classmethod
     def of(cls, folder: str) -> "_Listing":
         listing = cls(folder)
         with os.scandir(folder) as entries:
             for entry in entries:
-                listing._add(entry)
+                try:
+                    listing._add(entry)
+                except OSError as error:
+                    listing.unreadable.append((entry.name, _told(error)))
         listing.folders.sort()
         listing.videos.sort()
         return listing
@@ -132,6 +139,10 @@ class _Listing:
         by_stem = {name[:-4].lower(): name for name in self.nfos}
         found = next((by_stem[stem] for stem in map(str.lower, stems) if stem in by_stem), None)
         return None if found is None else self.path(found)
+
+
+def _told(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _sightings(listing: _Listing, *, is_root: bool) -> Iterable[Sighting]:
