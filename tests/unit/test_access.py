@@ -48,3 +48,8 @@ def test_with_api_tokens_reading_needs_one_of_them_or_the_admin_token(tmp_path: 
 def test_an_api_token_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(Problem):
         of(tmp_path, admin="set", api=("one",)).check("Bearer one", admin=True)
+
+
+def test_a_token_that_is_no_text_is_refused_as_any_other(tmp_path: Path) -> None:
+    with pytest.raises(Problem):
+        of(tmp_path, admin="set").check("Bearer \udce9", admin=True)

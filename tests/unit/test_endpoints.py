@@ -85,6 +85,11 @@ async def test_what_does_not_fit_is_refused_with_a_sentence(client: Client, path
     assert (await answer.json())["detail"].startswith(sentence)
 
 
+async def test_what_a_form_sends_empty_is_absent(client: Client) -> None:
+    answer = await client.get("/things/7?limit=")
+    assert (answer.status, await answer.json()) == (200, {"id": 7, "text": "50"})
+
+
 async def test_the_path_wins_over_a_query_parameter_of_the_same_name(client: Client) -> None:
     assert (await (await client.get("/things/7?id=8")).json())["id"] == 7
 

@@ -52,7 +52,8 @@ class Tokens:
             raise Problem(
                 HTTPStatus.UNAUTHORIZED, f"Send {what}: Authorization: Bearer <token>.", headers=headers
             )
-        same = [hmac.compare_digest(token, given.strip().encode()) for token in welcome]
+        sent = given.strip().encode(errors="surrogateescape")  # as it came, whatever bytes it has
+        same = [hmac.compare_digest(token, sent) for token in welcome]
         if not any(same):
             raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
 

@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 
 class Parameters(BaseModel):
-    """What stands in a path or a query, each at most once; parameters that nobody knows are ignored."""
+    """What stands in a path or a query, each at most once. Empty ones, as forms send them, and unknown ones are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -95,7 +95,8 @@ class Endpoint:
         for name in self.parameters.model_fields:
             if len(query.getall(name, ())) > 1:
                 raise Problem(HTTPStatus.BAD_REQUEST, f"Give {name} once.")
-        return _validated(self.parameters.model_validate, {**query, **request.match_info}, "The request")
+        given = {name: value for name, value in query.items() if value}
+        return _validated(self.parameters.model_validate, given | dict(request.match_info), "The request")
 
     def _response(self, result: Result, request: web.Request) -> web.Response:
         match result:
