@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.enricher.library import Item, Library
+from services.enricher.library import Item
 from services.enricher.metadata import Found, NotFound, Outcome, Pending, Title, TitleKey, TitleKind
-from services.enricher.metadata.titles import Titles
+from services.enricher.metadata.titles import NO_PROVIDER, Titles
 from services.enricher.pages.models import EnrichedItem, TitleMetadata
+from services.enricher.pages.posters import Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
 from shared.pictures import Kind, Name, PictureId, Role, picture_id
@@ -38,29 +39,28 @@ class _Described:
 
     @property
     def is_settled(self) -> bool:
-        return isinstance(self.outcome, NotFound) or (self.title is not None and not self.stale)
+        nothing_to_come = isinstance(self.outcome, NotFound) or self.outcome is NO_PROVIDER
+        return nothing_to_come or (self.title is not None and not self.stale)
 
 
 class Enrichment:
     def __init__(
-        self, library: Library, titles: Titles, *, shown: ShownPictures, urls: PictureUrls, ahead: Ahead
+        self, titles: Titles, *, posters: Posters, shown: ShownPictures, urls: PictureUrls, ahead: Ahead
     ) -> None:
-        self._library = library
         self._titles = titles
+        self._posters = posters
         self._shown = shown
         self._urls = urls
         self._ahead = ahead
 
     async def of(self, items: Sequence[Item]) -> Enriched:
-        """By the page's deadline. Posters that were not known are stored, in one write, and all are fetched ahead."""
+        """By the page's deadline. Beside it posters that were not known are stored, and all are fetched ahead."""
         keys = [_key(item) for item in items]
         outcomes = await self._titles.lookup(set(keys))
         described = [_Described(item, outcomes[key]) for item, key in zip(items, keys, strict=True)]
-        found = {
-            one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url
-        }
-        if found:
-            await self._library.store_posters(found)
+        self._posters.store(
+            {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
+        )
         self._ahead.soon([HandedOut(one.poster, _name(one.item)) for one in described if one.poster])
         enriched = [await self._enriched(one) for one in described]
         pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
