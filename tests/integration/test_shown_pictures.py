@@ -15,6 +15,7 @@ from shared.pictures import (
     Kind,
     Name,
     Original,
+    PictureId,
     Placeholder,
     Rendition,
     Role,
@@ -86,6 +87,24 @@ async def test_an_event_makes_us_look_again(volume: VolumeUnderTest, store: Pict
     await stored(store)
     assert await pictures.of(str(SOURCE), Role.POSTER) == before
     pictures.forget(PICTURE)
+    assert (await pictures.of(str(SOURCE), Role.POSTER)).width == 1000
+
+
+async def test_what_was_read_while_an_event_came_is_not_remembered(
+    volume: VolumeUnderTest, store: PictureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = ShownPictures(volume.read, URLS)
+    really = volume.read.current
+
+    async def current(picture: PictureId) -> Revision | None:
+        before = await really(picture)
+        await stored(store)
+        pictures.forget(picture)
+        return before
+
+    monkeypatch.setattr(volume.read, "current", current)
+    assert (await pictures.of(str(SOURCE), Role.POSTER)).width is None
+    monkeypatch.undo()
     assert (await pictures.of(str(SOURCE), Role.POSTER)).width == 1000
 
 

@@ -77,5 +77,7 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
     try:
         async with engine.begin() as connection:
             return await work(connection)
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(f"The database did not do what was asked: {error}") from error
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        raise DatabaseUnavailable(f"The database did not do what was asked: {error.orig}.") from error
+    except exc.TimeoutError as error:
+        raise DatabaseUnavailable("Too many wait for the database.") from error
