@@ -8,8 +8,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
 from services.enricher.api.access import Tokens
-from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, Rendered
-from shared.http import Problem, create_skeleton
+from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
+from shared.http import Problem, Rendered, create_skeleton
 from shared.telemetry import Metrics
 
 Client = TestClient[web.Request, web.Application]

@@ -2,14 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
-from types import MappingProxyType
 
 from cachetools import LRUCache, TTLCache
 
-from services.enricher.api.endpoint import Rendered
+from shared.http import Rendered
 from shared.pictures import PictureId
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -20,8 +18,6 @@ CHANGES_REMEMBERED = 20_000
 
 PAGE_BYTES, PICTURE_BYTES = 1000, 500
 """Memory of a page, and of each picture on it, beside its own bytes (measured)."""
-
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +102,3 @@ class _Bounded(LRUCache[Hashable, _Kept]):
         kept = self[key]
         super().__delitem__(key)
         self._on_leaving(key, kept)
-
-
-def rendered(body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Rendered:
-    """Tagged by what it says."""
-    return Rendered(body, f'"{blake2b(body, digest_size=12).hexdigest()}"', headers)
