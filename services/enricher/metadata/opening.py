@@ -9,7 +9,7 @@ from functools import partial
 from pydantic import SecretStr
 
 from services.enricher.database import Database
-from services.enricher.metadata.cache import Cache, Statistics
+from services.enricher.metadata.cache import Cache
 from services.enricher.metadata.settings import MetadataSettings
 from services.enricher.metadata.titles import Source, Titles
 from services.enricher.metadata.tmdb_metadata import TmdbMetadata
@@ -39,10 +39,6 @@ class Metadata:
             name: provider.status if isinstance(provider, Provider) else provider
             for name, provider in self._providers.items()
         }
-
-    @property
-    def trakt_statistics(self) -> Statistics:
-        return self._trakt_cache.statistics
 
     async def clear(self) -> int:
         """Forget all that providers said. The number of entries and rows that were."""
