@@ -306,6 +306,15 @@ async def test_posters_are_stored_bare_and_fetched_ahead_once(tmp_path: Path, tr
     assert not any("sig=" in item["poster_url"] for item in page["items"])
 
 
+async def test_a_stored_poster_goes_when_its_provider_shows_another_from_whichever_host(
+    tmp_path: Path, trakt: TraktHost
+) -> None:
+    async with running_enricher(tmp_path, trakt=trakt) as enricher:
+        await enricher.add(1, poster_url="https://walter.trakt.tv/images/movies/1/posters/thumb/old.jpg.webp")
+        [item] = (await enricher.get(PAGE)).json["items"]
+    assert source_in(item["poster_url"]) == poster_of(1)
+
+
 async def test_a_database_that_cannot_be_written_does_not_hold_a_page_up(
     tmp_path: Path, trakt: TraktHost
 ) -> None:

@@ -10,7 +10,7 @@ from services.enricher.pages.models import EnrichedItem, TitleMetadata
 from services.enricher.pages.posters import Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
-from shared.pictures import Kind, Name, PictureId, Role, picture_id
+from shared.pictures import Kind, Name, PictureId, Role, picture_host, picture_id
 
 _KINDS = {TitleKind.MOVIE: Kind.MOVIE, TitleKind.TV: Kind.SERIES}
 
@@ -124,9 +124,11 @@ def _name(item: Item) -> Name | None:
 
 
 def _poster(stored: str | None, said: str | None) -> str | None:
-    """What is stored stays, for providers come and go, until the same host shows another one."""
-    return said if said and (stored is None or _host(stored) == _host(said)) else stored
+    """What is stored stays, for providers come and go, until the same one shows another, from whichever host."""
+    return said if said and (stored is None or _provider(stored) == _provider(said)) else stored
 
 
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0]
+def _provider(url: str) -> str:
+    host = url.partition("://")[2].partition("/")[0]
+    known = picture_host(host)
+    return known.provider if known else host
