@@ -268,6 +268,7 @@ async def test_a_provider_that_has_enough_is_left_alone_and_pages_are_answered(
         refused = trakt.over_limit
         assert refused < 30
         assert sum(bool(item["overview"]) for item in page["items"]) == 5
+        assert all(bool(item["overview"]) != item["pending"] for item in page["items"])
         assert page["providers"]["trakt"] == "busy"
         await enricher.get(PAGE)
         assert trakt.over_limit == refused

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
@@ -166,3 +167,19 @@ async def test_a_purged_poster_is_asked_for_by_the_next_page(volume: VolumeUnder
             async with asyncio.timeout(10):
                 await two.wait()
     assert len(came) == 2
+
+
+async def test_a_full_lane_is_said_once_for_a_page_and_the_next_page_asks_again(
+    volume: VolumeUnderTest, tmp_path: Path
+) -> None:
+    settings = QueueSettings(lane_limit=1)
+    async with open_queue(settings, state_dir=tmp_path / "state") as queue:
+        ahead = Ahead(queue, volume.read, HostRules.of(["*"]))
+        with capture_logs() as lines:
+            async with ahead.open():
+                for _ in range(2):
+                    ahead.soon([poster(1), poster(2), poster(3)])
+                    async with asyncio.timeout(10):
+                        while ahead._tasks:
+                            await asyncio.wait(ahead._tasks)
+    assert [line["posters"] for line in lines if line["event"] == "not fetched ahead"] == [2, 2]

@@ -35,6 +35,7 @@ def seen(root: Path, *, allowed: Path | None = None) -> set[tuple[str, MediaType
         (["Dune (2021)/Dune.mkv"], {("Dune (2021)/Dune.mkv", MOVIE)}),
         (["a.mkv", "b.mp4", "c.srt"], {("a.mkv", MOVIE), ("b.mp4", MOVIE)}),
         (["Show/Season 1/S01E01.mkv", "Show/Season 2/x.mkv", "Show/Specials/y.mkv"], {("Show", TV)}),
+        (["Specials/Live.mkv", "Dune.mkv"], {("Specials/Live.mkv", MOVIE), ("Dune.mkv", MOVIE)}),
         (["Show (2008)/Show.S01E01.mkv", "Show (2008)/Show.S01E02.mkv"], {("Show (2008)", TV)}),
         (["Show.S01.1080p-X/Show.S01E01.1080p-X.mkv"], {("Show.S01.1080p-X", TV)}),
         (["Any/tvshow.nfo", "Any/Part one.mkv"], {("Any", TV)}),

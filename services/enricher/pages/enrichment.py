@@ -4,13 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.enricher.library import Item
-from services.enricher.metadata import Found, NotFound, Outcome, Pending, Title, TitleKey, TitleKind
-from services.enricher.metadata.titles import NO_PROVIDER, Titles
+from services.enricher.metadata import (
+    Found,
+    NotFound,
+    Outcome,
+    Pending,
+    Title,
+    TitleKey,
+    TitleKind,
+    Unavailable,
+)
+from services.enricher.metadata.titles import Titles
 from services.enricher.pages.models import EnrichedItem, TitleMetadata
 from services.enricher.pages.posters import Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
-from shared.pictures import Kind, Name, PictureId, Role, picture_host, picture_id
+from shared.pictures import FailureClass, Kind, Name, PictureId, Role, picture_host, picture_id
+
+_PASSING = frozenset({FailureClass.BUSY, FailureClass.UPSTREAM, FailureClass.OURS})
+"""What keeps us from asking now, and will not for long. Whoever has no key has nothing to wait for."""
 
 _KINDS = {TitleKind.MOVIE: Kind.MOVIE, TitleKind.TV: Kind.SERIES}
 
@@ -33,14 +45,16 @@ class _Described:
         self.outcome = outcome
         self.title = outcome.value if isinstance(outcome, Found) else None
         self.stale = isinstance(outcome, Found) and outcome.stale
+        self.pending = isinstance(outcome, Pending) or (
+            isinstance(outcome, Unavailable) and outcome.failure_class in _PASSING
+        )
         said = self.title.pictures if self.title else {}
         self.poster = _poster(item.poster_url, said.get(Role.POSTER))
         self.pictures = {**said, Role.POSTER: self.poster} if self.poster else said
 
     @property
     def is_settled(self) -> bool:
-        nothing_to_come = isinstance(self.outcome, NotFound) or self.outcome is NO_PROVIDER
-        return nothing_to_come or (self.title is not None and not self.stale)
+        return not self.pending and not self.stale
 
 
 class Enrichment:
@@ -104,7 +118,7 @@ class Enrichment:
             overview=title.overview if title else None,
             rating=title.rating if title else None,
             genres=title.genres if title else (),
-            pending=isinstance(described.outcome, Pending),
+            pending=described.pending,
             stale=described.stale,
         )
 

@@ -16,6 +16,7 @@ from services.enricher.library.scan.names import (
     is_hidden,
     is_season,
     is_video,
+    may_be_season,
     series_of_episode,
 )
 
@@ -150,10 +151,15 @@ def _sightings(listing: _Listing, *, is_root: bool) -> Iterable[Sighting]:
         return _seen(listing.folder, MediaType.MOVIE, 1, listing.nfo_named("movie", listing.name))
     if not listing.videos:
         return ()
-    if is_season(listing.name) and not is_root:
-        series = os.path.dirname(listing.folder)
-        return _series(series, len(listing.videos))
+    if not is_root and _is_season(listing):
+        return _series(os.path.dirname(listing.folder), len(listing.videos))
     return _of_files(listing)
+
+
+def _is_season(listing: _Listing) -> bool:
+    if may_be_season(listing.name):
+        return any(map(is_season, os.listdir(os.path.dirname(listing.folder))))
+    return is_season(listing.name)
 
 
 def _of_files(listing: _Listing) -> Iterable[Sighting]:
