@@ -71,14 +71,19 @@ function pictureId(url) {
     return crypto.createHash('sha256').update(url).digest('hex').slice(0, 32);
 }
 
-// The host of a URL that has one meaning only, or null.
+// The host of a URL that has one meaning only, or null: a name, or four decimal numbers.
 function plainHost(url) {
     if (url.length > 2048) {
         return null;
     }
     const found =
-        /^https?:\/\/([a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?)(?::([1-9][0-9]{0,4}))?(?:[\/?#](?:[ -~]*[!-~])?)?$/.exec(url);
-    return found && !(found[2] && Number(found[2]) > 65535) ? found[1] : null;
+        /^https?:\/\/([a-z0-9][a-z0-9.-]{0,200})(?::([1-9][0-9]{0,4}))?(?:[\/?#](?:[ -~]*[!-~])?)?$/.exec(url);
+    if (!found || found[2] && Number(found[2]) > 65535) {
+        return null;
+    }
+    const plain = /^(?:[a-z0-9-]{1,63}\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(found[1])
+        || /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?=[0-9])|$)){4}$/.test(found[1]);
+    return plain ? found[1] : null;
 }
 
 // What is asked, decoded, or null where it is not plain: a value holds what is unreserved or has no meaning

@@ -1,1 +1,1 @@
-"""The enricher: so far it reports how full the lanes are; metadata, library and catalog will live here."""
+"""The enricher: the library, what providers say of its titles, and the pages that a frontend shows of both."""

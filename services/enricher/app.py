@@ -15,7 +15,7 @@ from services.enricher.database import open_database
 from services.enricher.lanes import measuring_lanes
 from services.enricher.library import open_library
 from services.enricher.metadata import open_metadata
-from services.enricher.pages import Enrichment, KeptPages, Listings, Pages
+from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
 from services.enricher.providers.opening import open_providers
 from services.enricher.settings import EnricherSettings
@@ -61,7 +61,8 @@ async def add_enricher(
         await enter(ahead.open())
         await enter(queue.listen(hear))
         await enter(measuring_lanes(queue, skeleton.metrics))
-        enrichment = Enrichment(opened.library, metadata.titles, shown=shown, urls=urls, ahead=ahead)
+        posters = await enter(Posters(opened.library).open())
+        enrichment = Enrichment(metadata.titles, posters=posters, shown=shown, urls=urls, ahead=ahead)
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: metadata.providers)
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),

@@ -94,6 +94,11 @@ class Delivery:
         if wanted:
             self._staleness.notice(wanted)
 
+    def refused(self, rule: Rule) -> None:
+        """Note by which rule: the line of the request says which URL it was."""
+        self._metrics.refusals.labels(rule).inc()
+        self._count(rule.value)
+
     async def known(self, picture: PictureId) -> Manifest | None:
         """What is known of a picture, whatever of it is stored."""
         current = await self._pictures.current(picture)
@@ -164,9 +169,7 @@ class Delivery:
 
     def _refuse_stranger(self, wanted: Wanted) -> None:
         if not wanted.may_be_fetched:
-            rule = self._rules.refusal(wanted.source) or Rule.HOST
-            self._metrics.refusals.labels(rule).inc()
-            self._count(rule.value)
+            self.refused(self._rules.refusal(wanted.source) or Rule.HOST)
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 f"Pictures of {wanted.source.authority[:100]} are not served here (see ALLOWED_HOSTS).",

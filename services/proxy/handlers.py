@@ -15,10 +15,11 @@ from services.proxy.placeholder import UNKNOWN, placeholder_of
 from services.proxy.response import DAY, NO_STORE, YEAR, Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.use import Use
-from services.proxy.wanted import StoredPath, Wanted, by_source_url, by_stored_path, by_tmdb_path
+from services.proxy.wanted import NoPlainUrl, StoredPath, Wanted, by_source_url, by_stored_path, by_tmdb_path
 from shared.http import Problem
 from shared.http.signatures import EXPIRY, BadSignature, Signatures
 from shared.pictures.hosts import HostRules
+from shared.pictures.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,12 @@ picture_routes.get("/api/images/openapi.json")(describe)
 @picture_routes.get("/api/images/proxy")
 async def from_source_url(request: web.Request) -> web.StreamResponse:
     def parse(proxy: Proxy, *, signed: bool) -> Wanted:
-        return by_source_url(request.rel_url, welcome_formats(request.headers), proxy.rules, signed=signed)
+        welcome = welcome_formats(request.headers)
+        try:
+            return by_source_url(request.rel_url, welcome, proxy.rules, signed=signed)
+        except NoPlainUrl:
+            proxy.delivery.refused(Rule.URL)
+            raise
 
     return await _answer(request, parse)
 

@@ -81,6 +81,10 @@ class StoredPath:
     signed: bool
 
 
+class NoPlainUrl(Problem):
+    """What should be a source is none that anybody would be asked for."""
+
+
 def by_source_url(url: URL, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool) -> Wanted:
     """`?url=`, and perhaps `size` and `format`, each once. Raise Problem for anything else."""
     return _by_source_url(url.raw_query_string, welcome, rules, signed)
@@ -100,6 +104,9 @@ def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules
     size, format_ = once["size"] or "original", once["format"]
     try:
         source = SourceUrl.parse(once["url"])
+    except ValueError as error:
+        raise NoPlainUrl(HTTPStatus.BAD_REQUEST, str(error)) from None
+    try:
         renditions = _renditions(size, format_, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None

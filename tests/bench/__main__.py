@@ -11,7 +11,6 @@ from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
-from tests.bench.metadata import cold_page
 from tests.bench.miss import miss_embedded, miss_rabbitmq
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.pages import pages
@@ -30,7 +29,6 @@ async def main(root: Path) -> None:
                 *rendering(_fresh(root, "rendering")),
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
-                await cold_page(_fresh(root, "metadata")),
                 *await pages(_fresh(root, "pages")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),

@@ -10,7 +10,7 @@ import aiohttp
 from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.library import Entry, Ids, LibrarySettings, MediaType, Selection, open_library
 from services.enricher.metadata import MetadataSettings, ProviderSettings, open_metadata
-from services.enricher.pages import Enrichment, KeptPages, Listings, Pages
+from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
 from services.enricher.providers.opening import open_providers
 from services.enricher.providers.settings import TraktSettings
@@ -121,6 +121,7 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
         open_providers(providers, database=database, metrics=Metrics()) as asked,
         open_metadata(MetadataSettings(), asked, database=database) as metadata,
         open_library(database.watched(library_written), LibrarySettings()) as opened,
+        Posters(opened.library).open() as posters,
     ):
         listings = Listings(opened.library)
         ids = range(1, TITLES + 1)
@@ -128,8 +129,8 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
             [Entry(f"Movie {n}", MediaType.MOVIE, ids=Ids(imdb=imdb_id(n))) for n in ids]
         )
         enrichment = Enrichment(
-            opened.library,
             metadata.titles,
+            posters=posters,
             shown=ShownPictures(volume.pictures, urls),
             urls=urls,
             ahead=Ahead(queue, volume.pictures, HostRules.of([])),

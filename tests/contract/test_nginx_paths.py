@@ -28,7 +28,7 @@ from services.proxy.use import Use
 from services.proxy.wanted import StoredPath, Wanted
 from shared.http import Problem, create_skeleton
 from shared.http.signatures import Signatures
-from shared.pictures import HostRules, Tree, candidates, picture_path
+from shared.pictures import HostRules, Rule, Tree, candidates, picture_path
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.telemetry import Metrics
 from shared.volume import StoredFile
@@ -70,6 +70,9 @@ async def telling_nginx(volume: Path, **settings: str) -> AsyncIterator[Nginx]:
 
 class TellingDelivery:
     """`Delivery` that answers with what it should deliver."""
+
+    def refused(self, rule: Rule) -> None:
+        """Counted elsewhere."""
 
     async def deliver(self, asked: Wanted | StoredPath, *, patience_s: float) -> Never:
         if isinstance(asked, StoredPath):

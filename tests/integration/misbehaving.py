@@ -97,6 +97,7 @@ def _say_limits(order: Order) -> None:
     said["cpu used"] = int(used.ru_utime + used.ru_stime)
     said["process"] = os.getpid()
     said["policy"] = os.sched_getscheduler(0)
+    said["niceness"] = os.nice(0)
     (order.into / "limits").write_text(repr(said))
 
 

@@ -57,7 +57,10 @@ def test_a_still_and_an_animation_are_made_by_one_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fmt", "written", "shown"),
-    [("gif", None, 1), ("gif", 0, 0), ("gif", 3, 4), ("png", 0, 0), ("png", 3, 3), ("webp", 2, 2)],
+    [
+        *(("gif", None, 1), ("gif", 0, 0), ("gif", 3, 4), ("gif", 65_535, 65_535)),
+        *(("png", 0, 0), ("png", 3, 3), ("png", 2**31, 65_535), ("webp", 2, 2)),
+    ],
 )
 def test_it_is_shown_as_often(tmp_path: Path, fmt: AnimatedFormat, written: int | None, shown: int) -> None:
     body = encode_animation(FRAMES, fmt, loop=written)

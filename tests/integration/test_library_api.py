@@ -48,10 +48,12 @@ async def test_a_removed_item_is_gone_from_every_page(tmp_path: Path) -> None:
     "wrong",
     [
         {"title": ""},
+        {"title": " "},
         {"title": None},
         {"media_type": "song"},
         {"year": 99999},
         {"imdb_id": "603"},
+        {"imdb_id": "tt\u0661\u0662\u0663\u0664\u0665\u0666\u0667"},
         {"tmdb_id": 0},
         {"poster_url": "file:///etc/passwd"},
         {"poster_url": "https://user:password@example.org/a.jpg"},

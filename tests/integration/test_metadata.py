@@ -162,6 +162,15 @@ async def test_a_title_that_nobody_knows_is_not_found_and_not_asked_for_again(wo
         assert (world.trakt.total, world.tmdb.total) == asked
 
 
+async def test_an_id_that_cannot_be_one_is_left_out_of_what_tmdb_finds(world: World) -> None:
+    found = b'{"movie_results": [{"id": 0, "title": "None"}, {"id": 7, "title": "The movie 7"}]}'
+    world.tmdb.behave(Behaviour(body=found), path=f"/3/find/{imdb_id(7)}")
+    async with world.open(trakt=None) as metadata:
+        outcome = await one(metadata, TitleKey(MOVIE, imdb_id=imdb_id(7)))
+    assert isinstance(outcome, Found)
+    assert outcome.value.tmdb_id == 7
+
+
 async def test_an_item_without_ids_comes_back_as_it_is(world: World) -> None:
     async with world.open() as metadata:
         assert await one(metadata, TitleKey(MOVIE)) == NotFound()

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from services.enricher.library import Item
 from services.enricher.metadata import MetadataSettings
+from services.enricher.pages.enrichment import Enriched, Enrichment
 from services.enricher.pictures import PictureUrlSettings
 from shared.contracts import FetchPicture, PictureStored
 from shared.pictures import Rendition, SourceUrl, picture_id
@@ -163,6 +167,24 @@ async def test_a_page_is_not_sent_again_to_who_has_it(tmp_path: Path, trakt: Tra
     assert (changed.status, len(changed.json["items"])) == (200, 4)
 
 
+async def test_an_unchanged_page_is_made_once_also_where_no_provider_has_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+    really = Enrichment.of
+
+    async def of(self: Enrichment, items: Sequence[Item]) -> Enriched:
+        nonlocal made
+        made += 1
+        return await really(self, items)
+
+    monkeypatch.setattr(Enrichment, "of", of)
+    async with running_enricher(tmp_path) as enricher:
+        await enricher.add(1)
+        first, second = await enricher.get(PAGE), await enricher.get(PAGE)
+    assert (made, first.body) == (1, second.body)
+
+
 async def test_fifty_cold_titles_take_no_longer_than_a_few_and_each_is_asked_once_for_twenty_pages(
     tmp_path: Path, trakt: TraktHost
 ) -> None:
@@ -246,6 +268,7 @@ async def test_a_provider_that_has_enough_is_left_alone_and_pages_are_answered(
         refused = trakt.over_limit
         assert refused < 30
         assert sum(bool(item["overview"]) for item in page["items"]) == 5
+        assert all(bool(item["overview"]) != item["pending"] for item in page["items"])
         assert page["providers"]["trakt"] == "busy"
         await enricher.get(PAGE)
         assert trakt.over_limit == refused
@@ -282,6 +305,31 @@ async def test_posters_are_stored_bare_and_fetched_ahead_once(tmp_path: Path, tr
         page = (await enricher.get(PAGE)).json
     assert {source_in(item["poster_url"]) for item in page["items"]} == {poster_of(n) for n in (1, 2, 3)}
     assert not any("sig=" in item["poster_url"] for item in page["items"])
+
+
+async def test_a_stored_poster_goes_when_its_provider_shows_another_from_whichever_host(
+    tmp_path: Path, trakt: TraktHost
+) -> None:
+    async with running_enricher(tmp_path, trakt=trakt) as enricher:
+        await enricher.add(1, poster_url="https://walter.trakt.tv/images/movies/1/posters/thumb/old.jpg.webp")
+        [item] = (await enricher.get(PAGE)).json["items"]
+    assert source_in(item["poster_url"]) == poster_of(1)
+
+
+async def test_a_database_that_cannot_be_written_does_not_hold_a_page_up(
+    tmp_path: Path, trakt: TraktHost
+) -> None:
+    async with running_enricher(tmp_path, trakt=trakt) as enricher:
+        await enricher.add(2)
+        with closing(sqlite3.connect(tmp_path / "state/enricher.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            page = (await enricher.get(PAGE)).json
+            assert time.monotonic() - began < 2
+            assert [source_in(item["poster_url"]) for item in page["items"]] == [poster_of(2), poster_of(1)]
+            other.execute("ROLLBACK")
+            count = "SELECT count(poster_url) FROM media_items"
+            await until(lambda: other.execute(count).fetchone() == (2,))
 
 
 async def test_a_stored_poster_stays_while_only_another_provider_answers(

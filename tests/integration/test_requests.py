@@ -42,6 +42,22 @@ async def test_a_wrong_request_is_400_with_a_sentence_about_what_is_wrong(
 
 
 @pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("http://2130706433/x.jpg", "no plain URL"),
+        ("http://user:secret@a.example/x.jpg", "no plain URL"),
+        ("http://a.example/x.jpg", "host not allowed"),
+    ],
+)
+async def test_operators_see_what_is_refused_before_anybody_is_asked(
+    onesheet: Onesheet, url: str, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await onesheet.get(url)
+    assert onesheet.count("onesheet_refusals_total", rule=rule) == 1
+    assert f"outcome='{rule}'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "http://b.example/x.jpg",

@@ -123,6 +123,7 @@ async def test_every_renderer_has_its_limits(tmp_path: Path) -> None:
     assert limits["RLIMIT_NOFILE"] == DESCRIPTORS
     assert limits["RLIMIT_CORE"] == 0
     assert limits["policy"] == os.SCHED_IDLE
+    assert limits["niceness"] == 19
 
 
 async def test_each_order_has_processor_time_of_its_own(tmp_path: Path) -> None:

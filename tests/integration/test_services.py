@@ -98,18 +98,16 @@ def lines(service: RunningService, event: str, **fields: object) -> list[dict[st
 
 
 async def test_every_service_tells_its_health_and_its_numbers(services: Services) -> None:
-    for service, dependencies in (
-        (services.proxy, {"queue": "ok", "volume": "ok"}),
-        (services.fetcher, {"queue": "ok", "volume": "ok"}),
-        (services.enricher, {"queue": "ok"}),
+    off = {"trakt": "off: TRAKT_CLIENT_ID is not set.", "tmdb": "off: TMDB_API_KEY is not set."}
+    for service, well in (
+        (services.proxy, {"dependencies": {"queue": "ok", "volume": "ok"}}),
+        (services.fetcher, {"dependencies": {"queue": "ok", "volume": "ok"}}),
+        (services.enricher, {"dependencies": {"queue": "ok", "database": "ok"}, "providers": off}),
     ):
         alive, _ = await services.get(service, "/healthz")
         assert (alive.status, await alive.json()) == (200, {"status": "alive"})
         ready, _ = await services.get(service, "/readyz")
-        assert (ready.status, await ready.json()) == (
-            200,
-            {"status": "ready", "dependencies": dependencies},
-        )
+        assert (ready.status, await ready.json()) == (200, {"status": "ready", **well})
         metrics, text = await services.get(service, "/metrics")
         assert metrics.headers["Content-Type"].startswith("text/plain")
         assert b"onesheet_requests_total" in text

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
@@ -15,6 +16,7 @@ from shared.pictures import (
     Kind,
     Name,
     Original,
+    PictureId,
     Placeholder,
     Rendition,
     Role,
@@ -89,6 +91,24 @@ async def test_an_event_makes_us_look_again(volume: VolumeUnderTest, store: Pict
     assert (await pictures.of(str(SOURCE), Role.POSTER)).width == 1000
 
 
+async def test_what_was_read_while_an_event_came_is_not_remembered(
+    volume: VolumeUnderTest, store: PictureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = ShownPictures(volume.read, URLS)
+    really = volume.read.current
+
+    async def current(picture: PictureId) -> Revision | None:
+        before = await really(picture)
+        await stored(store)
+        pictures.forget(picture)
+        return before
+
+    monkeypatch.setattr(volume.read, "current", current)
+    assert (await pictures.of(str(SOURCE), Role.POSTER)).width is None
+    monkeypatch.undo()
+    assert (await pictures.of(str(SOURCE), Role.POSTER)).width == 1000
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_every_role_has_widths(volume: VolumeUnderTest, role: Role) -> None:
     shown = await ShownPictures(volume.read, URLS).of(str(SOURCE), role)
@@ -147,3 +167,19 @@ async def test_a_purged_poster_is_asked_for_by_the_next_page(volume: VolumeUnder
             async with asyncio.timeout(10):
                 await two.wait()
     assert len(came) == 2
+
+
+async def test_a_full_lane_is_said_once_for_a_page_and_the_next_page_asks_again(
+    volume: VolumeUnderTest, tmp_path: Path
+) -> None:
+    settings = QueueSettings(lane_limit=1)
+    async with open_queue(settings, state_dir=tmp_path / "state") as queue:
+        ahead = Ahead(queue, volume.read, HostRules.of(["*"]))
+        with capture_logs() as lines:
+            async with ahead.open():
+                for _ in range(2):
+                    ahead.soon([poster(1), poster(2), poster(3)])
+                    async with asyncio.timeout(10):
+                        while ahead._tasks:
+                            await asyncio.wait(ahead._tasks)
+    assert [line["posters"] for line in lines if line["event"] == "not fetched ahead"] == [2, 2]

@@ -190,6 +190,7 @@ async def test_one_title_is_described_by_any_of_its_ids(enricher: RunningEnriche
         ("movie/tmdb:5000", 404),
         ("movie/tt9999999", 404),
         ("movie/tmdb:x", 400),
+        ("movie/tmdb:9999999999", 400),
         ("movie/..%2F..", 400),
         ("book/tmdb:7", 400),
         (f"movie/{'x' * 200}", 400),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms, ImageStat
 
+from services.fetcher.rendering import colors
 from shared.pictures import SIZES
 from tests.integration.rendered import delta_e, difference, on_white, reference, rendered_in
 from tests.providers import drawing, variants
@@ -82,6 +83,16 @@ def test_a_broken_profile_is_no_profile(tmp_path: Path) -> None:
     body = encode(picture, "jpeg", icc_profile=b"no profile at all" * 20)
     _, made = rendered_in(tmp_path, body, "small.png")
     assert delta_e(made["small.png"], picture.convert("RGBA")) < JUST_NOTICEABLE
+
+
+def test_a_huge_profile_is_no_profile_and_not_kept(tmp_path: Path) -> None:
+    """Renderers keep profiles, for the pictures of a site have few: eight of these would be all their memory."""
+    picture = drawing.photo(2, SIZE)
+    colors._to_srgb.cache_clear()
+    profile = variants.exchanging_profile().ljust(colors.LARGEST_PROFILE_BYTES + 1, b"\0")
+    _, made = rendered_in(tmp_path, encode(picture, "webp", icc_profile=profile), "small.png")
+    assert delta_e(made["small.png"], picture) < JUST_NOTICEABLE
+    assert colors._to_srgb.cache_info().currsize == 0
 
 
 def test_a_profile_of_another_kind_of_colours_is_no_profile(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.enricher.api.access import AccessSettings, Tokens
-from shared.http import Problem
+from shared.http import HttpSettings, Problem
 
 
 def of(directory: Path, *, admin: str = "", api: tuple[str, ...] = ()) -> Tokens:
@@ -48,3 +48,27 @@ def test_with_api_tokens_reading_needs_one_of_them_or_the_admin_token(tmp_path: 
 def test_an_api_token_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(Problem):
         of(tmp_path, admin="set", api=("one",)).check("Bearer one", admin=True)
+
+
+def test_a_token_that_is_no_text_is_refused_as_any_other(tmp_path: Path) -> None:
+    with pytest.raises(Problem):
+        of(tmp_path, admin="set").check("Bearer \udce9", admin=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "api", "said"),
+    [
+        ("0.0.0.0", (), True),
+        ("media.example.org", (), True),
+        ("0.0.0.0", ("one",), False),
+        ("127.0.0.2", (), False),
+        ("::1", (), False),
+        ("localhost", (), False),
+    ],
+)
+def test_who_lets_the_world_read_is_told_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str, api: tuple[str, ...], said: bool
+) -> None:
+    http = HttpSettings(host=host)
+    Tokens.of(AccessSettings(admin_token="set", api_tokens=api, http=http), tmp_path)
+    assert ("set API_TOKENS" in capsys.readouterr().out) == said

@@ -66,6 +66,16 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> No
     assert await stored_tasks(database) == 0
 
 
+async def test_what_went_wrong_is_told_without_what_was_written(database: Database) -> None:
+    async def elsewhere(connection: AsyncConnection) -> None:
+        await connection.execute(text("INSERT INTO nowhere VALUES (:said)"), {"said": "what TMDB says"})
+
+    with pytest.raises(DatabaseUnavailable) as told:
+        await database.write(elsewhere)
+    assert str(told.value) == "The database did not do what was asked: no such table: nowhere."
+    assert "what TMDB says" not in str(told.value.__cause__)
+
+
 async def test_a_write_whose_caller_is_cancelled_ends_whole_and_lets_the_next_one_in(
     database: Database,
 ) -> None:

@@ -8,8 +8,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
 from services.enricher.api.access import Tokens
-from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, Rendered
-from shared.http import Problem, create_skeleton
+from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
+from shared.http import Problem, Rendered, create_skeleton
 from shared.telemetry import Metrics
 
 Client = TestClient[web.Request, web.Application]
@@ -83,6 +83,11 @@ async def test_what_does_not_fit_is_refused_with_a_sentence(client: Client, path
     answer = await client.get(path)
     assert (answer.status, answer.content_type) == (400, "application/problem+json")
     assert (await answer.json())["detail"].startswith(sentence)
+
+
+async def test_what_a_form_sends_empty_is_absent(client: Client) -> None:
+    answer = await client.get("/things/7?limit=")
+    assert (answer.status, await answer.json()) == (200, {"id": 7, "text": "50"})
 
 
 async def test_the_path_wins_over_a_query_parameter_of_the_same_name(client: Client) -> None:

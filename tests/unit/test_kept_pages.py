@@ -1,8 +1,10 @@
-from services.enricher.pages.kept import KeptPages, rendered
+from services.enricher.pages.kept import PAGE_BYTES, PICTURE_BYTES, KeptPages
+from shared.http import Rendered
 from shared.pictures import PictureId
 
 A, B = PictureId("a" * 32), PictureId("b" * 32)
-PAGE, OTHER = rendered(b"page"), rendered(b"other")
+PAGE, OTHER = Rendered.of(b"page"), Rendered.of(b"other")
+TWO_PAGES = len(b"pageother") + 2 * (PAGE_BYTES + PICTURE_BYTES)
 
 
 class Clock:
@@ -19,7 +21,7 @@ def keep(pages: KeptPages, clock: Clock, key: str, *pictures: PictureId, lasts_s
     pages.keep(key, PAGE if key == "page" else OTHER, pictures, begun_s=begun, until_s=clock.now + lasts_s)
 
 
-def a_page(*pictures: PictureId, max_bytes: int = 1000) -> tuple[KeptPages, Clock]:
+def a_page(*pictures: PictureId, max_bytes: int = 100_000) -> tuple[KeptPages, Clock]:
     clock = Clock()
     pages = KeptPages(max_bytes=max_bytes, clock=clock)
     keep(pages, clock, "page", *pictures)
@@ -62,18 +64,18 @@ def test_a_page_during_whose_making_the_library_changed_is_not_kept() -> None:
     assert pages.get("page") is None
 
 
-def test_pages_are_bounded_by_their_bytes_and_the_least_asked_for_goes() -> None:
-    pages, clock = a_page(A, max_bytes=9)
+def test_pages_are_bounded_by_their_memory_and_the_least_asked_for_goes() -> None:
+    pages, clock = a_page(A, max_bytes=TWO_PAGES)
     keep(pages, clock, "other", A)
     assert pages.get("page") == PAGE
     keep(pages, clock, "third", A)
     assert (pages.get("other"), pages.get("page")) == (None, PAGE)
-    pages.keep("huge", rendered(b"x" * 10), [A], begun_s=clock(), until_s=clock.now + 60)
+    pages.keep("huge", Rendered.of(b"x" * TWO_PAGES), [A], begun_s=clock(), until_s=clock.now + 60)
     assert pages.get("huge") is None
 
 
 def test_what_is_no_longer_kept_is_no_longer_remembered() -> None:
-    pages, clock = a_page(A, max_bytes=9)
+    pages, clock = a_page(A, max_bytes=TWO_PAGES)
     for number in range(50):
         keep(pages, clock, f"page {number}", PictureId(f"{number:032x}"))
     assert len(pages._showing) <= 2
@@ -90,4 +92,4 @@ def test_a_page_kept_again_shows_what_it_shows_now() -> None:
 
 def test_the_tag_changes_with_the_bytes() -> None:
     assert PAGE.etag != OTHER.etag
-    assert PAGE.etag == rendered(b"page").etag
+    assert PAGE.etag == Rendered.of(b"page").etag

@@ -81,12 +81,11 @@ def test_episodes_are_told_from_movies(file: str, series: str | None) -> None:
     assert series_of_episode(file) == series
 
 
-@pytest.mark.parametrize(
-    "folder", ["Season 1", "season 01", "S02", "Staffel 3", "Series 1 (2008)", "Specials"]
-)
+@pytest.mark.parametrize("folder", ["Season 1", "season 01", "S02", "Staffel 3", "Series 1 (2008)"])
 def test_folders_of_seasons(folder: str) -> None:
     assert is_season(folder)
     assert not is_season("Series of Unfortunate Events")
+    assert not is_season("S1m0ne (2002)")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def seen(root: Path, *, allowed: Path | None = None) -> set[tuple[str, MediaType
         (["Dune (2021)/Dune.mkv"], {("Dune (2021)/Dune.mkv", MOVIE)}),
         (["a.mkv", "b.mp4", "c.srt"], {("a.mkv", MOVIE), ("b.mp4", MOVIE)}),
         (["Show/Season 1/S01E01.mkv", "Show/Season 2/x.mkv", "Show/Specials/y.mkv"], {("Show", TV)}),
+        (["Specials/Live.mkv", "Dune.mkv"], {("Specials/Live.mkv", MOVIE), ("Dune.mkv", MOVIE)}),
         (["Show (2008)/Show.S01E01.mkv", "Show (2008)/Show.S01E02.mkv"], {("Show (2008)", TV)}),
         (["Show.S01.1080p-X/Show.S01E01.1080p-X.mkv"], {("Show.S01.1080p-X", TV)}),
         (["Any/tvshow.nfo", "Any/Part one.mkv"], {("Any", TV)}),
@@ -107,6 +108,14 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_goes_on(
         (f"{root}/a", "Permission denied")
     }
     assert [s.path for visit in visits for s in visit.sightings] == [f"{root}/b/b.mkv"]
+
+
+def test_a_link_that_leads_nowhere_in_a_circle_is_told_and_hides_nothing_beside_it(tmp_path: Path) -> None:
+    root = planted(tmp_path / "root", "a.mkv")
+    (root / "circle").symlink_to("circle")
+    visits = list(walk(str(root), allowed=[root]))
+    assert [s.path for visit in visits for s in visit.sightings] == [f"{root}/a.mkv"]
+    assert [visit.folder for visit in visits if visit.problem] == [f"{root}/circle"]
 
 
 def test_the_nfo_of_a_movie_is_its_own_or_that_of_its_folder(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 import structlog
 from pydantic import Field
 
-from shared.http import Problem
+from shared.http import HttpSettings, Problem
 from shared.settings import CommaList, Settings
 
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - the file's name
@@ -21,6 +21,7 @@ _log = structlog.get_logger()
 class AccessSettings(Settings):
     admin_token: str = Field("", validation_alias="ADMIN_TOKEN")
     api_tokens: CommaList = Field((), validation_alias="API_TOKENS")
+    http: HttpSettings = Field(default_factory=HttpSettings)
 
 
 class Tokens:
@@ -33,12 +34,11 @@ class Tokens:
     @classmethod
     def of(cls, settings: AccessSettings, state_dir: Path) -> Self:
         """Where no admin token is set, the one that was made at the first start."""
+        if not settings.api_tokens and not settings.http.is_local:
+            _log.warning(
+                "whoever reaches this server can read the library: set API_TOKENS, or a HOST of this machine alone"
+            )
         return cls(settings.admin_token or _kept(state_dir / ADMIN_TOKEN_FILE), settings.api_tokens)
-
-    @property
-    def closed(self) -> bool:
-        """Whether reading needs a token too."""
-        return bool(self._api)
 
     def check(self, authorization: str | None, *, admin: bool) -> None:
         """Raise Problem where this `Authorization` is not enough."""
@@ -52,7 +52,8 @@ class Tokens:
             raise Problem(
                 HTTPStatus.UNAUTHORIZED, f"Send {what}: Authorization: Bearer <token>.", headers=headers
             )
-        same = [hmac.compare_digest(token, given.strip().encode()) for token in welcome]
+        sent = given.strip().encode(errors="surrogateescape")  # as it came, whatever bytes it has
+        same = [hmac.compare_digest(token, sent) for token in welcome]
         if not any(same):
             raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
 

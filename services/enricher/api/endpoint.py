@@ -1,8 +1,8 @@
 """Endpoints: a handler with the models of what it takes and answers. Parsed, checked and rendered in one place."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.enricher.api.access import Tokens
 from services.enricher.database import DatabaseUnavailable
-from shared.http import Problem
+from shared.http import Problem, Rendered, rendered_response
 
 MAX_PROBLEMS_TOLD = 3
 JSON = "application/json"
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 
 class Parameters(BaseModel):
-    """What stands in a path or a query, each at most once; parameters that nobody knows are ignored."""
+    """What stands in a path or a query, each at most once. Empty ones, as forms send them, and unknown ones are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,15 +32,6 @@ class Body(BaseModel):
     """What is sent to an endpoint, as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """An answer that is JSON already, with a tag that changes whenever it does."""
-
-    body: bytes
-    etag: str
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Result = BaseModel | Rendered | None
@@ -95,14 +86,15 @@ class Endpoint:
         for name in self.parameters.model_fields:
             if len(query.getall(name, ())) > 1:
                 raise Problem(HTTPStatus.BAD_REQUEST, f"Give {name} once.")
-        return _validated(self.parameters.model_validate, {**query, **request.match_info}, "The request")
+        given = {name: value for name, value in query.items() if value}
+        return _validated(self.parameters.model_validate, given | dict(request.match_info), "The request")
 
     def _response(self, result: Result, request: web.Request) -> web.Response:
         match result:
             case None:
                 return web.Response(status=HTTPStatus.NO_CONTENT)
             case Rendered():
-                return _conditional(result, request.headers.get("If-None-Match"))
+                return rendered_response(result, request.headers.get("If-None-Match"))
             case BaseModel():
                 body = result.model_dump_json(by_alias=True).encode()
                 headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
@@ -118,12 +110,3 @@ def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Mod
             for one in error.errors()[:MAX_PROBLEMS_TOLD]
         ]
         raise Problem(HTTPStatus.BAD_REQUEST, f"{'; '.join(told)}.") from None
-
-
-def _conditional(rendered: Rendered, if_none_match: str | None) -> web.Response:
-    """By RFC 9110, section 13.1.2: weakly compared, for a proxy that compresses makes a tag weak."""
-    headers = {"ETag": rendered.etag, "Cache-Control": "no-cache", **rendered.headers}
-    tags = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    if rendered.etag in tags or "*" in tags:
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return web.Response(body=rendered.body, headers={**headers, "Content-Type": JSON})

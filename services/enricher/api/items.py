@@ -4,12 +4,12 @@ from http import HTTPStatus
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters, Rendered
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.outcomes import found_or_problem
 from services.enricher.library import MediaType, Selection, Window
 from services.enricher.metadata import Metadata, TitleKey, TitleKind
 from services.enricher.pages import EnrichedList, EnrichedPage, Enrichment, KeptPages, Pages, TitleMetadata
-from shared.http import Problem
+from shared.http import Problem, Rendered
 
 MAX_OFFSET = 10_000_000
 MAX_PAGE = MAX_OFFSET // 100

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask
@@ -13,7 +13,8 @@ from services.enricher.tasks import TaskRefused
 from shared.http import Problem
 from shared.pictures import SourceUrl
 
-_Short = Annotated[str, Field(min_length=1, max_length=200)]
+_Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 def _is_source_url(text: str) -> str:
@@ -21,10 +22,10 @@ def _is_source_url(text: str) -> str:
 
 
 class NewItem(Body):
-    title: str = Field(min_length=1, max_length=500)
+    title: _Title
     media_type: MediaType
     year: int | None = Field(None, ge=1800, le=2200)
-    imdb_id: str | None = Field(None, pattern=r"^tt\d{5,12}$")
+    imdb_id: str | None = Field(None, pattern=r"^tt[0-9]{5,12}$")
     tmdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
     tvdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
     full_path: str | None = Field(None, min_length=1, max_length=4096)

@@ -6,10 +6,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters, Rendered
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.outcomes import found_or_problem
 from services.enricher.metadata.tmdb_metadata import TmdbMetadata, TmdbStatistics
-from services.enricher.pages.kept import rendered
 from services.enricher.pictures import PictureUrls
 from services.enricher.pictures.shown import usual_size
 from services.enricher.providers.kinds import TitleKind
@@ -19,7 +18,7 @@ from services.enricher.providers.tmdb.models.credits import CombinedCredits, Cre
 from services.enricher.providers.tmdb.models.lists import MoviePage, MultiPage, TvPage
 from services.enricher.providers.tmdb.models.people import Person
 from services.enricher.providers.tmdb.models.titles import Collection, Movie, Season, Tv
-from shared.http import Problem
+from shared.http import Problem, Rendered
 from shared.pictures import Role
 
 _LANGUAGE = Field(None, pattern=r"^[a-z]{2}(-[A-Z]{2})?$", description="en, or en-US")
@@ -150,7 +149,7 @@ class TmdbApi:
                 raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
             found = found_or_problem(await self._tmdb.get(wanted))
             body = found.value.model_dump_json(context=self._handed_out).encode()
-            return rendered(body, STALE if found.stale else {})
+            return Rendered.of(body, STALE if found.stale else {})
 
         handle.__doc__ = f"{says}, as TMDB describes it."
         return Endpoint("GET", f"/api/tmdb/{path}", handle, answer, parameters)

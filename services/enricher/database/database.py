@@ -77,5 +77,11 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
     try:
         async with engine.begin() as connection:
             return await work(connection)
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(f"The database did not do what was asked: {error}") from error
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        raise DatabaseUnavailable(f"The database did not do what was asked: {error.orig}.") from error
+    except exc.DatabaseError as error:
+        if type(error) is not exc.DatabaseError:  # a statement that is wrong is our mistake
+            raise
+        raise DatabaseUnavailable(f"The database cannot be read: {error.orig}.") from error
+    except exc.TimeoutError as error:
+        raise DatabaseUnavailable("Too many wait for the database.") from error

@@ -64,6 +64,7 @@ def _engine(path: Path, *, connections: int, begin: str, pragmas: tuple[str, ...
         pool_size=connections,
         max_overflow=0,
         pool_timeout=TURN_TIMEOUT_S,
+        hide_parameters=True,  # what is stored does not belong in logs
     )
 
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

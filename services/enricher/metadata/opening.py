@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from services.enricher.database import Database
-from services.enricher.metadata.cache import Cache, Statistics
+from services.enricher.metadata.cache import Cache
 from services.enricher.metadata.settings import MetadataSettings
 from services.enricher.metadata.titles import Source, Titles
 from services.enricher.metadata.tmdb_metadata import TmdbMetadata
@@ -36,10 +36,6 @@ class Metadata:
         """How each provider of metadata is, by its name: `trakt`, `tmdb`."""
         statuses = self._providers.statuses
         return {name: statuses[name] for name in ("trakt", "tmdb")}
-
-    @property
-    def trakt_statistics(self) -> Statistics:
-        return self._trakt_cache.statistics
 
     async def clear(self) -> int:
         """Forget all that providers said. The number of entries and rows that were."""

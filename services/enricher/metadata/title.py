@@ -12,7 +12,7 @@ from shared.pictures import Role
 
 _IMDB = re.compile(r"tt\d{5,12}", re.ASCII)
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
-_TMDB = re.compile(r"tmdb:([1-9]\d{0,9})", re.ASCII)
+_TMDB = re.compile(r"tmdb:([1-9]\d{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

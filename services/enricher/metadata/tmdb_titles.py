@@ -103,4 +103,5 @@ def _elsewhere(key: TitleKey) -> Resource[FoundElsewhere] | None:
 
 def _with_tmdb_id(key: TitleKey, found: FoundElsewhere) -> TitleKey | None:
     results = found.movie_results if key.kind is TitleKind.MOVIE else found.tv_results
-    return TitleKey(key.kind, tmdb_id=results[0].id) if results else None
+    tmdb_id = next((result.id for result in results if 0 < result.id <= resources.MAX_ID), None)
+    return TitleKey(key.kind, tmdb_id=tmdb_id) if tmdb_id else None

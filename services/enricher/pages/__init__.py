@@ -5,6 +5,7 @@ from services.enricher.pages.kept import KeptPages
 from services.enricher.pages.listings import Listings
 from services.enricher.pages.models import EnrichedItem, EnrichedList, EnrichedPage, TitleMetadata
 from services.enricher.pages.pages import Pages
+from services.enricher.pages.posters import Posters
 
 __all__ = [
     "EnrichedItem",
@@ -14,5 +15,6 @@ __all__ = [
     "KeptPages",
     "Listings",
     "Pages",
+    "Posters",
     "TitleMetadata",
 ]

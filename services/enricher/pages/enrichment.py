@@ -3,13 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.enricher.library import Item, Library
-from services.enricher.metadata import Found, NotFound, Outcome, Pending, Title, TitleKey, TitleKind
+from services.enricher.library import Item
+from services.enricher.metadata import (
+    Found,
+    NotFound,
+    Outcome,
+    Pending,
+    Title,
+    TitleKey,
+    TitleKind,
+    Unavailable,
+)
 from services.enricher.metadata.titles import Titles
 from services.enricher.pages.models import EnrichedItem, TitleMetadata
+from services.enricher.pages.posters import Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
-from shared.pictures import Kind, Name, PictureId, Role, picture_id
+from shared.pictures import FailureClass, Kind, Name, PictureId, Role, picture_host, picture_id
+
+_PASSING = frozenset({FailureClass.BUSY, FailureClass.UPSTREAM, FailureClass.OURS})
+"""What keeps us from asking now, and will not for long. Whoever has no key has nothing to wait for."""
 
 _KINDS = {TitleKind.MOVIE: Kind.MOVIE, TitleKind.TV: Kind.SERIES}
 
@@ -32,35 +45,36 @@ class _Described:
         self.outcome = outcome
         self.title = outcome.value if isinstance(outcome, Found) else None
         self.stale = isinstance(outcome, Found) and outcome.stale
+        self.pending = isinstance(outcome, Pending) or (
+            isinstance(outcome, Unavailable) and outcome.failure_class in _PASSING
+        )
         said = self.title.pictures if self.title else {}
         self.poster = _poster(item.poster_url, said.get(Role.POSTER))
         self.pictures = {**said, Role.POSTER: self.poster} if self.poster else said
 
     @property
     def is_settled(self) -> bool:
-        return isinstance(self.outcome, NotFound) or (self.title is not None and not self.stale)
+        return not self.pending and not self.stale
 
 
 class Enrichment:
     def __init__(
-        self, library: Library, titles: Titles, *, shown: ShownPictures, urls: PictureUrls, ahead: Ahead
+        self, titles: Titles, *, posters: Posters, shown: ShownPictures, urls: PictureUrls, ahead: Ahead
     ) -> None:
-        self._library = library
         self._titles = titles
+        self._posters = posters
         self._shown = shown
         self._urls = urls
         self._ahead = ahead
 
     async def of(self, items: Sequence[Item]) -> Enriched:
-        """By the page's deadline. Posters that were not known are stored, in one write, and all are fetched ahead."""
+        """By the page's deadline. Beside it posters that were not known are stored, and all are fetched ahead."""
         keys = [_key(item) for item in items]
         outcomes = await self._titles.lookup(set(keys))
         described = [_Described(item, outcomes[key]) for item, key in zip(items, keys, strict=True)]
-        found = {
-            one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url
-        }
-        if found:
-            await self._library.store_posters(found)
+        self._posters.store(
+            {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
+        )
         self._ahead.soon([HandedOut(one.poster, _name(one.item)) for one in described if one.poster])
         enriched = [await self._enriched(one) for one in described]
         pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
@@ -104,7 +118,7 @@ class Enrichment:
             overview=title.overview if title else None,
             rating=title.rating if title else None,
             genres=title.genres if title else (),
-            pending=isinstance(described.outcome, Pending),
+            pending=described.pending,
             stale=described.stale,
         )
 
@@ -124,9 +138,11 @@ def _name(item: Item) -> Name | None:
 
 
 def _poster(stored: str | None, said: str | None) -> str | None:
-    """What is stored stays, for providers come and go, until the same host shows another one."""
-    return said if said and (stored is None or _host(stored) == _host(said)) else stored
+    """What is stored stays, for providers come and go, until the same one shows another, from whichever host."""
+    return said if said and (stored is None or _provider(stored) == _provider(said)) else stored
 
 
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0]
+def _provider(url: str) -> str:
+    host = url.partition("://")[2].partition("/")[0]
+    known = picture_host(host)
+    return known.provider if known else host

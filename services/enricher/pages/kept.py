@@ -2,14 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
-from types import MappingProxyType
 
 from cachetools import LRUCache, TTLCache
 
-from services.enricher.api.endpoint import Rendered
+from shared.http import Rendered
 from shared.pictures import PictureId
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -17,7 +15,9 @@ MADE_WITHIN_S = 60.0
 """Longer than a page takes to make: so long it is remembered which pictures changed meanwhile."""
 
 CHANGES_REMEMBERED = 20_000
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+PAGE_BYTES, PICTURE_BYTES = 1000, 500
+"""Memory of a page, and of each picture on it, beside its own bytes (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,10 @@ class _Kept:
     rendered: Rendered
     pictures: frozenset[PictureId]
     until_s: float
+
+    @property
+    def size(self) -> int:
+        return len(self.rendered.body) + PAGE_BYTES + PICTURE_BYTES * len(self.pictures)
 
 
 class KeptPages:
@@ -60,9 +64,10 @@ class KeptPages:
         if begun_s <= self._all_changed or any(begun_s <= self._changed.get(p, begun_s - 1) for p in shown):
             return
         self._pages.pop(key, None)
-        if len(rendered.body) > self._pages.maxsize:
+        kept = _Kept(rendered, shown, until_s)
+        if kept.size > self._pages.maxsize:
             return
-        self._pages[key] = _Kept(rendered, shown, until_s)
+        self._pages[key] = kept
         for picture in shown:
             self._showing[picture].add(key)
 
@@ -87,18 +92,13 @@ class KeptPages:
 
 
 class _Bounded(LRUCache[Hashable, _Kept]):
-    """By the bytes of its pages. Says which page leaves it, for whatever reason."""
+    """By the memory of its pages. Says which page leaves it, for whatever reason."""
 
     def __init__(self, on_leaving: Callable[[Hashable, _Kept], None], max_bytes: int) -> None:
-        super().__init__(max_bytes, getsizeof=lambda kept: len(kept.rendered.body))
+        super().__init__(max_bytes, getsizeof=lambda kept: kept.size)
         self._on_leaving = on_leaving
 
     def __delitem__(self, key: Hashable) -> None:
         kept = self[key]
         super().__delitem__(key)
         self._on_leaving(key, kept)
-
-
-def rendered(body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Rendered:
-    """Tagged by what it says."""
-    return Rendered(body, f'"{blake2b(body, digest_size=12).hexdigest()}"', headers)

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Hashable, Mapping
 
-from services.enricher.api.endpoint import Rendered
 from services.enricher.library import Page, Selection, Window
 from services.enricher.pages.enrichment import Enriched, Enrichment
-from services.enricher.pages.kept import KeptPages, rendered
+from services.enricher.pages.kept import KeptPages
 from services.enricher.pages.listings import Listings
 from services.enricher.pages.models import Counted, EnrichedList, EnrichedPage
 from services.enricher.providers import Condition, ProviderStatus
+from shared.http import Rendered
 
 KEPT_S = 60.0
 """How long a page may be behind what a cache would say by now."""
@@ -69,7 +69,7 @@ class Pages:
         page = await self._listings.page(selection, window)
         enriched = await self._enrichment.of(page.items)
         conditions = {name: status.condition for name, status in self._providers().items()}
-        answer = rendered(made(page, enriched, conditions).model_dump_json().encode())
+        answer = Rendered.of(made(page, enriched, conditions).model_dump_json().encode())
         if enriched.complete:
             until_s = time.monotonic() + KEPT_S
             self._kept.keep(key, answer, enriched.pictures, begun_s=begun_s, until_s=until_s)

@@ -1,7 +1,7 @@
 """Ahead: pictures that were handed out are fetched before the browser asks for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -65,9 +65,9 @@ class Ahead:
         """It was purged: the next page that shows it asks again."""
         self._asked.pop(picture, None)
 
-    async def _fetch(self, posters: Iterable[HandedOut], trace: str) -> None:
-        """Where the lane takes no more, the browser's request fetches the picture."""
-        for poster in posters:
+    async def _fetch(self, posters: Sequence[HandedOut], trace: str) -> None:
+        """Where the lane takes no more, the browsers' requests fetch the pictures."""
+        for number, poster in enumerate(posters):
             source = SourceUrl.parse(poster.source_url)
             if not self._rules.allow(source) or await self._pictures.find(source.picture, (RENDITION,)):
                 continue
@@ -75,5 +75,8 @@ class Ahead:
             try:
                 await self._queue.publish(Envelope.of(job, trace_id=trace), Lane.PICTURES_LATER)
             except QueueError as error:
-                self._asked.pop(source.picture, None)
-                _log.warning("not fetched ahead", source_url=poster.source_url, error=str(error))
+                left = posters[number:]
+                for one in left:
+                    self.forget(picture_id(one.source_url))
+                _log.warning("not fetched ahead", posters=len(left), error=str(error))
+                return

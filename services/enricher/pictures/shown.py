@@ -69,17 +69,22 @@ class ShownPictures:
         self._shown: TTLCache[tuple[PictureId, Role], ShownPicture] = TTLCache(
             REMEMBERED_AT_MOST, ttl=LOOK_AGAIN_S
         )
+        self._events = 0
 
     async def of(self, source_url: str, role: Role) -> ShownPicture:
         key = picture_id(source_url), role
         shown = self._shown.get(key)
         if shown is None:
+            events = self._events
             revision = await self._pictures.current(key[0])
-            shown = self._shown[key] = self._shown_as(source_url, role, revision)
+            shown = self._shown_as(source_url, role, revision)
+            if events == self._events:
+                self._shown[key] = shown
         return shown
 
     def forget(self, picture: PictureId) -> None:
-        """Something happened to it."""
+        """Something happened to it, also for who looks at this moment."""
+        self._events += 1
         for role in Role:
             self._shown.pop((picture, role), None)
 

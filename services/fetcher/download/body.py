@@ -102,7 +102,7 @@ async def _unpacked(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 def _refuse_text(beginning: bytes) -> None:
     """Bytes decide what a picture is, whatever their label says; these are none, and the reader may know why."""
     start = beginning[:_LOOKED_AT_BYTES].removeprefix(BOM_UTF8).lstrip().lower()
-    is_page = start.startswith(_PAGES) or _PAGES[0] in start
+    is_page = start.startswith(_PAGES) or (start.startswith(b"<!--") and _PAGES[0] in start)
     what = "a web page" if is_page else "JSON" if start.startswith((b"{", b"[")) else None
     if what:
         raise PictureError(FailureClass.UNSOUND, f"The source sent {what} instead of a picture.")

@@ -14,7 +14,8 @@ MAX_FRAMES = 1000
 MAX_FRAME_PIXELS = 40_000_000
 """Of all frames together: four renditions of so many take about as long as a renderer has."""
 
-_FOREVER, _ONCE = 0, 1
+_FOREVER, _ONCE, _OFTENEST = 0, 1, 65_535
+"""How often an animation is shown; no WebP can say more."""
 
 
 def count_frames(image: Image.Image) -> int:
@@ -80,6 +81,6 @@ def _skipped(image: Image.Image) -> int:
 def _loops(image: Image.Image) -> int:
     """As WebP counts them: how often it is shown; 0: for ever. A GIF says how often it is repeated."""
     if image.format != "GIF":
-        return int(image.info.get("loop", _FOREVER))
+        return min(int(image.info.get("loop", _FOREVER)), _OFTENEST)
     repeats = image.info.get("loop")
-    return _ONCE if repeats is None else _FOREVER if repeats == 0 else int(repeats) + 1
+    return _ONCE if repeats is None else _FOREVER if repeats == 0 else min(int(repeats) + 1, _OFTENEST)

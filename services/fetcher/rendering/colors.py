@@ -10,6 +10,11 @@ _PLAIN = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "HSV": "RGB", "YCb
 _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
 
+LARGEST_PROFILE_BYTES = 4 * 1024**2
+"""Those of printing presses have a megabyte or two."""
+
+_KEPT_PROFILES = 8
+
 
 def scalable(image: Image.Image) -> Image.Image:
     """In a mode whose samples can be averaged: palettes looked up, 16 bits brought to 8 by their tone, colours
@@ -51,13 +56,13 @@ def flattened(image: Image.Image) -> Image.Image:
 
 
 def _opaque_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile and (transform := _to_srgb(profile, image.mode)):
+    if profile and len(profile) <= LARGEST_PROFILE_BYTES and (transform := _to_srgb(profile, image.mode)):
         converted = transform.apply(image)
         return converted.convert("L") if image.mode == "L" else converted
     return image if image.mode == "L" else image.convert("RGB")
 
 
-@lru_cache(8)
+@lru_cache(_KEPT_PROFILES)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """None for a profile that is broken, or of another colour space: the numbers are then taken as they are."""
     try:

@@ -7,6 +7,7 @@ import resource
 import signal
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -70,11 +71,10 @@ def _leave_signals() -> None:
 
 
 def _give_way() -> None:
-    """The processor belongs to whoever serves pictures."""
-    try:
+    """The processor belongs to whoever serves pictures. Nice in any case: the system counts that apart."""
+    os.nice(19)
+    with suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    except (AttributeError, OSError):
-        os.nice(19)
 
 
 def _fall_silent() -> None:

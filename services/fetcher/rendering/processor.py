@@ -1,4 +1,4 @@
-"""The processor: whether any of it was left for renderers, who take only what nobody else wants."""
+"""The processor: how much of it was left for renderers, who take only what nobody else wants."""
 
 import os
 import time
@@ -9,32 +9,36 @@ from typing import Self
 TELLING_S = 5.0
 """Over less than this, what was left says nothing."""
 
-WANTED_BY_OTHERS = 0.02
-"""A smaller share of idle time than this: whoever takes only what is left got next to nothing."""
+LEFT_AT_LEAST = 0.5
+"""A smaller share than this: whoever takes only what is left may have got too little of it."""
+
+_NICE, _IDLE, _WAITING_FOR_DISKS = 2, 4, 5
+"""Columns of /proc/stat (proc(5)); renderers are nice, see `confinement`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
-    """How long all processors together have been idle, in seconds since the start of the system (proc(5))."""
+class Left:
+    """How long all processors together were left to who gives way, used by them or not, in seconds since the
+    start of the system.
+    """
 
-    idle_s: float
+    left_s: float
     at_s: float
 
     @classmethod
     def now(cls) -> Self | None:
         """None where the system does not say."""
         try:
-            ticks = (
-                Path("/proc/stat").read_text().split("\n", 1)[0].split()[4:6]
-            )  # idle, and waiting for disks
+            columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()
         except OSError:
             return None
-        return cls(sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), time.monotonic())
+        ticks = sum(int(columns[column]) for column in (_NICE, _IDLE, _WAITING_FOR_DISKS))
+        return cls(ticks / os.sysconf("SC_CLK_TCK"), time.monotonic())
 
 
-def was_taken(before: Idle | None, after: Idle | None) -> bool:
+def was_taken(before: Left | None, after: Left | None) -> bool:
     """Whether others took the processors between two looks, as far as that can be told."""
     if before is None or after is None or after.at_s - before.at_s < TELLING_S:
         return False
     whole_s = (after.at_s - before.at_s) * (os.cpu_count() or 1)
-    return (after.idle_s - before.idle_s) / whole_s < WANTED_BY_OTHERS
+    return (after.left_s - before.left_s) / whole_s < LEFT_AT_LEAST

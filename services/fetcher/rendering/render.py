@@ -18,6 +18,7 @@ from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.limits import check_memory, check_size, memory_needed
 from services.fetcher.rendering.order import Order, Rendered, TooLarge, Unsound
+from services.fetcher.rendering.pieces import check_pieces
 from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
 from services.fetcher.rendering.scale import Size, scaled
 from services.fetcher.rendering.stripping import ORIENTATION, can_strip, stripped
@@ -101,6 +102,7 @@ def _render_drawing(body: bytes, order: Order) -> Rendered:
 
 def _render_picture(image: Image.Image, order: Order) -> Rendered:
     check_size(*image.size, order)
+    check_pieces(order.original, image.format)
     if image.format == "PNG":  # whose EXIF may come last: asking for it decodes all of it
         check_memory(memory_needed(image, image.size, (0, 0)), order)
     stage = _Stage.of(image)

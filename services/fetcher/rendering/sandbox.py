@@ -15,7 +15,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, run_confined
-from services.fetcher.rendering.processor import Idle, was_taken
+from services.fetcher.rendering.processor import Left, was_taken
 from services.fetcher.rendering.render import Order, Rendered, TooLarge, Unsound, render
 from services.fetcher.slots import Slots
 from shared.pictures import FailureClass
@@ -90,7 +90,7 @@ class Sandbox:
         except RuntimeError as error:
             raise _PoolBroken from error
         task = asyncio.wrap_future(scheduled)
-        before = Idle.now()
+        before = Left.now()
         try:
             await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
             if not task.done():
@@ -101,12 +101,12 @@ class Sandbox:
         except FileNotFoundError:  # purged, evicted, or a spool that was dropped
             raise
         except (Unsound, ProcessExpired, OSError) as error:
-            raise self._judged(error, starved=was_taken(before, Idle.now())) from error
+            raise self._judged(error, starved=was_taken(before, Left.now())) from error
         finally:
             task.cancel()
 
     def _judged(self, error: Exception, *, starved: bool) -> PictureError:
-        """Whose fault it is: the picture's, or ours. `starved`: renderers had next to nothing of the processor."""
+        """Whose fault it is: the picture's, or ours. `starved`: little of the processor was left to renderers."""
         match error:
             case Unsound():
                 status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, TooLarge) else None

@@ -71,8 +71,9 @@ _EXTRA_FILE = re.compile(
     r"|extra|clip)$",
     re.IGNORECASE,
 )
+SPECIALS = "specials"
 _SEASON = re.compile(
-    r"(?:season|series|saison|staffel|temporada|stagione|seizoen|sæson|säsong|s)[ ._-]*\d{1,4}(?:\D.*)?|specials",
+    r"(?:season|series|saison|staffel|temporada|stagione|seizoen|sæson|säsong|s)[ ._-]*\d{1,4}(?:[\W_].*)?",
     re.IGNORECASE,
 )
 _EPISODE = re.compile(
@@ -101,6 +102,11 @@ def is_extras_folder(folder: str) -> bool:
 
 def is_season(folder: str) -> bool:
     return _SEASON.fullmatch(folder) is not None
+
+
+def may_be_season(folder: str) -> bool:
+    """Where it lies beside seasons with numbers; else it holds what its own name says."""
+    return folder.lower() == SPECIALS
 
 
 def series_of_episode(file: str) -> str | None:

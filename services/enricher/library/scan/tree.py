@@ -16,6 +16,7 @@ from services.enricher.library.scan.names import (
     is_hidden,
     is_season,
     is_video,
+    may_be_season,
     series_of_episode,
 )
 
@@ -55,9 +56,11 @@ def walk(root: str, *, allowed: Sequence[Path]) -> Iterator[Visit]:
         try:
             listing = _Listing.of(folder)
         except OSError as error:
-            yield Visit(folder, problem=error.strerror or type(error).__name__)
+            yield Visit(folder, problem=_told(error))
             continue
         yield Visit(folder, tuple(_sightings(listing, is_root=folder == root)))
+        for name, problem in listing.unreadable:
+            yield Visit(os.path.join(folder, name), problem=problem)
         below = [
             os.path.join(folder, name)
             for name in listing.folders_to_enter()
@@ -81,13 +84,18 @@ class _Listing:
     links: set[str] = field(default_factory=set)
     videos: list[str] = field(default_factory=list)
     nfos: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Links in a circle, or to a disk that does not answer, and why."""
 
     @classmethod
     def of(cls, folder: str) -> "_Listing":
         listing = cls(folder)
         with os.scandir(folder) as entries:
             for entry in entries:
-                listing._add(entry)
+                try:
+                    listing._add(entry)
+                except OSError as error:
+                    listing.unreadable.append((entry.name, _told(error)))
         listing.folders.sort()
         listing.videos.sort()
         return listing
@@ -134,15 +142,24 @@ class _Listing:
         return None if found is None else self.path(found)
 
 
+def _told(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
 def _sightings(listing: _Listing, *, is_root: bool) -> Iterable[Sighting]:
     if listing.is_disc:
         return _seen(listing.folder, MediaType.MOVIE, 1, listing.nfo_named("movie", listing.name))
     if not listing.videos:
         return ()
-    if is_season(listing.name) and not is_root:
-        series = os.path.dirname(listing.folder)
-        return _series(series, len(listing.videos))
+    if not is_root and _is_season(listing):
+        return _series(os.path.dirname(listing.folder), len(listing.videos))
     return _of_files(listing)
+
+
+def _is_season(listing: _Listing) -> bool:
+    if may_be_season(listing.name):
+        return any(map(is_season, os.listdir(os.path.dirname(listing.folder))))
+    return is_season(listing.name)
 
 
 def _of_files(listing: _Listing) -> Iterable[Sighting]:

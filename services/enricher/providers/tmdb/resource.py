@@ -13,8 +13,6 @@ Model = TypeVar("Model", bound=Lenient)
 _Model_co = TypeVar("_Model_co", bound=Lenient, covariant=True)
 
 PROVIDER = "TMDB"
-LONGEST_KEPT = timedelta(days=180)
-"""TMDB's terms: six months at most."""
 
 
 @dataclass(frozen=True)
