@@ -52,7 +52,7 @@ class RenderSettings(Settings):
     memory_mb: int = Field(1024, validation_alias="RENDER_MEMORY_MB", ge=128)
     """Of one renderer. What a decode will need is estimated, and refused before it starts."""
     max_kept_mb: int = Field(10, validation_alias="MAX_IMAGE_FILE_SIZE_MB", gt=0)
-    """A larger original is not kept: its renditions are, and itself for a minute."""
+    """A larger original is not kept: its renditions are, and itself for a minute. A larger upload is refused."""
 
     @property
     def max_kept_bytes(self) -> int:

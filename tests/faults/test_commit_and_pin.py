@@ -45,7 +45,6 @@ def test_a_commit_that_says_it_is_done_is_what_is_served(layout: Layout, case: s
         failed = committing.exception()
     assert failed is None or isinstance(failed, VolumeError)
     assert failed or served(layout) == ONE
-
     now = served(layout)
     assert now in (BEFORE, ONE)
     commit(layout, OTHER, expected=now)  # and whoever does it again is not in anybody's way

@@ -45,6 +45,12 @@ def telling_jpeg(plain: bytes) -> bytes:
     return plain[:2] + told + plain[2:scan] + segment(0xFE, SECRET) + plain[scan:] + behind + SECRET
 
 
+def with_thumbnail(plain: bytes) -> bytes:
+    """In the JFIF segment, one row of six pixels of three bytes each."""
+    jfif = b"JFIF\0\1\1\0\0\1\0\1" + bytes((len(SECRET) // 3, 1)) + SECRET
+    return plain[:2] + segment(0xE0, jfif) + plain[20:]
+
+
 def telling_png(plain: bytes) -> bytes:
     def chunk(kind: bytes, before: bytes = b"") -> bytes:
         data = before + SECRET
@@ -72,6 +78,7 @@ TELLING: dict[str, bytes] = {
     "JPEG with a profile": telling_jpeg(profiled(PHOTO)),
     "JPEG in ink": telling_jpeg(inked(PHOTO)),
     "JPEG with restarts": telling_jpeg(encode(PHOTO, "jpeg", restart_marker_rows=1)),
+    "JPEG with a thumbnail": with_thumbnail(encode(PHOTO, "jpeg")),
     "PNG": telling_png(encode(PHOTO, "png", exif=exif(), pnginfo=png_text())),
     "PNG, clear": telling_png(encode(translucent(PHOTO), "png")),
     "PNG, palette": telling_png(encode(PHOTO.quantize(16), "png", transparency=3)),

@@ -27,6 +27,8 @@ SECOND_TRY_AFTER_S = 0.5
 async def fetch_picture(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
     """Raise Retry when somebody else is at it, or when the queue shall try again."""
     add_to_line(picture=job.source_url.picture, rendition=str(job.rendition))
+    if job.name:
+        add_to_line(name=str(job.name))
     deps.on_step(FetchStep.TAKEN)
     if await _is_there(job, delivery, deps):
         return

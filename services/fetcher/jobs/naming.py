@@ -10,7 +10,7 @@ async def point_unless_pinned(name: Name, picture: PictureId, deps: Deps) -> boo
     """False: another picture is pinned to the name."""
     shown = await deps.names.picture(name)
     if shown and shown != picture and await deps.pins.holds(shown, name):
-        add_to_line(name="pinned elsewhere")
+        add_to_line(pinned=shown)
         return False
     await deps.names.point(name, picture)
     return True
@@ -18,7 +18,7 @@ async def point_unless_pinned(name: Name, picture: PictureId, deps: Deps) -> boo
 
 async def point_name(job: PointName, _delivery: Delivery, deps: Deps) -> None:
     """Only at what is stored: a name that shows something is not changed for one that would show nothing."""
-    add_to_line(picture=job.target)
+    add_to_line(name=str(job.name), picture=job.target)
     revision = await deps.pictures.current(job.target)
     if revision is None:
         add_to_line(outcome="nothing to point at")
@@ -31,7 +31,7 @@ async def point_name(job: PointName, _delivery: Delivery, deps: Deps) -> None:
 
 async def refuse_name(job: RefuseName, _delivery: Delivery, deps: Deps) -> None:
     """What the name shows by now stays in sight."""
-    add_to_line(failure_class=job.failure.failure_class, reason=job.failure.reason)
+    add_to_line(name=str(job.name), failure_class=job.failure.failure_class, reason=job.failure.reason)
     await deps.names.refuse(job.name, job.failure)
     add_to_line(outcome="refused")
     await deps.announcements.refused(job.name, job.failure)

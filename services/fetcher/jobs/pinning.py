@@ -12,7 +12,7 @@ from shared.telemetry import add_to_line
 async def pin_picture(job: PinPicture, delivery: Delivery, deps: Deps) -> None:
     """Fetch the picture first where it is not stored; where that fails, the name shows what it showed."""
     picture = job.source_url.picture
-    add_to_line(picture=picture)
+    add_to_line(name=str(job.name), picture=picture)
     if not await deps.pictures.current(picture):
         fetch = FetchPicture(
             source_url=job.source_url, rendition=ORIGINAL, authorised_host=job.authorised_host
@@ -44,6 +44,7 @@ async def pin_to(name: Name, picture: PictureId, delivery: Delivery, deps: Deps)
 
 
 async def unpin_picture(job: UnpinPicture, delivery: Delivery, deps: Deps) -> None:
+    add_to_line(name=str(job.name))
     picture = await deps.names.picture(job.name)
     if picture is None:
         add_to_line(outcome="was not pinned")

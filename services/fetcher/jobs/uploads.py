@@ -26,6 +26,8 @@ async def store_upload(job: StoreUpload, delivery: Delivery, deps: Deps) -> None
     """
     upload = Upload(job.sha256)
     add_to_line(picture=upload.picture)
+    if job.name:
+        add_to_line(name=str(job.name))
     deps.on_step(FetchStep.TAKEN)
     try:
         revision = await _stored(job, upload, delivery, deps)

@@ -23,6 +23,7 @@ _METADATA_MARKERS = frozenset((*range(_APP0, _APP0 + 16), 0xFE))
 """Those of applications, and comments. Of them, these say how to show the picture:"""
 _JPEG_KEPT = {_APP0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_JFIF_BYTES = 16
 _WITHOUT_LENGTH = frozenset({0x01, 0xD8})
 
 _PNG_HEAD_BYTES = 8
@@ -83,7 +84,8 @@ def _jpeg(body: bytes, exif: bytes) -> bytes:
             made.write(b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
             has_exif = True
         if _is_kept(marker, segment):
-            made.write(bytes((0xFF, marker)) + segment)
+            kept = _without_thumbnail(segment) if marker == _APP0 else segment
+            made.write(bytes((0xFF, marker)) + kept)
         at = start + length
         if marker == _START_OF_SCAN:
             scanned, at = at, _end_of_scan(body, at)
@@ -109,6 +111,11 @@ def _is_kept(marker: int, segment: bytes) -> bool:
     if marker not in _METADATA_MARKERS:
         return True
     return marker in _JPEG_KEPT and segment[2:].startswith(_JPEG_KEPT[marker])
+
+
+def _without_thumbnail(jfif: bytes) -> bytes:
+    """Which may show what was cut off the picture since (JFIF 1.02, page 5)."""
+    return struct.pack(">H", _JFIF_BYTES) + jfif[2 : _JFIF_BYTES - 2] + bytes(2)
 
 
 def _png(body: bytes, exif: bytes) -> bytes:
