@@ -72,7 +72,7 @@ async def add_enricher(
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)
         skeleton.notes["providers"] = lambda: {
-            name: f"{status.condition}: {status.detail}" for name, status in metadata.providers.items()
+            name: f"{status.condition}: {status.detail}" for name, status in providers.statuses.items()
         }
         skeleton.add_routes(endpoint.route(tokens) for endpoint in endpoints)
         skeleton.add_routes(docs_routes(endpoints, version=ONESHEET_VERSION))

@@ -228,6 +228,29 @@ async def test_one_provider_translates_for_another(
     assert provider in given, finding
 
 
+@pytest.mark.parametrize(
+    ("provider", "id_", "ending"),
+    [
+        ("tvdb", "tvdb:80007-s1", "/v4/100704.jpg"),
+        ("tvdb", "tvdb:80007-s2", "/v4/700072.jpg"),
+        ("tvdb", "tvdb:72", "/v4/700072.jpg"),
+        ("tmdb", "tmdb:7-s2", "/season7-2.jpg"),
+        ("trakt", "trakt:show-7-s2", "/seasons/7/posters/thumb/2.jpg.webp"),
+        ("fanart", "tvdb:80007-s2", "/tv/7/season2.jpg"),
+    ],
+)
+async def test_a_season_has_its_own_poster(world: World, provider: str, id_: str, ending: str) -> None:
+    async with world.open(provider) as artwork:
+        assert (await url(artwork, "season", id_)).endswith(ending)
+
+
+async def test_a_season_that_there_is_not_is_gone(world: World) -> None:
+    async with world.open("tvdb", "trakt", "fanart") as artwork:
+        lack = (await found(artwork, "season", "tvdb:80007-s9")).lack
+    assert lack
+    assert lack.failure_class is FailureClass.GONE
+
+
 async def test_a_provider_that_is_down_is_passed_over(world: World) -> None:
     world.break_down("tvdb")
     async with world.open(order=("tvdb", "tmdb")) as artwork:
@@ -265,6 +288,14 @@ async def test_one_down_and_nothing_elsewhere_is_not_gone(world: World) -> None:
         lack = (await found(artwork, "movie", "tmdb:5000")).lack
     assert lack
     assert lack.failure_class is FailureClass.UPSTREAM
+
+
+async def test_a_failure_that_ends_counts_for_more_than_a_key(world: World) -> None:
+    world.break_down("tmdb")
+    async with world.open("tvdb", "tmdb", keys={**KEYS, "tvdb": "wrong"}) as artwork:
+        lack = (await found(artwork, "series", "tvdb:80007")).lack
+    assert lack
+    assert (lack.failure_class, lack.misconfigured) == (FailureClass.UPSTREAM, False)
 
 
 async def test_nothing_anywhere_is_gone_for_an_hour(world: World) -> None:
@@ -327,16 +358,29 @@ async def test_five_hundred_at_once_are_one_request(world: World) -> None:
     assert world.asked == {"tmdb": 1}
 
 
-async def test_sixty_cold_titles_are_one_request_each(world: World) -> None:
-    """TMDB's budget is 40 requests a second: the last twenty wait for the next."""
-    world.tmdb.latency_s = 0.1
+@pytest.mark.parametrize(
+    ("provider", "kind", "id_"), [("tmdb", "movie", "tmdb:{}"), ("tvdb", "series", "tvdb:80{:03}")]
+)
+async def test_sixty_cold_titles_are_one_request_each(
+    world: World, provider: str, kind: str, id_: str
+) -> None:
+    """Of 40 requests a second the last twenty wait for the next."""
+    world.hosts[provider].latency_s = 0.1
     async with world.open() as artwork:
         started = time.perf_counter()
-        findings = await asyncio.gather(*(found(artwork, "movie", f"tmdb:{n}") for n in range(1, 61)))
+        findings = await asyncio.gather(*(found(artwork, kind, id_.format(n)) for n in range(1, 61)))
         took_s = time.perf_counter() - started
     assert all(finding.chosen for finding in findings)
-    assert world.asked == {"tmdb": 60}
+    assert world.asked == {provider: 60}
     assert took_s < 3
+
+
+async def test_nobody_is_asked_for_what_they_never_have(world: World) -> None:
+    async with world.open("tmdb") as artwork:
+        lack = (await found(artwork, "movie", "tmdb:7", Role.BANNER)).lack
+    assert lack
+    assert lack.failure_class is FailureClass.GONE
+    assert world.asked == {}
 
 
 async def test_the_explanation_has_all_candidates_of_all_providers(world: World) -> None:

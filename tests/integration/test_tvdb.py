@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from services.enricher.providers import (
     Broken,
@@ -96,6 +97,22 @@ async def test_the_token_is_used_for_as_long_as_it_counts(host: TvdbHost, tvdb: 
 async def test_a_pin_is_part_of_the_login() -> None:
     async with TvdbHost.running(pin=PIN) as host, asked("TVDB", tvdb_at(host, pin=PIN)) as provider:
         assert (await Tvdb(provider).title(MOVIES, 7, soon())).id == 7
+
+
+async def test_a_token_may_expire_again_and_again_and_is_no_trouble(host: TvdbHost) -> None:
+    async with asked("TVDB", tvdb_at(host)) as provider:
+        with capture_logs() as logs:
+            for number in range(1, 6):
+                await Tvdb(provider).title(MOVIES, number, soon())
+                host.expire()
+    assert logs == []
+    assert host.logins == {True: 5}
+
+
+async def test_an_episode_is_the_one_that_was_asked_for(host: TvdbHost, tvdb: Tvdb) -> None:
+    listed = [{"id": 721, "number": 1, "seasonNumber": 2}, {"id": 712, "number": 2, "seasonNumber": 1}]
+    host.put("/v4/series/80007/episodes/official", Said({"status": "success", "data": {"episodes": listed}}))
+    assert (await tvdb.episode_of(SERIES_FROM + 7, 1, 2, soon())).id == 712
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["cold", "with a token"])

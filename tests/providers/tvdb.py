@@ -187,7 +187,7 @@ class TvdbHost(MetadataHost):
     def _updates(self, request: web.Request) -> Said:
         """One merge on a page, so that there are several."""
         page = int(request.query["page"])
-        merges = list(self.merged.items()) if request.query["type"] == "series" else []
+        merges = list(self.merged.items())
         listed = [
             {"recordId": old, "method": "delete", "mergeToId": new, "mergeToEntityType": "series"}
             for old, new in merges[page : page + 1]

@@ -31,8 +31,8 @@ class Translation:
             outcome = await dictionary.more(subject.title, asking)
             if isinstance(outcome, Found):
                 subject = subject.called(outcome.value)
-            elif isinstance(outcome, Unavailable | Pending):
-                missing = outcome
+            elif not isinstance(outcome, NotFound):
+                missing = _weightier(missing, outcome)
         return Found(subject) if subject.ids.has(*whose) else missing
 
     async def _placed(
@@ -44,5 +44,11 @@ class Translation:
             if isinstance(outcome, Found):
                 return outcome
             if not isinstance(outcome, NotFound):
-                missing = outcome
+                missing = _weightier(missing, outcome)
         return missing
+
+
+def _weightier(known: Outcome[Subject], other: Unavailable | Pending) -> Outcome[Subject]:
+    """A key that is refused says the least of why there is nothing."""
+    says_little = isinstance(known, NotFound) or (isinstance(known, Unavailable) and known.misconfigured)
+    return other if says_little else known

@@ -16,7 +16,14 @@ from services.enricher.providers.tmdb.models.pictures import Pictures
 from shared.pictures import Kind, Role
 
 _TITLES = {Kind.MOVIE: TitleKind.MOVIE, Kind.SERIES: TitleKind.TV}
-_KINDS = {Kind.MOVIE, Kind.SERIES, Kind.SEASON, Kind.EPISODE, Kind.PERSON, Kind.COLLECTION}
+_ROLES = {
+    Kind.MOVIE: {Role.POSTER, Role.FANART, Role.LOGO},
+    Kind.SERIES: {Role.POSTER, Role.FANART, Role.LOGO},
+    Kind.SEASON: {Role.POSTER},
+    Kind.EPISODE: {Role.STILL},
+    Kind.PERSON: {Role.PROFILE},
+    Kind.COLLECTION: {Role.POSTER, Role.FANART},
+}
 
 
 class TmdbSource:
@@ -30,12 +37,14 @@ class TmdbSource:
         self._languages = tuple(two_letters(language) for language in languages)
 
     def takes(self, kind: Kind) -> tuple[Whose, ...]:
-        return (Whose.TMDB,) if kind in _KINDS else ()
+        return (Whose.TMDB,) if kind in _ROLES else ()
 
     def knows(self, subject: Subject) -> bool:
-        return subject.kind in _KINDS and subject.ids.tmdb is not None
+        return subject.kind in _ROLES and subject.ids.tmdb is not None
 
     async def look(self, subject: Subject, role: Role, asking: Asking) -> Outcome[Gallery]:
+        if role not in _ROLES[subject.kind]:
+            return NotFound()
         try:
             path = _path(subject)
         except ValueError:  # TMDB has no such numbers

@@ -124,7 +124,7 @@ def pictures(path: str, languages: Iterable[str] = ()) -> Resource[Pictures]:
     """
     listed = sorted({language[:2] for language in languages})
     params = params_of({"include_image_language": ",".join([*listed, "null"]) if listed else None})
-    return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", Pictures, DETAILS, params)
+    return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", Pictures, LISTS, params)
 
 
 def title_path(kind: TitleKind, title_id: int) -> str:

@@ -26,8 +26,8 @@ from services.enricher.providers.tvdb.models import (
 )
 
 PROVIDER = "TVDB"
-TVDB_LIMIT = Limit(20, timedelta(seconds=1))
-"""None is documented: half of what TMDB allows."""
+TVDB_LIMIT = Limit(40, timedelta(seconds=1))
+"""None is documented: what TMDB allows."""
 
 MERGES_SINCE = timedelta(days=60)
 MAX_PAGES = 20
@@ -108,7 +108,9 @@ class Tvdb:
             listed = await self._provider.get(
                 "updates", asked, turn, lambda reply: _Page.read(reply.body, PROVIDER)
             )
-            same = (one for one in listed.data if one.merged_into_entity in ("", entity))
+            same = (
+                one for one in listed.data if _singular(one.merged_into_entity) in ("", _singular(entity))
+            )
             into |= {one.record_id: one.merged_into for one in same if one.merged_into}
             if not listed.links.next:
                 break
@@ -121,6 +123,11 @@ class Tvdb:
             return _read(model, _data(reply.body))
 
         return await self._provider.get(path, params or {}, turn, read)
+
+
+def _singular(entity: str) -> str:
+    """TVDB's types of updates are in the plural, its types of records are not."""
+    return entity.casefold().rstrip("s")
 
 
 def _token(body: bytes) -> str:
