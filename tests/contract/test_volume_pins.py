@@ -55,13 +55,14 @@ async def test_a_pinned_picture_is_kept_as_it_is(volume: VolumeUnderTest, store:
 
 
 async def test_pinning_twice_is_pinning_once(volume: VolumeUnderTest, store: PictureStore) -> None:
-    await commit(store, b"one", MEDIUM)
+    await commit(store, b"one", MEDIUM, state=State(redelivered_starts=3))
     pins = volume.write.pins
     assert [await pins.pin(PICTURE, NAME) for _ in range(3)] == [True, True, True]
     kept = await current(store)
     assert await pins.unpin(PICTURE, NAME)
     assert (await current(store)).tree is Tree.CACHE
     assert (await current(store)).files == kept.files
+    assert await volume.read.state(PICTURE) == State(redelivered_starts=3)
     assert not await pins.unpin(PICTURE, NAME)
 
 
@@ -72,6 +73,7 @@ async def test_a_picture_is_kept_until_its_last_pin_is_gone(
     pins = volume.write.pins
     await pins.pin(PICTURE, NAME)
     await pins.pin(PICTURE, OTHER_NAME)
+    assert [await pins.holds(PICTURE, name) for name in (NAME, OTHER_NAME)] == [True, True]
     await pins.unpin(PICTURE, NAME)
     assert (await current(store)).tree is Tree.KEEP
     assert await pins.holds(PICTURE, OTHER_NAME)
@@ -151,8 +153,8 @@ async def test_a_spooled_original_is_not_pinned(volume: VolumeUnderTest, store: 
     revision = await commit(store, b"one", MEDIUM)
     volume.spool(revision)
     await volume.write.pins.pin(PICTURE, NAME)
-    await store.drop_spool(PICTURE, revision.id)
     assert (await current(store)).files == {"medium.webp"}
+    await store.drop_spool(PICTURE, revision.id)
     assert await volume.read.find(PICTURE, (ORIGINAL,)) is None
 
 

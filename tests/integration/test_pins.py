@@ -3,6 +3,7 @@
 import pytest
 
 from shared.contracts import (
+    DropSpool,
     FetchPicture,
     LookAtPicture,
     PictureFailed,
@@ -14,10 +15,12 @@ from shared.contracts import (
 )
 from shared.pictures import Name, Rendition, Tree, name_path
 from shared.queue import Lane
+from tests.integration.conftest import Start
 from tests.integration.heard import Heard
 from tests.integration.onesheet import Onesheet
 from tests.integration.test_named_pictures import NAME, OTHER, OTHER_NAME, POSTER, SMALL, do, fetch, outcome
 from tests.providers.behaviour import Behaviour
+from tests.providers.drawing import encode, photo
 from tests.providers.gallery import picture_at
 
 
@@ -46,6 +49,17 @@ async def test_a_pinned_picture_is_kept_and_shown(onesheet: Onesheet, stored_bef
     assert outcome(onesheet, PinPicture, "pinned") == 1
     assert onesheet.host.count(POSTER) == 1
     assert onesheet.queue.jobs(LookAtPicture)[-1].picture == onesheet.picture(POSTER)
+    assert (await onesheet.get(POSTER, size="small", format="webp")).status == 200
+
+
+async def test_what_is_there_is_pinned_without_asking_for_what_was_too_large_to_keep(start: Start) -> None:
+    onesheet = await start(MAX_IMAGE_FILE_SIZE_MB="1")
+    onesheet.host.put(POSTER, encode(photo(1, (1200, 900)), "bmp"), content_type="image/bmp")
+    await onesheet.get(POSTER, size="small", format="webp")
+    await onesheet.jobs_done(DropSpool)
+    await do(onesheet, pin(onesheet))
+    assert await tree(onesheet) is Tree.KEEP
+    assert onesheet.host.count(POSTER) == 1
     assert (await onesheet.get(POSTER, size="small", format="webp")).status == 200
 
 

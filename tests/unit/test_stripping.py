@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from zlib import crc32
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from services.fetcher.rendering.order import Unsound
+from services.fetcher.rendering.order import TooLarge, Unsound
 from services.fetcher.rendering.render import Order, Rendered, render
 from services.fetcher.rendering.stripping import ORIENTATION, stripped
 from tests.providers.drawing import Format, encode, encode_animation, frames, photo
@@ -146,6 +147,15 @@ def test_what_cannot_be_taken_apart_is_drawn_again_without_a_loss(fmt: Format, t
     with Image.open(BytesIO(kept)) as drawn, Image.open(BytesIO(body)) as sent:
         assert drawn.format == "PNG"
         assert drawn.convert("RGB").tobytes() == sent.convert("RGB").tobytes()
+
+
+def test_what_would_take_too_much_memory_to_draw_again_is_refused(tmp_path: Path) -> None:
+    original = tmp_path / "upload"
+    original.write_bytes(encode(Image.new("RGB", (2000, 2000)), "bmp"))
+    order = Order(original, tmp_path, (), quality=85, max_pixels=10**7, memory_bytes=300 * 1024**2)
+    assert render(order).sanitised is None
+    with pytest.raises(TooLarge):
+        render(replace(order, bare=True))
 
 
 def test_a_drawing_is_kept_as_it_was_cleaned(tmp_path: Path) -> None:
