@@ -6,6 +6,7 @@ from datetime import datetime
 from services.enricher.artwork.candidate import Candidate, Gallery
 from services.enricher.artwork.languages import two_letters
 from services.enricher.artwork.sources.source import Asking, Records
+from services.enricher.artwork.sources.tvdb_records import TvdbRecords
 from services.enricher.artwork.subject import Ids, Subject, Whose
 from services.enricher.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.providers.tvdb import (
@@ -14,7 +15,6 @@ from services.enricher.providers.tvdb import (
     TvdbEntity,
     TvdbEpisode,
     TvdbFound,
-    TvdbMerges,
     TvdbPerson,
     TvdbSeason,
     TvdbTitle,
@@ -40,12 +40,10 @@ _ORDER = "official"
 
 
 class TvdbSource:
-    def __init__(self, tvdb: Tvdb, records: Records, *, now: Callable[[], datetime] = utc_now) -> None:
-        self._tvdb = tvdb
-        self._records = records
-        self._now = now
-
     name = "tvdb"
+
+    def __init__(self, tvdb: Tvdb, records: Records, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._records = TvdbRecords(tvdb, records, now)
 
     def takes(self, kind: Kind) -> tuple[Whose, ...]:
         return (Whose.TVDB,) if kind in _KINDS else ()
@@ -61,14 +59,14 @@ class TvdbSource:
             case Kind.SEASON:
                 return await self._season(id_, asking)
             case Kind.EPISODE:
-                episode = await self._episode(subject, asking)
+                episode = await self._records.episode(subject, asking)
                 image = episode.value.image if isinstance(episode, Found) else None
                 return _single(episode, Role.STILL, image)
             case Kind.PERSON:
-                person = await self._person(id_, asking)
+                person = await self._records.person(id_, asking)
                 image = person.value.image if isinstance(person, Found) else None
                 return _single(person, Role.PROFILE, image)
-        title = await self._title(_ENTITIES[subject.kind], id_, asking)
+        title = await self._records.title(_ENTITIES[subject.kind], id_, asking)
         return _of_title(title, subject.kind)
 
     async def more(self, title: Subject, asking: Asking) -> Outcome[Ids]:
@@ -80,7 +78,7 @@ class TvdbSource:
         remote_id = ids.imdb or (str(ids.tmdb) if ids.tmdb else None)
         if not remote_id:
             return NotFound()
-        found = await self._found(remote_id, asking)
+        found = await self._records.found(remote_id, asking)
         if not isinstance(found, Found):
             return found
         records = _of_kind(found.value, title.kind)
@@ -92,13 +90,13 @@ class TvdbSource:
         if part.ids.tvdb is None:
             return NotFound()
         if part.kind is Kind.SEASON:
-            season = await self._season_record(part.ids.tvdb, asking)
+            season = await self._records.season(part.ids.tvdb, asking)
             if not isinstance(season, Found):
                 return season
             said = season.value
             placed = Subject(kind=part.kind, ids=Ids(tvdb=said.series_id), season=said.number)
             return Found(placed, season.stale) if said.series_id else NotFound()
-        episode = await self._episode(part, asking)
+        episode = await self._records.episode(part, asking)
         if not isinstance(episode, Found):
             return episode
         one = episode.value
@@ -109,30 +107,9 @@ class TvdbSource:
         )
         return Found(placed, episode.stale)
 
-    async def _title(self, entity: TvdbEntity, id_: int, asking: Asking) -> Outcome[TvdbTitle]:
-        """What it was merged into, where it is gone."""
-        outcome = await self._title_record(entity, id_, asking)
-        if not isinstance(outcome, NotFound):
-            return outcome
-        merges = await self._records.get(
-            f"tvdb:merges:{entity}",
-            TvdbMerges,
-            lambda turn: self._tvdb.merges(entity, self._now(), turn),
-            asking,
-        )
-        if not isinstance(merges, Found):
-            return merges
-        after = merges.value.follow(id_)
-        return await self._title_record(entity, after, asking) if after else outcome
-
-    async def _title_record(self, entity: TvdbEntity, id_: int, asking: Asking) -> Outcome[TvdbTitle]:
-        return await self._records.get(
-            f"tvdb:{entity}:{id_}", TvdbTitle, lambda turn: self._tvdb.title(entity, id_, turn), asking
-        )
-
     async def _season_of(self, subject: Subject, role: Role, asking: Asking) -> Outcome[Gallery]:
         """What the series' record has of it, or else its own record."""
-        title = await self._title(TvdbEntity.SERIES, subject.ids.tvdb or 0, asking)
+        title = await self._records.title(TvdbEntity.SERIES, subject.ids.tvdb or 0, asking)
         if not isinstance(title, Found):
             return title
         for season in title.value.seasons:
@@ -145,7 +122,7 @@ class TvdbSource:
         return NotFound()
 
     async def _season(self, id_: int, asking: Asking) -> Outcome[Gallery]:
-        season = await self._season_record(id_, asking)
+        season = await self._records.season(id_, asking)
         if not isinstance(season, Found):
             return season
         candidates = tuple(_candidates(season.value.artwork, Kind.SEASON))
@@ -153,40 +130,12 @@ class TvdbSource:
             return _single(season, Role.POSTER, season.value.image)
         return Found(Gallery(candidates=candidates), season.stale)
 
-    async def _season_record(self, id_: int, asking: Asking) -> Outcome[TvdbSeason]:
-        return await self._records.get(
-            f"tvdb:season:{id_}", TvdbSeason, lambda turn: self._tvdb.season(id_, turn), asking
-        )
-
-    async def _episode(self, subject: Subject, asking: Asking) -> Outcome[TvdbEpisode]:
-        id_, season, episode = subject.ids.tvdb or 0, subject.season, subject.episode
-        if season is None or episode is None:
-            return await self._records.get(
-                f"tvdb:episode:{id_}", TvdbEpisode, lambda turn: self._tvdb.episode(id_, turn), asking
-            )
-        return await self._records.get(
-            f"tvdb:series:{id_}:{season}:{episode}",
-            TvdbEpisode,
-            lambda turn: self._tvdb.episode_of(id_, season, episode, turn),
-            asking,
-        )
-
-    async def _person(self, id_: int, asking: Asking) -> Outcome[TvdbPerson]:
-        return await self._records.get(
-            f"tvdb:person:{id_}", TvdbPerson, lambda turn: self._tvdb.person(id_, turn), asking
-        )
-
-    async def _found(self, remote_id: str, asking: Asking) -> Outcome[TvdbFound]:
-        return await self._records.get(
-            f"tvdb:remote:{remote_id}", TvdbFound, lambda turn: self._tvdb.find(remote_id, turn), asking
-        )
-
     async def _remote_ids(self, kind: Kind, id_: int, asking: Asking) -> Outcome[Ids]:
         outcome: Outcome[TvdbPerson] | Outcome[TvdbTitle]
         if kind is Kind.PERSON:
-            outcome = await self._person(id_, asking)
+            outcome = await self._records.person(id_, asking)
         else:
-            outcome = await self._title(_ENTITIES[kind], id_, asking)
+            outcome = await self._records.title(_ENTITIES[kind], id_, asking)
         if not isinstance(outcome, Found):
             return outcome
         return Found(_ids(outcome.value.remote_ids), outcome.stale)
