@@ -7,10 +7,19 @@ from pathlib import Path
 from services.enricher.api.access import Tokens
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.endpoint import Endpoint
+from services.enricher.api.images import (
+    artwork_endpoints,
+    explain_endpoints,
+    library_name_endpoints,
+    pin_endpoints,
+    purge_endpoints,
+    warm_endpoints,
+)
 from services.enricher.api.items import item_endpoints
 from services.enricher.api.library import library_endpoints
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.api.tmdb import TmdbApi
+from services.enricher.artwork import open_artwork
 from services.enricher.database import open_database
 from services.enricher.lanes import measuring_lanes
 from services.enricher.library import open_library
@@ -18,6 +27,7 @@ from services.enricher.metadata import open_metadata
 from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
 from services.enricher.providers.opening import open_providers
+from services.enricher.resolving import open_resolving
 from services.enricher.settings import EnricherSettings
 from shared.contracts import Envelope, PicturePurged, PictureStored
 from shared.http import Skeleton
@@ -56,6 +66,7 @@ async def add_enricher(
             open_providers(settings.providers, database=database, metrics=skeleton.metrics)
         )
         metadata = await enter(open_metadata(settings.metadata, providers, database=database))
+        artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
         opened = await enter(open_library(database, settings.library, on_written=library_written))
         listings = Listings(opened.library)
         await enter(ahead.open())
@@ -64,11 +75,27 @@ async def add_enricher(
         posters = await enter(Posters(opened.library).open())
         enrichment = Enrichment(metadata.titles, posters=posters, shown=shown, urls=urls, ahead=ahead)
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: metadata.providers)
+        resolving = await enter(
+            open_resolving(
+                settings.resolving,
+                artwork,
+                database=database,
+                queue=queue,
+                volume=volume,
+                metrics=skeleton.metrics,
+            )
+        )
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened, enrichment),
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
             *task_endpoints(opened.tasks),
+            *library_name_endpoints(opened.library, urls),
+            *artwork_endpoints(resolving, urls),
+            *pin_endpoints(resolving, urls, settings.hosts.rules),
+            *purge_endpoints(resolving),
+            *warm_endpoints(resolving, volume.pictures, settings.hosts.rules),
+            *explain_endpoints(resolving),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)
         skeleton.notes["providers"] = lambda: {

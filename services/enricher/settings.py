@@ -3,18 +3,22 @@
 from pydantic import Field
 
 from services.enricher.api.access import AccessSettings
+from services.enricher.artwork import ArtworkSettings
 from services.enricher.database import DatabaseSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.metadata import MetadataSettings, ProviderSettings
 from services.enricher.pictures import PictureUrlSettings
+from services.enricher.resolving import ResolvingSettings
 from shared.settings import HostSettings, Settings
 
 
 class EnricherSettings(Settings):
     access: AccessSettings = Field(default_factory=AccessSettings)
+    artwork: ArtworkSettings = Field(default_factory=ArtworkSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     metadata: MetadataSettings = Field(default_factory=MetadataSettings)
     providers: ProviderSettings = Field(default_factory=ProviderSettings)
+    resolving: ResolvingSettings = Field(default_factory=ResolvingSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)

@@ -15,17 +15,24 @@ from services.enricher.app import add_enricher
 from services.enricher.library import LibrarySettings
 from services.enricher.metadata import MetadataSettings, ProviderSettings
 from services.enricher.pictures import PictureUrlSettings
-from services.enricher.providers.settings import TmdbSettings, TraktSettings
+from services.enricher.providers.settings import TmdbSettings, TraktSettings, TvdbSettings
+from services.enricher.resolving import ResolvingSettings
 from services.enricher.settings import EnricherSettings
+from services.fetcher.app import add_fetcher
+from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope, FetchPicture, Message
 from shared.http import create_skeleton
 from shared.pictures import SourceUrl
+from shared.queue import Lane
 from shared.queue.embedded import open_embedded
+from shared.settings import HostSettings
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_read, volume_to_write
 from tests.integration.onesheet import QUICK_DELAYS, WatchedQueue
+from tests.providers import tvdb as tvdb_stand_in
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost
+from tests.providers.tvdb import TvdbHost
 
 ADMIN = {"Authorization": "Bearer the-admin-token"}
 
@@ -78,6 +85,20 @@ class RunningEnricher:
     async def announce(self, message: Message) -> None:
         await self.queue.announce(Envelope.of(message, trace_id="test"))
 
+    async def publish(self, message: Message, lane: Lane) -> None:
+        await self.queue.publish(Envelope.of(message, trace_id="test"), lane)
+
+    @asynccontextmanager
+    async def heard(self) -> AsyncIterator[list[Message]]:
+        """What everybody is told while the block lasts."""
+        events: list[Message] = []
+
+        async def hear(envelope: Envelope) -> None:
+            events.append(envelope.payload)
+
+        async with self.queue.listen(hear):
+            yield events
+
     def fetched_ahead(self) -> list[SourceUrl]:
         return [job.source_url for job in self.queue.jobs(FetchPicture)]
 
@@ -88,12 +109,19 @@ async def running_enricher(
     *,
     trakt: TraktHost | None = None,
     tmdb: TmdbHost | None = None,
+    tvdb: TvdbHost | None = None,
+    tvdb_key: str = tvdb_stand_in.API_KEY,
+    fetcher: FetcherSettings | None = None,
+    hosts: HostSettings | None = None,
+    resolving: ResolvingSettings | None = None,
     metadata: MetadataSettings | None = None,
     urls: PictureUrlSettings | None = None,
     roots: tuple[str, ...] = (),
     api_tokens: tuple[str, ...] = (),
 ) -> AsyncIterator[RunningEnricher]:
-    """On a free port until the block ends. A provider that is not given has no key."""
+    """On a free port until the block ends. A provider that is not given has no key, and without a fetcher's settings
+    nobody does its jobs.
+    """
     settings = EnricherSettings(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
         metadata=metadata or MetadataSettings(),
@@ -105,8 +133,13 @@ async def running_enricher(
             tmdb=TmdbSettings(
                 api_key=SecretStr(API_KEY) if tmdb else None, base_url=tmdb.base_url if tmdb else "http://x"
             ),
+            tvdb=TvdbSettings(
+                api_key=SecretStr(tvdb_key) if tvdb else None, base_url=tvdb.base_url if tvdb else "http://x"
+            ),
         ),
         library=LibrarySettings(roots=roots),
+        hosts=hosts or HostSettings(),
+        resolving=resolving or ResolvingSettings(),
         urls=urls or PictureUrlSettings(),
     )
     state_dir = directory / "state"
@@ -118,6 +151,9 @@ async def running_enricher(
         )
         queue = WatchedQueue(await stack.enter_async_context(engine))
         skeleton = create_skeleton("enricher", Metrics())
+        if fetcher:
+            fetching = add_fetcher(create_skeleton("fetcher", Metrics()), fetcher, queue=queue, volume=volume)
+            await stack.enter_async_context(fetching)
         await stack.enter_async_context(
             add_enricher(skeleton, settings, queue=queue, volume=volume_to_read(layout), state_dir=state_dir)
         )

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.enricher.api.access import Tokens
 from services.enricher.database import DatabaseUnavailable
 from shared.http import Problem, Rendered, rendered_response
+from shared.queue import QueueError
 
 MAX_PROBLEMS_TOLD = 3
 JSON = "application/json"
 DATABASE_AGAIN_S = 5
+QUEUE_AGAIN_S = 5
 _Model = TypeVar("_Model", bound=BaseModel)
 _log = structlog.get_logger()
 
@@ -34,7 +36,22 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Result = BaseModel | Rendered | None
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is sent to an endpoint that takes other things than JSON, too."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where what was asked for is, and how long that counts, in seconds."""
+
+    location: str
+    max_age_s: int
+
+
+Result = BaseModel | Rendered | Moved | None
 Handler = Callable[..., Awaitable[Result]]
 """Takes the parameters, and the body where the endpoint has one. Raises Problem."""
 
@@ -44,6 +61,7 @@ class Access(Enum):
 
     API = "whoever has an API token, or anybody where none are set"
     ADMIN = "who has the admin token"
+    ANYBODY = "anybody, as for pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,8 @@ class Endpoint:
     body: type[Body] | None = None
     access: Access = Access.API
     status: HTTPStatus = HTTPStatus.OK
+    max_sent_bytes: int = 0
+    """What may be sent that is no JSON: the handler gets it as `Sent`. 0: only JSON is taken."""
 
     @property
     def description(self) -> str:
@@ -66,12 +86,18 @@ class Endpoint:
 
     def route(self, tokens: Tokens) -> web.RouteDef:
         async def answer(request: web.Request) -> web.Response:
-            tokens.check(request.headers.get("Authorization"), admin=self.access is Access.ADMIN)
-            given: list[BaseModel] = [self._parameters(request)]
+            if self.access is not Access.ANYBODY:
+                tokens.check(request.headers.get("Authorization"), admin=self.access is Access.ADMIN)
+            given: list[BaseModel | Sent] = [self._parameters(request)]
             if self.body:
-                given.append(_validated(self.body.model_validate_json, await request.read(), "The body"))
+                given.append(await self._sent(request, self.body))
             try:
                 result = await self.handle(*given)
+            except QueueError as error:
+                _log.warning("not queued", path=self.path, error=str(error))
+                headers = {"Retry-After": str(QUEUE_AGAIN_S)}
+                detail = "Nothing can be queued now."
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
             except DatabaseUnavailable:
                 _log.exception("the database did not do what was asked", path=self.path)
                 headers = {"Retry-After": str(DATABASE_AGAIN_S)}
@@ -80,6 +106,11 @@ class Endpoint:
             return self._response(result, request)
 
         return web.route(self.method, self.path, answer)
+
+    async def _sent(self, request: web.Request, body: type[Body]) -> Body | Sent:
+        if self.max_sent_bytes and request.content_type != JSON:
+            return Sent(await _bounded(request, self.max_sent_bytes))
+        return _validated(body.model_validate_json, await request.read(), "The body")
 
     def _parameters(self, request: web.Request) -> Parameters:
         query = request.query
@@ -93,12 +124,27 @@ class Endpoint:
         match result:
             case None:
                 return web.Response(status=HTTPStatus.NO_CONTENT)
+            case Moved():
+                headers = {"Location": result.location, "Cache-Control": f"max-age={result.max_age_s}"}
+                return web.Response(status=self.status, headers=headers)
             case Rendered():
                 return rendered_response(result, request.headers.get("If-None-Match"))
             case BaseModel():
                 body = result.model_dump_json(by_alias=True).encode()
                 headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
                 return web.Response(body=body, status=self.status, headers=headers)
+
+
+async def _bounded(request: web.Request, at_most: int) -> bytes:
+    """Raise Problem for more than that, without having read much more."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > at_most:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send {at_most} bytes at most.")
+    if not body:
+        raise Problem(HTTPStatus.BAD_REQUEST, "Send something.")
+    return bytes(body)
 
 
 def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Model:

@@ -63,8 +63,12 @@ def _path_item(endpoints: Iterable[Endpoint], path: str) -> PathItem:
 
 def _operation(endpoint: Endpoint) -> Operation:
     summary, _, rest = endpoint.description.partition("\n")
-    body = RequestBody(required=True, content=_json(endpoint.body)) if endpoint.body else None
-    status = endpoint.status if endpoint.answer else HTTPStatus.NO_CONTENT
+    content = _json(endpoint.body) if endpoint.body else {}
+    if endpoint.max_sent_bytes:
+        content["*/*"] = MediaType()
+    body = RequestBody(required=True, content=content) if content else None
+    nothing = not endpoint.answer and endpoint.status is HTTPStatus.OK
+    status = HTTPStatus.NO_CONTENT if nothing else endpoint.status
     answer = Response(description=status.phrase, content=_json(endpoint.answer) if endpoint.answer else None)
     problem = Response(description="A problem", content=_json(ProblemBody, "application/problem+json"))
     return Operation(

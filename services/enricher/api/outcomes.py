@@ -7,7 +7,7 @@ from math import ceil
 from services.enricher.metadata import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.metadata.outcomes import Value
 from shared.http import Problem
-from shared.pictures import FailureClass
+from shared.pictures import Failure, FailureClass
 from shared.telemetry import utc_now
 
 _STATUS = {
@@ -16,6 +16,15 @@ _STATUS = {
     FailureClass.UNSOUND: HTTPStatus.BAD_GATEWAY,
 }
 """Of what cannot be had now; 503 where it is our key, our haste or ourselves."""
+
+_OF_PICTURES = {
+    FailureClass.GONE: HTTPStatus.NOT_FOUND,
+    FailureClass.REFUSED: HTTPStatus.FORBIDDEN,
+    FailureClass.UNSOUND: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    FailureClass.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    FailureClass.UPSTREAM: HTTPStatus.BAD_GATEWAY,
+    FailureClass.OURS: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 ASK_AGAIN_S = 2
 
@@ -36,6 +45,13 @@ def found_or_problem(outcome: Outcome[Value]) -> Found[Value]:
         case Unavailable():
             status = _STATUS.get(outcome.failure_class, HTTPStatus.SERVICE_UNAVAILABLE)
             raise Problem(status, outcome.reason, headers=_retry_after(outcome.retry_at))
+
+
+def failure_problem(failure: Failure) -> Problem:
+    """The Problem that says why a picture cannot be had."""
+    too_large = failure.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else _OF_PICTURES[failure.failure_class]
+    return Problem(status, failure.reason, headers=_retry_after(failure.retry_at))
 
 
 def _retry_after(until: datetime | None) -> dict[str, str]:

@@ -6,11 +6,13 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 from services.enricher.database.moment import Moment
@@ -37,6 +39,7 @@ media_items = Table(
     Column("tmdb_id", Integer),
     Column("tvdb_id", Integer),
     Column("poster_url", Text),
+    Column("poster_picture", Text, index=True),
     Column("poster_cached_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -110,3 +113,34 @@ provider_budgets = Table(
     Column("kept_at", Moment, nullable=False),
 )
 """`credential` is the provider and a hash of its key, `spending` JSON."""
+
+artwork = Table(
+    "artwork",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("content_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("picture_id", Text, nullable=False, index=True),
+    Column("source_url", Text, nullable=False),
+    Column("provider", Text),
+    Column("language", Text),
+    Column("score", Float),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("pinned", Boolean, nullable=False),
+    Column("checked_at", Moment, nullable=False),
+    Column("refresh_at", Moment, nullable=False),
+    # Once the picture was stored: what it is here.
+    Column("local_image_url", Text),
+    Column("local_thumbnail_url", Text),
+    Column("storage_path", Text),
+    Column("processed_at", Moment),
+    Column("file_size", Integer),
+    UniqueConstraint("kind", "content_id", "role"),
+    Index(None, "pinned", "refresh_at"),
+    sqlite_autoincrement=True,
+)
+"""Which picture each name was found to show, or was pinned to. `source_url` is where it comes from, always; the other
+columns of URLs and paths are ours. Width, height and file_size (in bytes) are the original's.
+"""

@@ -14,6 +14,7 @@ Titles, years, ids, places and picture URLs are kept; what providers say of a ti
 
 from services.enricher.library.item import Entry, Ids, Item, MediaType, Page, Selection, Window
 from services.enricher.library.library import Library
+from services.enricher.library.naming import name_of
 from services.enricher.library.opening import OpenLibrary, open_library
 from services.enricher.library.scan import ScanRefused
 from services.enricher.library.settings import LibrarySettings
@@ -30,5 +31,6 @@ __all__ = [
     "ScanRefused",
     "Selection",
     "Window",
+    "name_of",
     "open_library",
 ]

@@ -11,14 +11,12 @@ from services.enricher.database.tables import media_items
 from services.enricher.library import listing
 from services.enricher.library.grouping import links_of, regroup
 from services.enricher.library.item import Entry, Ids, Item, Page, Selection, Window
-from services.enricher.library.storing import of_ids, remove, row_id, store
+from services.enricher.library.storing import of_ids, of_poster, remove, row_id, store
 from shared.telemetry import utc_now
 
 EVERYTHING = Selection()
 FIRST_WINDOW = Window()
-_POSTER = (
-    update(media_items).where(media_items.c.id == bindparam("item")).values(poster_url=bindparam("poster"))
-)
+_POSTER = update(media_items).where(media_items.c.id == bindparam("item"))
 
 
 class Library:
@@ -90,10 +88,13 @@ class Library:
 
     async def store_posters(self, poster_urls: Mapping[int, str]) -> None:
         """The bare poster URL of each item, in one write."""
-        rows = [{"item": item_id, "poster": url} for item_id, url in poster_urls.items()]
-        statement = _POSTER.values(poster_cached_at=self._now())
+        now = self._now()
+        rows = [
+            {"item": item_id, "poster_cached_at": now, **of_poster(url)}
+            for item_id, url in poster_urls.items()
+        ]
         if rows:
-            await self._database.write(lambda connection: connection.execute(statement, rows))
+            await self._database.write(lambda connection: connection.execute(_POSTER, rows))
 
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:

@@ -11,6 +11,7 @@ from services.enricher.database.tables import media_items
 from services.enricher.library.grouping import AT_ONCE, Fields, links_in, links_of, regroup
 from services.enricher.library.item import Entry, Ids
 from services.enricher.library.same_title import plain
+from shared.pictures import picture_id
 
 _columns = media_items.c
 _SAID = ("title", "year", "full_path", "list_source", "status", "overseerr_id", "last_synced", "poster_url")
@@ -57,11 +58,17 @@ def of_ids(ids: Ids) -> dict[str, str | int | None]:
     return {"imdb_id": ids.imdb, "tmdb_id": ids.tmdb, "tvdb_id": ids.tvdb}
 
 
+def of_poster(url: str | None) -> dict[str, str | None]:
+    """With the id that its picture is found by when it was evicted."""
+    return {"poster_url": url, "poster_picture": picture_id(url) if url else None}
+
+
 def _merged(entry: Entry, row: Fields) -> dict[str, Any]:
     """What the entry says, and what was known where it says nothing."""
     said = {name: getattr(entry, name) for name in _SAID if getattr(entry, name) is not None}
     said |= of_ids(entry.ids) if entry.ids else {}
-    return {**row, **said, "media_type": entry.media_type.value, "plain_title": plain(entry.title)}
+    merged = {**row, **said, "media_type": entry.media_type.value, "plain_title": plain(entry.title)}
+    return merged | of_poster(merged["poster_url"])
 
 
 async def _put(connection: AsyncConnection, statement: Insert | Update, rows: Sequence[Fields]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.enricher.library import Item
+from services.enricher.library import Item, name_of
 from services.enricher.metadata import (
     Found,
     NotFound,
@@ -19,12 +19,10 @@ from services.enricher.pages.models import EnrichedItem, TitleMetadata
 from services.enricher.pages.posters import Posters
 from services.enricher.pictures import Ahead, PictureUrls, ShownPicture, ShownPictures
 from services.enricher.pictures.ahead import HandedOut
-from shared.pictures import FailureClass, Kind, Name, PictureId, Role, picture_host, picture_id
+from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
 
 _PASSING = frozenset({FailureClass.BUSY, FailureClass.UPSTREAM, FailureClass.OURS})
 """What keeps us from asking now, and will not for long. Whoever has no key has nothing to wait for."""
-
-_KINDS = {TitleKind.MOVIE: Kind.MOVIE, TitleKind.TV: Kind.SERIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,9 @@ class Enrichment:
         self._posters.store(
             {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
         )
-        self._ahead.soon([HandedOut(one.poster, _name(one.item)) for one in described if one.poster])
+        self._ahead.soon(
+            [HandedOut(one.poster, name_of(one.item, Role.POSTER)) for one in described if one.poster]
+        )
         enriched = [await self._enriched(one) for one in described]
         pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
         return Enriched(enriched, pictures, all(one.is_settled for one in described))
@@ -128,13 +128,6 @@ class Enrichment:
 
 def _key(item: Item) -> TitleKey:
     return TitleKey(TitleKind(item.media_type), imdb_id=item.imdb_id, tmdb_id=item.tmdb_id)
-
-
-def _name(item: Item) -> Name | None:
-    """By the id that most pages would ask for it with."""
-    ids = {"tmdb": item.tmdb_id, "imdb": item.imdb_id, "tvdb": item.tvdb_id}
-    known = next((f"{provider}:{id_}" for provider, id_ in ids.items() if id_), None)
-    return Name(_KINDS[TitleKind(item.media_type)], known, Role.POSTER) if known else None
 
 
 def _poster(stored: str | None, said: str | None) -> str | None:

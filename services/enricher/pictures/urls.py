@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from services.enricher.pictures.settings import PictureUrlSettings
 from shared.http.signatures import Signatures
-from shared.pictures import PictureId, RevisionId
+from shared.pictures import Name, PictureId, RevisionId
 
 REMEMBERED_AT_MOST = 20_000
 _BY_SOURCE = "/api/images/proxy"
@@ -27,7 +27,13 @@ class PictureUrls:
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
         return f"{self._before}{_BY_SOURCE}?{query}"
 
+    def by_name(self, name: Name, size: str) -> str:
+        """Where what a name shows is, in this size."""
+        return self._before + self._signed(f"/api/v1/images/{name}/{size}")
+
     def stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
         """The immutable path of a file that is there."""
-        path = f"/p/{picture}/{revision}/{file_name}"
-        return self._before + (self._signatures.sign(path, []) if self._signatures.required else path)
+        return self._before + self._signed(f"/p/{picture}/{revision}/{file_name}")
+
+    def _signed(self, path: str) -> str:
+        return self._signatures.sign(path, []) if self._signatures.required else path

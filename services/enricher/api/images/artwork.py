@@ -1,0 +1,100 @@
+"""What is known of an artwork, with every size."""
+
+from http import HTTPStatus
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.enricher.api.endpoint import Endpoint, Parameters
+from services.enricher.pictures import PictureUrls
+from services.enricher.resolving import Known, OpenResolving, Stored
+from shared.http import Problem
+from shared.pictures import SIZES, Kind, Role
+
+
+class ArtworkParameters(Parameters):
+    id: int = Field(ge=1, le=2**63 - 1)
+
+
+class ShownSize(BaseModel):
+    """Width and height in pixels, where those of the original are known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    width: int | None = None
+    height: int | None = None
+
+
+class ShownArtwork(BaseModel):
+    """Sizes are in pixels and bytes, of the original. What is ours of it is absent until it was stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    kind: Kind
+    content_id: str
+    role: Role
+    picture_id: str
+    source_url: str = Field(description="Where the picture comes from")
+    provider: str | None
+    language: str | None
+    score: float | None
+    width: int | None
+    height: int | None
+    pinned: bool = Field(description="Chosen by an operator")
+    checked_at: AwareDatetime
+    refresh_at: AwareDatetime | None = Field(description="When it is looked for again; absent for a pin")
+    local_image_url: str | None
+    local_thumbnail_url: str | None
+    storage_path: str | None = Field(description="Below the volume's root")
+    processed_at: AwareDatetime | None
+    file_size: int | None
+    sizes: dict[str, ShownSize]
+
+
+def artwork_endpoints(resolving: OpenResolving, urls: PictureUrls) -> list[Endpoint]:
+    async def artwork(asked: ArtworkParameters) -> ShownArtwork:
+        """An artwork: where its picture comes from, what is here of it, and its URL in every size."""
+        known = await resolving.table.of_id(asked.id)
+        if known is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "There is no such artwork.")
+        return shown_artwork(known, urls, await resolving.stored.as_stored(known))
+
+    return [Endpoint("GET", "/api/v1/images/artwork/{id}", artwork, ShownArtwork, ArtworkParameters)]
+
+
+def shown_artwork(known: Known, urls: PictureUrls, stored: Stored | None = None) -> ShownArtwork:
+    """`stored`: as the volume has it, where that is newer than what was noted."""
+    shown, stored = known.shown, stored or known.stored
+    return ShownArtwork(
+        id=known.id,
+        kind=known.name.kind,
+        content_id=known.name.id,
+        role=known.name.role,
+        picture_id=known.picture,
+        source_url=str(shown.source),
+        provider=shown.provider,
+        language=shown.language,
+        score=shown.score,
+        width=stored.width if stored else shown.width,
+        height=stored.height if stored else shown.height,
+        pinned=known.pinned,
+        checked_at=known.checked_at,
+        refresh_at=None if known.pinned else known.refresh_at,
+        local_image_url=stored.local_image_url if stored else None,
+        local_thumbnail_url=stored.local_thumbnail_url if stored else None,
+        storage_path=stored.storage_path if stored else None,
+        processed_at=stored.processed_at if stored else None,
+        file_size=stored.file_size if stored else None,
+        sizes={size: _size(known, size, urls, stored) for size in ("original", *SIZES)},
+    )
+
+
+def _size(known: Known, size: str, urls: PictureUrls, stored: Stored | None) -> ShownSize:
+    url = urls.by_name(known.name, size)
+    if stored is None:
+        return ShownSize(url=url)
+    width, height = stored.width, stored.height
+    if size in SIZES:
+        width, height = SIZES[size].fit(width, height)
+    return ShownSize(url=url, width=width, height=height)

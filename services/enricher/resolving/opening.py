@@ -1,0 +1,64 @@
+"""Resolving, composed: jobs are done, names refreshed and events heard while the context lasts."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from services.enricher.artwork import Artwork
+from services.enricher.database import Database
+from services.enricher.resolving.consuming import resolving_jobs
+from services.enricher.resolving.explaining import Explaining
+from services.enricher.resolving.jobs import Jobs
+from services.enricher.resolving.pinning import Pinning
+from services.enricher.resolving.refreshing import refreshing
+from services.enricher.resolving.resolver import Resolver
+from services.enricher.resolving.settings import ResolvingSettings
+from services.enricher.resolving.stored import StoredArtwork
+from services.enricher.resolving.table import ArtworkTable
+from services.enricher.resolving.waiting import WaitingRoom
+from shared.contracts import Envelope, PictureStored
+from shared.queue import Queue
+from shared.telemetry import Metrics
+from shared.volume import ReadVolume, inbox_of
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResolving:
+    table: ArtworkTable
+    stored: StoredArtwork
+    pinning: Pinning
+    explaining: Explaining
+    jobs: Jobs
+
+
+@asynccontextmanager
+async def open_resolving(
+    settings: ResolvingSettings,
+    artwork: Artwork,
+    *,
+    database: Database,
+    queue: Queue,
+    volume: ReadVolume,
+    metrics: Metrics,
+) -> AsyncIterator[OpenResolving]:
+    table, jobs, waiting = ArtworkTable(database), Jobs(queue), WaitingRoom()
+    stored = StoredArtwork(table, volume.pictures)
+    resolver = Resolver(table, artwork, volume.names, jobs, refresh=settings.refresh)
+
+    async def hear(event: Envelope) -> None:
+        waiting.hear(event.payload)
+        if isinstance(event.payload, PictureStored):
+            stored.hear(event.payload.picture)
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(stored.open())
+        await stack.enter_async_context(queue.listen(hear))
+        await stack.enter_async_context(resolving_jobs(resolver, queue, metrics))
+        await stack.enter_async_context(refreshing(table, resolver))
+        yield OpenResolving(
+            table=table,
+            stored=stored,
+            pinning=Pinning(table, volume.names, inbox_of(volume.layout), jobs, waiting),
+            explaining=Explaining(table, artwork, volume.names, volume.pictures),
+            jobs=jobs,
+        )
