@@ -12,13 +12,15 @@ import settings from 'settings.js';
 
 // What is asked for, in one string, for every call into JavaScript costs more than what it does:
 // `<host>/<picture id>/<size>.<format>` (size and format may be empty), or for a stored path
-// `<picture id>/<revision>/<name>`, or `declined`.
+// `<picture id>/<revision>/<name>`, or by name `names/<kind>/<ab>/<cd>/<id>/<role>/<size>.<format>`, or `declined`.
 function stored(r) {
     const uri = r.variables.request_uri;
     if (r.headersIn.Accept !== r.variables.http_accept) {
         return 'declined';  // several lines, of which some versions of nginx show the first alone
     }
-    return (uri.startsWith('/api/') ? bySourceUrl(uri)
+    return (uri.startsWith('/api/v1/') ? byName(uri)
+            : uri.startsWith('/data/') ? byFile(uri)
+            : uri.startsWith('/api/') ? bySourceUrl(uri)
             : uri.startsWith('/t/') ? byTmdbPath(uri)
             : byStoredPath(uri)) || 'declined';
 }
@@ -57,6 +59,64 @@ function byStoredPath(uri) {
         ? /^(?:jpg|webp|png|avif|gif|bmp|tiff|ico)$/.test(found[4])
         : isSize(found[3]) && isFormat(found[4]);
     return known ? found[2] : null;
+}
+
+function byName(uri) {
+    const found =
+        /^(\/api\/v1\/images\/([a-z]+)\/((?:[\w.:-]|%3[Aa])+)\/([a-z]+)\/([a-z0-9]+)(\.[a-z]+)?)(\?.*)?$/.exec(uri);
+    const id = found && plainId(found[3]);
+    if (!id || /^\d+$/.test(id) || !isKind(found[2]) || !isRole(found[4])
+        || !isAllowedPath(canonical(found[1]), found[7])) {
+        return null;
+    }
+    const size = found[5];
+    const format = (found[6] || '.').slice(1);
+    if (size === 'original' ? found[6] : !isSize(size) || found[6] && !isFormat(format)) {
+        return null;
+    }
+    return namePath(found[2], id, found[4], size, format);
+}
+
+// The files of the streamer library: the extension is the format of a rendition, and the size is a parameter.
+function byFile(uri) {
+    const found =
+        /^(\/data\/images\/(profiles\/profile_avatar_|categories\/|artwork\/((?:[\w.:-]|%3[Aa])+)\/stream_)((?:[\w.:-]|%3[Aa])+)\.([a-z]+))(\?.*)?$/.exec(uri);
+    const id = found && (found[3] === undefined || plainId(found[3])) && plainId(found[4]);
+    const asked = found && (found[6] === undefined ? {} : parameters(found[6], '?'));
+    if (!id || !asked || !isFormat(found[5]) || !isAllowed(canonical(found[1]), asked)) {
+        return null;
+    }
+    const size = asked.size === undefined ? 'original' : asked.size;
+    if (size !== 'original' && !isSize(size)) {
+        return null;
+    }
+    return found[2].startsWith('p') ? namePath('streamer', id, 'profile', size, found[5])
+        : found[2].startsWith('c') ? namePath('category', id, 'cover', size, found[5])
+        : namePath('stream', id, 'artwork', size, found[5]);
+}
+
+function namePath(kind, id, role, size, format) {
+    const digest = crypto.createHash('sha256').update(id).digest('hex');
+    const file = size === 'original' ? '.' : `${size}.${format}`;
+    return `names/${kind}/${digest.slice(0, 2)}/${digest.slice(2, 4)}/${id}/${role}/${file}`;
+}
+
+// A path in the spelling that is signed, as shared/http/signatures.py has it.
+function canonical(path) {
+    return escaped(decodeURIComponent(path)).replace(/%2F/g, '/');
+}
+
+function plainId(text) {
+    const id = decodeURIComponent(text);
+    return /^[A-Za-z0-9][\w.:-]{0,127}$/.test(id) ? id : null;
+}
+
+function isKind(text) {
+    return /^(?:series|movie|episode|season|person|streamer|category|stream|character|user|upload|book|collection)$/.test(text);
+}
+
+function isRole(text) {
+    return /^(?:poster|banner|fanart|image|thumbnail|logo|still|profile|artwork|avatar|portrait|cover)$/.test(text);
 }
 
 function isSize(text) {

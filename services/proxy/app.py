@@ -10,6 +10,7 @@ from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
+from services.proxy.sight import Sight
 from services.proxy.staleness import Staleness
 from services.proxy.use import Use
 from services.proxy.waiting_room import WaitingRoom
@@ -23,17 +24,18 @@ _log = structlog.get_logger()
 
 def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volume: ReadVolume) -> None:
     pictures = volume.pictures
+    rules = settings.hosts.rules
+    sight = Sight(pictures, volume.names)
     room = WaitingRoom(
         queue,
-        pictures,
+        sight,
         skeleton.metrics,
         limit=settings.max_waiting,
         question_lasts_s=settings.fetch_timeout_s,
     )
-    staleness = Staleness(queue, pictures)
-    use = Use(queue)
-    rules = settings.hosts.rules
-    hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024)
+    staleness = Staleness(queue, pictures, rules)
+    use = Use(queue, volume.names)
+    hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024, volume.names)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         async with room.open(), staleness.open(), use.telling(settings.access_log_address):
@@ -50,6 +52,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
         signatures=Signatures(settings.signing_keys),
         delivery=Delivery(
             pictures,
+            sight,
             volume.hosts,
             rules=rules,
             waiting_room=room,

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
 
+from services.proxy.questions import Question
+from services.proxy.sight import About, Sight
 from services.proxy.staleness import Staleness
-from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom, remembered_failure
-from services.proxy.wanted import StoredPath, Wanted
+from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom
+from services.proxy.wanted import Asked, Changeable, Named, StoredPath, Wanted, source_of
 from shared.http import Problem
 from shared.pictures import (
     Failure,
@@ -20,7 +22,6 @@ from shared.pictures import (
     SourceUrl,
 )
 from shared.pictures.paths import is_original, spool_name
-from shared.pictures.rendition import ORIGINAL
 from shared.telemetry import Metrics, add_to_line, utc_now
 from shared.volume import HostPauses, Pictures, StoredFile
 
@@ -51,6 +52,7 @@ class Delivered:
 class Moved:
     """The revision that took the asked-for one's place."""
 
+    picture: PictureId
     revision: RevisionId
     file_name: str
 
@@ -73,6 +75,7 @@ class Delivery:
     def __init__(
         self,
         pictures: Pictures,
+        sight: Sight,
         hosts: HostPauses,
         *,
         rules: HostRules,
@@ -81,44 +84,68 @@ class Delivery:
         metrics: Metrics,
     ) -> None:
         self._pictures = pictures
+        self._sight = sight
         self._hosts = hosts
         self._rules = rules
         self._waiting_room = waiting_room
         self._staleness = staleness
         self._metrics = metrics
 
-    def hit(self, picture: PictureId, rendition: str, wanted: Wanted | None) -> None:
+    def hit(self, picture: PictureId, rendition: str, changeable: Changeable | None) -> None:
         """Note that what is stored is served."""
         add_to_line(picture=picture, rendition=rendition, outcome="hit")
         self._metrics.served("hit").inc()
-        if wanted:
-            self._staleness.notice(wanted)
+        if changeable:
+            self._staleness.notice(changeable)
 
     def refused(self, rule: Rule) -> None:
         """Note by which rule: the line of the request says which URL it was."""
         self._metrics.refusals.labels(rule).inc()
         self._count(rule.value)
 
-    async def known(self, picture: PictureId) -> Manifest | None:
+    async def known(self, about: About) -> Manifest | None:
         """What is known of a picture, whatever of it is stored."""
-        current = await self._pictures.current(picture)
+        current = await self._sight.current(about)
         return current.manifest if current else None
 
-    async def deliver(self, asked: Wanted | StoredPath, *, patience_s: float) -> Delivered | Moved:
-        if isinstance(asked, StoredPath):
-            return await self._deliver_stored(asked, patience_s)
-        return await self._deliver_wanted(asked, patience_s)
+    async def deliver(self, asked: Asked, *, patience_s: float) -> Delivered | Moved:
+        match asked:
+            case StoredPath():
+                return await self._deliver_stored(asked, patience_s)
+            case Named():
+                return await self._deliver_named(asked, patience_s)
+            case Wanted():
+                return await self._deliver_wanted(asked, patience_s)
 
     async def _deliver_wanted(self, wanted: Wanted, patience_s: float) -> Delivered:
         if file := await self._pictures.find(wanted.picture, wanted.renditions):
-            self.hit(wanted.picture, file.file_name, wanted)
+            self.hit(wanted.picture, file.file_name, wanted.changeable(wanted.picture))
             return Delivered(file, first=False)
         add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
         self._refuse_stranger(wanted)
-        if failure := await remembered_failure(self._pictures, wanted):
-            self._count("remembered failure")
-            raise _problem(failure)
-        return await self._fetch(wanted, patience_s)
+        question = Question.for_source(wanted)
+        await self._refuse_failed(question)
+        await self._refuse_paused(wanted)
+        return await self._ask(question, wanted.renditions, patience_s)
+
+    async def _deliver_named(self, named: Named, patience_s: float) -> Delivered:
+        """Of what is stored, any rendition is made without finding out anew what the name shows.
+
+        Whose picture a name may show has been decided already, so that its host is the fetcher's to judge.
+        """
+        add_to_line(name=str(named.name))
+        current = None
+        if picture := await self._sight.picture(named.name):
+            if file := await self._pictures.find(picture, named.renditions):
+                self.hit(picture, file.file_name, named.changeable(picture))
+                return Delivered(file, first=False)
+            current = await self._pictures.current(picture)
+        if current:
+            wanted = Wanted(current.picture, named.renditions, source_of(current.manifest))
+            return await self._deliver_wanted(wanted, patience_s)
+        question = Question.for_name(named.name, named.renditions[-1])
+        await self._refuse_failed(question)
+        return await self._ask(question, named.renditions, patience_s)
 
     async def _deliver_stored(self, path: StoredPath, patience_s: float) -> Delivered | Moved:
         """By the immutable path: this revision's file, or where it is by now, or 404.
@@ -130,22 +157,23 @@ class Delivery:
             return Delivered(file, first=False)
         add_to_line(picture=path.picture, rendition=path.file_name)
         current = await self._pictures.current(path.picture)
-        if current is None:
-            self._count("not stored")
-            raise Problem(HTTPStatus.NOT_FOUND, "This picture is not stored any more.")
-        if current.id != path.revision:
+        if current and current.id != path.revision:
             self._count("moved")
-            return Moved(current.id, path.file_name)
-        source = SourceUrl.parse(current.manifest.source_url)
-        rendition = ORIGINAL if is_original(path.file_name) else Rendition.parse(path.file_name)
-        wanted = Wanted.of(source, (rendition,), self._rules, signed=path.signed)
-        delivered = await self._deliver_wanted(wanted, patience_s)
+            return Moved(path.picture, current.id, path.file_name)
+        if current:
+            source = source_of(current.manifest)
+            wanted = Wanted.of(source, (path.rendition,), self._rules, signed=path.signed)
+            delivered = await self._deliver_wanted(wanted, patience_s)
+        else:
+            question = Question.for_evicted(path.picture, path.rendition)
+            await self._refuse_failed(question)
+            delivered = await self._ask(question, (path.rendition,), patience_s)
         if file := await self._file_at(path):
             return Delivered(file, first=delivered.first)
         current = await self._pictures.current(path.picture)
         if current is None or current.id == path.revision:
             raise NotYet("The picture is being replaced.")
-        return Moved(current.id, path.file_name)
+        return Moved(path.picture, current.id, path.file_name)
 
     async def _file_at(self, path: StoredPath) -> StoredFile | None:
         file = await self._pictures.at(path.picture, path.revision, path.file_name)
@@ -153,9 +181,10 @@ class Delivery:
             return await self._pictures.at(path.picture, path.revision, spool_name(path.file_name))
         return file
 
-    async def _fetch(self, wanted: Wanted, patience_s: float) -> Delivered:
-        await self._refuse_paused(wanted)
-        answer = await self._wait(wanted, patience_s)
+    async def _ask(
+        self, question: Question, renditions: tuple[Rendition, ...], patience_s: float
+    ) -> Delivered:
+        answer = await self._wait(question, renditions, patience_s)
         if isinstance(answer, StoredFile):
             self._count("miss")
             return Delivered(answer, first=True)
@@ -168,16 +197,21 @@ class Delivery:
         )
 
     def _refuse_stranger(self, wanted: Wanted) -> None:
-        if not wanted.may_be_fetched:
-            self.refused(self._rules.refusal(wanted.source) or Rule.HOST)
+        if not wanted.may_be_fetched and isinstance(source := wanted.source, SourceUrl):
+            self.refused(self._rules.refusal(source) or Rule.HOST)
             raise Problem(
                 HTTPStatus.FORBIDDEN,
-                f"Pictures of {wanted.source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
+                f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
             )
+
+    async def _refuse_failed(self, question: Question) -> None:
+        if failure := await self._sight.failure(question.about, question.rendition):
+            self._count("remembered failure")
+            raise _problem(failure)
 
     async def _refuse_paused(self, wanted: Wanted) -> None:
         """A rendition of what is stored needs nobody else."""
-        if await self._pictures.current(wanted.picture):
+        if not isinstance(wanted.source, SourceUrl) or await self._pictures.current(wanted.picture):
             return
         until = await self._hosts.paused_until(wanted.source.authority)
         left_s = (until - utc_now()).total_seconds() if until else 0
@@ -185,9 +219,11 @@ class Delivery:
             self._count("host paused")
             raise NotYet("The picture's host asked us to wait.", retry_after_s=ceil(left_s))
 
-    async def _wait(self, wanted: Wanted, patience_s: float) -> Answer | None:
+    async def _wait(
+        self, question: Question, renditions: tuple[Rendition, ...], patience_s: float
+    ) -> Answer | None:
         try:
-            return await self._waiting_room.wait(wanted, timeout_s=patience_s)
+            return await self._waiting_room.wait(question, renditions, timeout_s=patience_s)
         except RoomFull:
             self._count("room full")
             raise NotYet("Too many requests wait for pictures already.") from None

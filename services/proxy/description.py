@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from shared.pictures import SIZES, STANDARD_SIZES, Format
+from shared.pictures import SIZES, STANDARD_SIZES, Format, Kind, Role
 from shared.settings import ONESHEET_VERSION
 
 _REVALIDATED = {
@@ -29,6 +29,14 @@ _PROBLEMS = {
 _SIZE = {"enum": ["original", *SIZES], "default": "original"}
 _TMDB_SIZE = {"enum": [size for size in ("original", *SIZES) if size not in STANDARD_SIZES]}
 _FORMAT = {"enum": list(Format), "description": "Absent: what the Accept header asks for"}
+_FORMAT_OF_FILE = {"enum": list(Format), "description": "Of a rendition; an original is what it is"}
+_ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"}
+_SIZE_AND_FORMAT = {
+    "type": "string",
+    "pattern": f"^original$|^({'|'.join(SIZES)})([.]({'|'.join(Format)}))?$",
+    "description": "No format: what the Accept header asks for",
+    "examples": ["w342", "medium.webp"],
+}
 _HEX = {"type": "string", "pattern": "^[0-9a-f]+$"}
 
 _PATHS: dict[str, Any] = {
@@ -50,6 +58,32 @@ _PATHS: dict[str, Any] = {
             "picture": ("path", _HEX),
             "revision": ("path", _HEX),
             "file": ("path", {"type": "string", "examples": ["w342.webp"]}),
+        },
+    },
+    "/api/v1/images/{kind}/{id}/{role}/{file}": {
+        "summary": "A picture by what it shows; a bare number is this library's id of a series or a movie",
+        "parameters": {
+            "kind": ("path", {"enum": list(Kind)}),
+            "id": ("path", {**_ID, "examples": ["tvdb:81189", "imdb:tt0133093"]}),
+            "role": ("path", {"enum": list(Role)}),
+            "file": ("path", _SIZE_AND_FORMAT),
+        },
+    },
+    "/data/images/profiles/profile_avatar_{id}.{format}": {
+        "summary": "The profile picture of a streamer",
+        "parameters": {"id": ("path", _ID), "format": ("path", _FORMAT_OF_FILE), "size": ("query", _SIZE)},
+    },
+    "/data/images/categories/{slug}.{format}": {
+        "summary": "The cover of a category",
+        "parameters": {"slug": ("path", _ID), "format": ("path", _FORMAT_OF_FILE), "size": ("query", _SIZE)},
+    },
+    "/data/images/artwork/{streamer}/stream_{id}.{format}": {
+        "summary": "The artwork of a stream",
+        "parameters": {
+            "streamer": ("path", _ID),
+            "id": ("path", _ID),
+            "format": ("path", _FORMAT_OF_FILE),
+            "size": ("query", _SIZE),
         },
     },
 }

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from services.proxy.by_name import NAMED, by_file, by_name, by_streamers_file
 from services.proxy.clients import is_browser_image, welcome_formats
 from services.proxy.delivery import Delivered, Delivery, Moved, NotYet
 from services.proxy.description import describe
@@ -15,9 +16,19 @@ from services.proxy.placeholder import UNKNOWN, placeholder_of
 from services.proxy.response import DAY, NO_STORE, YEAR, Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.use import Use
-from services.proxy.wanted import NoPlainUrl, StoredPath, Wanted, by_source_url, by_stored_path, by_tmdb_path
+from services.proxy.wanted import (
+    Asked,
+    Named,
+    NoPlainUrl,
+    StoredPath,
+    Wanted,
+    by_source_url,
+    by_stored_path,
+    by_tmdb_path,
+)
 from shared.http import Problem
 from shared.http.signatures import EXPIRY, BadSignature, Signatures
+from shared.pictures import Kind, Role, SourceUrl
 from shared.pictures.hosts import HostRules
 from shared.pictures.rule import Rule
 
@@ -77,17 +88,53 @@ async def from_stored_path(request: web.Request) -> web.StreamResponse:
     return await _answer(request, parse)
 
 
+@picture_routes.get(NAMED)
+async def from_name(request: web.Request) -> web.StreamResponse:
+    def parse(proxy: Proxy, *, signed: bool) -> Named:  # noqa: ARG001 - a name is resolved whoever asks
+        kind, id_, role, file = request.match_info.values()
+        return by_name(kind, id_, role, file, welcome_formats(request.headers))
+
+    return await _answer(request, parse)
+
+
+@picture_routes.get("/data/images/profiles/profile_avatar_{id}.{format}")
+async def from_profile(request: web.Request) -> web.StreamResponse:
+    def parse(proxy: Proxy, *, signed: bool) -> Named:  # noqa: ARG001 - as above
+        id_, extension = request.match_info.values()
+        return by_file(Kind.STREAMER, id_, Role.PROFILE, extension, request.rel_url)
+
+    return await _answer(request, parse)
+
+
+@picture_routes.get("/data/images/categories/{slug}.{format}")
+async def from_category(request: web.Request) -> web.StreamResponse:
+    def parse(proxy: Proxy, *, signed: bool) -> Named:  # noqa: ARG001 - as above
+        slug, extension = request.match_info.values()
+        return by_file(Kind.CATEGORY, slug, Role.COVER, extension, request.rel_url)
+
+    return await _answer(request, parse)
+
+
+@picture_routes.get("/data/images/artwork/{streamer}/stream_{id}.{format}")
+async def from_stream(request: web.Request) -> web.StreamResponse:
+    def parse(proxy: Proxy, *, signed: bool) -> Named:  # noqa: ARG001 - as above
+        streamer, id_, extension = request.match_info.values()
+        return by_streamers_file(streamer, id_, extension, request.rel_url)
+
+    return await _answer(request, parse)
+
+
 class Parse(Protocol):
     """What a form of URL wants. Raises Problem."""
 
-    def __call__(self, proxy: Proxy, *, signed: bool) -> Wanted | StoredPath: ...
+    def __call__(self, proxy: Proxy, *, signed: bool) -> Asked: ...
 
 
 async def _answer(request: web.Request, parse: Parse) -> web.StreamResponse:
     """The answer of last time where it still holds; else what is stored, or will be; else what stands for it."""
     proxy = request.app[PROXY]
     signed = _check_signature(request, proxy)
-    if hot := proxy.hot.find(request):
+    if hot := await proxy.hot.find(request):
         proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
         proxy.use.count(hot.picture)
         return hot.response
@@ -98,50 +145,54 @@ async def _answer(request: web.Request, parse: Parse) -> web.StreamResponse:
         return await _instead(asked, not_yet, request, proxy)
 
 
-async def _deliver(asked: Wanted | StoredPath, request: web.Request, proxy: Proxy) -> web.StreamResponse:
+async def _deliver(asked: Asked, request: web.Request, proxy: Proxy) -> web.StreamResponse:
     """A file that vanished between finding and sending was switched or purged: look again, a few times."""
     for _ in range(LOOKS):
         answer = await proxy.delivery.deliver(asked, patience_s=proxy.patience_s(request))
         if isinstance(answer, Moved):
-            path = f"/p/{asked.picture}/{answer.revision}/{answer.file_name}"
+            path = f"/p/{answer.picture}/{answer.revision}/{answer.file_name}"
             return _moved(_signed_like(request, path, proxy), proxy)
         special = _headers(asked, answer)
-        wanted = asked if isinstance(asked, Wanted) else None
         try:
-            response = await proxy.responder.respond(answer.file, request, special, wanted)
+            response = await proxy.responder.respond(answer.file, request, special, asked)
         except FileNotFoundError:
             continue
-        proxy.use.count(asked.picture)
+        proxy.use.count(answer.file.picture)
         return response
     raise NotYet("The picture changes faster than it can be sent.")
 
 
-def _headers(asked: Wanted | StoredPath, delivered: Delivered) -> dict[str, str]:
+def _headers(asked: Asked, delivered: Delivered) -> dict[str, str]:
     headers = {"X-Image-Cached": "false" if delivered.first else "true"}
     if isinstance(asked, StoredPath):
         return {**headers, "Cache-Control": YEAR}
-    headers["Cache-Control"] = DAY if asked.can_change else YEAR
-    if asked.host:
+    headers["Cache-Control"] = DAY
+    if isinstance(asked, Wanted) and asked.host:
         headers["X-Image-Source"] = asked.host.provider
+        headers["Cache-Control"] = DAY if asked.can_change else YEAR
     if asked.negotiated:
         headers["Vary"] = "Accept"
     return headers
 
 
-async def _instead(
-    asked: Wanted | StoredPath, not_yet: NotYet, request: web.Request, proxy: Proxy
-) -> web.StreamResponse:
+async def _instead(asked: Asked, not_yet: NotYet, request: web.Request, proxy: Proxy) -> web.StreamResponse:
     """What is answered past the bound: nothing that anybody could keep as the picture."""
-    source, host = (asked.source, asked.host) if isinstance(asked, Wanted) else (None, None)
-    if proxy.settings.miss_fallback == "redirect" and source and host and host.may_redirect:
+    if proxy.settings.miss_fallback == "redirect" and (source := _open_source(asked)):
         return _moved(str(source.url), proxy)
     if is_browser_image(request.headers):
         return await _placeholder(asked, not_yet, proxy)
     raise not_yet
 
 
-async def _placeholder(asked: Wanted | StoredPath, not_yet: NotYet, proxy: Proxy) -> web.Response:
-    manifest = await proxy.delivery.known(asked.picture)
+def _open_source(asked: Asked) -> SourceUrl | None:
+    """The source that is asked for, where its provider lets us send people there."""
+    if isinstance(asked, Wanted) and asked.host and asked.host.may_redirect:
+        return asked.source if isinstance(asked.source, SourceUrl) else None
+    return None
+
+
+async def _placeholder(asked: Asked, not_yet: NotYet, proxy: Proxy) -> web.Response:
+    manifest = await proxy.delivery.known(asked.about)
     placeholder = placeholder_of(manifest) if manifest else UNKNOWN
     headers = {
         **proxy.responder.shareable,

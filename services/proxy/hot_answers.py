@@ -17,15 +17,17 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
 from services.proxy.clients import welcome_formats
-from services.proxy.wanted import Wanted
-from shared.pictures import Format, PictureId
+from services.proxy.wanted import Changeable
+from shared.pictures import Format, Name, PictureId
+from shared.volume import Names
 
 HOT_BYTES = 256 * 1024
 """Larger files are sent by the kernel."""
 
 OVERHEAD_BYTES = 2048
 PASSED_LASTS_S = 1.0
-"""How long a preferred file (AVIF made meanwhile, a pinned copy) may be there without being noticed."""
+"""How long a preferred file (AVIF made meanwhile, a pinned copy) may be there without being noticed, and a name show
+another picture."""
 
 Identity = tuple[int, int, int]
 Key = tuple[str, tuple[Format, ...]]
@@ -37,7 +39,9 @@ class HotAnswer:
 
     picture: PictureId
     file_name: str
-    may_change: Wanted | None
+    name: Name | None
+    """By which it was asked for, and which showed this picture."""
+    may_change: Changeable | None
     """What is to be looked after for staleness, where the source can change."""
     passed: tuple[str, ...]
     location: str
@@ -46,9 +50,11 @@ class HotAnswer:
     response: "ReadyResponse"
     passed_until_s: float = 0.0
 
-    def still_holds(self, now_s: float) -> bool:
-        """Whether the file is what it was; and, now and then, whether a preferred one has come."""
+    async def still_holds(self, now_s: float, names: Names) -> bool:
+        """Whether the file is what it was; and, now and then, whether it is still the one that is preferred."""
         if now_s >= self.passed_until_s:
+            if self.name and await names.picture(self.name) != self.picture:
+                return False
             if any(os.access(path, os.F_OK) for path in self.passed):
                 return False
             self.passed_until_s = now_s + PASSED_LASTS_S
@@ -61,7 +67,8 @@ class HotAnswer:
 class HotAnswers:
     """Bounded by the bytes of the bodies, least recently used out first."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, names: Names) -> None:
+        self._names = names
         self._max_bytes = max_bytes
         self._held_bytes = 0
         self._answers: OrderedDict[Key, HotAnswer] = OrderedDict()
@@ -69,12 +76,12 @@ class HotAnswers:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def find(self, request: web.Request) -> HotAnswer | None:
+    async def find(self, request: web.Request) -> HotAnswer | None:
         key = self._key(request)
         answer = self._answers.get(key) if key else None
         if key is None or answer is None:
             return None
-        if not answer.still_holds(time.monotonic()):
+        if not await answer.still_holds(time.monotonic(), self._names):
             self._drop(key)
             return None
         self._answers.move_to_end(key)

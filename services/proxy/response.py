@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from services.proxy.conditions import Span, Unsatisfiable, Verdict, asked_span, evaluate
 from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
-from services.proxy.wanted import Wanted
+from services.proxy.wanted import Asked, Named
 from shared.http import Problem
 from shared.pictures import media_type_of
 from shared.volume import StoredFile
@@ -50,7 +50,7 @@ class Responder:
         self._accel_root = accel_root
 
     async def respond(
-        self, file: StoredFile, request: web.Request, special: dict[str, str], wanted: Wanted | None
+        self, file: StoredFile, request: web.Request, special: dict[str, str], asked: Asked
     ) -> web.StreamResponse:
         """`special`: the headers that depend on how the picture was asked for.
 
@@ -79,7 +79,7 @@ class Responder:
             return web.Response(body=part, status=HTTPStatus.PARTIAL_CONTENT, headers=headers)
         headers["Accept-Ranges"] = "bytes"
         if headers["X-Image-Cached"] == "true" and not file.is_spooled:
-            self._hot.keep(request, _hot_answer(file, headers, body, wanted))
+            self._hot.keep(request, _hot_answer(file, headers, body, asked))
         return web.Response(body=body, headers=headers)
 
     def _as_document(self) -> dict[str, str]:
@@ -117,11 +117,12 @@ class Responder:
         )
 
 
-def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, wanted: Wanted | None) -> HotAnswer:
+def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, asked: Asked) -> HotAnswer:
     return HotAnswer(
         picture=file.picture,
         file_name=file.file_name,
-        may_change=wanted if wanted and wanted.can_change else None,
+        name=asked.name if isinstance(asked, Named) else None,
+        may_change=asked.changeable(file.picture),
         passed=file.passed,
         location=file.location,
         identity=file.identity,

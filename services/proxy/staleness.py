@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from services.proxy.wanted import Wanted
+from services.proxy.wanted import Changeable, Wanted, source_of
 from shared.contracts import Envelope, RefreshPicture
-from shared.pictures import PictureId
+from shared.pictures import ORIGINAL, HostRules, PictureId, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import trace_id, utc_now
-from shared.volume import Pictures
+from shared.volume import Pictures, Revision
 
 LOOKED_AT_LASTS_S = 60.0
 """How long a picture that was looked at is not looked at again, whatever came of it."""
@@ -28,9 +28,10 @@ _log = structlog.get_logger()
 class Staleness:
     """Queues a refresh for what is due, at most one per picture and minute from this process."""
 
-    def __init__(self, queue: Queue, pictures: Pictures) -> None:
+    def __init__(self, queue: Queue, pictures: Pictures, rules: HostRules) -> None:
         self._queue = queue
         self._pictures = pictures
+        self._rules = rules
         self._looked_at: OrderedDict[PictureId, float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -41,13 +42,11 @@ class Staleness:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def notice(self, wanted: Wanted) -> None:
+    def notice(self, changeable: Changeable) -> None:
         """Return at once; looking and queueing happen beside the request."""
-        if not (wanted.can_change and wanted.may_be_fetched) or len(self._tasks) >= AT_ONCE:
+        if len(self._tasks) >= AT_ONCE or self._was_looked_at(changeable.picture):
             return
-        if self._was_looked_at(wanted.picture):
-            return
-        task = asyncio.create_task(self._refresh_if_due(wanted))
+        task = asyncio.create_task(self._refresh_if_due(changeable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -61,14 +60,25 @@ class Staleness:
             self._looked_at.popitem(last=False)
         return False
 
-    async def _refresh_if_due(self, wanted: Wanted) -> None:
-        revision = await self._pictures.current(wanted.picture)
-        state = await self._pictures.state(wanted.picture)
+    async def _refresh_if_due(self, changeable: Changeable) -> None:
+        revision = await self._pictures.current(changeable.picture)
+        job = revision and self._refresh(changeable.wanted or self._wanted(revision))
+        if not (revision and job):
+            return
+        state = await self._pictures.state(changeable.picture)
         now = utc_now()
-        if revision is None or not state.is_stale(revision.id, now) or state.failed_lately(now):
+        if not state.is_stale(revision.id, now) or state.failed_lately(now):
             return
         try:
-            job = RefreshPicture(source_url=wanted.source, authorised_host=wanted.authorised_host)
             await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
         except QueueError as error:
-            _log.warning("refresh not queued", picture=wanted.picture, error=str(error))
+            _log.warning("refresh not queued", picture=changeable.picture, error=str(error))
+
+    def _wanted(self, revision: Revision) -> Wanted:
+        return Wanted.of(source_of(revision.manifest), (ORIGINAL,), self._rules, signed=False)
+
+    def _refresh(self, wanted: Wanted) -> RefreshPicture | None:
+        """None where the source's pictures never change, or nobody may ask it."""
+        if not (isinstance(wanted.source, SourceUrl) and wanted.can_change and wanted.may_be_fetched):
+            return None
+        return RefreshPicture(source_url=wanted.source, authorised_host=wanted.authorised_host)

@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from services.proxy.wanted import Wanted
-from shared.contracts import Envelope, FetchPicture, PictureFailed, PicturePurged, PictureStored
-from shared.pictures import Failure, PictureId, Rendition
+from services.proxy.questions import Key, Question
+from services.proxy.sight import Sight
+from shared.contracts import Envelope, PicturePurged, PictureStored
+from shared.pictures import Failure, Rendition
 from shared.queue import Lane, Queue, QueueError
-from shared.telemetry import Metrics, trace_id, utc_now
-from shared.volume import Pictures, StoredFile
+from shared.telemetry import Metrics, trace_id
+from shared.volume import StoredFile
 
 LOOK_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 """Pauses between looking at the volume while no event comes; the last one repeats."""
 
+GUESSES_AT_MOST = 100
+"""How many may wait for pictures that are known by nothing but an id; and how many such questions are open."""
+
 _log = structlog.get_logger()
-Key = tuple[PictureId, Rendition]
 
 
 class RoomFull(Exception):
@@ -41,29 +44,38 @@ Answer = StoredFile | Failure | NotAsked
 
 
 @dataclass(slots=True)
-class _Question:
-    """One job on its way, and what has been heard of it."""
+class _Open:
+    """A question on its way, and what has been heard of it."""
 
-    wanted: Wanted
+    question: Question
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     failure: Failure | None = None
     purged: bool = False
     """What was fetched for it may have been removed before we saw it: it has to be asked again."""
 
 
+@dataclass(slots=True)
+class _Seats:
+    """Bounds who waits, and the questions that go on when nobody waits any more."""
+
+    limit: int
+    taken: int = 0
+    questions: int = 0
+
+
 class WaitingRoom:
-    """One question per picture and rendition, however many wait for the answer."""
+    """One question per picture or name, and rendition, however many wait for the answer."""
 
     def __init__(
-        self, queue: Queue, pictures: Pictures, metrics: Metrics, *, limit: int, question_lasts_s: float
+        self, queue: Queue, sight: Sight, metrics: Metrics, *, limit: int, question_lasts_s: float
     ) -> None:
         self._queue = queue
-        self._pictures = pictures
+        self._sight = sight
         self._metrics = metrics
-        self._limit = limit
+        self._seats = _Seats(limit)
+        self._seats_for_guesses = _Seats(min(limit, GUESSES_AT_MOST))
         self._question_lasts_s = question_lasts_s
-        self._waiting = 0
-        self._questions: dict[Key, _Question] = {}
+        self._open: dict[Key, _Open] = {}
         self._tasks: dict[Key, asyncio.Task[Answer | None]] = {}
 
     @asynccontextmanager
@@ -78,102 +90,104 @@ class WaitingRoom:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def wait(self, wanted: Wanted, *, timeout_s: float) -> Answer | None:
-        """Raise RoomFull when too many wait. The question outlives the client who asked it first."""
-        asked = (wanted.picture, wanted.to_make) in self._tasks
-        if self._waiting >= self._limit or (not asked and len(self._tasks) >= self._limit):
+    async def wait(
+        self, question: Question, renditions: tuple[Rendition, ...], *, timeout_s: float
+    ) -> Answer | None:
+        """The first of the renditions that is there. The question outlives the client who asked it first.
+
+        Raise RoomFull when too many wait.
+        """
+        seats = self._seats_of(question)
+        if seats.taken >= seats.limit or (question.key not in self._tasks and seats.questions >= seats.limit):
             raise RoomFull
-        self._waiting += 1
+        seats.taken += 1
         self._metrics.waiting.inc()
         try:
-            task = self._task(wanted)
+            task = self._task(question)
             await asyncio.wait({task}, timeout=timeout_s)
             answer = task.result() if task.done() and not task.cancelled() else None
             if isinstance(answer, StoredFile):  # who asked first may accept what this client does not
-                return await self._pictures.find(wanted.picture, wanted.renditions)
+                return await self._sight.find(question.about, renditions)
             return answer
         finally:
-            self._waiting -= 1
+            seats.taken -= 1
             self._metrics.waiting.dec()
 
-    def _task(self, wanted: Wanted) -> asyncio.Task[Answer | None]:
-        key = (wanted.picture, wanted.to_make)
+    def _seats_of(self, question: Question) -> _Seats:
+        return self._seats_for_guesses if question.is_guess else self._seats
+
+    def _task(self, question: Question) -> asyncio.Task[Answer | None]:
+        key = question.key
         if key not in self._tasks:
-            self._questions[key] = _Question(wanted)
-            self._tasks[key] = asyncio.create_task(self._ask(key), name=f"question {key}")
+            self._open[key] = _Open(question)
+            self._seats_of(question).questions += 1
+            self._tasks[key] = asyncio.create_task(self._ask(self._open[key]), name=f"question {key}")
+            self._tasks[key].add_done_callback(lambda _task: self._close(question))
         return self._tasks[key]
 
-    async def _ask(self, key: Key) -> Answer | None:
-        question = self._questions[key]
+    def _close(self, question: Question) -> None:
+        del self._open[question.key], self._tasks[question.key]
+        self._seats_of(question).questions -= 1
+
+    async def _ask(self, asked: _Open) -> Answer | None:
         try:
             async with asyncio.timeout(self._question_lasts_s):
-                await self._publish(question)
-                return await self._listen_and_look(question)
+                await self._publish(asked)
+                return await self._listen_and_look(asked)
         except QueueError as error:
-            _log.warning("job not queued", picture=key[0], error=str(error))
+            _log.warning("job not queued", about=str(asked.question.about), error=str(error))
             return NotAsked(str(error))
         except TimeoutError:
             return None
-        finally:
-            del self._questions[key], self._tasks[key]
 
-    async def _publish(self, question: _Question) -> None:
-        question.purged = False
-        envelope = Envelope.of(_job(question.wanted), trace_id=trace_id())
-        await self._queue.publish(envelope, Lane.PICTURES_NOW)
+    async def _publish(self, asked: _Open) -> None:
+        asked.purged = False
+        envelope = Envelope.of(asked.question.job, trace_id=trace_id())
+        await self._queue.publish(envelope, asked.question.lane)
 
-    async def _listen_and_look(self, question: _Question) -> Answer:
+    async def _listen_and_look(self, asked: _Open) -> Answer:
         pauses = iter(LOOK_AGAIN_S)
         pause_s = next(pauses)
         while True:
             try:
                 async with asyncio.timeout(pause_s):
-                    await question.heard.wait()
+                    await asked.heard.wait()
             except TimeoutError:
                 pause_s = next(pauses, pause_s)
-            question.heard.clear()
-            answer = await self._look(question)
+            asked.heard.clear()
+            answer = await self._look(asked)
             if answer:
                 return answer
-            if question.purged:
-                await self._publish(question)
+            if asked.purged:
+                await self._publish(asked)
 
-    async def _look(self, question: _Question) -> Answer | None:
-        wanted = question.wanted
-        if file := await self._pictures.find(wanted.picture, (wanted.to_make,)):
+    async def _look(self, asked: _Open) -> Answer | None:
+        question = asked.question
+        if file := await self._sight.find(question.about, (question.rendition,)):
             return file
-        if question.failure:
-            return question.failure
-        return await remembered_failure(self._pictures, wanted)
+        return asked.failure or await self._sight.failure(question.about, question.rendition)
 
     async def _hear(self, envelope: Envelope) -> None:
-        match envelope.payload:
-            case PictureStored(picture=picture, renditions=renditions):
+        match event := envelope.payload:
+            case PictureStored(picture=picture, name=name, renditions=renditions):
                 for rendition in renditions:
-                    if question := self._questions.get((picture, rendition)):
-                        question.heard.set()
-            case PictureFailed(picture=picture, rendition=rendition, failure=failure):
-                for key, question in self._questions.items():
-                    if key[0] == picture and rendition in (None, key[1]):
-                        question.failure = failure
-                        question.heard.set()
+                    self._wake(
+                        (picture, rendition, Lane.PICTURES_NOW), (picture, rendition, Lane.RESOLVE_NOW)
+                    )
+                    if name:
+                        self._wake((name, rendition, Lane.RESOLVE_NOW))
             case PicturePurged(picture=picture):
-                for key, question in self._questions.items():
-                    if key[0] == picture:
-                        question.purged = True
-                        question.heard.set()
+                for asked in list(self._open.values()):
+                    if await self._sight.picture(asked.question.about) == picture:
+                        asked.purged = True
+                        asked.heard.set()
+            case _:
+                for asked in self._open.values():
+                    if failure := asked.question.refused_by(event):
+                        asked.failure = failure
+                        asked.heard.set()
 
-
-def _job(wanted: Wanted) -> FetchPicture:
-    return FetchPicture(
-        source_url=wanted.source, rendition=wanted.to_make, authorised_host=wanted.authorised_host
-    )
-
-
-async def remembered_failure(pictures: Pictures, wanted: Wanted) -> Failure | None:
-    """The failure for which nothing is queued; a failed download counts only where there is no revision."""
-    state = await pictures.state(wanted.picture)
-    if not state.failures:
-        return None
-    stored = await pictures.current(wanted.picture) is not None
-    return state.blocking(wanted.to_make, stored=stored, now=utc_now())
+    def _wake(self, *keys: Key) -> None:
+        for key in keys:
+            if asked := self._open.get(key):
+                asked.heard.set()

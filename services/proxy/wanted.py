@@ -1,6 +1,6 @@
 """What a request wants: parsed once, at the edge; refused with a sentence the user can act on.
 
-Three forms end in the same thing: a picture, and the renditions of it that would do.
+However it is said, it is a picture or a name, and the renditions of it that would do; or one very file.
 """
 
 import re
@@ -12,10 +12,23 @@ from typing import Self
 from yarl import URL
 
 from shared.http import Problem
-from shared.pictures import Format, HostRules, PictureId, Rendition, RevisionId, SourceUrl
+from shared.pictures import (
+    Format,
+    HostRules,
+    Manifest,
+    Name,
+    PictureId,
+    Rendition,
+    RevisionId,
+    Source,
+    SourceUrl,
+    Upload,
+)
 from shared.pictures.formats import ORIGINAL_EXTENSIONS, parse_format
 from shared.pictures.hosts import PictureHost, picture_host
 from shared.pictures.identity import parse_picture_id, parse_revision_id
+from shared.pictures.paths import is_original
+from shared.pictures.rendition import ORIGINAL
 
 PARSED_AT_MOST = 4096
 """Requests whose parsing is remembered: a page's pictures are asked for again and again."""
@@ -30,7 +43,7 @@ class Wanted:
 
     picture: PictureId
     renditions: tuple[Rendition, ...]
-    source: SourceUrl
+    source: Source
     negotiated: bool = False
     """Another `Accept` would have been answered differently."""
     authorised_host: str | None = None
@@ -41,13 +54,15 @@ class Wanted:
     @classmethod
     def of(
         cls,
-        source: SourceUrl,
+        source: Source,
         renditions: tuple[Rendition, ...],
         rules: HostRules,
         *,
         signed: bool,
         negotiated: bool = False,
     ) -> Self:
+        if isinstance(source, Upload):
+            return cls(source.picture, renditions, source, negotiated=negotiated)
         return cls(
             source.picture,
             renditions,
@@ -62,13 +77,39 @@ class Wanted:
         return self.renditions[-1]
 
     @property
+    def about(self) -> PictureId:
+        return self.picture
+
+    @property
     def host(self) -> PictureHost | None:
-        return picture_host(self.source.host)
+        return picture_host(self.source.host) if isinstance(self.source, SourceUrl) else None
 
     @property
     def can_change(self) -> bool:
         """Whether the source may show another picture under the same URL one day."""
-        return not (self.host and self.host.immutable)
+        return isinstance(self.source, SourceUrl) and not (self.host and self.host.immutable)
+
+    def changeable(self, picture: PictureId) -> "Changeable | None":
+        """What is looked after when it is served; None where nobody may be asked, or nothing can change."""
+        if not (self.can_change and self.may_be_fetched):
+            return None
+        return Changeable(picture, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a name shows, whatever picture that is, and the renditions that would do, as of Wanted."""
+
+    name: Name
+    renditions: tuple[Rendition, ...]
+    negotiated: bool = False
+
+    @property
+    def about(self) -> Name:
+        return self.name
+
+    def changeable(self, picture: PictureId) -> "Changeable | None":
+        return Changeable(picture, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +120,37 @@ class StoredPath:
     revision: RevisionId
     file_name: str
     signed: bool
+
+    @property
+    def about(self) -> PictureId:
+        return self.picture
+
+    @property
+    def rendition(self) -> Rendition:
+        return ORIGINAL if is_original(self.file_name) else Rendition.parse(self.file_name)
+
+    def changeable(self, _picture: PictureId) -> "Changeable | None":
+        return None
+
+
+Asked = Wanted | Named | StoredPath
+
+
+@dataclass(frozen=True, slots=True)
+class Changeable:
+    """A picture that is served, and that its source may have replaced."""
+
+    picture: PictureId
+    wanted: Wanted | None
+    """None where it was asked for by name: then its manifest says where it comes from."""
+
+
+def source_of(manifest: Manifest) -> Source:
+    """Raise ValueError for a manifest that is none of ours."""
+    try:
+        return Upload.parse(manifest.source_url)
+    except ValueError:
+        return SourceUrl.parse(manifest.source_url)
 
 
 class NoPlainUrl(Problem):
@@ -107,7 +179,7 @@ def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules
     except ValueError as error:
         raise NoPlainUrl(HTTPStatus.BAD_REQUEST, str(error)) from None
     try:
-        renditions = _renditions(size, format_, welcome)
+        renditions = renditions_of(size, format_, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     negotiated = format_ is None and size != "original"
@@ -123,7 +195,7 @@ def by_tmdb_path(
             HTTPStatus.BAD_REQUEST, "The path is /t/p/{w342, original, …}/{file}, as at TMDB's picture host."
         )
     try:
-        renditions = _renditions(size, None, welcome)
+        renditions = renditions_of(size, None, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     source = SourceUrl.parse(f"{base}/original/{file}")
@@ -142,7 +214,7 @@ def by_stored_path(picture: str, revision: str, file_name: str, *, signed: bool)
         raise Problem(HTTPStatus.BAD_REQUEST, f"The path is not one of a stored picture: {reason}.") from None
 
 
-def _renditions(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:
+def renditions_of(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:
     """AVIF only where it is there already, for it is slow to make; else WebP, else JPEG."""
     if format_ is not None:
         return (Rendition(size, parse_format(format_)),)

@@ -4,14 +4,26 @@ import random
 import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote
 
 from shared.http.signatures import Signatures
+from shared.pictures import Kind, Role
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.rendition import SIZES
 
 TMDB_TOKENS = [size for size in SIZES if size[0] in "wh" and size[1:].isdigit()]
 FORMATS = ("webp", "avif", "jpg", "png")
+NAMED_FILES = (
+    "profiles/profile_avatar_",
+    "categories/",
+    "artwork/somebody/stream_",
+    "artwork/a%3Ab.c-1/stream_",
+)
+ODD_IDS = (
+    ". .. ... .a -a _a :a a/b a%2Fb ..%2Fa a%5Cb a%00 a%20b a+b a%2Bb %61 a%3a a%3A %3Aa a%253A a;b a,b a~ a! %C3%A9 "
+    "\u0142 a%C5%82 603 0 007 12345678901234567890 6%33 1e3 0x1 1.2 tmdb: tmdb:: tt0133093 Tmdb:603 a.jpg a..b a.webp "
+    "constructor __proto__ a' a\" a$uri a{b} a|b a? a# current a%0A \xe9"
+)
 BROWSERS = (
     "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
     "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5",
@@ -73,6 +85,7 @@ def generated(seed: int, count: int) -> Iterator[Request]:
         bent,
         odd_source,
         odd_path,
+        odd_name,
     )
     for _ in range(count):
         yield random_.choice(kinds)(random_)
@@ -81,6 +94,8 @@ def generated(seed: int, count: int) -> Iterator[Request]:
 def plain(random_: random.Random) -> Request:
     """As the providers' pages and ours write it."""
     accept = random_.choice(BROWSERS)
+    if random_.random() < 0.3:
+        return Request(_name_path(random_, _id(random_)).encode(), accept, plain=True)
     if random_.random() < 0.25:
         file = f"{_name(random_, 27)}.{random_.choice(('jpg', 'png', 'svg'))}"
         return Request(
@@ -95,6 +110,27 @@ def plain(random_: random.Random) -> Request:
     if random_.random() < 0.3:
         random_.shuffle(parameters)
     return Request(f"/api/images/proxy?{'&'.join(parameters)}".encode(), accept, plain=True)
+
+
+def _name_path(random_: random.Random, id_: str) -> str:
+    """By what is shown: in our form, or as a file of the streamer library."""
+    format_ = random_.choice(FORMATS)
+    if random_.random() < 0.7:
+        file = random_.choice([*SIZES, *(f"{size}.{format_}" for size in SIZES), "original"])
+        return f"/api/v1/images/{random_.choice(list(Kind))}/{id_}/{random_.choice(list(Role))}/{file}"
+    size = random_.choice(["", "", *(f"?size={size}" for size in SIZES)])
+    return f"/data/images/{random_.choice(NAMED_FILES)}{id_}.{format_}{size}"
+
+
+def _id(random_: random.Random) -> str:
+    number = random_.randrange(10**7)
+    plain_ids = (
+        f"tmdb:{number}",
+        f"tvdb%3A{number}",
+        f"imdb:tt{number:07d}",
+        f"trakt:{_name(random_, 5)}-{number}",
+    )
+    return random_.choice((*plain_ids, "Just-Chatting", f"a.{_name(random_, 3)}_b", "x" * 128))
 
 
 def provider_url(random_: random.Random) -> str:
@@ -180,6 +216,9 @@ BENDING: tuple[Callable[[random.Random, str], str], ...] = (
 def signed(random_: random.Random, keys: Sequence[str]) -> Request:
     """Signed by one of the keys or by none of ours, in time or too late, and perhaps changed afterwards."""
     path, _, query = plain(random_).target.decode().partition("?")
+    path = unquote(path)
+    if path.startswith("/data/") and random_.random() < 0.3:
+        query = "size=original"
     if random_.random() < 0.3:
         path, query = f"/p/{random_.getrandbits(128):032x}/{random_.getrandbits(64):016x}/small.webp", ""
     parameters = parse_qsl(query)
@@ -258,6 +297,16 @@ def odd_path(random_: random.Random) -> Request:
         target = random_.choice((_put_in, _put_in, _put_at_the_end, _escape_one, _cut_out, _change_case))(
             random_, target
         )
+    return Request(_sendable(target), _accept(random_))
+
+
+def odd_name(random_: random.Random) -> Request:
+    """Every kind of id, and paths that are nearly right."""
+    id_ = random_.choice([*ODD_IDS.split(" "), "x" * 129, "x" * 5000, _id(random_)])
+    target = _name_path(random_, id_)
+    if random_.random() < 0.4:
+        change = (_put_in, _put_in, _put_at_the_end, _escape_one, _cut_out, _change_case)
+        target = random_.choice(change)(random_, target)
     return Request(_sendable(target), _accept(random_))
 
 

@@ -25,13 +25,14 @@ from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.use import Use
-from services.proxy.wanted import StoredPath, Wanted
+from services.proxy.wanted import Asked, Named, StoredPath
 from shared.http import Problem, create_skeleton
 from shared.http.signatures import Signatures
-from shared.pictures import HostRules, Rule, Tree, candidates, picture_path
+from shared.pictures import HostRules, Rule, Tree, candidates, name_path, picture_path
 from shared.pictures.hosts import PICTURE_HOSTS
+from shared.pictures.paths import POINTER, file_names
 from shared.telemetry import Metrics
-from shared.volume import StoredFile
+from shared.volume import Names, StoredFile
 from tests.contract.nginx_requests import Request, generated, plain, signed
 from tests.servers.nginx import Nginx
 from tests.servers.onesheet_nginx import running_onesheet_nginx
@@ -74,12 +75,15 @@ class TellingDelivery:
     def refused(self, rule: Rule) -> None:
         """Counted elsewhere."""
 
-    async def deliver(self, asked: Wanted | StoredPath, *, patience_s: float) -> Never:
+    async def deliver(self, asked: Asked, *, patience_s: float) -> Never:
         if isinstance(asked, StoredPath):
             trees = (Tree.CACHE, Tree.KEEP)
             paths = [
                 f"{picture_path(tree, asked.picture)}/{asked.revision}/{asked.file_name}" for tree in trees
             ]
+        elif isinstance(asked, Named):
+            files = [file for rendition in asked.renditions for file in file_names(rendition)]
+            paths = [f"{name_path(asked.name)}/{POINTER}/{file}" for file in files]
         else:
             paths = list(candidates(asked.picture, asked.renditions))
         headers = _headers(asked, Delivered(cast(StoredFile, None), first=False))
@@ -90,7 +94,7 @@ class TellingDelivery:
 async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
     """The port of a proxy that says where it would look."""
     skeleton = create_skeleton("proxy", Metrics())
-    hot = HotAnswers(0)
+    hot = HotAnswers(0, cast(Names, None))
     skeleton.app[PROXY] = Proxy(
         settings=ProxySettings(),
         rules=HostRules.of("*"),
@@ -171,9 +175,8 @@ async def test_plain_requests_are_never_declined_whatever_else_they_say(tmp_path
     async with telling_nginx(tmp_path) as nginx:
         told = [told_by_nginx(answer) for answer in await ask_all(nginx.port, asked(requests))]
     assert None not in told
-    assert {headers.get("x-image-source") for _, headers in filter(None, told)} == {
-        host.provider for host in PICTURE_HOSTS
-    }
+    sources = {headers.get("x-image-source") for _, headers in filter(None, told)}
+    assert sources == {host.provider for host in PICTURE_HOSTS} | {None}  # of names
 
 
 @pytest.mark.parametrize("keys", [("new-key", "old-key"), ('a key "with\\ everything ü',)])

@@ -13,6 +13,7 @@ from aiohttp import web
 from services.proxy.use import Use
 from shared.pictures import Tree, picture_id, picture_path
 from shared.queue import Queue
+from shared.volume import Names
 from tests.contract.nginx_site import REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
 from tests.servers.onesheet_nginx import NOBODY_THERE, render, running_onesheet_nginx
 from tests.servers.raw_http import RawAnswer, raw_connection
@@ -132,7 +133,7 @@ async def test_a_file_that_a_proxy_leaves_to_nginx_is_sent_with_the_proxys_heade
 
 
 async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) -> None:
-    use = Use(cast(Queue, None))
+    use = Use(cast(Queue, None), cast(Names, None))
     heard = asyncio.Event()
 
     class Hearing(asyncio.DatagramProtocol):

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.openapi import described
+from services.proxy.by_name import NAMED
 from services.proxy.description import description
 from services.proxy.handlers import picture_routes
 
@@ -50,4 +51,5 @@ def test_the_proxys_description_is_valid_and_has_every_route_of_pictures() -> No
     document = json.loads(description())
     validate(document)
     routes = {route.path for route in picture_routes if isinstance(route, RouteDef)}
-    assert set(document["paths"]) == routes - {"/api/images/openapi.json"}
+    named = "/api/v1/images/{kind}/{id}/{role}/{file}"
+    assert set(document["paths"]) == routes - {"/api/images/openapi.json", NAMED} | {named}
