@@ -53,3 +53,14 @@ def test_operators_see_every_refusal_in_a_bounded_line(
     assert "http://a.example/" in said
     assert "http://b.example" in said
     assert len(said) < MAX_FIELD + 500
+
+
+@pytest.mark.parametrize(
+    "location", ["http://user:secret@a.example/x", "//user:secret@a.example", "http://a@b:secret@c.example/"]
+)
+def test_the_line_tells_no_password_of_a_redirect(location: str, capsys: pytest.CaptureFixture[str]) -> None:
+    source = SourceUrl.parse("http://b.example/")
+    with pytest.raises(Refused) as refused:
+        POLICY.redirected(source, location, 1)
+    report(refused.value, source, Metrics())
+    assert "secret" not in capsys.readouterr().out

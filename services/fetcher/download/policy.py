@@ -1,5 +1,7 @@
 """The policy: whom we ask, at the first request as at each redirect. What it refuses, operators see."""
 
+import re
+
 import structlog
 
 from services.fetcher.download.addresses import AddressPolicy, AddressRefused
@@ -8,6 +10,7 @@ from shared.pictures import HostRules, Rule, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics, add_to_line
 
 MAX_REDIRECTS = 3
+_LOGIN = re.compile(r"//[^/?#]*@")
 _log = structlog.get_logger()
 
 
@@ -53,7 +56,7 @@ def report(refused: Refused, asked_for: SourceUrl, metrics: Metrics) -> None:
     _log.warning(
         "refused",
         rule=refused.rule.value,
-        url=refused.url[:MAX_FIELD].encode("ascii", "backslashreplace").decode(),
+        url=_LOGIN.sub("//", refused.url[:MAX_FIELD]).encode("ascii", "backslashreplace").decode(),
         asked_for=str(asked_for)[:MAX_FIELD],
         detail=refused.detail,
     )
