@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from services.enricher.resolving.jobs import Jobs
@@ -19,7 +20,7 @@ from shared.contracts import (
     UnpinPicture,
 )
 from shared.pictures import Failure, Name, Source, SourceUrl, Upload
-from shared.queue import Delay, Lane
+from shared.queue import Delay, Lane, QueueError
 from shared.telemetry import utc_now
 from shared.volume import Inbox, Names
 
@@ -61,11 +62,14 @@ class Pinning:
 
     async def unpin(self, name: Name) -> bool:
         """False: nothing was pinned. Soon after, the name is looked for again."""
-        if not await self._table.unpin(name, self._now()):
+        known = await self._table.of_name(name)
+        if known is None or not known.pinned:
             return False
         await self._jobs.queue(UnpinPicture(name=name), Lane.PICTURES_NOW)
-        again = ResolvePicture(name=name, rendition=USUAL)
-        await self._jobs.queue(again, Lane.RESOLVE_LATER, delay=Delay.ONE_SECOND)
+        await self._table.unpin(name, self._now())
+        with suppress(QueueError):  # being due, it is looked for by the next sweep anyway
+            again = ResolvePicture(name=name, rendition=USUAL)
+            await self._jobs.queue(again, Lane.RESOLVE_LATER, delay=Delay.ONE_SECOND)
         return True
 
     async def purge(self, name: Name) -> bool:

@@ -82,15 +82,10 @@ class ArtworkTable:
         statement = update(artwork).where(_is(name), _columns.pinned.is_(False)).values(refresh_at=until)
         await self._database.write(lambda connection: connection.execute(statement))
 
-    async def unpin(self, name: Name, now: datetime) -> bool:
-        """Others may choose from this moment on. False: nothing was pinned."""
-        pinned = update(artwork).where(_is(name), _columns.pinned.is_(True))
-        statement = pinned.values(pinned=False, refresh_at=now)
-
-        async def writing(connection: AsyncConnection) -> bool:
-            return (await connection.execute(statement)).rowcount > 0
-
-        return await self._database.write(writing)
+    async def unpin(self, name: Name, now: datetime) -> None:
+        """Others may choose from this moment on."""
+        statement = update(artwork).where(_is(name)).values(pinned=False, refresh_at=now)
+        await self._database.write(lambda connection: connection.execute(statement))
 
     async def remove(self, name: Name) -> None:
         await self._database.write(lambda connection: connection.execute(artwork.delete().where(_is(name))))
