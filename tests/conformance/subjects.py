@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from shared.pictures import PictureId, RevisionId, SourceUrl
+from shared.pictures import Kind, Name, PictureId, RevisionId, Role, SourceUrl
 
-FORMS = ("?url=", "/t/p/", "/p/")
+BY_NAME = "/api/v1/images/"
+FORMS = ("?url=", "/t/p/", "/p/", BY_NAME)
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,15 @@ class Subject:
     def path(self) -> str:
         """Where the picture host has it."""
         return self.source.url.path
+
+    @property
+    def name(self) -> Name:
+        """What it shows, once it is stored."""
+        return Name(Kind.MOVIE, f"test:{self.picture}", Role.POSTER)
+
+    def by_name(self, file: str) -> str:
+        """`w342`, `small.webp`, `original`."""
+        return f"{BY_NAME}{self.name}/{file}"
 
     def by_url(self, size: str | None = None, format_: str | None = None) -> str:
         return by_url(str(self.source), size, format_)
@@ -54,5 +64,7 @@ class Stored:
                 return self.subject.by_url(size, None if size == "original" else extension)
             case "/t/p/":
                 return self.subject.by_tmdb_path(size)
+            case "/api/v1/images/":
+                return self.subject.by_name("original" if size == "original" else file_name)
             case _:
                 return self.subject.by_stored_path(self.revision, file_name)

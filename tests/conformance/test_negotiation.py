@@ -4,6 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.conformance.servers import Servers
+from tests.conformance.subjects import BY_NAME
 from tests.conformance.world import World
 
 ACCEPTS = [
@@ -30,12 +31,14 @@ ACCEPTS = [
 
 
 @pytest.mark.parametrize(("accept", "extension"), ACCEPTS)
-@pytest.mark.parametrize("form", ["?url=", "/t/p/"])
+@pytest.mark.parametrize("form", ["?url=", "/t/p/", BY_NAME])
 async def test_the_format_is_negotiated_and_the_answer_says_so(
     world: World, servers: Servers, form: str, accept: str | None, extension: str
 ) -> None:
     stored = await world.stored("w342.avif", "w342.webp", "w342.jpg")
-    target = stored.subject.by_url("w342") if form == "?url=" else stored.subject.by_tmdb_path("w342")
+    subject = stored.subject
+    by_form = {"?url=": subject.by_url, "/t/p/": subject.by_tmdb_path, BY_NAME: subject.by_name}
+    target = by_form[form]("w342")
     headers = {} if accept is None else {"Accept": accept}
     for _ in range(2):
         answer = await servers.ask(target, headers)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.queue import Lane
 from tests.conformance.servers import IMAGE, Servers
-from tests.conformance.subjects import by_url
+from tests.conformance.subjects import FORMS, by_url
 from tests.conformance.test_misses import fetches
 from tests.conformance.world import World
 
@@ -132,7 +132,7 @@ async def test_there_is_nothing_elsewhere(servers: Servers, target: str) -> None
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"])
 async def test_a_picture_can_only_be_asked_for(world: World, servers: Servers, method: str) -> None:
     stored = await world.stored("w342.webp")
-    for form in ("?url=", "/t/p/", "/p/"):
+    for form in FORMS:
         answer = await servers.ask(stored.target(form, "w342.webp"), method=method)
         assert answer.status == 405
         assert set(re.split(r",\s*", answer.headers["Allow"])) == {"GET", "HEAD"}

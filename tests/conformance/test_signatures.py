@@ -9,9 +9,9 @@ from shared.http.signatures import Signatures
 from tests.conformance.conftest import SIGNING_KEYS
 from tests.conformance.servers import Server, Servers
 from tests.conformance.signing import sign
-from tests.conformance.subjects import FORMS, Stored, by_url
+from tests.conformance.subjects import BY_NAME, FORMS, Stored, by_url
 from tests.conformance.test_misses import ITS_OWN
-from tests.conformance.test_stored import WEBP, YEAR
+from tests.conformance.test_stored import DAY, WEBP, YEAR
 from tests.conformance.world import World
 
 NEVER_ENDING_S = 4_000_000_000
@@ -35,8 +35,8 @@ async def test_every_key_opens_every_form(
         answer = await signed.ask(target, WEBP, method=method)
         assert answer.status == 200
         assert answer.body == (stored.files["w342.webp"] if method == "GET" else b"")
-        assert answer.headers["Cache-Control"] == YEAR
-        assert answer.headers.get("X-Image-Source") == (None if form == "/p/" else "tmdb")
+        assert answer.headers["Cache-Control"] == (DAY if form == BY_NAME else YEAR)
+        assert answer.headers.get("X-Image-Source") == ("tmdb" if form in ("?url=", "/t/p/") else None)
 
 
 def other_hex(target: str) -> str:

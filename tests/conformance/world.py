@@ -152,7 +152,10 @@ class World:
         fresh: bool = True,
         modified_s: float | None = None,
     ) -> Stored:
-        """Make these files the current revision; the same original is the same revision."""
+        """Make these files the current revision, and the subject's name point there.
+
+        The same original is the same revision.
+        """
         original = original_of(files)
         revision = revision_of(files)
         modified_s = modified_s or time.time() - 86_400
@@ -170,6 +173,7 @@ class World:
                 State(revision=revision, fresh_until=utc_now() + timedelta(days=1 if fresh else -1)),
                 expected=base.id if base else None,
             )
+        await self.volume.names.point(subject.name, subject.picture)
         return Stored(subject, revision, files)
 
     def keep(self, stored: Stored, files: dict[str, bytes], *, move: bool = False) -> None:
