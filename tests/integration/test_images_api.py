@@ -271,7 +271,7 @@ async def test_warming_queues_in_later_what_is_allowed_and_not_there_yet(
         )
         assert {lane for lane, _ in enricher.queue.published[:2]} == {Lane.PICTURES_LATER}
         for url in urls:
-            await until(lambda url=url: enricher.volume.pictures.current(picture_id(url)))
+            await until(partial(enricher.volume.pictures.current, picture_id(url)))
         again = await enricher.manage("POST", WARM, {"urls": urls})
         too_many = await enricher.manage("POST", WARM, {"urls": ["https://example.org/x.jpg"] * 1001})
         nothing = await enricher.manage("POST", WARM, {"urls": []})

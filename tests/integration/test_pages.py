@@ -78,6 +78,23 @@ async def test_an_item_comes_with_what_trakt_says_and_with_pictures_of_ours(
     assert tmdb.total == 0
 
 
+async def test_an_item_has_its_pictures_by_name_where_an_id_of_it_is_known(tmp_path: Path) -> None:
+    urls = PictureUrlSettings(public_url="https://media.example.org")
+    async with running_enricher(tmp_path, urls=urls) as enricher:
+        await enricher.add(1)
+        await enricher.add(1, first=2, imdb_id=None)
+        unknown, item = (await enricher.get(PAGE)).json["items"]
+    of_item = "https://media.example.org/api/v1/images/movie/imdb:tt0000001"
+    assert {name: item[name] for name in item if name.startswith("local_")} == {
+        "local_image_url": f"{of_item}/poster/original",
+        "local_poster_url": f"{of_item}/poster/original",
+        "local_banner_url": f"{of_item}/banner/original",
+        "local_fanart_url": f"{of_item}/fanart/original",
+        "local_thumbnail_url": f"{of_item}/poster/thumbnail",
+    }
+    assert {unknown[name] for name in item if name.startswith("local_")} == {None}
+
+
 async def test_nothing_on_a_page_leads_anywhere_but_to_us(
     tmp_path: Path, trakt: TraktHost, tmdb: TmdbHost
 ) -> None:

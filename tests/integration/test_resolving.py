@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ def published(enricher: RunningEnricher, kind: type) -> list[tuple[Lane, Any]]:
 def known_posters(directory: Path) -> int:
     with sqlite3.connect(directory / "state" / "enricher.sqlite") as database:
         return int(database.execute("SELECT count(poster_picture) FROM media_items").fetchone()[0])
+
+
+def refreshed_often(directory: Path, tvdb: TvdbHost) -> AbstractAsyncContextManager[RunningEnricher]:
+    often = ResolvingSettings(refresh_s=1)
+    return running_enricher(directory, tvdb=tvdb, resolving=often, metadata=MetadataSettings(ttl_s=1))
 
 
 @pytest.mark.parametrize(
@@ -175,9 +181,9 @@ async def test_with_a_refused_key_who_waits_is_told_and_nothing_is_remembered(
         async with enricher.heard() as events:
             await resolve(enricher)
             await until(lambda: events)
-        assert [(event.name, event.failure.failure_class) for event in events] == [
-            (POSTER, FailureClass.REFUSED)
-        ]
+        [event] = events
+        assert isinstance(event, NameRefused)
+        assert (event.name, event.failure.failure_class) == (POSTER, FailureClass.REFUSED)
         assert enricher.queue.jobs(RefuseName) == []
         assert await enricher.volume.names.failure(POSTER) is None
         assert (await enricher.get(f"{ARTWORK}/1")).status == 404
@@ -243,12 +249,7 @@ async def test_a_picture_chosen_anew_upstream_is_what_the_name_points_at_within_
     """A series that was merged into another one."""
     monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
     name = Name.parse(f"series/tvdb:{SERIES_FROM + 7}/poster")
-    settings = {
-        "tvdb": tvdb,
-        "resolving": ResolvingSettings(refresh_s=1),
-        "metadata": MetadataSettings(ttl_s=1),
-    }
-    async with running_enricher(tmp_path, **settings) as enricher:
+    async with refreshed_often(tmp_path, tvdb) as enricher:
         await resolve(enricher, name)
         [first] = await fetches(enricher, 1)
         await enricher.volume.names.point(name, first.source_url.picture)
@@ -267,12 +268,7 @@ async def test_a_refresh_that_finds_nothing_better_fetches_nothing_and_one_that_
     tmp_path: Path, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
-    settings = {
-        "tvdb": tvdb,
-        "resolving": ResolvingSettings(refresh_s=1),
-        "metadata": MetadataSettings(ttl_s=1),
-    }
-    async with running_enricher(tmp_path, **settings) as enricher:
+    async with refreshed_often(tmp_path, tvdb) as enricher:
         await resolve(enricher)
         await fetches(enricher, 1)
         await enricher.volume.names.point(POSTER, SourceUrl.parse(TVDB_POSTER).picture)

@@ -114,6 +114,7 @@ class Enrichment:
             full_path=item.full_path,
             paths=item.paths,
             poster_url=self._urls.by_source(described.poster) if described.poster else None,
+            **self._local(item),
             images=await self._images(described.pictures),
             overview=title.overview if title else None,
             rating=title.rating if title else None,
@@ -121,6 +122,16 @@ class Enrichment:
             pending=described.pending,
             stale=described.stale,
         )
+
+    def _local(self, item: Item) -> dict[str, str]:
+        """Its pictures by their names: found when they are asked for. None where no provider knows the item."""
+        names = {role: name_of(item, role) for role in (Role.POSTER, Role.BANNER, Role.FANART)}
+        urls = {role: self._urls.by_name(name, "original") for role, name in names.items() if name}
+        local = {f"local_{role}_url": url for role, url in urls.items()}
+        if poster := names[Role.POSTER]:
+            local["local_image_url"] = urls[Role.POSTER]
+            local["local_thumbnail_url"] = self._urls.by_name(poster, "thumbnail")
+        return local
 
     async def _images(self, pictures: Mapping[Role, str]) -> dict[Role, ShownPicture]:
         return {role: await self._shown.of(url, role) for role, url in pictures.items()}

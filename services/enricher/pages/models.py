@@ -29,6 +29,11 @@ class EnrichedItem(BaseModel):
     full_path: str | None = Field(description="Where it was found first")
     paths: tuple[str, ...] = Field(description="Everywhere it was found")
     poster_url: str | None = Field(description="The original of its poster, from us")
+    local_image_url: str | None = Field(None, description="The poster, by what it shows, from us")
+    local_poster_url: str | None = None
+    local_banner_url: str | None = None
+    local_fanart_url: str | None = None
+    local_thumbnail_url: str | None = Field(None, description="The poster, small")
     images: dict[Role, ShownPicture]
     overview: str | None = None
     rating: float | None = Field(None, description="Of 10")

@@ -16,6 +16,7 @@ class PictureUrls:
         self._before = settings.before_pictures
         self._signatures = Signatures(settings.signing_keys)
         self.by_source = lru_cache(REMEMBERED_AT_MOST)(self._by_source_url)
+        self.by_name = lru_cache(REMEMBERED_AT_MOST)(self._by_name_url)
 
     def _by_source_url(self, source_url: str, size: str | None = None) -> str:
         """Without a size the original; the format is negotiated. In the order that nginx reads fastest."""
@@ -27,7 +28,7 @@ class PictureUrls:
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
         return f"{self._before}{_BY_SOURCE}?{query}"
 
-    def by_name(self, name: Name, size: str) -> str:
+    def _by_name_url(self, name: Name, size: str) -> str:
         """Where what a name shows is, in this size."""
         return self._before + self._signed(f"/api/v1/images/{name}/{size}")
 

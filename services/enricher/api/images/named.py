@@ -9,6 +9,9 @@ from services.enricher.api.endpoint import Parameters
 from shared.http import Problem
 from shared.pictures import HostRules, Kind, Name, Role, SourceUrl
 
+_NUMBERED = {Kind.SERIES, Kind.MOVIE}
+"""Kinds of which a bare number is the library's."""
+
 
 class NameParameters(Parameters):
     kind: Kind
@@ -17,7 +20,7 @@ class NameParameters(Parameters):
 
     @model_validator(mode="after")
     def _is_name(self) -> Self:
-        if self.id.isdecimal():
+        if self.kind in _NUMBERED and self.id.isdecimal():
             raise ValueError("Give a provider's id, such as tmdb:603, for a library's number may change.")
         Name(self.kind, self.id, self.role)
         return self
