@@ -21,7 +21,7 @@ from tests.providers.variants import with_comment
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 
 _DRAWN = re.compile(r"/(poster|backdrop|photo|animation|many)/(\d{1,9})(?:-(\d{1,4})x(\d{1,4}))?\.(\w{2,5})")
-_AS_TMDB = re.compile(r"/t/p/original/(poster|backdrop)(\d{1,9})\.jpg")
+_AS_TMDB = re.compile(r"/t/p/original/(poster|backdrop)(\d{1,9})[a-z]{0,4}\.jpg")
 _FORMATS: dict[str, drawing.Format] = {
     **{name: name for name in drawing.FORMATS},
     "jpg": "jpeg",
