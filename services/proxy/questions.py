@@ -50,6 +50,8 @@ class Question:
     def refused_by(self, event: Message) -> Failure | None:
         """The failure, where the event says that there is nothing to wait for."""
         match event:
+            case PictureFailed(picture=picture, failure=failure, unknown=True):
+                ours = self.is_guess and self.about == picture
             case PictureFailed(picture=picture, name=name, rendition=rendition, failure=failure):
                 ours = self.about in (picture, name) and rendition in (None, self.rendition)
             case NameRefused(name=name, failure=failure):

@@ -25,6 +25,8 @@ class PictureFailed(Message):
     failure: Failure
     name: Name | None = None
     """That was to be pointed at the picture, where the job was about one."""
+    unknown: bool = False
+    """Nobody knows where it comes from: told to those who know nothing but its id, and no concern of others."""
 
 
 class NameRefused(Message):

@@ -45,4 +45,5 @@ def _refusal(job: ResolvePicture) -> Message:
     if job.name:
         return NameRefused(name=job.name, failure=gone())
     assert job.picture
-    return PictureFailed(picture=job.picture, rendition=None, failure=gone("Nobody knows this picture."))
+    failure = gone("Nobody knows this picture.")
+    return PictureFailed(picture=job.picture, rendition=None, failure=failure, unknown=True)

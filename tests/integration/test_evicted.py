@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from shared.contracts import Envelope, PictureFailed, ResolvePicture
+from shared.contracts import Envelope, FetchPicture, PictureFailed, ResolvePicture
 from shared.pictures import Rendition
+from tests.contract.volumes import SMALL, commit
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
 from tests.integration.resolving import Resolver, gone
@@ -47,6 +48,16 @@ async def test_one_that_nobody_knows_is_404_and_nothing_is_kept_of_it(onesheet: 
             assert answer.status == 404
             assert answer.problem["detail"] == "Nobody knows this picture."
     assert [picture async for picture in onesheet.volume.pictures.pictures()] == []
+
+
+async def test_who_knows_where_a_picture_comes_from_is_not_told_that_others_do_not(start: Start) -> None:
+    onesheet = await start(fetching=False)
+    by_source = asyncio.create_task(onesheet.get(POSTER, size="small", format="webp"))
+    await until(lambda: onesheet.queue.jobs(FetchPicture))
+    async with Resolver.beside(onesheet):
+        assert (await onesheet.ask(path_of(onesheet), {})).status == 404
+    await commit(onesheet.volume.pictures, b"one", SMALL, picture=onesheet.picture(POSTER))
+    assert (await by_source).body == b"onesmall.webp"
 
 
 async def test_few_may_wait_for_it_and_they_take_nobody_elses_seat(

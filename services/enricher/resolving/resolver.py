@@ -84,7 +84,9 @@ class Resolver:
             add_to_line(outcome="unknown")
             reason = "Nobody knows where this picture came from."
             failure = Failure.after(None, FailureClass.GONE, reason, now=self._now())
-            await self._jobs.tell(PictureFailed(picture=picture, rendition=None, failure=failure))
+            await self._jobs.tell(
+                PictureFailed(picture=picture, rendition=None, failure=failure, unknown=True)
+            )
             return
         add_to_line(outcome="known")
         await self._jobs.queue(FetchPicture(source_url=source, rendition=rendition), pace.pictures)
