@@ -20,6 +20,8 @@ from services.enricher.resolving import ResolvingSettings
 from services.enricher.settings import EnricherSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
+from services.proxy.app import add_proxy
+from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, FetchPicture, Message
 from shared.http import create_skeleton
 from shared.pictures import SourceUrl
@@ -64,6 +66,10 @@ class RunningEnricher:
             body = await answer.read()
             json = await answer.json(content_type=None) if body else None
             return Reply(answer.status, answer.headers, body, json)
+
+    async def picture(self, path: str) -> tuple[int, bytes]:
+        async with self.client.get(self.address + path) as answer:
+            return answer.status, await answer.read()
 
     async def text(self, path: str) -> str:
         async with self.client.get(self.address + path) as answer:
@@ -112,6 +118,7 @@ async def running_enricher(
     tvdb: TvdbHost | None = None,
     tvdb_key: str = tvdb_stand_in.API_KEY,
     fetcher: FetcherSettings | None = None,
+    proxy: ProxySettings | None = None,
     hosts: HostSettings | None = None,
     resolving: ResolvingSettings | None = None,
     metadata: MetadataSettings | None = None,
@@ -119,8 +126,8 @@ async def running_enricher(
     roots: tuple[str, ...] = (),
     api_tokens: tuple[str, ...] = (),
 ) -> AsyncIterator[RunningEnricher]:
-    """On a free port until the block ends. A provider that is not given has no key, and without a fetcher's settings
-    nobody does its jobs.
+    """On a free port until the block ends. A provider that is not given has no key; without a fetcher's or a proxy's
+    settings nobody does their part.
     """
     settings = EnricherSettings(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
@@ -151,6 +158,8 @@ async def running_enricher(
         )
         queue = WatchedQueue(await stack.enter_async_context(engine))
         skeleton = create_skeleton("enricher", Metrics())
+        if proxy:
+            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(layout))
         if fetcher:
             fetching = add_fetcher(create_skeleton("fetcher", Metrics()), fetcher, queue=queue, volume=volume)
             await stack.enter_async_context(fetching)
