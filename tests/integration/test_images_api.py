@@ -119,6 +119,9 @@ async def test_what_was_stored_is_in_the_table_beside_its_source(
         await until(lambda: rows(tmp_path, statement))
         [(source, path, size, image, thumbnail)] = rows(tmp_path, statement)
         assert (enricher.volume.layout.root / path / "manifest.json").exists()
+        await enricher.manage("DELETE", f"{IMAGES}/p/{picture_id(source)}")
+        await until(lambda: not rows(tmp_path, statement))
+        assert (await enricher.get(ARTWORK)).json["local_image_url"] is None
     assert (source, size) == (picture_host.url(FOUND), len(picture_at(FOUND) or b""))
     assert (image, thumbnail) == tuple(f"/api/v1/images/{POSTER}/{s}" for s in ("original", "thumbnail"))
 

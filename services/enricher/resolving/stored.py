@@ -1,4 +1,4 @@
-"""What becomes of pictures that names show: noted in the artwork table when the fetcher says that it stored one."""
+"""What is here of pictures that names show: noted in the artwork table when the fetcher says that it changed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from shared.pictures import Name, PictureId, picture_path
 from shared.volume import Pictures, Revision
 
 WAITING_AT_MOST = 10_000
-"""Pictures; beyond that what is stored is shown as such without being noted."""
+"""Pictures; beyond that the table is behind until the next event, and what is shown is as the volume has it."""
 
 _log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class StoredArtwork:
                 await self._noting
 
     def hear(self, picture: PictureId) -> None:
-        """It was stored."""
+        """It was stored, or purged."""
         if len(self._heard) < WAITING_AT_MOST:
             self._heard.add(picture)
         if self._noting is None:
@@ -52,11 +52,9 @@ class StoredArtwork:
         try:
             while self._heard:
                 heard, self._heard = self._heard, set()
-                new = [one for picture in heard for one in await self._table.of_picture(picture)]
-                stored = {one.id: said for one in new if (said := await self.as_stored(one))}
-                changed = {
-                    one.id: stored[one.id] for one in new if stored.get(one.id, one.stored) != one.stored
-                }
+                known = [one for picture in heard for one in await self._table.of_picture(picture)]
+                stored = {one.id: await self.as_stored(one) for one in known}
+                changed = {one.id: stored[one.id] for one in known if stored[one.id] != one.stored}
                 if changed:
                     await self._table.note_stored(changed)
         except DatabaseUnavailable as error:

@@ -90,12 +90,12 @@ class ArtworkTable:
     async def remove(self, name: Name) -> None:
         await self._database.write(lambda connection: connection.execute(artwork.delete().where(_is(name))))
 
-    async def note_stored(self, stored: Mapping[int, Stored]) -> None:
-        """What became of the pictures, by the artworks' ids."""
+    async def note_stored(self, stored: Mapping[int, Stored | None]) -> None:
+        """What is here of the pictures, by the artworks' ids."""
 
         async def writing(connection: AsyncConnection) -> None:
             for artwork_id, one in stored.items():
-                values = {name: getattr(one, name) for name in _OF_STORED}
+                values = {name: getattr(one, name) for name in _OF_STORED} if one else _NOT_STORED
                 await connection.execute(update(artwork).where(_columns.id == artwork_id).values(**values))
 
         await self._database.write(writing)

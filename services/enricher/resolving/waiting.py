@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from shared.contracts import Message, PictureFailed, PictureStored
-from shared.pictures import Failure, Name, PictureId
+from shared.pictures import ORIGINAL, Failure, Name, PictureId
+
+_WHOLE = (None, ORIGINAL)
+"""Without these there is nothing that the name could show."""
 
 
 @dataclass(eq=False, slots=True)
@@ -23,7 +26,7 @@ class Waiter:
         match event:
             case PictureStored(picture=self.picture, name=self.name):
                 self._heard.set_result(None)
-            case PictureFailed(picture=self.picture, failure=failure):
+            case PictureFailed(picture=self.picture, rendition=failed, failure=failure) if failed in _WHOLE:
                 self._heard.set_result(failure)
 
     async def outcome(self, patience_s: float) -> Failure | None:

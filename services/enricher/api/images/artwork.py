@@ -63,9 +63,9 @@ def artwork_endpoints(resolving: OpenResolving, urls: PictureUrls) -> list[Endpo
     return [Endpoint("GET", "/api/v1/images/artwork/{id}", artwork, ShownArtwork, ArtworkParameters)]
 
 
-def shown_artwork(known: Known, urls: PictureUrls, stored: Stored | None = None) -> ShownArtwork:
-    """`stored`: as the volume has it, where that is newer than what was noted."""
-    shown, stored = known.shown, stored or known.stored
+def shown_artwork(known: Known, urls: PictureUrls, stored: Stored | None) -> ShownArtwork:
+    """`stored`: as the volume has it."""
+    shown = known.shown
     return ShownArtwork(
         id=known.id,
         kind=known.name.kind,
