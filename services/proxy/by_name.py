@@ -14,7 +14,7 @@ from shared.pictures.rendition import ORIGINAL
 
 _BARE_NUMBER = re.compile(r"[0-9]+", re.ASCII)
 
-NAMED = r"/api/v1/images/{kind:(?!(?:series|movie)/[0-9]+/)[^{}/]+}/{id}/{role}/{file}"
+NAMED = r"/api/v1/images/{kind:(?!(?:series|movie)/[0-9]+/)[^/]+}/{id:[^/]+}/{role:[^/]+}/{file:[^/]+}"
 """The route of a name, but for bare numbers of series and movies: whoever has the library says what those are."""
 
 

@@ -7,7 +7,7 @@ from tests.bench.report import Figure
 from tests.bench.standing import Standing
 from tests.servers.onesheet_nginx import running_onesheet_nginx
 
-STATIC_PROMISES = {"/p/…": 0.95, "?url=": 0.6, "/t/p/": 0.6}
+STATIC_PROMISES = {"/p/…": 0.95, "?url=": 0.6, "/t/p/": 0.6, "by name": 0.6}
 PROXY_PROMISE = 1.5
 
 
@@ -21,7 +21,12 @@ async def hits_through_nginx(standing: Standing) -> list[Figure]:
         return configuration.replace("server {", f"server {{\n    {location}", 1)
 
     async with running_onesheet_nginx(standing.volume, proxies=(proxy,), change=with_a_static_file) as nginx:
-        paths = {"/p/…": standing.by_stored_path, "?url=": standing.by_url, "/t/p/": standing.by_tmdb_path}
+        paths = {
+            "/p/…": standing.by_stored_path,
+            "?url=": standing.by_url,
+            "/t/p/": standing.by_tmdb_path,
+            "by name": standing.by_name,
+        }
         static = nginx.url("/plain.webp")
         return [
             *[await _against_static(form, nginx.url(path), static) for form, path in paths.items()],

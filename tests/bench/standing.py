@@ -8,7 +8,15 @@ from urllib.parse import quote
 
 import aiohttp
 
-from shared.pictures import PictureId, Rendition, SourceUrl, candidates
+from shared.pictures import (
+    Name,
+    PictureId,
+    Rendition,
+    SourceUrl,
+    candidates,
+)
+from shared.volume import Layout
+from shared.volume.local_names import LocalNameStore
 from tests.bench.filled import SIZE, store
 from tests.providers.drawing import encode, poster
 from tests.providers.separate_host import SeparateHost
@@ -16,6 +24,7 @@ from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import RunningService, running_service
 
 FILE = "bench.jpg"
+NAME = Name.parse("movie/tmdb:603/poster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,10 @@ class Standing:
         return f"/t/p/{SIZE}/{FILE}"
 
     @property
+    def by_name(self) -> str:
+        return f"/api/v1/images/{NAME}/{SIZE}.webp"
+
+    @property
     def by_stored_path(self) -> str:
         revision = self.file.parent.resolve().name
         return f"/p/{self.picture}/{revision}/{SIZE}.webp"
@@ -76,6 +89,7 @@ async def standing(directory: Path, node: RabbitNode) -> AsyncIterator[Standing]
         # As if TMDB had been asked: what pages ask for names a provider's host, without a port.
         source = SourceUrl.parse(f"https://image.tmdb.org/t/p/original/{FILE}")
         store(fetched.volume, source.picture, fetched.file)
+        await LocalNameStore(Layout(fetched.volume)).point(NAME, source.picture)
         yield replace(fetched, source=source)
 
 

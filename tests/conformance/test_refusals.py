@@ -74,7 +74,48 @@ BY_PATH = [
     f"/p/{PICTURE}/current/small.webp",
     f"/p/{PICTURE}/{REVISION}0/small.webp",
 ]
-WRONG = [*(f"/api/images/proxy{query}" for query in BY_QUERY), *BY_PATH]
+_ODD_IDS = (
+    ". .. .a -a _a :a %2e %2E%2E .%2e %2e%2e%2fa ..%2fetc%2fpasswd a%2Fb %2Fetc%2Fpasswd a%2f..%2fb a%5Cb ..%5C..%5Ca a%20b "
+    "%20a a%20 a%09b a%0Ab a%0D%0Ab a%7Fb a+b a,b a;b a=b a&b a%3Fb a%23b a%25b a%252Fb %252e%252e a*b a!b a'b a%22b a(b) "
+    "a%5Bb a%7Bb a%7Cb a$b a@b a%5Eb a%60b %3Ca%3E ~a a~ %C3%A9 a%C3%A9 e%CC%81 %C5%82%C3%B3d%C5%BA %E6%98%A0 "
+    "%F0%9F%8E%AC a%E2%80%8Bb %E2%80%AEa a%C2%A0b tmdb%EF%BC%9A603 %D9%A6%D9%A0%D9%A3 %C3%9F %C3 %FF %ED%A0%80 %C0%AF"
+)
+ODD_IDS = _ODD_IDS.split(" ")
+BY_NAME = [
+    *(f"/api/v1/images/movie/{id_}/poster/w342" for id_ in (*ODD_IDS, "x" * 129, "x" * 5000, "%C3%A9" * 500)),
+    *(
+        f"/api/v1/images/{kind}/603/poster/w342"
+        for kind in ("person", "streamer", "stream", "collection", "episode")
+    ),
+    *(
+        f"/api/v1/images/{kind}/tmdb:603/poster/w342"
+        for kind in ("tv", "Movie", "movies", "artwork", "%6Dovies")
+    ),
+    *(f"/api/v1/images/movie/tmdb:603/{role}/w342" for role in ("posters", "POSTER", "..%2Fposter")),
+    *(
+        f"/api/v1/images/movie/tmdb:603/poster/{file}"
+        for file in (
+            "huge",
+            "w343",
+            "w342.",
+            "w342.gif",
+            "w342.WEBP",
+            "original.jpg",
+            ".webp",
+            "w342.webp.jpg",
+            "spool",
+        )
+    ),
+    *(f"/data/images/profiles/profile_avatar_{id_}.jpg" for id_ in ("..%2Fa", "a%20b", "%C3%A9", "x" * 129)),
+    "/data/images/profiles/profile_avatar_123.gif",
+    "/data/images/profiles/profile_avatar_123.jpg?size=huge",
+    "/data/images/profiles/profile_avatar_123.jpg?size=small&size=small",
+    "/data/images/categories/just-chatting.json",
+    "/data/images/categories/.hidden.jpg",
+    "/data/images/artwork/-somebody/stream_7.jpg",
+    "/data/images/artwork/somebody/stream_-7.jpg",
+]
+WRONG = [*(f"/api/images/proxy{query}" for query in BY_QUERY), *BY_PATH, *BY_NAME]
 NOT_ALLOWED = [
     "http://127.0.0.1:1/x.jpg",
     "http://localhost/x.jpg",
@@ -93,6 +134,16 @@ NOWHERE = [
     "/t/p/w342/",
     "/p/a/b",
     "/p/a/b/c/d",
+    "/api/v1/images/",
+    "/api/v1/images/movie/tmdb:603/poster",
+    "/api/v1/images/movie/tmdb:603/poster/w342/x",
+    "/api/v1/images//tmdb:603/poster/w342",
+    "/api/v1/images/movie//poster/w342",
+    "/data/images/",
+    "/data/images/profiles/123.jpg",
+    "/data/images/profiles/profile_avatar_.jpg",
+    "/data/images/artwork/stream_7.jpg",
+    "/data/images/categories/a/b.jpg",
 ]
 
 

@@ -95,6 +95,8 @@ async def read(server: Server, subject: Subject, versions: list[Version], until:
         subject.by_url("w342", "webp"): "w342.webp",
         subject.by_url("w342", "webp") + "&nginx=declines": "w342.webp",
         subject.by_tmdb_path("w342"): "w342.webp",
+        subject.by_name("original"): "original.jpg",
+        subject.by_name("w342"): "w342.webp",
     }
     answers: Counter[int] = Counter()
     while time.monotonic() < until:

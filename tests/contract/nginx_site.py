@@ -1,5 +1,6 @@
 """A volume with pictures, and the delivered nginx before servers that only say that they were asked."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.pictures import PictureId, Tree, picture_path
+from shared.pictures import Name, PictureId, Tree, name_path, picture_path
 from tests.servers.nginx import Nginx
 from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.raw_http import RawAnswer, raw_connection
@@ -16,6 +17,7 @@ from tests.servers.upstream import Upstream, running_upstream
 
 REVISION = "0123456789abcdef"
 TMDB = "https://image.tmdb.org/t/p/original/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg"
+NAME = Name.parse("movie/tmdb:11/poster")
 TMDB_PATH = "/t/p/w342/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg"
 YEAR = "public, max-age=31536000, immutable"
 DAY = "public, max-age=86400, stale-while-revalidate=604800"
@@ -38,6 +40,14 @@ class Site:
         file = directory / REVISION / name
         file.write_bytes(body)
         return file
+
+    def name(self, name: Name, picture: PictureId, *, tree: Tree = Tree.CACHE) -> Path:
+        """Have the name lead to the picture in this tree."""
+        link = self.volume / name_path(name)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(self.volume / picture_path(tree, picture), link.parent))
+        return link
 
     async def ask(self, target: str, *headers: tuple[str, str], method: str = "GET") -> RawAnswer:
         async with raw_connection(self.nginx.port) as connection:

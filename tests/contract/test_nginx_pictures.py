@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from shared.pictures import PictureId, Tree, media_type_of, picture_id, picture_path
-from tests.contract.nginx_site import DAY, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
+from shared.pictures import Name, PictureId, Tree, media_type_of, picture_id, picture_path
+from tests.contract.nginx_site import DAY, NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
 from tests.servers.raw_http import RawAnswer, raw_connection
 from tests.servers.upstream import BY_UPSTREAM
 
@@ -45,6 +45,43 @@ async def test_the_first_of_the_golden_candidates_that_is_there_is_sent(
             assert BY_UPSTREAM.lower() in answer.headers
 
 
+@pytest.mark.parametrize("example", GOLDEN["names"], ids=lambda example: example["name"])
+@pytest.mark.parametrize("tree", Tree)
+async def test_the_golden_names_lead_to_what_they_show(
+    site: Site, example: dict[str, str], tree: Tree
+) -> None:
+    """But for bare numbers, which nginx leaves to others; and nothing it sends where a link leads nowhere."""
+    name = Name.parse(example["name"])
+    link = site.name(name, picture_id(TMDB), tree=tree)
+    assert str(link.relative_to(site.volume)) == example["path"]
+    file = site.store(picture_id(TMDB), "w342.webp", b"a picture", tree=tree)
+    for target in (f"/api/v1/images/{name}/w342", f"/api/v1/images/{name}/w342.webp"):
+        answer = await site.ask(target, ("Accept", "image/webp"))
+        if name.id.isdecimal():
+            assert BY_UPSTREAM.lower() in answer.headers
+        else:
+            assert (answer.status, answer.body) == (200, file.read_bytes())
+    file.unlink()
+    gone = await site.ask(f"/api/v1/images/{name}/w342", ("Accept", "image/webp"))
+    assert BY_UPSTREAM.lower() in gone.headers
+
+
+async def test_what_only_the_library_knows_is_asked_of_the_enricher(site: Site) -> None:
+    paths = [
+        "/api/v1/images/series/101/poster/w342",
+        "/api/v1/images/movie/7/fanart/original?x=1",
+        "/api/v1/images/artwork/5",
+        "/api/v1/images/storage/stats",
+    ]
+    for path in paths:
+        await site.ask(path)
+    assert site.enricher.targets == paths
+    others = ["/api/v1/images/person/101/poster/w342", "/api/v1/images/artwork/5/poster/w342"]
+    for path in others:
+        await site.ask(path)
+    assert site.proxy.targets == others
+
+
 @pytest.mark.parametrize(
     ("target", "name", "headers"),
     [
@@ -57,6 +94,8 @@ async def test_the_first_of_the_golden_candidates_that_is_there_is_sent(
         (by_url(TMDB), "original.jpg", {"cache-control": YEAR, "x-image-source": "tmdb"}),
         (by_url("http://a.example/x", "size=small"), "small.webp", {"cache-control": DAY, "vary": "Accept"}),
         (f"/p/{picture_id(TMDB)}/{REVISION}/w342.webp", "w342.webp", {"cache-control": YEAR}),
+        (f"/api/v1/images/{NAME}/w342", "w342.webp", {"cache-control": DAY, "vary": "Accept"}),
+        (f"/api/v1/images/{NAME}/original", "original.jpg", {"cache-control": DAY}),
     ],
 )
 async def test_what_is_stored_is_sent_without_asking_anybody(
@@ -64,6 +103,7 @@ async def test_what_is_stored_is_sent_without_asking_anybody(
 ) -> None:
     url = TMDB if "a.example" not in target else "http://a.example/x"
     file = site.store(picture_id(url), name, b"a picture" * 1000)
+    site.name(NAME, picture_id(TMDB))
     accept = ("Accept", "image/avif,image/webp,*/*")
     answer = await site.ask(target, accept)
     assert (answer.status, answer.body) == (200, file.read_bytes())

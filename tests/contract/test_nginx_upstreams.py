@@ -11,10 +11,12 @@ import pytest
 from aiohttp import web
 
 from services.proxy.use import Use
+from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Tree, picture_id, picture_path
 from shared.queue import Queue
-from shared.volume import Names
-from tests.contract.nginx_site import REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
+from shared.volume import Layout
+from shared.volume.local_names import LocalNames
+from tests.contract.nginx_site import NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
 from tests.servers.onesheet_nginx import NOBODY_THERE, render, running_onesheet_nginx
 from tests.servers.raw_http import RawAnswer, raw_connection
 from tests.servers.upstream import BY_UPSTREAM, running_upstream
@@ -132,8 +134,19 @@ async def test_a_file_that_a_proxy_leaves_to_nginx_is_sent_with_the_proxys_heade
     assert (await site.ask(by_url(TMDB))).status == 404
 
 
+class Announcing:
+    """A queue, as far as it tells everybody something."""
+
+    def __init__(self) -> None:
+        self.announced: list[Envelope] = []
+
+    async def announce(self, envelope: Envelope) -> None:
+        self.announced.append(envelope)
+
+
 async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) -> None:
-    use = Use(cast(Queue, None), cast(Names, None))
+    queue = Announcing()
+    use = Use(cast(Queue, queue), LocalNames(Layout(tmp_path)))
     heard = asyncio.Event()
 
     class Hearing(asyncio.DatagramProtocol):
@@ -151,13 +164,18 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
     ):
         site = Site(tmp_path, nginx, proxy, proxy)
         site.store(picture_id(TMDB), "w342.jpg", b"a picture")
+        site.name(NAME, picture_id(TMDB))
         await site.ask("/api/images/proxy?url=http://a.example/missing")
         for target in (TMDB_PATH, by_url(TMDB, "size=w342"), f"/p/{picture_id(TMDB)}/{REVISION}/w342.jpg"):
             heard.clear()
             await site.ask(target)
             await asyncio.wait_for(heard.wait(), 5)
+        heard.clear()
+        await site.ask(f"/api/v1/images/{NAME}/w342")
+        await asyncio.wait_for(heard.wait(), 5)
     transport.close()
-    assert use._used == {picture_id(TMDB): 3}
+    await use.tell()
+    assert [event.payload for event in queue.announced] == [PicturesUsed(used={picture_id(TMDB): 4})]
 
 
 @pytest.mark.parametrize(
