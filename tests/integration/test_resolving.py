@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from services.enricher.artwork import Artwork, Finding, Subject
 from services.enricher.metadata import MetadataSettings
 from services.enricher.resolving import ResolvingSettings
 from shared.contracts import FetchPicture, NameRefused, PictureFailed, RefuseName, ResolvePicture
-from shared.pictures import Failure, FailureClass, Name, Rendition, SourceUrl, picture_id
+from shared.pictures import Failure, FailureClass, Name, Rendition, Role, SourceUrl, picture_id
 from shared.queue import Lane
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
@@ -88,9 +89,17 @@ async def test_a_name_becomes_a_fetch_in_the_lane_of_its_urgency(
 
 
 async def test_a_name_is_looked_for_once_however_many_ask_and_also_after_a_restart(
-    tmp_path: Path, tvdb: TvdbHost
+    tmp_path: Path, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tvdb.latency_s = 0.1
+    finds: list[Subject] = []
+    find = Artwork.find
+
+    async def counted(self: Artwork, subject: Subject, role: Role, **given: Any) -> Finding:
+        finds.append(subject)
+        return await find(self, subject, role, **given)
+
+    monkeypatch.setattr(Artwork, "find", counted)
     async with running_enricher(tmp_path, tvdb=tvdb) as enricher:
         for rendition in (W342, SMALL, W342) * 10:
             await resolve(enricher, rendition=rendition)
@@ -100,7 +109,7 @@ async def test_a_name_is_looked_for_once_however_many_ask_and_also_after_a_resta
     async with running_enricher(tmp_path, tvdb=tvdb) as enricher:
         await resolve(enricher)
         await fetches(enricher, 1)
-    assert asked_without_logins(tvdb) == 1
+    assert (asked_without_logins(tvdb), len(finds)) == (1, 1)
 
 
 async def test_what_was_found_is_shown_as_artwork_with_every_size(tmp_path: Path, tvdb: TvdbHost) -> None:
@@ -281,3 +290,21 @@ async def test_a_refresh_that_finds_nothing_better_fetches_nothing_and_one_that_
         jobs = await fetches(enricher, 2)
     assert shown["source_url"] == str(jobs[1].source_url) == TVDB_POSTER
     assert enricher.queue.jobs(RefuseName) == []
+
+
+async def test_what_was_found_before_is_shown_while_nobody_can_be_asked(
+    tmp_path: Path, tvdb: TvdbHost
+) -> None:
+    async with running_enricher(tmp_path, tvdb=tvdb) as enricher:
+        await resolve(enricher)
+        await fetches(enricher, 1)
+    with sqlite3.connect(tmp_path / "state" / "enricher.sqlite") as database:
+        database.execute("UPDATE artwork SET refresh_at = '2026-01-01 00:00:00.000000'")
+    tvdb.behave(Behaviour(status=500))
+    async with running_enricher(tmp_path, tvdb=tvdb) as enricher:
+        await resolve(enricher)
+        [job] = await fetches(enricher, 1)
+        shown = (await enricher.get(f"{ARTWORK}/1")).json
+        assert enricher.queue.jobs(RefuseName) == []
+    assert (str(job.source_url), shown["source_url"]) == (TVDB_POSTER, TVDB_POSTER)
+    assert datetime.fromisoformat(shown["refresh_at"]) > datetime.now(UTC)
