@@ -1,5 +1,7 @@
 """The format follows from what the client names: AVIF where it is there, else WebP, else JPEG."""
 
+from collections.abc import Callable
+
 import pytest
 from multidict import CIMultiDict
 
@@ -37,7 +39,11 @@ async def test_the_format_is_negotiated_and_the_answer_says_so(
 ) -> None:
     stored = await world.stored("w342.avif", "w342.webp", "w342.jpg")
     subject = stored.subject
-    by_form = {"?url=": subject.by_url, "/t/p/": subject.by_tmdb_path, BY_NAME: subject.by_name}
+    by_form: dict[str, Callable[[str], str]] = {
+        "?url=": subject.by_url,
+        "/t/p/": subject.by_tmdb_path,
+        BY_NAME: subject.by_name,
+    }
     target = by_form[form]("w342")
     headers = {} if accept is None else {"Accept": accept}
     for _ in range(2):

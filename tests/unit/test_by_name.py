@@ -1,11 +1,13 @@
 """What names are asked for with, and what is refused before anything looks for it."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
 from yarl import URL
 
 from services.proxy.by_name import by_file, by_name, by_streamers_file
+from services.proxy.wanted import Named
 from shared.http import Problem
 from shared.pictures import Format, Kind, Name, Rendition, Role
 
@@ -124,12 +126,13 @@ def assert_refused(error: Problem) -> None:
 
 @pytest.mark.parametrize("id_", ODD_IDS, ids=lambda id_: ascii(id_)[:30])
 def test_an_odd_id_is_refused_in_every_form(id_: str) -> None:
-    for parse in (
+    parsers: tuple[Callable[[], Named], ...] = (
         lambda: by_name("movie", id_, "poster", "w342", WELCOME),
         lambda: by_file(Kind.STREAMER, id_, Role.PROFILE, "jpg", URL("/")),
         lambda: by_streamers_file("somebody", id_, "jpg", URL("/")),
         lambda: by_streamers_file(id_, "7", "jpg", URL("/")),
-    ):
+    )
+    for parse in parsers:
         with pytest.raises(Problem) as refused:
             parse()
         assert_refused(refused.value)
