@@ -4,10 +4,11 @@ from yarl import URL
 
 from services.enricher.pictures import PictureUrls, PictureUrlSettings
 from shared.http.signatures import Signatures
-from shared.pictures import PictureId, RevisionId
+from shared.pictures import Name, PictureId, RevisionId
 
 SOURCE = "https://image.tmdb.org/t/p/original/a b&c.jpg"
 PICTURE, REVISION = PictureId("ab" * 16), RevisionId("cd" * 8)
+NAME = Name.parse("movie/tmdb:603/poster")
 
 
 def urls(**settings: object) -> PictureUrls:
@@ -37,6 +38,7 @@ def test_a_size_follows_the_source_as_nginx_reads_it_fastest() -> None:
 def test_what_stands_before_pictures_is_a_setting(settings: dict[str, str], before: str) -> None:
     given = urls(**settings)
     assert given.by_source(SOURCE) == before + urls().by_source(SOURCE)
+    assert given.by_name(NAME, "w342") == f"{before}/api/v1/images/movie/tmdb:603/poster/w342"
     assert given.stored(PICTURE, REVISION, "w342.webp") == f"{before}/p/{PICTURE}/{REVISION}/w342.webp"
 
 
@@ -50,6 +52,7 @@ def test_an_origin_that_is_none_is_refused_at_the_start(origin: str) -> None:
 
 def test_with_keys_every_url_is_signed_as_the_proxy_checks_it() -> None:
     given = urls(signing_keys=("new", "old"), public_url="https://media.example.org/pictures")
-    for url in (given.by_source(SOURCE, "w342"), given.stored(PICTURE, REVISION, "w342.webp")):
+    named = given.by_name(NAME, "w342")
+    for url in (given.by_source(SOURCE, "w342"), named, given.stored(PICTURE, REVISION, "w342.webp")):
         seen = URL(url.removeprefix("https://media.example.org/pictures"))
         Signatures(("new",)).check(seen, now_s=0)
