@@ -7,14 +7,7 @@ from pathlib import Path
 from services.enricher.api.access import Tokens
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.api.images import (
-    artwork_endpoints,
-    explain_endpoints,
-    library_name_endpoints,
-    pin_endpoints,
-    purge_endpoints,
-    warm_endpoints,
-)
+from services.enricher.api.images import image_endpoints
 from services.enricher.api.items import item_endpoints
 from services.enricher.api.library import library_endpoints
 from services.enricher.api.tasks import task_endpoints
@@ -90,12 +83,7 @@ async def add_enricher(
             *library_endpoints(opened, enrichment),
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
             *task_endpoints(opened.tasks),
-            *library_name_endpoints(opened.library, urls),
-            *artwork_endpoints(resolving, urls),
-            *pin_endpoints(resolving, urls, settings.hosts.rules),
-            *purge_endpoints(resolving),
-            *warm_endpoints(resolving, volume.pictures, settings.hosts.rules),
-            *explain_endpoints(resolving),
+            *image_endpoints(resolving, opened.library, volume.pictures, urls, settings.hosts.rules),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)
         skeleton.notes["providers"] = lambda: {

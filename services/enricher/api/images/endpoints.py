@@ -1,0 +1,27 @@
+"""All endpoints of pictures that are the enricher's."""
+
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.api.images.artwork import artwork_endpoints
+from services.enricher.api.images.explain import explain_endpoints
+from services.enricher.api.images.library_names import library_name_endpoints
+from services.enricher.api.images.pins import pin_endpoints
+from services.enricher.api.images.purge import purge_endpoints
+from services.enricher.api.images.warm import warm_endpoints
+from services.enricher.library import Library
+from services.enricher.pictures import PictureUrls
+from services.enricher.resolving import OpenResolving
+from shared.pictures import HostRules
+from shared.volume import Pictures
+
+
+def image_endpoints(
+    resolving: OpenResolving, library: Library, pictures: Pictures, urls: PictureUrls, rules: HostRules
+) -> list[Endpoint]:
+    return [
+        *library_name_endpoints(library, urls),
+        *artwork_endpoints(resolving, urls),
+        *pin_endpoints(resolving, urls, rules),
+        *purge_endpoints(resolving),
+        *warm_endpoints(resolving, pictures, rules),
+        *explain_endpoints(resolving),
+    ]
