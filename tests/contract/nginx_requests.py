@@ -302,7 +302,7 @@ def odd_path(random_: random.Random) -> Request:
 
 def odd_name(random_: random.Random) -> Request:
     """Every kind of id, and paths that are nearly right."""
-    id_ = random_.choice([*ODD_IDS.split(" "), "x" * 129, "x" * 5000, _id(random_)])
+    id_ = random_.choice([*ODD_IDS.split(" "), "x" * 129, "x" * 5000, "a." + "x" * 127, _id(random_)])
     target = _name_path(random_, id_)
     if random_.random() < 0.4:
         change = (_put_in, _put_in, _put_at_the_end, _escape_one, _cut_out, _change_case)

@@ -59,7 +59,7 @@ def _quiet() -> Iterator[None]:
 def telling_paths(configuration: str) -> str:
     """The delivered configuration, but that it says where it would look instead of looking."""
     told = re.sub(r"try_files\s+([^;]+?)\s+@onesheet_proxies;", r'return 200 "\1";', configuration)
-    told = re.sub(r'alias "[^"]*?/(cache/[^"]*)";', r'return 200 "/\1";', told)
+    told = re.sub(r'alias "[^"]*?/((?:cache|names|\$onesheet_name)/[^"]*)";', r'return 200 "/\1";', told)
     return re.sub(r"proxy_pass [^;]+;", "return 204;", told)
 
 
