@@ -312,7 +312,8 @@ async def test_a_number_that_leads_nowhere_is_not_found(start: Start, path: str)
         for item in ({"tmdb_id": 603}, {}):
             added = {"title": f"Title {item}", "media_type": "movie", **item}
             assert (await enricher.manage("POST", "/api/library/items", added)).status == 201
-        assert (await enricher.get(f"/api/v1/images/{path}")).status == 404
+        answer = await enricher.ask("GET", f"/api/v1/images/{path}", allow_redirects=False)
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
 async def test_it_is_explained_why_a_name_shows_what_it_shows(
