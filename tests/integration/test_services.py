@@ -98,7 +98,13 @@ def lines(service: RunningService, event: str, **fields: object) -> list[dict[st
 
 
 async def test_every_service_tells_its_health_and_its_numbers(services: Services) -> None:
-    off = {"trakt": "off: TRAKT_CLIENT_ID is not set.", "tmdb": "off: TMDB_API_KEY is not set."}
+    keys = {
+        "trakt": "TRAKT_CLIENT_ID",
+        "tmdb": "TMDB_API_KEY",
+        "tvdb": "TVDB_API_KEY",
+        "fanart": "FANART_API_KEY",
+    }
+    off = {name: f"off: {key} is not set." for name, key in keys.items()}
     for service, well in (
         (services.proxy, {"dependencies": {"queue": "ok", "volume": "ok"}}),
         (services.fetcher, {"dependencies": {"queue": "ok", "volume": "ok"}}),
