@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 
@@ -17,6 +18,7 @@ from shared.contracts import (
     RefreshPicture,
     RefuseName,
     ResolvePicture,
+    StoreUpload,
 )
 from shared.pictures import Name, Rendition, State, picture_id
 from shared.queue import Lane
@@ -26,6 +28,7 @@ from tests.integration.conftest import Start
 from tests.integration.onesheet import Answer, Onesheet, until
 from tests.integration.resolving import Resolver, gone
 from tests.providers.behaviour import Behaviour
+from tests.providers.gallery import picture_at
 
 POSTER, OTHER = "/poster/1-60x90.jpg", "/poster/2-60x90.jpg"
 NAME = Name.parse("series/tvdb:81189/poster")
@@ -230,3 +233,20 @@ async def test_the_streamer_librarys_files_are_names(start: Start, path: str, na
     small = await onesheet.ask(path, {"size": "small"})
     assert (small.status, small.body) == (200, b"onesmall.jpg")
     assert "Vary" not in small.headers
+
+
+async def test_other_sizes_of_an_upload_are_made_by_its_name_and_by_its_path(onesheet: Onesheet) -> None:
+    body = picture_at(POSTER)
+    assert body
+    inbox_id = await onesheet.volume.inbox.put(body)
+    job = StoreUpload(inbox=inbox_id, sha256=sha256(body).hexdigest(), name=NAME)
+    await onesheet.publish(job, Lane.PICTURES_NOW)
+    await onesheet.jobs_done(StoreUpload)
+    answer = await shown(onesheet, "w45.png")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
+    picture = await onesheet.volume.names.picture(NAME)
+    current = await onesheet.volume.pictures.current(picture) if picture else None
+    assert current
+    by_path = await onesheet.ask(f"/p/{current.picture}/{current.id}/w92.png", {})
+    assert (by_path.status, by_path.headers["Content-Type"]) == (200, "image/png")
+    assert not onesheet.queue.jobs(ResolvePicture)
