@@ -1,5 +1,7 @@
 """What is asked for wrongly, or of a host we do not know, is refused before anything is queued."""
 
+import re
+
 import pytest
 from multidict import CIMultiDict
 
