@@ -71,7 +71,8 @@ async def test_a_renderer_that_takes_too_long_is_ours_once_and_then_the_pictures
     assert failure.retry_at - failure.at == timedelta(hours=24)
 
 
-async def test_a_crash_costs_its_own_job_and_no_other(onesheet: Onesheet) -> None:
+async def test_a_crash_costs_its_own_job_and_no_other(start: Start) -> None:
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")  # so that nothing else is rendered meanwhile
     for crashes, status in ((1, 503), (2, 415)):
         asking = asyncio.create_task(onesheet.get(LARGE_PICTURE, size="large", format="webp"))
         await crash_while_rendering(onesheet, LARGE_PICTURE)
