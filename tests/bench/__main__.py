@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.bench.backlog import backlog
+from tests.bench.by_name import by_name
 from tests.bench.crowded import hits_among_misses
 from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.library import library
@@ -30,6 +31,7 @@ async def main(root: Path) -> None:
                 await miss_embedded(_fresh(root, "embedded")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 *await pages(_fresh(root, "pages")),
+                *await by_name(_fresh(root, "names")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
