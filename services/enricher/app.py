@@ -22,8 +22,9 @@ from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
 from services.enricher.providers.opening import open_providers
 from services.enricher.resolving import open_resolving
 from services.enricher.settings import EnricherSettings
-from shared.contracts import Envelope, PicturePurged, PictureStored
+from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.http import Skeleton
+from shared.pictures import PictureId
 from shared.queue import Queue
 from shared.settings import ONESHEET_VERSION
 from shared.volume import ReadVolume
@@ -42,11 +43,22 @@ async def add_enricher(
 
     async def hear(event: Envelope) -> None:
         """What was said of a picture holds no longer."""
-        if isinstance(event.payload, PictureStored | PicturePurged):
-            shown.forget(event.payload.picture)
-            kept.forget(event.payload.picture)
-        if isinstance(event.payload, PicturePurged):
-            ahead.forget(event.payload.picture)
+        changed: tuple[PictureId, ...]
+        removed: tuple[PictureId, ...]
+        match event.payload:
+            case PictureStored(picture=picture):
+                changed, removed = (picture,), ()
+            case PicturePurged(picture=picture):
+                changed = removed = (picture,)
+            case PicturesEvicted(pictures=pictures):
+                changed = removed = pictures
+            case _:
+                return
+        for picture in changed:
+            shown.forget(picture)
+            kept.forget(picture)
+        for picture in removed:
+            ahead.forget(picture)
 
     def library_written() -> None:
         listings.forget()

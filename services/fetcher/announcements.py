@@ -1,7 +1,7 @@
 """Announcements: what the fetcher tells the others. Events first, for somebody waits; then the catalog."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -16,6 +16,7 @@ from shared.contracts import (
     NameRefused,
     PictureFailed,
     PicturePurged,
+    PicturesEvicted,
     PictureStored,
     RenderPicture,
 )
@@ -79,6 +80,9 @@ class Announcements:
 
     async def purged(self, picture: PictureId) -> None:
         await self._tell(PicturePurged(picture=picture))
+
+    async def evicted(self, pictures: Sequence[PictureId]) -> None:
+        await self._tell(PicturesEvicted(pictures=tuple(pictures)))
 
     async def host_paused(self, authority: str, until: datetime) -> None:
         await self._tell(HostPaused(host=authority, until=until))

@@ -31,7 +31,7 @@ async def add_fetcher(
 ) -> AsyncIterator[None]:
     """Do picture jobs while the context lasts. Leaving it finishes the running ones, bounded, and stops."""
     metrics = skeleton.metrics
-    skeleton.checks.update(queue=queue.ping, volume=volume.pictures.free_bytes)
+    skeleton.checks.update(queue=queue.ping, volume=volume.pictures.space)
     async with AsyncExitStack() as stack:
         announcements = Announcements(queue, metrics)
         downloader = await stack.enter_async_context(

@@ -10,6 +10,7 @@ from shared.pictures import Format
 from shared.pictures.formats import parse_format
 from shared.pictures.hosts import parse_pair
 from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings
+from shared.volume import FloorSettings
 
 
 class DownloadSettings(Settings):
@@ -78,12 +79,8 @@ class FetcherSettings(Settings):
     render: RenderSettings = Field(default_factory=RenderSettings)
     concurrency: int = Field(32, validation_alias="FETCH_CONCURRENCY", gt=0)
     lock_patience_s: float = Field(90, validation_alias="LOCK_PATIENCE", gt=0)
-    free_floor_gb: float = Field(5, validation_alias="DISK_FREE_FLOOR_GB", ge=0)
+    room: FloorSettings = Field(default_factory=FloorSettings)
 
     @property
     def lock_patience(self) -> timedelta:
         return timedelta(seconds=self.lock_patience_s)
-
-    @property
-    def free_floor_bytes(self) -> int:
-        return int(self.free_floor_gb * 1024**3)

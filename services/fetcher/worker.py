@@ -8,6 +8,7 @@ import structlog
 
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import drop_spool
+from services.fetcher.jobs.eviction import evict_pictures
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
 from services.fetcher.jobs.making import render_picture
@@ -21,6 +22,7 @@ from services.fetcher.work import Delivery, Deps
 from shared.contracts import (
     DropSpool,
     Envelope,
+    EvictPictures,
     FetchPicture,
     Message,
     PinPicture,
@@ -48,6 +50,7 @@ HANDLERS: Mapping[type[Message], JobHandler] = {
     UnpinPicture: unpin_picture,
     StoreUpload: store_upload,
     PurgePicture: purge_picture,
+    EvictPictures: evict_pictures,
     DropSpool: drop_spool,
 }
 _log = structlog.get_logger()

@@ -13,8 +13,8 @@ import structlog
 
 from services.proxy.questions import Key, Question
 from services.proxy.sight import Sight
-from shared.contracts import Envelope, PicturePurged, PictureStored
-from shared.pictures import Failure, Rendition
+from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
+from shared.pictures import Failure, PictureId, Rendition
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id
 from shared.volume import StoredFile
@@ -177,15 +177,20 @@ class WaitingRoom:
                     if name:
                         self._wake((name, rendition, Lane.RESOLVE_NOW))
             case PicturePurged(picture=picture):
-                for asked in list(self._open.values()):
-                    if await self._sight.picture(asked.question.about) == picture:
-                        asked.purged = True
-                        asked.heard.set()
+                await self._removed({picture})
+            case PicturesEvicted(pictures=pictures):
+                await self._removed(set(pictures))
             case _:
                 for asked in self._open.values():
                     if failure := asked.question.refused_by(event):
                         asked.failure = failure
                         asked.heard.set()
+
+    async def _removed(self, pictures: set[PictureId]) -> None:
+        for asked in list(self._open.values()):
+            if await self._sight.picture(asked.question.about) in pictures:
+                asked.purged = True
+                asked.heard.set()
 
     def _wake(self, *keys: Key) -> None:
         for key in keys:

@@ -40,6 +40,12 @@ class PicturePurged(Message):
     picture: CheckedPictureId
 
 
+class PicturesEvicted(Message):
+    """These made room for others, and are fetched again when they are asked for."""
+
+    pictures: tuple[CheckedPictureId, ...]
+
+
 class HostPaused(Message):
     """Nobody asks this host for anything until then."""
 

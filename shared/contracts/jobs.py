@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.message import Message
 from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Source, SourceUrl
@@ -116,6 +116,25 @@ class StoreUpload(Message):
     sha256: Sha256
     """Of the bytes in the inbox, hex."""
     name: Name | None = None
+
+
+EVICTED_AT_ONCE = 100
+
+
+class Evictable(BaseModel):
+    """A picture as it was when it was chosen. Without a revision: a failure that is remembered of it, and nothing else."""
+
+    model_config = ConfigDict(frozen=True)
+
+    picture: CheckedPictureId
+    revision: CheckedRevisionId | None
+    fetched_at: AwareDatetime | None
+
+
+class EvictPictures(Message):
+    """Remove these pictures from `cache`; but not what was fetched again since it was chosen."""
+
+    pictures: Annotated[tuple[Evictable, ...], Field(max_length=EVICTED_AT_ONCE)]
 
 
 class DropSpool(Message):

@@ -4,10 +4,12 @@ from shared.volume.factory import (
     ReadVolume,
     WriteVolume,
     inbox_of,
+    inventory_of,
     prepared_layout,
     volume_to_read,
     volume_to_write,
 )
+from shared.volume.inventory import Extent, Holding, Inventory, Mark, Space
 from shared.volume.layout import Layout, VolumeRefused, check_local
 from shared.volume.lock import Joined
 from shared.volume.port import (
@@ -27,6 +29,7 @@ from shared.volume.port import (
     Superseded,
     VolumeError,
 )
+from shared.volume.room import FloorSettings, lacking
 from shared.volume.settings import VolumeSettings
 from shared.volume.steps import CommitStep, OnStep, PinStep, unwatched
 from shared.volume.sweep import sweep
@@ -34,12 +37,17 @@ from shared.volume.sweep import sweep
 __all__ = [
     "CommitStep",
     "Draft",
+    "Extent",
+    "FloorSettings",
+    "Holding",
     "HostPause",
     "HostPauses",
     "Inbox",
+    "Inventory",
     "Joined",
     "Layout",
     "Locked",
+    "Mark",
     "NameStore",
     "Names",
     "OnStep",
@@ -50,6 +58,7 @@ __all__ = [
     "ReadVolume",
     "Revision",
     "RevisionGone",
+    "Space",
     "StoredFile",
     "Superseded",
     "VolumeError",
@@ -58,6 +67,8 @@ __all__ = [
     "WriteVolume",
     "check_local",
     "inbox_of",
+    "inventory_of",
+    "lacking",
     "prepared_layout",
     "sweep",
     "unwatched",

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from shared.volume.inventory import Inventory
 from shared.volume.layout import Layout, check_state_dir
 from shared.volume.local_hosts import LocalHostPauses
 from shared.volume.local_inbox import LocalInbox
+from shared.volume.local_inventory import LocalInventory
 from shared.volume.local_names import LocalNames, LocalNameStore
 from shared.volume.local_pictures import LocalPictures
 from shared.volume.local_pins import LocalPins
@@ -48,6 +50,10 @@ def prepared_layout(settings: VolumeSettings) -> Layout:
 
 def volume_to_read(layout: Layout) -> ReadVolume:
     return ReadVolume(layout, LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout))
+
+
+def inventory_of(layout: Layout) -> Inventory:
+    return LocalInventory(layout)
 
 
 def inbox_of(layout: Layout) -> Inbox:

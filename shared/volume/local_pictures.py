@@ -66,9 +66,9 @@ class LocalPictures:
 
     async def pictures(self) -> AsyncIterator[PictureId]:
         for tree in Tree:
-            for first in _names_in(self._layout.root / tree):
-                for second in _names_in(self._layout.root / tree / first):
-                    for entry in _names_in(self._layout.root / tree / first / second):
+            for first in names_in(self._layout.root / tree):
+                for second in names_in(self._layout.root / tree / first):
+                    for entry in names_in(self._layout.root / tree / first / second):
                         try:
                             picture = parse_picture_id(entry)
                         except ValueError:
@@ -101,10 +101,11 @@ def whole_pointer(directory: Path) -> RevisionId | None:
 
 def renditions_in(revision_directory: Path) -> frozenset[str]:
     """The files of a revision that can be served."""
-    return frozenset(name for name in _names_in(revision_directory) if name != MANIFEST)
+    return frozenset(name for name in names_in(revision_directory) if name != MANIFEST)
 
 
-def _names_in(directory: Path) -> list[str]:
+def names_in(directory: Path | str) -> list[str]:
+    """In their order; none where there is no such directory."""
     try:
         return sorted(os.listdir(directory))  # noqa: PTH208 - names are what is wanted
     except (FileNotFoundError, NotADirectoryError):

@@ -1,12 +1,12 @@
 """Pictures on a local volume, written by the fetcher."""
 
 import asyncio
-import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,8 +15,10 @@ from shared.pictures.paths import is_spool
 from shared.pictures.state import STATE
 from shared.volume.commit import Commit
 from shared.volume.durable import Flusher, flush, make_directories, replace_text
+from shared.volume.inventory import Space
 from shared.volume.layout import Layout
-from shared.volume.local_pictures import LocalPictures, renditions_in
+from shared.volume.local_inventory import space_at
+from shared.volume.local_pictures import LocalPictures, read_manifest, renditions_in, whole_pointer
 from shared.volume.lock import PictureLocks
 from shared.volume.port import Draft, Revision, RevisionGone
 from shared.volume.steps import OnStep, unwatched
@@ -131,9 +133,28 @@ class LocalPictureStore(LocalPictures):
             removed = True
         return removed
 
-    async def free_bytes(self) -> int:
-        space = os.statvfs(self._layout.root)
-        return space.f_bavail * space.f_frsize
+    async def evict(
+        self, picture: PictureId, revision: RevisionId | None, fetched_at: datetime | None
+    ) -> bool:
+        return await self._in_thread(self._evict, picture, revision, fetched_at)
+
+    def _evict(self, picture: PictureId, revision: RevisionId | None, fetched_at: datetime | None) -> bool:
+        """Not flushed: what a power cut brings back is evicted another time."""
+        directory = self._layout.picture(Tree.CACHE, picture)
+        there = whole_pointer(directory)
+        manifest = read_manifest(directory / there) if there else None
+        if (there, manifest and manifest.fetched_at) != (revision, fetched_at):
+            return False
+        trash = self._layout.new_trash()
+        try:
+            directory.rename(trash)
+        except FileNotFoundError:
+            return False
+        shutil.rmtree(trash, ignore_errors=True)  # at once, for it is about the room
+        return True
+
+    async def space(self) -> Space:
+        return space_at(self._layout.root)
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

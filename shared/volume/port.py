@@ -13,6 +13,7 @@ from typing import Protocol
 
 from shared.pictures import Failure, Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
 from shared.pictures.paths import file_names, is_original, is_spool
+from shared.volume.inventory import Space
 
 
 class VolumeError(Exception):
@@ -165,7 +166,14 @@ class PictureStore(Pictures, Protocol):
     async def remove(self, picture: PictureId) -> bool:
         """Take the picture, with all that is remembered of it, out of sight at once; False: nothing there."""
 
-    async def free_bytes(self) -> int: ...
+    async def evict(
+        self, picture: PictureId, revision: RevisionId | None, fetched_at: datetime | None
+    ) -> bool:
+        """Remove what `cache` has of the picture, where that is still this revision, fetched then. To be called under
+        the picture's lock. False: there is another by now, or nothing.
+        """
+
+    async def space(self) -> Space: ...
 
 
 class Names(Protocol):

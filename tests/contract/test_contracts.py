@@ -13,6 +13,8 @@ from shared.contracts import (
     DeadLetter,
     DropSpool,
     Envelope,
+    Evictable,
+    EvictPictures,
     FetchPicture,
     HostPaused,
     LookAtPicture,
@@ -21,6 +23,7 @@ from shared.contracts import (
     NameRefused,
     PictureFailed,
     PicturePurged,
+    PicturesEvicted,
     PictureStored,
     PicturesUsed,
     PinPicture,
@@ -94,6 +97,12 @@ MESSAGE_OF: dict[str, Message] = {
         UnpinPicture(name=NAME),
         StoreUpload(inbox="9f" * 16, sha256=UPLOAD.sha256, name=NAME),
         PicturePurged(picture=SOURCE.picture),
+        PicturesEvicted(pictures=(SOURCE.picture,)),
+        EvictPictures(
+            pictures=(
+                Evictable(picture=SOURCE.picture, revision=revision_id("0123456789abcdef"), fetched_at=AT),
+            )
+        ),
         HostPaused(host="image.tmdb.org", until=AT + timedelta(minutes=1)),
         PicturesUsed(used={SOURCE.picture: 12}),
         DropSpool(picture=SOURCE.picture, revision=revision_id("0123456789abcdef")),

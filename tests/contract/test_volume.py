@@ -216,4 +216,4 @@ async def test_every_picture_is_listed_once(volume: VolumeUnderTest, store: Pict
 
 
 async def test_free_space_is_told(store: PictureStore) -> None:
-    assert await store.free_bytes() > 0
+    assert (await store.space()).bytes > 0

@@ -16,7 +16,7 @@ from services.enricher.resolving.settings import ResolvingSettings
 from services.enricher.resolving.stored import StoredArtwork
 from services.enricher.resolving.table import ArtworkTable
 from services.enricher.resolving.waiting import WaitingRoom
-from shared.contracts import Envelope, PicturePurged, PictureStored
+from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.queue import Queue
 from shared.telemetry import Metrics
 from shared.volume import ReadVolume, inbox_of
@@ -47,8 +47,12 @@ async def open_resolving(
 
     async def hear(event: Envelope) -> None:
         waiting.hear(event.payload)
-        if isinstance(event.payload, PictureStored | PicturePurged):
-            stored.hear(event.payload.picture)
+        match event.payload:
+            case PictureStored(picture=picture) | PicturePurged(picture=picture):
+                stored.hear(picture)
+            case PicturesEvicted(pictures=pictures):
+                for picture in pictures:
+                    stored.hear(picture)
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stored.open())
