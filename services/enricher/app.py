@@ -8,11 +8,13 @@ from services.enricher.api.access import Tokens
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.images import image_endpoints
+from services.enricher.api.images.catalog import catalog_endpoints
 from services.enricher.api.items import item_endpoints
 from services.enricher.api.library import library_endpoints
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.api.tmdb import TmdbApi
 from services.enricher.artwork import open_artwork
+from services.enricher.catalog import open_catalog
 from services.enricher.database import open_database
 from services.enricher.lanes import measuring_lanes
 from services.enricher.library import open_library
@@ -27,7 +29,7 @@ from shared.http import Skeleton
 from shared.pictures import PictureId
 from shared.queue import Queue
 from shared.settings import ONESHEET_VERSION
-from shared.volume import ReadVolume
+from shared.volume import ReadVolume, inventory_of
 
 
 @asynccontextmanager
@@ -72,7 +74,21 @@ async def add_enricher(
         )
         metadata = await enter(open_metadata(settings.metadata, providers, database=database))
         artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
-        opened = await enter(open_library(database, settings.library, on_written=library_written))
+        catalog = await enter(
+            open_catalog(
+                settings.catalog,
+                database=database,
+                queue=queue,
+                inventory=inventory_of(volume.layout),
+                rules=settings.hosts.rules,
+                metrics=skeleton.metrics,
+            )
+        )
+        opened = await enter(
+            open_library(
+                database, settings.library, works={"cleanup": catalog.cleanup}, on_written=library_written
+            )
+        )
         listings = Listings(opened.library)
         await enter(ahead.open())
         await enter(queue.listen(hear))
@@ -95,6 +111,7 @@ async def add_enricher(
             *library_endpoints(opened, enrichment),
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
             *task_endpoints(opened.tasks),
+            *catalog_endpoints(catalog, opened.tasks),
             *image_endpoints(resolving, opened.library, volume.pictures, urls, settings.hosts.rules),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)

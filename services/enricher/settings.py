@@ -4,6 +4,7 @@ from pydantic import Field
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.artwork import ArtworkSettings
+from services.enricher.catalog import CatalogSettings
 from services.enricher.database import DatabaseSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.metadata import MetadataSettings, ProviderSettings
@@ -15,6 +16,7 @@ from shared.settings import HostSettings, Settings
 class EnricherSettings(Settings):
     access: AccessSettings = Field(default_factory=AccessSettings)
     artwork: ArtworkSettings = Field(default_factory=ArtworkSettings)
+    catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)

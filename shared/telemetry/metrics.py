@@ -69,6 +69,18 @@ class Metrics:
         self.lane_depth = Gauge(
             "onesheet_lane_depth", "Messages that wait in a lane", ["lane"], registry=self.registry
         )
+        self.disk_bytes = Gauge(
+            "onesheet_disk_bytes",
+            "What pictures take on the disk, as the catalog knows",
+            registry=self.registry,
+        )
+        self.disk_files = Gauge("onesheet_disk_files", "The same in files", registry=self.registry)
+        self.disk_free_bytes = Gauge(
+            "onesheet_disk_free_bytes", "What is left on the volume's disk", registry=self.registry
+        )
+        self.evictions_ordered = Counter(
+            "onesheet_evictions_ordered", "Pictures that were chosen to make room", registry=self.registry
+        )
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)
         self.served = lru_cache(64)(self._pictures.labels)

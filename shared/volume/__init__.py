@@ -9,7 +9,7 @@ from shared.volume.factory import (
     volume_to_read,
     volume_to_write,
 )
-from shared.volume.inventory import Extent, Holding, Inventory, Mark, Space
+from shared.volume.inventory import NOTHING, Extent, Holding, Inventory, Mark, Space
 from shared.volume.layout import Layout, VolumeRefused, check_local
 from shared.volume.lock import Joined
 from shared.volume.port import (
@@ -35,6 +35,7 @@ from shared.volume.steps import CommitStep, OnStep, PinStep, unwatched
 from shared.volume.sweep import sweep
 
 __all__ = [
+    "NOTHING",
     "CommitStep",
     "Draft",
     "Extent",

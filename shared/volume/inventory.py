@@ -9,6 +9,9 @@ from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 Mark = NewType("Mark", int)
 """Of a picture: changes whenever a revision, a rendition or its state comes, goes or is replaced."""
 
+UNMARKED = Mark(0)
+"""The mark of what is still changing: equal to no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -19,6 +22,12 @@ class Extent:
 
     def __add__(self, other: "Extent") -> "Extent":
         return Extent(self.bytes + other.bytes, self.files + other.files)
+
+    def __mul__(self, share: float) -> "Extent":
+        return Extent(int(self.bytes * share), int(self.files * share))
+
+
+NOTHING = Extent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Space:
 
 
 class Inventory(Protocol):
-    """Each method reads the volume, and may take as long as the disk does."""
+    """Each method reads the volume, and may take as long as the disk does. Raises OSError where it cannot be read."""
 
     @property
     def shelves(self) -> Sequence[str]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -12,7 +13,7 @@ from shared.pictures import PictureId, State, Tree
 from shared.pictures.identity import parse_picture_id
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume.inventory import Extent, Holding, Mark, Space
+from shared.volume.inventory import UNMARKED, Extent, Holding, Mark, Space
 from shared.volume.layout import Layout
 from shared.volume.local_pictures import names_in, pointed_at, read_manifest
 
@@ -21,6 +22,7 @@ _BLOCK_BYTES = 512
 """Of `st_blocks`, whatever the file system's own are (stat(2))."""
 
 _MARK_BITS = 2**63 - 1
+_SETTLED_AFTER_NS = 1_000_000_000
 
 
 class LocalInventory:
@@ -41,20 +43,27 @@ class LocalInventory:
         return await asyncio.to_thread(space_at, self._layout.root)
 
     def _marks(self, shelf: str) -> Mapping[PictureId, Mark]:
-        found: dict[PictureId, int] = {}
+        self._check()
+        found: dict[PictureId, list[str]] = {}
         for tree in Tree:
             for picture, directory in _pictures_in(self._layout.root / tree / shelf):
-                found[picture] = found.get(picture, 0) + _mark(directory)
-        return {picture: Mark(mark & _MARK_BITS) for picture, mark in found.items()}
+                found.setdefault(picture, []).append(directory)
+        return {picture: _marked(directories)[0] for picture, directories in found.items()}
 
     def _holdings(self, pictures: Sequence[PictureId]) -> Mapping[PictureId, Holding]:
+        self._check()
         looked = ((picture, self._holding(picture)) for picture in pictures)
         return {picture: holding for picture, holding in looked if holding}
+
+    def _check(self) -> None:
+        """Of a volume that is not mounted just now, everything would seem to be gone."""
+        for tree in Tree:
+            os.stat(self._layout.root / tree)  # noqa: PTH116 - raises what it is about
 
     def _holding(self, picture: PictureId) -> Holding | None:
         """Marked before it is read: what changes meanwhile is looked at once more."""
         places = {tree: self._layout.picture(tree, picture) for tree in Tree}
-        mark = sum(_mark(str(directory)) for directory in places.values())
+        mark = _settled(_marked(map(str, places.values())))
         extents = {tree: _extent(str(directory)) for tree, directory in places.items()}
         if not any(extent.files for extent in extents.values()):
             return None
@@ -72,7 +81,7 @@ class LocalInventory:
             state=_state(places[tree]),
             cached=extents[Tree.CACHE],
             kept=extents[Tree.KEEP],
-            mark=Mark(mark & _MARK_BITS),
+            mark=mark,
         )
 
 
@@ -91,15 +100,26 @@ def _pictures_in(shelf: Path) -> Iterator[tuple[PictureId, str]]:
                 continue
 
 
-def _mark(directory: str) -> int:
-    """From when entries last came and went in it, and in the revision that its pointer names."""
-    mark = 0
-    for path in (directory, f"{directory}/{POINTER}"):
-        try:
-            mark += os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path would cost more than the look
-        except OSError:
-            continue
-    return mark
+def _marked(directories: Iterable[str]) -> tuple[Mark, int]:
+    """From when entries last came and went in a picture's directories, and in the revisions that are served; and the
+    latest of these moments, in nanoseconds.
+    """
+    total = latest = 0
+    for directory in directories:
+        for path in (directory, f"{directory}/{POINTER}"):
+            try:
+                changed_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path would cost more than the look
+            except OSError:
+                continue
+            total += changed_ns
+            latest = max(latest, changed_ns)
+    return Mark(total & _MARK_BITS), latest
+
+
+def _settled(marked: tuple[Mark, int]) -> Mark:
+    """No mark at all where the last change is so young that the clock of the file system may not tell the next from it."""
+    mark, latest_ns = marked
+    return mark if time.time_ns() - latest_ns > _SETTLED_AFTER_NS else UNMARKED
 
 
 def _extent(directory: str) -> Extent:

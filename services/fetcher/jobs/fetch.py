@@ -19,7 +19,7 @@ from shared.contracts import FetchPicture
 from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, Rendition, Source, Upload
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
-from shared.volume import Draft, Extent, Locked, Revision, RevisionGone, Superseded, lacking
+from shared.volume import NOTHING, Draft, Locked, Revision, RevisionGone, Superseded, lacking
 
 SECOND_TRY_AFTER_S = 0.5
 
@@ -177,7 +177,7 @@ async def _download(job: FetchPicture, draft: Draft, delivery: Delivery, deps: D
 
 async def check_room(deps: Deps) -> None:
     """Raise PictureError where the disk is fuller than it may be: before downloading, not after."""
-    if lacking(await deps.pictures.space(), deps.settings.room.floor) != Extent():
+    if lacking(await deps.pictures.space(), deps.settings.room.floor) != NOTHING:
         raise PictureError(
             FailureClass.OURS,
             "The disk is nearly full: nothing new is downloaded.",

@@ -1,0 +1,235 @@
+"""The budget: what pictures may take of the disk. What exceeds it leaves, the longest unused first.
+
+Whole pictures, in small steps, by jobs for the fetchers. What was ordered to leave is noted before it is ordered, so
+that a restart in between orders nothing twice; what does not go within a while is taken to have been lost on the way.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.enricher.catalog.entry import Entry
+from services.enricher.catalog.settings import CatalogSettings
+from services.enricher.catalog.table import CatalogTable, Usage
+from services.enricher.database import DatabaseUnavailable
+from shared.contracts import Envelope, Evictable, EvictPictures
+from shared.contracts.jobs import EVICTED_AT_ONCE
+from shared.queue import Lane, Queue, QueueError
+from shared.telemetry import Metrics, trace_id
+from shared.volume import NOTHING, Extent, Inventory, Space, lacking
+
+BEGIN_AT, END_AT = 0.98, 0.95
+"""Shares of the budget: room is made before it is exceeded, and some at once."""
+
+FLOOR_BEGIN_AT, FLOOR_END_AT = 1.05, 1.10
+"""Of the floor: before fetchers stop at it."""
+
+LEAVING_AT_MOST = 5 * EVICTED_AT_ONCE
+"""Pictures that may be on their way out."""
+
+ORDER_LASTS = timedelta(minutes=10)
+JUST_USED = timedelta(minutes=1)
+"""What was served so lately is not evicted: its use is heard of late, and it may be on its way to somebody."""
+
+LAG_AT_MOST = timedelta(minutes=5)
+"""Further behind, the catalog may not know what is used."""
+
+FAILURES_KEPT = timedelta(hours=24)
+"""After its end, so that the pauses of one that comes back go on growing."""
+
+EVICTED_KNOWN_FOR = timedelta(days=365)
+EVICTED_KNOWN_AT_MOST = 1_000_000
+LOOK_EVERY_S = 1.0
+LOOK_AGAIN_S = 0.1
+"""While room is being made."""
+
+TIDY_EVERY_S = 60.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the disk stands. `excess`: what has to go of what is staying. A part of `budget` or `floor` that is 0 is no
+    limit.
+    """
+
+    usage: Usage
+    space: Space
+    budget: Extent
+    floor: Extent
+    excess: Extent
+    obstacle: str | None = None
+    """Why nothing goes although it should."""
+
+
+class Budget:
+    def __init__(
+        self,
+        settings: CatalogSettings,
+        table: CatalogTable,
+        inventory: Inventory,
+        queue: Queue,
+        *,
+        lag: Callable[[], timedelta],
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._inventory = inventory
+        self._queue = queue
+        self._lag = lag
+        self._metrics = metrics
+        self._now = now
+        self._making_room = False
+        self._obstacle: str | None = None
+
+    @property
+    def obstacle(self) -> str | None:
+        return self._obstacle
+
+    async def standing(self) -> Standing:
+        """Raises DatabaseUnavailable, and OSError where the volume cannot be read."""
+        usage = await self._table.usage(self._now() - ORDER_LASTS)
+        space = await self._inventory.space()
+        budget, floor = self._settings.budget, self._settings.room.floor
+        excess = _excess(usage, space, budget * END_AT, floor * FLOOR_END_AT)
+        if (
+            not self._making_room
+            and _excess(usage, space, budget * BEGIN_AT, floor * FLOOR_BEGIN_AT) == NOTHING
+        ):
+            excess = NOTHING
+        return Standing(usage, space, budget, floor, excess, self._obstacle)
+
+    async def next(self, *, at_most: int) -> Sequence[Entry]:
+        """What goes when room is needed, the longest unused first."""
+        now = self._now()
+        return await self._table.least_recently_used(
+            ordered_before=now - ORDER_LASTS,
+            used_before=now - min(JUST_USED, self._settings.grace),
+            cached_before=now - self._settings.grace,
+            limit=at_most,
+        )
+
+    async def make_room(self) -> bool:
+        """Order a little of what has to go; whether more has to. Raises QueueError as well."""
+        standing = await self.standing()
+        self._making_room = standing.excess != NOTHING
+        self._tell(standing)
+        if not self._making_room:
+            self._meet(None)
+            return False
+        if self._lag() > LAG_AT_MOST:
+            self._meet("the catalog is too far behind to say what is used")
+            return False
+        room = LEAVING_AT_MOST - standing.usage.pictures_leaving
+        if room <= 0:
+            return True
+        chosen = _enough(await self.next(at_most=min(room, EVICTED_AT_ONCE)), standing.excess)
+        if chosen:
+            await self._order(chosen)
+            self._meet(None)
+        elif not standing.usage.pictures_leaving:
+            self._meet("all that is left is kept, younger than EVICTION_GRACE, or in use")
+        return bool(chosen)
+
+    async def tidy(self) -> None:
+        """Let failures go that were over long ago, and what is known of pictures that went. Raises QueueError as well."""
+        now = self._now()
+        over = await self._table.failures_over(
+            now - FAILURES_KEPT, ordered_before=now - ORDER_LASTS, limit=EVICTED_AT_ONCE
+        )
+        if over:
+            await self._order(over)
+        await self._table.forget_evicted(gone_before=now - EVICTED_KNOWN_FOR, at_most=EVICTED_KNOWN_AT_MOST)
+
+    async def _order(self, entries: Sequence[Entry]) -> None:
+        await order_eviction(entries, self._table, self._queue, now=self._now())
+        self._metrics.evictions_ordered.inc(len(entries))
+
+    def _tell(self, standing: Standing) -> None:
+        self._metrics.disk_bytes.set(standing.usage.disk.bytes)
+        self._metrics.disk_files.set(standing.usage.disk.files)
+        self._metrics.disk_free_bytes.set(standing.space.bytes)
+
+    def _meet(self, obstacle: str | None) -> None:
+        if obstacle and obstacle != self._obstacle:
+            _log.warning("no room can be made", reason=obstacle)
+        self._obstacle = obstacle
+
+
+async def order_eviction(
+    entries: Sequence[Entry], table: CatalogTable, queue: Queue, *, now: datetime
+) -> None:
+    """At most EVICTED_AT_ONCE. Raises DatabaseUnavailable, and QueueError, having ordered nothing."""
+    pictures = [entry.picture for entry in entries]
+    chosen = tuple(
+        Evictable(picture=entry.picture, revision=entry.revision, fetched_at=entry.cached_at)
+        for entry in entries
+    )
+    await table.order_eviction(pictures, now)
+    try:
+        job = Envelope.of(EvictPictures(pictures=chosen), trace_id=trace_id())
+        await queue.publish(job, Lane.PICTURES_LATER)
+    except QueueError:
+        await table.order_eviction(pictures, None)
+        raise
+
+
+@asynccontextmanager
+async def keeping_within(budget: Budget) -> AsyncIterator[None]:
+    """Make room, as it is needed, while the context lasts."""
+    tasks = [
+        asyncio.create_task(_make_room_for_ever(budget), name="making room"),
+        asyncio.create_task(_tidy_for_ever(budget), name="tidying the catalog"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _make_room_for_ever(budget: Budget) -> None:
+    while True:
+        more = False
+        try:
+            more = await budget.make_room()
+        except (DatabaseUnavailable, QueueError, OSError) as error:
+            _log.warning("room not made", error=str(error))
+        await asyncio.sleep(LOOK_AGAIN_S if more else LOOK_EVERY_S)
+
+
+async def _tidy_for_ever(budget: Budget) -> None:
+    while True:
+        await asyncio.sleep(TIDY_EVERY_S)
+        try:
+            await budget.tidy()
+        except (DatabaseUnavailable, QueueError) as error:
+            _log.warning("catalog not tidied", error=str(error))
+
+
+def _excess(usage: Usage, space: Space, budget: Extent, floor: Extent) -> Extent:
+    """What has to go of what is staying: for the budget, or for the floor, whichever is more."""
+    missing = lacking(space, floor)
+    bytes_over = usage.staying.bytes - budget.bytes if budget.bytes else 0
+    files_over = usage.staying.files - budget.files if budget.files else 0
+    return Extent(
+        max(0, bytes_over, missing.bytes - usage.leaving.bytes),
+        max(0, files_over, missing.files - usage.leaving.files),
+    )
+
+
+def _enough(entries: Sequence[Entry], excess: Extent) -> Sequence[Entry]:
+    """As many of them as it takes."""
+    gone = NOTHING
+    for number, entry in enumerate(entries):
+        if gone.bytes >= excess.bytes and gone.files >= excess.files:
+            return entries[:number]
+        gone += entry.cached
+    return entries

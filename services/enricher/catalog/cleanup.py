@@ -1,0 +1,58 @@
+"""Cleaning up: pictures that no name and no item shows, and nobody has looked at for long, leave."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from services.enricher.catalog.budget import order_eviction
+from services.enricher.catalog.entry import Entry
+from services.enricher.catalog.table import CatalogTable
+from services.enricher.tasks import Progress, TaskFailed
+from shared.contracts.jobs import EVICTED_AT_ONCE
+from shared.pictures import PictureId
+from shared.queue import Queue, QueueError
+
+KIND = "cleanup"
+TRIES = 60
+TRY_AGAIN_S = 1.0
+
+
+class Cleanup:
+    """The work of a task: `dry_run` says what would go, `unused_days` for how long nobody has looked at it."""
+
+    def __init__(
+        self, table: CatalogTable, queue: Queue, *, grace: timedelta, now: Callable[[], datetime]
+    ) -> None:
+        self._table = table
+        self._queue = queue
+        self._grace = grace
+        self._now = now
+
+    async def __call__(self, arguments: Mapping[str, object], progress: Progress) -> None:
+        dry_run = bool(arguments["dry_run"])
+        unused = timedelta(days=float(str(arguments["unused_days"])))
+        after = PictureId("")
+        while orphans := await self._orphans(unused, after):
+            if not dry_run:
+                await self._order(orphans)
+            size = sum(entry.cached.bytes for entry in orphans)
+            progress.step(len(orphans), pictures=len(orphans), bytes=size)
+            after = orphans[-1].picture
+
+    async def _orphans(self, unused: timedelta, after: PictureId) -> Sequence[Entry]:
+        now = self._now()
+        return await self._table.orphans(
+            unused_since=now - unused, cached_before=now - self._grace, after=after, limit=EVICTED_AT_ONCE
+        )
+
+    async def _order(self, entries: Sequence[Entry]) -> None:
+        """A lane that is full for a moment ends nothing."""
+        for _ in range(TRIES):
+            try:
+                await order_eviction(entries, self._table, self._queue, now=self._now())
+            except QueueError as error:
+                reason = str(error)
+                await asyncio.sleep(TRY_AGAIN_S)
+            else:
+                return
+        raise TaskFailed(f"Nothing can be queued: {reason}.")
