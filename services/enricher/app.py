@@ -103,6 +103,7 @@ async def add_enricher(
                 database=database,
                 queue=queue,
                 volume=volume,
+                evicted=catalog.source_of,
                 metrics=skeleton.metrics,
             )
         )

@@ -15,7 +15,7 @@ from shared.pictures.rendition import ORIGINAL, SIZES, STANDARD_SIZES, Box, Rend
 from shared.pictures.rule import Rule
 from shared.pictures.source import SourceUrl
 from shared.pictures.state import DOWNLOAD, State, Validators
-from shared.pictures.upload import Source, Upload
+from shared.pictures.upload import Source, Upload, parse_source
 
 __all__ = [
     "DOWNLOAD",
@@ -49,6 +49,7 @@ __all__ = [
     "media_type_of",
     "name_failure_path",
     "name_path",
+    "parse_source",
     "picture_host",
     "picture_id",
     "picture_path",

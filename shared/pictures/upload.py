@@ -38,3 +38,8 @@ class Upload(TextValue):
 
 Source = SourceUrl | Upload
 """Where a picture comes from. Only a SourceUrl can be asked."""
+
+
+def parse_source(text: str) -> Source:
+    """Raise ValueError for what is neither a URL nor an upload."""
+    return Upload.parse(text) if text.startswith(_PREFIX) else SourceUrl.parse(text)

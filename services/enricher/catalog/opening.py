@@ -15,7 +15,7 @@ from services.enricher.catalog.table import CatalogTable
 from services.enricher.catalog.use import Use
 from services.enricher.database import Database
 from shared.contracts import Envelope, PicturesUsed
-from shared.pictures import HostRules
+from shared.pictures import HostRules, PictureId, Source, parse_source
 from shared.queue import Queue
 from shared.telemetry import Metrics, utc_now
 from shared.volume import Inventory
@@ -26,6 +26,11 @@ class OpenCatalog:
     table: CatalogTable
     budget: Budget
     cleanup: Cleanup
+
+    async def source_of(self, picture: PictureId) -> Source | None:
+        """Where a picture comes from that is on the volume, or was."""
+        url = await self.table.source_url_of(picture)
+        return parse_source(url) if url else None
 
 
 @asynccontextmanager

@@ -4,13 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from pydantic import TypeAdapter
-
 from services.enricher.artwork import Candidate
 from shared.pictures import Name, PictureId, Source, picture_host
 from shared.pictures.source import SourceUrl
-
-_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +69,3 @@ class Known:
 
     def is_due(self, now: datetime) -> bool:
         return not self.pinned and self.refresh_at <= now
-
-
-def parse_source(text: str) -> Source:
-    """Raise ValueError for what is neither a URL nor an upload."""
-    return _SOURCE.validate_python(text)

@@ -11,7 +11,7 @@ from services.enricher.resolving.explaining import Explaining
 from services.enricher.resolving.jobs import Jobs
 from services.enricher.resolving.pinning import Pinning
 from services.enricher.resolving.refreshing import refreshing
-from services.enricher.resolving.resolver import Resolver
+from services.enricher.resolving.resolver import Evicted, Resolver
 from services.enricher.resolving.settings import ResolvingSettings
 from services.enricher.resolving.stored import StoredArtwork
 from services.enricher.resolving.table import ArtworkTable
@@ -39,11 +39,12 @@ async def open_resolving(
     database: Database,
     queue: Queue,
     volume: ReadVolume,
+    evicted: Evicted,
     metrics: Metrics,
 ) -> AsyncIterator[OpenResolving]:
     table, jobs, waiting = ArtworkTable(database), Jobs(queue), WaitingRoom()
     stored = StoredArtwork(table, volume.pictures)
-    resolver = Resolver(table, artwork, volume.names, jobs, refresh=settings.refresh)
+    resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
 
     async def hear(event: Envelope) -> None:
         waiting.hear(event.payload)

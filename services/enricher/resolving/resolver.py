@@ -3,7 +3,7 @@
 A name is looked for once, however many jobs ask for it: those that come meanwhile wait, and find what the first found.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from services.enricher.resolving.jobs import Jobs
 from services.enricher.resolving.known import Known, Shown
 from services.enricher.resolving.table import ArtworkTable
 from shared.contracts import FetchPicture, NameRefused, PictureFailed, RefuseName
-from shared.pictures import Failure, FailureClass, Format, Name, PictureId, Rendition
+from shared.pictures import Failure, FailureClass, Format, Name, PictureId, Rendition, Source
 from shared.queue import Lane
 from shared.telemetry import add_to_line, utc_now
 from shared.volume import Joined, Names
@@ -23,6 +23,10 @@ USUAL = Rendition("w342", Format.WEBP)
 
 AGAIN_AT_LEAST = timedelta(minutes=1)
 """How long what was found before is not looked for again, where nothing better could be found."""
+
+
+Evicted = Callable[[PictureId], Awaitable[Source | None]]
+"""Says where a picture came from that was here once; None: it never was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Resolver:
         names: Names,
         jobs: Jobs,
         *,
+        evicted: Evicted,
         refresh: timedelta,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -57,6 +62,7 @@ class Resolver:
         self._artwork = artwork
         self._names = names
         self._jobs = jobs
+        self._evicted = evicted
         self._refresh = refresh
         self._now = now
         self._joined = Joined()
@@ -79,7 +85,7 @@ class Resolver:
     async def resolve_picture(self, picture: PictureId, rendition: Rendition, pace: Pace) -> None:
         """The same by its id. Of an id that nobody knows nothing is stored."""
         add_to_line(picture=picture)
-        source = await self._table.source_of(picture)
+        source = await self._table.source_of(picture) or await self._evicted(picture)
         if source is None:
             add_to_line(outcome="unknown")
             reason = "Nobody knows where this picture came from."

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
 from services.enricher.database.tables import artwork, media_items
-from services.enricher.resolving.known import Known, Shown, Stored, parse_source
-from shared.pictures import Kind, Name, PictureId, Role, Source
+from services.enricher.resolving.known import Known, Shown, Stored
+from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source
 
 _columns = artwork.c
 _OURS = ("local_image_url", "local_thumbnail_url", "storage_path", "processed_at", "file_size")
