@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.app import add_enricher
+from services.enricher.catalog import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.metadata import MetadataSettings, ProviderSettings
 from services.enricher.pictures import PictureUrlSettings
@@ -125,6 +126,8 @@ async def running_enricher(
     urls: PictureUrlSettings | None = None,
     roots: tuple[str, ...] = (),
     api_tokens: tuple[str, ...] = (),
+    catalog: CatalogSettings | None = None,
+    lane_limit: int = 100_000,
 ) -> AsyncIterator[RunningEnricher]:
     """On a free port until the block ends. A provider that is not given has no key; without a fetcher's or a proxy's
     settings nobody does their part.
@@ -144,6 +147,7 @@ async def running_enricher(
                 api_key=SecretStr(tvdb_key) if tvdb else None, base_url=tvdb.base_url if tvdb else "http://x"
             ),
         ),
+        catalog=catalog or CatalogSettings(),
         library=LibrarySettings(roots=roots),
         hosts=hosts or HostSettings(),
         resolving=resolving or ResolvingSettings(),
@@ -154,7 +158,7 @@ async def running_enricher(
     async with AsyncExitStack() as stack:
         volume = stack.enter_context(volume_to_write(layout))
         engine = open_embedded(
-            state_dir / "queue.sqlite", lane_limit=100_000, consumer_grace_s=10, delays=QUICK_DELAYS
+            state_dir / "queue.sqlite", lane_limit=lane_limit, consumer_grace_s=10, delays=QUICK_DELAYS
         )
         queue = WatchedQueue(await stack.enter_async_context(engine))
         skeleton = create_skeleton("enricher", Metrics())
