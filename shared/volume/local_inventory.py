@@ -22,6 +22,7 @@ _BLOCK_BYTES = 512
 """Of `st_blocks`, whatever the file system's own are (stat(2))."""
 
 _MARK_BITS = 2**63 - 1
+_NO_STATE = State()
 _SETTLED_AFTER_NS = 1_000_000_000
 
 
@@ -65,11 +66,12 @@ class LocalInventory:
         places = {tree: self._layout.picture(tree, picture) for tree in Tree}
         mark = _settled(_marked(map(str, places.values())))
         extents = {tree: _extent(str(directory)) for tree, directory in places.items()}
-        if not any(extent.files for extent in extents.values()):
+        there = [tree for tree in Tree if extents[tree].files]
+        if not there:
             return None
         revision = manifest = None
-        tree = next(tree for tree in Tree if extents[tree].files)
-        for served in Tree:
+        tree = there[0]
+        for served in there:
             if (pointed := pointed_at(places[served])) and (read := read_manifest(places[served] / pointed)):
                 revision, manifest, tree = pointed, read, served
                 break
@@ -146,4 +148,4 @@ def _state(directory: Path) -> State:
     try:
         return State.model_validate_json((directory / STATE).read_bytes())
     except (OSError, ValidationError):
-        return State()
+        return _NO_STATE

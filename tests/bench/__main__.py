@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.bench.backlog import backlog
 from tests.bench.by_name import by_name
+from tests.bench.catalog import catalog
 from tests.bench.crowded import hits_among_misses
 from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.library import library
@@ -37,6 +38,7 @@ async def main(root: Path) -> None:
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
                 *await hits(root, node),
                 *await library(_fresh(root, "library")),
+                *await catalog(_fresh(root, "catalog")),
             ]
         )
 

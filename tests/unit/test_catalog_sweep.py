@@ -43,7 +43,7 @@ def inventory() -> RememberedInventory:
 
 @pytest.fixture
 def sweep(table: CatalogTable, inventory: RememberedInventory) -> Sweep:
-    return Sweep(table, inventory, now=Clock(), rest=0)
+    return Sweep(table, inventory, now=Clock(), alone=True)
 
 
 async def known(table: CatalogTable) -> set[PictureId]:

@@ -18,7 +18,7 @@ async def main(settings: VolumeSettings) -> None:
     inventory = inventory_of(prepared_layout(settings))
     async with open_database(DatabaseSettings(), state_dir=settings.state_dir) as database:
         began = time.monotonic()
-        sweep = Sweep(CatalogTable(database), inventory, now=utc_now, rest=0)
+        sweep = Sweep(CatalogTable(database), inventory, now=utc_now, alone=True)
         swept = await sweep.rebuild()
         seconds = round(time.monotonic() - began, 1)
         _log.info("catalog made anew", pictures=swept.pictures, seconds=seconds)

@@ -15,10 +15,13 @@ from shared.pictures import PictureId
 from shared.volume import Inventory
 
 AT_ONCE = 100
-"""Pictures that are read before anybody else gets a turn."""
+"""Pictures that are read before anybody else gets a turn, in the background."""
 
 REST = 3.0
-"""In the background it rests so many times as long as it worked."""
+"""Then it rests, so many times as long as it worked."""
+
+ALONE_AT_ONCE = 2000
+"""The same where nobody waits for a turn."""
 
 AGAIN_AFTER_S = 60.0
 _log = structlog.get_logger()
@@ -33,15 +36,15 @@ class Swept:
 
 
 class Sweep:
-    """`rest`: how long it rests, in times of how long it worked; 0 where nobody is disturbed."""
+    """`alone`: nobody else has to get on with anything, so that it rests for nobody."""
 
     def __init__(
-        self, table: CatalogTable, inventory: Inventory, *, now: Callable[[], datetime], rest: float = REST
+        self, table: CatalogTable, inventory: Inventory, *, now: Callable[[], datetime], alone: bool = False
     ) -> None:
         self._table = table
         self._inventory = inventory
         self._now = now
-        self._rest = rest
+        self._at_once, self._rest = (ALONE_AT_ONCE, 0.0) if alone else (AT_ONCE, REST)
 
     async def all(self) -> Swept:
         """Raises DatabaseUnavailable, and OSError where the volume cannot be read."""
@@ -63,8 +66,8 @@ class Sweep:
             picture for picture in found.keys() | known.keys() if found.get(picture) != known.get(picture)
         ]
         await self._pause(began)
-        for first in range(0, len(changed), AT_ONCE):
-            await self._look(changed[first : first + AT_ONCE])
+        for first in range(0, len(changed), self._at_once):
+            await self._look(changed[first : first + self._at_once])
         swept.pictures += len(found)
         swept.changed += len(changed)
 
