@@ -12,6 +12,7 @@ from shared.contracts import (
     Envelope,
     HostPaused,
     LookAtPicture,
+    LookAtPictures,
     Message,
     NameRefused,
     PictureFailed,
@@ -94,12 +95,19 @@ class Announcements:
         happened: Literal["stored", "checked", "failed", "removed"],
     ) -> None:
         """A full or unreachable catalog lane never stops a picture: counted, and repaired by the sweep."""
-        job = LookAtPicture(picture=picture, source_url=str(source) if source else None, happened=happened)
+        source_url = str(source) if source else None
+        await self._record(LookAtPicture(picture=picture, source_url=source_url, happened=happened))
+
+    async def record_all(self, pictures: Sequence[PictureId]) -> None:
+        """The same of many that went, or were to."""
+        await self._record(LookAtPictures(pictures=tuple(pictures)))
+
+    async def _record(self, record: Message) -> None:
         try:
-            await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.CATALOG)
+            await self._queue.publish(Envelope.of(record, trace_id=trace_id()), Lane.CATALOG)
         except QueueError as error:
             self._metrics.records_refused.inc()
-            self._record_refused.warn(picture=picture, error=str(error))
+            self._record_refused.warn(error=str(error))
 
     async def render_later(self, source: Source, renditions: Iterable[Rendition]) -> None:
         """Nobody waits for these: where the lane takes no more, they are made when they are asked for."""

@@ -150,3 +150,9 @@ class LookAtPicture(Message):
     picture: CheckedPictureId
     source_url: str | None
     happened: Literal["stored", "checked", "failed", "removed"]
+
+
+class LookAtPictures(Message):
+    """The same of many, that went together."""
+
+    pictures: tuple[CheckedPictureId, ...]

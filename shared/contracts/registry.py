@@ -17,6 +17,7 @@ MESSAGES: tuple[type[Message], ...] = (
     jobs.EvictPictures,
     jobs.DropSpool,
     jobs.LookAtPicture,
+    jobs.LookAtPictures,
     events.PictureStored,
     events.PictureFailed,
     events.NameRefused,

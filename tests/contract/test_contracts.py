@@ -18,6 +18,7 @@ from shared.contracts import (
     FetchPicture,
     HostPaused,
     LookAtPicture,
+    LookAtPictures,
     Message,
     Mishap,
     NameRefused,
@@ -98,6 +99,7 @@ MESSAGE_OF: dict[str, Message] = {
         StoreUpload(inbox="9f" * 16, sha256=UPLOAD.sha256, name=NAME),
         PicturePurged(picture=SOURCE.picture),
         PicturesEvicted(pictures=(SOURCE.picture,)),
+        LookAtPictures(pictures=(SOURCE.picture,)),
         EvictPictures(
             pictures=(
                 Evictable(picture=SOURCE.picture, revision=revision_id("0123456789abcdef"), fetched_at=AT),

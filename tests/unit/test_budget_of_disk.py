@@ -32,7 +32,7 @@ class Orders:
         if self.down:
             raise QueueUnavailable("the queue is down")
         assert isinstance(envelope.payload, EvictPictures)
-        assert (lane, delay) == (Lane.PICTURES_LATER, None)
+        assert (lane, delay) == (Lane.PICTURES_NOW, None)
         self.jobs.append(envelope.payload)
 
     @property

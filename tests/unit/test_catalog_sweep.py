@@ -55,11 +55,11 @@ async def test_a_record_is_about_what_the_volume_has_when_it_is_read(
 ) -> None:
     looking = Looking(table, inventory, now=Clock())
     inventory.put(holding(1))
-    await looking.look(picture(1), None, NOON)
-    await looking.look(picture(2), str(source(2)), NOON)
+    await looking.look({picture(1): None}, NOON)
+    await looking.look({picture(2): str(source(2))}, NOON)
     assert await known(table) == {picture(1)}
     inventory.held.clear()
-    await looking.look(picture(1), None, NOON)
+    await looking.look({picture(1): None}, NOON)
     assert await known(table) == set()
 
 
@@ -68,7 +68,7 @@ async def test_records_that_come_together_are_one_round(
 ) -> None:
     looking = Looking(table, inventory, now=Clock())
     inventory.put(*(holding(number) for number in range(50)))
-    await asyncio.gather(*(looking.look(picture(number % 50), None, NOON) for number in range(200)))
+    await asyncio.gather(*(looking.look({picture(number % 50): None}, NOON) for number in range(200)))
     assert len(await known(table)) == 50
     assert len(inventory.looked_at) == 50
 
@@ -78,7 +78,9 @@ async def test_the_url_of_a_failure_is_the_one_that_was_said(
 ) -> None:
     looking = Looking(table, inventory, now=Clock())
     inventory.put(failed(1))
-    await asyncio.gather(looking.look(picture(1), str(source(1)), NOON), looking.look(picture(1), None, NOON))
+    await asyncio.gather(
+        looking.look({picture(1): str(source(1))}, NOON), looking.look({picture(1): None}, NOON)
+    )
     assert await table.source_url_of(picture(1)) == str(source(1))
 
 
@@ -88,7 +90,7 @@ async def test_how_far_behind_the_records_are_is_known_for_a_while(
     clock = Clock()
     looking = Looking(table, inventory, now=clock)
     assert looking.lag == timedelta()
-    await looking.look(picture(1), None, NOON - HOUR)
+    await looking.look({picture(1): None}, NOON - HOUR)
     assert looking.lag == HOUR
     clock.advance(seconds=6)
     assert looking.lag == timedelta()
@@ -101,11 +103,11 @@ async def test_a_round_that_failed_is_told_to_all_and_the_next_works(
     inventory.put(holding(1))
     inventory.away = True
     results = await asyncio.gather(
-        *(looking.look(picture(1), None, NOON) for _ in range(3)), return_exceptions=True
+        *(looking.look({picture(1): None}, NOON) for _ in range(3)), return_exceptions=True
     )
     assert [type(result) for result in results] == [FileNotFoundError] * 3
     inventory.away = False
-    await looking.look(picture(1), None, NOON)
+    await looking.look({picture(1): None}, NOON)
     assert await known(table) == {picture(1)}
 
 

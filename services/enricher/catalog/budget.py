@@ -174,7 +174,8 @@ async def order_eviction(
     await table.order_eviction(pictures, now)
     try:
         job = Envelope.of(EvictPictures(pictures=chosen), trace_id=trace_id())
-        await queue.publish(job, Lane.PICTURES_LATER)
+        # In `now`: behind what waits in `later`, the disk would be full before its turn came.
+        await queue.publish(job, Lane.PICTURES_NOW)
     except QueueError:
         await table.order_eviction(pictures, None)
         raise

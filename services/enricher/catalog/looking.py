@@ -1,14 +1,14 @@
 """Looking: what records speak of is looked at on the volume, so that their order does not matter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.enricher.catalog.table import CatalogTable
 from services.enricher.database import DatabaseUnavailable
-from shared.contracts import Envelope, LookAtPicture
+from shared.contracts import Envelope, LookAtPicture, LookAtPictures
 from shared.pictures import PictureId
 from shared.queue import Delay, Lane, Queue, Reject, Retry
 from shared.telemetry import Metrics
@@ -16,6 +16,9 @@ from shared.volume import Inventory
 
 AT_ONCE = 500
 """Records, of which each round takes what has come while the last one was written."""
+
+WRITTEN_AT_ONCE = 500
+"""Pictures, in one transaction."""
 
 REMEMBERED = timedelta(seconds=5)
 """So long a round says how far behind the records are."""
@@ -27,8 +30,9 @@ class _Round:
     oldest: datetime | None = None
     task: "asyncio.Task[None] | None" = None
 
-    def add(self, picture: PictureId, source_url: str | None, said_at: datetime) -> None:
-        self.source_urls[picture] = source_url or self.source_urls.get(picture)
+    def add(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:
+        for picture, source_url in pictures.items():
+            self.source_urls[picture] = source_url or self.source_urls.get(picture)
         self.oldest = min(said_at, self.oldest or said_at)
 
 
@@ -41,16 +45,16 @@ class Looking:
         self._turn = asyncio.Lock()
         self._behind = (now(), timedelta())
 
-    async def look(self, picture: PictureId, source_url: str | None, said_at: datetime) -> None:
-        """Return when the catalog knows of the picture what the volume has of it, durably.
+    async def look(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:
+        """Return when the catalog knows of the pictures what the volume has of them, durably.
 
-        Raises DatabaseUnavailable, and OSError where the volume cannot be read.
+        `pictures`: with the URL of their source, where that was said. Raises DatabaseUnavailable, and OSError where the volume cannot be read.
         """
         if self._next is None:
             self._next = _Round()
             self._next.task = asyncio.create_task(self._look(self._next), name="looking at pictures")
         mine = self._next
-        mine.add(picture, source_url, said_at)
+        mine.add(pictures, said_at)
         assert mine.task
         await asyncio.shield(mine.task)
 
@@ -65,10 +69,12 @@ class Looking:
             self._next = None
             assert mine.oldest
             self._behind = (self._now(), self._now() - mine.oldest)
-            pictures = list(mine.source_urls)
-            held = await self._inventory.holdings(pictures)
             said = {picture: url for picture, url in mine.source_urls.items() if url}
-            await self._table.note(pictures, held, now=self._now(), source_urls=said)
+            pictures = list(mine.source_urls)
+            for first in range(0, len(pictures), WRITTEN_AT_ONCE):
+                some = pictures[first : first + WRITTEN_AT_ONCE]
+                held = await self._inventory.holdings(some)
+                await self._table.note(some, held, now=self._now(), source_urls=said)
 
 
 @asynccontextmanager
@@ -76,14 +82,21 @@ async def consuming_records(looking: Looking, queue: Queue, metrics: Metrics) ->
     """Look at what comes in the lane `catalog` while the context lasts."""
 
     async def handle(envelope: Envelope) -> None:
-        record = envelope.payload
-        if not isinstance(record, LookAtPicture):
-            raise Reject(f"The catalog does no {envelope.type}.")
         try:
-            await looking.look(record.picture, record.source_url, envelope.occurred_at)
+            await looking.look(_pictures(envelope), envelope.occurred_at)
         except (DatabaseUnavailable, OSError) as error:
             raise Retry(Delay.TEN_SECONDS, str(error), counted=False) from error
         metrics.job_age_seconds.labels(Lane.CATALOG).observe(max(0.0, looking.lag.total_seconds()))
 
     async with queue.consume(Lane.CATALOG, handle, concurrency=AT_ONCE):
         yield
+
+
+def _pictures(envelope: Envelope) -> Mapping[PictureId, str | None]:
+    """Raise Reject for what is no record."""
+    match envelope.payload:
+        case LookAtPicture(picture=picture, source_url=source_url):
+            return {picture: source_url}
+        case LookAtPictures(pictures=pictures):
+            return dict.fromkeys(pictures)
+    raise Reject(f"The catalog does no {envelope.type}.")

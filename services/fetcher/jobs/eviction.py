@@ -1,7 +1,5 @@
 """Evicting: pictures that nobody has asked for lately make room for others."""
 
-import asyncio
-
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import Evictable, EvictPictures
 from shared.telemetry import add_to_line
@@ -15,8 +13,7 @@ async def evict_pictures(job: EvictPictures, _delivery: Delivery, deps: Deps) ->
     if evicted:
         await deps.announcements.evicted(evicted)
     # Also of those that stayed: whoever chose them takes them to be gone.
-    records = (deps.announcements.record(chosen.picture, None, "removed") for chosen in job.pictures)
-    await asyncio.gather(*records)
+    await deps.announcements.record_all([chosen.picture for chosen in job.pictures])
 
 
 async def _evict(chosen: Evictable, deps: Deps) -> bool:
