@@ -24,6 +24,7 @@ from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
 from services.enricher.providers.opening import open_providers
 from services.enricher.resolving import open_resolving
 from services.enricher.settings import EnricherSettings
+from services.enricher.tasks import Tasks, Work
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.http import Skeleton
 from shared.pictures import PictureId
@@ -84,11 +85,7 @@ async def add_enricher(
                 metrics=skeleton.metrics,
             )
         )
-        opened = await enter(
-            open_library(
-                database, settings.library, works={"cleanup": catalog.cleanup}, on_written=library_written
-            )
-        )
+        opened = open_library(database, settings.library, on_written=library_written)
         listings = Listings(opened.library)
         await enter(ahead.open())
         await enter(queue.listen(hear))
@@ -107,12 +104,14 @@ async def add_enricher(
                 metrics=skeleton.metrics,
             )
         )
+        works: dict[str, Work] = {"scan": opened.scan, "cleanup": catalog.cleanup}
+        tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell))
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
-            *library_endpoints(opened, enrichment),
+            *library_endpoints(opened.library, opened.scans(tasks), enrichment),
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
-            *task_endpoints(opened.tasks),
-            *catalog_endpoints(catalog, opened.tasks),
+            *task_endpoints(tasks),
+            *catalog_endpoints(catalog, tasks),
             *image_endpoints(resolving, opened.library, volume.pictures, urls, settings.hosts.rules),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)

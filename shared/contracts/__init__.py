@@ -14,6 +14,7 @@ from shared.contracts.events import (
     PicturesEvicted,
     PictureStored,
     PicturesUsed,
+    TaskProgressed,
 )
 from shared.contracts.jobs import (
     DropSpool,
@@ -61,5 +62,6 @@ __all__ = [
     "RenderPicture",
     "ResolvePicture",
     "StoreUpload",
+    "TaskProgressed",
     "UnpinPicture",
 ]

@@ -53,6 +53,17 @@ class HostPaused(Message):
     until: AwareDatetime
 
 
+class TaskProgressed(Message):
+    """How far a task is: told when it begins and ends, and once a second while it moves."""
+
+    task: int
+    kind: str
+    state: str
+    done: int
+    total: int | None
+    counts: dict[str, int]
+
+
 class PicturesUsed(Message):
     """How often pictures were served since the last time, as far as it was counted; sampled where nginx served."""
 

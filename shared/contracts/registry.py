@@ -25,6 +25,7 @@ MESSAGES: tuple[type[Message], ...] = (
     events.PicturesEvicted,
     events.HostPaused,
     events.PicturesUsed,
+    events.TaskProgressed,
     dead.DeadLetter,
 )
 

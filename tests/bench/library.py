@@ -26,10 +26,10 @@ from services.enricher.library import (
     MediaType,
     Selection,
     Window,
-    open_library,
 )
 from services.enricher.library.listing import counted, windowed
 from tests.bench.report import Figure
+from tests.unit.libraries import scanned_library
 
 ITEMS = 100_000
 NAMED, GUESSED = 100_000, 2_000
@@ -190,7 +190,7 @@ def scan_alone(state_dir: str, root: str) -> None:
 async def _seconds(state_dir: Path, root: str) -> float:
     async with (
         open_database(DatabaseSettings(), state_dir=state_dir) as database,
-        open_library(database, LibrarySettings(roots=(root,))) as opened,
+        scanned_library(database, LibrarySettings(roots=(root,))) as opened,
     ):
         begun = time.perf_counter()
         task = await opened.scans.start(root)

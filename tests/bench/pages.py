@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.library import Entry, Ids, LibrarySettings, MediaType, Selection, open_library
+from services.enricher.library import Entry, Ids, LibrarySettings, MediaType, Selection
 from services.enricher.metadata import MetadataSettings, ProviderSettings, open_metadata
 from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
@@ -22,6 +22,7 @@ from tests.bench.load import load
 from tests.bench.report import Figure
 from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
 from tests.servers.service import running_service
+from tests.unit.libraries import scanned_library
 
 TITLES = 50
 COLD_PAGES = 5
@@ -120,7 +121,7 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
         open_database(DatabaseSettings(), state_dir=state_dir) as database,
         open_providers(providers, database=database, metrics=Metrics()) as asked,
         open_metadata(MetadataSettings(), asked, database=database) as metadata,
-        open_library(database.watched(library_written), LibrarySettings()) as opened,
+        scanned_library(database.watched(library_written), LibrarySettings()) as opened,
         Posters(opened.library).open() as posters,
     ):
         listings = Listings(opened.library)

@@ -35,6 +35,7 @@ from shared.contracts import (
     RenderPicture,
     ResolvePicture,
     StoreUpload,
+    TaskProgressed,
     UnpinPicture,
 )
 from shared.contracts.envelope import MAX_HISTORY
@@ -100,6 +101,7 @@ MESSAGE_OF: dict[str, Message] = {
         PicturePurged(picture=SOURCE.picture),
         PicturesEvicted(pictures=(SOURCE.picture,)),
         LookAtPictures(pictures=(SOURCE.picture,)),
+        TaskProgressed(task=7, kind="scan", state="running", done=12, total=40, counts={"files": 12}),
         EvictPictures(
             pictures=(
                 Evictable(picture=SOURCE.picture, revision=revision_id("0123456789abcdef"), fetched_at=AT),

@@ -327,8 +327,10 @@ async def test_cleaning_up_removes_what_nobody_shows_or_uses(start: Start, pictu
         assert await ask(whole, orphan) == 200
         await until(lambda: _all_made(whole, [shown, orphan]))
         dry = await cleaned(whole, "dry_run=true&unused_days=0")
-        assert (dry["counts"]["pictures"], dry["state"]) == (1, "done")
-        assert dry["counts"]["bytes"] > 0
+        assert (dry["counts"]["would leave"], dry["state"]) == (1, "done")
+        items = (await whole.manage("GET", f"/api/v1/admin/tasks/{dry['id']}/items")).json["items"]
+        assert [(item["name"], item["outcome"]) for item in items] == [(str(orphan), "would leave")]
+        assert items[0]["bytes"] == dry["counts"]["bytes"] > 0
         assert await stored(whole, orphan)
         assert (await cleaned(whole, "unused_days=1"))["counts"] == {}
         done = await cleaned(whole, "unused_days=0")

@@ -17,15 +17,14 @@ from services.enricher.library import (
     Item,
     LibrarySettings,
     MediaType,
-    OpenLibrary,
     ScanRefused,
     Window,
-    open_library,
 )
 from services.enricher.library.scan import vanished
 from services.enricher.library.scan.remembered import Remembered
 from services.enricher.library.scan.tree import Sighting
 from services.enricher.tasks import Task, TaskState
+from tests.unit.libraries import ScannedLibrary, scanned_library
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
 
@@ -44,8 +43,8 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def opened(database: Database, root: Path) -> AsyncIterator[OpenLibrary]:
-    async with open_library(database, LibrarySettings(roots=(str(root),))) as opened:
+async def opened(database: Database, root: Path) -> AsyncIterator[ScannedLibrary]:
+    async with scanned_library(database, LibrarySettings(roots=(str(root),))) as opened:
         yield opened
 
 
@@ -61,11 +60,11 @@ def plant_odd_names(root: Path) -> None:
         (root / os.fsdecode(name)).touch()
 
 
-async def scanned(opened: OpenLibrary, path: Path) -> Task:
+async def scanned(opened: ScannedLibrary, path: Path) -> Task:
     return await ended(opened, await opened.scans.start(str(path)))
 
 
-async def ended(opened: OpenLibrary, task: Task) -> Task:
+async def ended(opened: ScannedLibrary, task: Task) -> Task:
     async with asyncio.timeout(30):
         while not task.state.ended:
             await asyncio.sleep(0.01)
@@ -73,12 +72,12 @@ async def ended(opened: OpenLibrary, task: Task) -> Task:
     return task
 
 
-async def listed(opened: OpenLibrary) -> dict[str, Item]:
+async def listed(opened: ScannedLibrary) -> dict[str, Item]:
     page = await opened.library.page(window=Window(limit=1000))
     return {item.title: item for item in page.items}
 
 
-async def test_ids_from_names_and_nfo_files_need_no_guessing(opened: OpenLibrary, root: Path) -> None:
+async def test_ids_from_names_and_nfo_files_need_no_guessing(opened: ScannedLibrary, root: Path) -> None:
     plant(root, "Dune (2021) {imdb-tt1160419}/Dune.2021.2160p.mkv", "Heat/heat.mkv", "Heat/heat.nfo")
     plant(
         root, "Breaking Bad (2008) [tvdbid-81189]/Season 01/S01E01.mkv", "Alien (1979)/Alien (1979) - 4K.mkv"
@@ -101,7 +100,7 @@ async def test_ids_from_names_and_nfo_files_need_no_guessing(opened: OpenLibrary
     assert items["Dune"].full_path == f"{root}/Dune (2021) {{imdb-tt1160419}}/Dune.2021.2160p.mkv"
 
 
-async def test_other_names_are_guessed(opened: OpenLibrary, root: Path) -> None:
+async def test_other_names_are_guessed(opened: ScannedLibrary, root: Path) -> None:
     plant(root, "The.Matrix.1999.1080p.BluRay.x264-GRP.mkv", "Severance/Season 1/e1.mkv")
     plant(root, "dl/Some.Show.S01E01.720p.mkv", "dl/Dune.Part.One.2021.mkv")
     task = await scanned(opened, root)
@@ -111,7 +110,7 @@ async def test_other_names_are_guessed(opened: OpenLibrary, root: Path) -> None:
 
 
 async def test_a_second_scan_reads_what_changed_and_removes_what_is_no_more(
-    opened: OpenLibrary, root: Path
+    opened: ScannedLibrary, root: Path
 ) -> None:
     plant(root, *(f"{name} (2000)/{name} (2000).mkv" for name in ("Stays", "Goes", "Changes")))
     plant(root, "Show (2001)/Season 1/S01E01.mkv")
@@ -131,7 +130,7 @@ async def test_a_second_scan_reads_what_changed_and_removes_what_is_no_more(
 
 
 async def test_only_what_is_below_the_folder_and_was_found_by_a_scan_is_removed(
-    opened: OpenLibrary, root: Path
+    opened: ScannedLibrary, root: Path
 ) -> None:
     plant(root, "a/A (2000).mkv", "a b/B (2000).mkv", "a/C (2000).mkv")
     await scanned(opened, root)
@@ -142,7 +141,7 @@ async def test_only_what_is_below_the_folder_and_was_found_by_a_scan_is_removed(
     assert set(await listed(opened)) == {"B", "C", "By hand"}
 
 
-async def test_a_root_that_is_empty_or_gone_removes_nothing(opened: OpenLibrary, root: Path) -> None:
+async def test_a_root_that_is_empty_or_gone_removes_nothing(opened: ScannedLibrary, root: Path) -> None:
     plant(root, "A (2000).mkv")
     await scanned(opened, root)
     (root / "A (2000).mkv").unlink()
@@ -157,7 +156,7 @@ async def test_a_root_that_is_empty_or_gone_removes_nothing(opened: OpenLibrary,
 
 
 async def test_a_disk_that_is_not_mounted_below_the_root_keeps_its_items(
-    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+    opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(root, "here/A (2000).mkv", "disk/B (2000).mkv", "disk/x/C (2000).mkv")
     await scanned(opened, root)
@@ -173,7 +172,7 @@ async def test_a_disk_that_is_not_mounted_below_the_root_keeps_its_items(
 
 
 async def test_a_folder_that_cannot_be_read_keeps_its_items(
-    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+    opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(root, "a/A (2000).mkv", "b/B (2000)/B (2000).mkv")
     await scanned(opened, root)
@@ -191,7 +190,7 @@ async def test_a_folder_that_cannot_be_read_keeps_its_items(
     assert set(await listed(opened)) == {"A", "B"}
 
 
-async def test_odd_names_and_broken_nfo_files_do_not_stop_a_scan(opened: OpenLibrary, root: Path) -> None:
+async def test_odd_names_and_broken_nfo_files_do_not_stop_a_scan(opened: ScannedLibrary, root: Path) -> None:
     plant_odd_names(root)
     plant(root, "Huge (2004).mkv")
     (root / "Huge (2004).nfo").write_bytes(b"<movie>" + b" " * 2_000_000)
@@ -205,7 +204,7 @@ async def test_odd_names_and_broken_nfo_files_do_not_stop_a_scan(opened: OpenLib
 
 
 async def test_a_name_that_cannot_be_guessed_is_read_roughly(
-    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+    opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(_guesser: Guesser, names: Sequence[tuple[str, str]]) -> Sequence[Guess | None]:
         return [None for _ in names]
@@ -238,7 +237,7 @@ async def test_guessing_goes_on_after_its_processes_were_killed() -> None:
 
 
 async def test_a_folder_with_very_many_files_is_taken_in_part_by_part(
-    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+    opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.enricher.library.scan.scan.AT_ONCE", 7)
     monkeypatch.setattr("services.enricher.library.scan.remembered.AT_ONCE", 7)
@@ -260,7 +259,7 @@ async def test_a_folder_with_very_many_files_is_taken_in_part_by_part(
 
 
 async def test_what_was_known_of_a_place_stays_when_a_scan_finds_less(
-    opened: OpenLibrary, root: Path
+    opened: ScannedLibrary, root: Path
 ) -> None:
     plant(root, "A (2000).mkv")
     path = f"{root}/A (2000).mkv"
@@ -271,7 +270,7 @@ async def test_what_was_known_of_a_place_stays_when_a_scan_finds_less(
 
 
 async def test_a_scan_is_cancelled_between_batches_and_can_be_run_again(
-    opened: OpenLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+    opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.enricher.library.scan.scan.AT_ONCE", 1)
     kept, go_on = asyncio.Event(), asyncio.Event()
@@ -300,7 +299,7 @@ async def test_writes_to_the_library_are_heard_and_those_of_tasks_are_not(
     heard: list[None] = []
     plant(root, "A (2000).mkv")
     settings = LibrarySettings(roots=(str(root),))
-    async with open_library(database, settings, on_written=lambda: heard.append(None)) as opened:
+    async with scanned_library(database, settings, on_written=lambda: heard.append(None)) as opened:
         await scanned(opened, root)
         assert len(heard) == 1
         await scanned(opened, root)
@@ -310,7 +309,7 @@ async def test_writes_to_the_library_are_heard_and_those_of_tasks_are_not(
 
 
 async def test_only_folders_below_the_allowed_ones_are_scanned(
-    database: Database, opened: OpenLibrary, root: Path, tmp_path: Path
+    database: Database, opened: ScannedLibrary, root: Path, tmp_path: Path
 ) -> None:
     (root / "out").symlink_to(tmp_path)
     outside = tmp_path / "media2"
@@ -318,13 +317,13 @@ async def test_only_folders_below_the_allowed_ones_are_scanned(
     for path in (outside, root / "..", root / "out", Path("/"), root / ".." / "media2"):
         with pytest.raises(ScanRefused, match="outside of LIBRARY_ROOTS"):
             await opened.scans.start(str(path))
-    async with open_library(database, LibrarySettings()) as closed:
+    async with scanned_library(database, LibrarySettings()) as closed:
         with pytest.raises(ScanRefused, match="name those that may in LIBRARY_ROOTS"):
             await closed.scans.start(str(root))
 
 
 async def test_a_root_that_is_a_link_keeps_the_name_that_the_operator_knows(
-    opened: OpenLibrary, root: Path, tmp_path: Path
+    opened: ScannedLibrary, root: Path, tmp_path: Path
 ) -> None:
     plant(root, "A (2000).mkv")
     (tmp_path / "link").symlink_to(root)

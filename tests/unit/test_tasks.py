@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.database.tables import tasks as table
-from services.enricher.tasks import Progress, Task, TaskFailed, TaskRefused, Tasks, TaskState, Work
+from services.enricher.tasks import Item, Progress, Task, TaskFailed, TaskRefused, Tasks, TaskState, Work
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT
 from services.enricher.tasks.task import ERROR_LIMIT
+from shared.contracts import TaskProgressed
+from shared.pictures import Failure, FailureClass
 
 Found = TypeVar("Found")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -315,3 +317,79 @@ async def test_old_tasks_are_forgotten_and_the_newest_come_first(database: Datab
         return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
 
     assert await database.read(count) <= KEPT + 2
+
+
+async def test_what_became_of_each_thing_is_kept_with_its_task(database: Database) -> None:
+    gone = Failure(failure_class=FailureClass.GONE, reason="The source answered 404.", at=NOON, retry_at=NOON)
+
+    async def work(arguments: Mapping[str, object], progress: Progress) -> None:
+        for number in range(3):
+            progress.item(f"movie/tmdb:{number}/poster", "stored", size=100)
+        progress.item("movie/tmdb:3/poster", "failed", failure=gone)
+
+    async with running(database, sync=work) as tasks:
+        task = await ended(tasks, await tasks.start("sync", {}))
+        assert (task.state, task.done) == (TaskState.DONE, 4)
+        assert task.counts == {"stored": 3, "failed": 1, "bytes": 300}
+        items = await tasks.items(task.id)
+        assert [item.outcome for item in items] == ["stored", "stored", "stored", "failed"]
+        (failed,) = await tasks.items(task.id, outcome="failed")
+        assert failed == Item("movie/tmdb:3/poster", "failed", "gone", "The source answered 404.", NOON)
+        assert len(await tasks.items(task.id, limit=2, offset=1)) == 2
+
+
+async def test_items_are_bounded_and_the_others_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.enricher.tasks.progress.ITEM_LIMIT", 2)
+
+    async def work(arguments: Mapping[str, object], progress: Progress) -> None:
+        for number in range(5):
+            progress.item(str(number), "stored")
+
+    async with running(database, sync=work) as tasks:
+        task = await ended(tasks, await tasks.start("sync", {}))
+        assert task.counts == {"stored": 5}
+        assert [item.name for item in await tasks.items(task.id)] == ["0", "1"]
+
+
+async def test_items_are_in_sight_while_the_task_runs_and_begin_anew_with_it(database: Database) -> None:
+    gate = asyncio.Event()
+
+    async def work(arguments: Mapping[str, object], progress: Progress) -> None:
+        progress.item("one", "stored")
+        await gate.wait()
+
+    async with running(database, sync=work) as tasks:
+        task = await tasks.start("sync", {})
+        await eventually(lambda: _some(tasks, task))
+    gate.set()
+    async with running(database, sync=work) as tasks:
+        await ended(tasks, task)
+        assert len(await tasks.items(task.id)) == 1
+
+
+async def _some(tasks: Tasks, task: Task) -> object:
+    return await tasks.items(task.id) or None
+
+
+async def test_how_far_a_task_is_is_told_at_its_begin_its_end_and_while_it_moves(database: Database) -> None:
+    told: list[TaskProgressed] = []
+    gate = Gate()
+
+    async def tell(event: TaskProgressed) -> None:
+        told.append(event)
+
+    async def moved() -> bool | None:
+        return len(told) > 1 or None
+
+    async with Tasks.running(database, {"scan": gate}, beat_s=0.02, tell=tell) as tasks:
+        task = await tasks.start("scan", {})
+        await eventually(moved)
+        await asyncio.sleep(0.1)  # in which it does not move
+        gate.open.set()
+        await ended(tasks, task)
+    assert [(event.state, event.done) for event in told] == [("running", 0), ("running", 1), ("done", 2)]
+    assert told[-1] == TaskProgressed(
+        task=task.id, kind="scan", state="done", done=2, total=2, counts={"found": 4}
+    )

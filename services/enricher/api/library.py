@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask
-from services.enricher.library import Entry, Ids, MediaType, OpenLibrary, ScanRefused
+from services.enricher.library import Entry, Ids, Library, MediaType, ScanRefused, Scans
 from services.enricher.pages import EnrichedItem, Enrichment
 from services.enricher.tasks import TaskRefused
 from shared.http import Problem
@@ -50,23 +50,23 @@ class ScanOrder(Body):
     )
 
 
-def library_endpoints(opened: OpenLibrary, enrichment: Enrichment) -> list[Endpoint]:
+def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) -> list[Endpoint]:
     async def add(_asked: Parameters, item: NewItem) -> EnrichedItem:
         """Add an item, or say more of one: the item that it is now part of.
 
         The same title found at another path, or on another list, is the same item.
         """
-        return await enrichment.as_it_is(await opened.library.add(item.entry))
+        return await enrichment.as_it_is(await library.add(item.entry))
 
     async def remove(asked: ItemParameters) -> None:
         """Remove an item, with every path it was found at. Files stay, and so do pictures."""
-        if await opened.library.remove(asked.id) is None:
+        if await library.remove(asked.id) is None:
             raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
 
     async def scan(_asked: Parameters, order: ScanOrder) -> ShownTask:
         """Scan a folder for films and series: a task, or the one that is at it already."""
         try:
-            return ShownTask.model_validate(await opened.scans.start(order.path))
+            return ShownTask.model_validate(await scans.start(order.path))
         except ScanRefused as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
         except TaskRefused as error:

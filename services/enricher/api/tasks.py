@@ -43,6 +43,31 @@ class ShownTasks(BaseModel):
     tasks: tuple[ShownTask, ...]
 
 
+class ItemParameters(TaskParameters):
+    outcome: str | None = Field(None, max_length=40)
+    limit: int = Field(50, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10_000_000)
+
+
+class ShownItem(BaseModel):
+    """What became of one thing. A failure has a class, a reason, and a time when it may be tried again."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    name: str
+    outcome: str
+    failure_class: str | None
+    reason: str | None
+    retry_at: AwareDatetime | None
+    bytes: int | None
+
+
+class ShownItems(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[ShownItem, ...]
+
+
 def task_endpoints(tasks: Tasks) -> list[Endpoint]:
     async def one(asked: TaskParameters) -> ShownTask:
         """How a task is, as of a second ago at most."""
@@ -53,6 +78,12 @@ def task_endpoints(tasks: Tasks) -> list[Endpoint]:
         found = await tasks.list(limit=asked.limit, offset=asked.offset)
         return ShownTasks(tasks=tuple(map(ShownTask.model_validate, found)))
 
+    async def items(asked: ItemParameters) -> ShownItems:
+        """What became of each thing that a task was about, the first 10,000 of them; of one outcome, or of all."""
+        _known(await tasks.get(asked.id))
+        found = await tasks.items(asked.id, outcome=asked.outcome, limit=asked.limit, offset=asked.offset)
+        return ShownItems(items=tuple(map(ShownItem.model_validate, found)))
+
     async def cancel(asked: TaskParameters) -> ShownTask:
         """End a task at its next step. One that has ended stays as it is."""
         return _known(await tasks.cancel(asked.id))
@@ -60,6 +91,9 @@ def task_endpoints(tasks: Tasks) -> list[Endpoint]:
     return [
         Endpoint("GET", "/api/v1/admin/tasks", newest, ShownTasks, WindowParameters, access=Access.ADMIN),
         Endpoint("GET", "/api/v1/admin/tasks/{id}", one, ShownTask, TaskParameters, access=Access.ADMIN),
+        Endpoint(
+            "GET", "/api/v1/admin/tasks/{id}/items", items, ShownItems, ItemParameters, access=Access.ADMIN
+        ),
         Endpoint(
             "POST", "/api/v1/admin/tasks/{id}/cancel", cancel, ShownTask, TaskParameters, access=Access.ADMIN
         ),

@@ -35,8 +35,10 @@ class Cleanup:
         while orphans := await self._orphans(unused, after):
             if not dry_run:
                 await self._order(orphans)
-            size = sum(entry.cached.bytes for entry in orphans)
-            progress.step(len(orphans), pictures=len(orphans), bytes=size)
+            for entry in orphans:
+                outcome = "would leave" if dry_run else "leaves"
+                progress.item(entry.image_url or entry.picture, outcome, size=entry.cached.bytes)
+            progress.step()
             after = orphans[-1].picture
 
     async def _orphans(self, unused: timedelta, after: PictureId) -> Sequence[Entry]:

@@ -96,6 +96,21 @@ tasks = Table(
     sqlite_autoincrement=True,
 )
 
+task_items = Table(
+    "task_items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("failure_class", Text),
+    Column("reason", Text),
+    Column("retry_at", Moment),
+    Column("bytes", BigInteger),
+    Index(None, "task_id", "outcome", "id"),
+)
+"""What became of each thing that a task was about; as long as the task is known."""
+
 tmdb_cache = Table(
     "tmdb_cache",
     metadata,

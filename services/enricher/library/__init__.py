@@ -4,10 +4,11 @@
     item = await library.add(Entry("Dune", MediaType.MOVIE, year=2021, ids=Ids(imdb="tt1160419")))
     page = await library.page(Selection(media_type=MediaType.MOVIE), Window.of_page(3, 50))
 
-With scans and tasks:
+With scans, which are tasks:
 
-    async with open_library(database, LibrarySettings()) as opened:
-        task = await opened.scans.start("/media")
+    opened = open_library(database, LibrarySettings())
+    async with Tasks.running(database, {"scan": opened.scan}) as tasks:
+        task = await opened.scans(tasks).start("/media")
 
 Titles, years, ids, places and picture URLs are kept; what providers say of a title never is.
 """
@@ -16,7 +17,7 @@ from services.enricher.library.item import Entry, Ids, Item, MediaType, Page, Se
 from services.enricher.library.library import Library
 from services.enricher.library.naming import name_of
 from services.enricher.library.opening import OpenLibrary, open_library
-from services.enricher.library.scan import ScanRefused
+from services.enricher.library.scan import ScanRefused, Scans
 from services.enricher.library.settings import LibrarySettings
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "OpenLibrary",
     "Page",
     "ScanRefused",
+    "Scans",
     "Selection",
     "Window",
     "name_of",

@@ -4,12 +4,23 @@
         task = await tasks.start("scan", {"path": "/media"})
         await tasks.cancel(task.id)
 
+What became of single things is told with `progress.item(name, outcome)`, and kept as long as the task is known.
 The work is a function of the task's arguments and a `Progress`, with which it counts what it does. Between its steps
 it calls `progress.step()`, which ends it where the task was cancelled. It may be cut off anywhere and begun again.
 """
 
 from services.enricher.tasks.progress import Progress
-from services.enricher.tasks.task import Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
+from services.enricher.tasks.task import Item, Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 
-__all__ = ["Progress", "Task", "TaskCancelled", "TaskFailed", "TaskRefused", "TaskState", "Tasks", "Work"]
+__all__ = [
+    "Item",
+    "Progress",
+    "Task",
+    "TaskCancelled",
+    "TaskFailed",
+    "TaskRefused",
+    "TaskState",
+    "Tasks",
+    "Work",
+]

@@ -1,6 +1,7 @@
 """Tasks as rows of the database."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,12 +9,15 @@ from sqlalchemy import ColumnElement, Row, Update, and_, delete, func, insert, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
-from services.enricher.database.tables import tasks
+from services.enricher.database.tables import task_items, tasks
 from services.enricher.tasks.progress import Progress
-from services.enricher.tasks.task import Task, TaskRefused, TaskState
+from services.enricher.tasks.task import Item, Task, TaskRefused, TaskState
 
 QUEUED_LIMIT = 100
 """Tasks that may wait."""
+
+ITEMS_KEPT_OF = 100
+"""Of so many tasks it is kept what became of each thing."""
 
 KEPT = 1000
 """Tasks that are remembered; for each one more, the oldest that has ended goes."""
@@ -69,6 +73,19 @@ class TaskRows:
 
         return await self._database.read(reading)
 
+    async def items(self, task_id: int, *, outcome: str | None, limit: int, offset: int) -> Sequence[Item]:
+        """In the order in which they were done; of one outcome, or of all."""
+        columns = task_items.c
+        query = select(*(columns[name] for name in Item.__slots__)).where(columns.task_id == task_id)
+        if outcome:
+            query = query.where(columns.outcome == outcome)
+        page = query.order_by(columns.id).limit(limit).offset(offset)
+
+        async def reading(connection: AsyncConnection) -> Sequence[Item]:
+            return [Item(**row._asdict()) for row in await connection.execute(page)]
+
+        return await self._database.read(reading)
+
     async def cancel(self, task_id: int) -> None:
         """At once where it waits, at its next step where it runs, and not at all where it has ended."""
         waiting = _end(_WAITING & (_columns.id == task_id), TaskState.CANCELLED, self._now())
@@ -96,7 +113,10 @@ class TaskRows:
                 .returning(*_OF_TASK)
             )
             row = (await connection.execute(claimed)).first()
-            return None if row is None else _task(row)
+            if row is None:
+                return None
+            await connection.execute(delete(task_items).where(task_items.c.task_id == row.id))
+            return _task(row)
 
         return await self._database.write(writing)
 
@@ -120,16 +140,29 @@ class TaskRows:
             .returning(_columns.cancelling)
         )
 
-        async def writing(connection: AsyncConnection) -> bool:
-            return (await connection.execute(written)).scalar_one_or_none() is not False
+        items = progress.unwritten
 
-        return await self._database.write(writing)
+        async def writing(connection: AsyncConnection) -> bool | None:
+            cancelling: bool | None = (await connection.execute(written)).scalar_one_or_none()
+            if cancelling is not None:
+                await _add_items(connection, task_id, items)
+            return cancelling
+
+        cancelling = await self._database.write(writing)
+        if cancelling is not None:
+            progress.written(len(items))
+        return cancelling is not False
 
     async def end(
         self, task_id: int, state: TaskState, progress: Progress, reason: str | None = None
     ) -> None:
         ended = _end(self._mine(task_id), state, self._now()).values(reason=reason, **_progress(progress))
-        await self._database.write(lambda connection: connection.execute(ended))
+
+        async def writing(connection: AsyncConnection) -> None:
+            if (await connection.execute(ended)).rowcount:
+                await _add_items(connection, task_id, progress.unwritten)
+
+        await self._database.write(writing)
 
     async def leave(self, task_id: int) -> None:
         """It waits again, because this process ends; that does not count as a start."""
@@ -147,7 +180,15 @@ async def _make_room(connection: AsyncConnection) -> None:
     if (await connection.execute(waiting)).scalar_one() >= QUEUED_LIMIT:
         raise TaskRefused(f"{QUEUED_LIMIT} tasks are waiting: cancel some, or try again later.")
     oldest_kept = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
+    oldest_told = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(ITEMS_KEPT_OF - 1)
+    await connection.execute(delete(task_items).where(task_items.c.task_id <= oldest_told.scalar_subquery()))
     await connection.execute(delete(tasks).where(_columns.id <= oldest_kept, _columns.state.in_(_ENDED)))
+
+
+async def _add_items(connection: AsyncConnection, task_id: int, items: Sequence[Item]) -> None:
+    if items:
+        rows = [{"task_id": task_id, **asdict(item)} for item in items]
+        await connection.execute(insert(task_items), rows)
 
 
 def _new(kind: str, arguments: Mapping[str, object], now: datetime) -> Mapping[str, object]:

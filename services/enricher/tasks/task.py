@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
+
+from shared.pictures import Failure
 
 ERROR_LIMIT = 50
 """So many are kept of one task; the others are only counted."""
+
+
+ITEM_LIMIT = 10_000
+"""Of so many things it is kept what became of them; the others are only counted."""
 
 
 class TaskState(StrEnum):
@@ -40,6 +47,24 @@ class Task:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one thing that a task was about. A failure has a class, a reason and an end; `bytes`: its size."""
+
+    name: str
+    outcome: str
+    failure_class: str | None = None
+    reason: str | None = None
+    retry_at: datetime | None = None
+    bytes: int | None = None
+
+    @classmethod
+    def of(cls, name: str, outcome: str, failure: Failure | None, size: int | None) -> Self:
+        if failure is None:
+            return cls(name, outcome, bytes=size)
+        return cls(name, outcome, failure.failure_class.value, failure.reason, failure.retry_at, size)
 
 
 class TaskRefused(Exception):

@@ -5,6 +5,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -13,11 +14,15 @@ import structlog
 from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.tasks.progress import Progress
 from services.enricher.tasks.rows import TaskRows
-from services.enricher.tasks.task import Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
+from services.enricher.tasks.task import Item, Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
+from shared.contracts import TaskProgressed
 from shared.telemetry import utc_now
 
 Work = Callable[[Mapping[str, object], Progress], Awaitable[None]]
 """Does a task of some kind, given its arguments. Done twice or cut off anywhere, it must do no harm."""
+
+Tell = Callable[[TaskProgressed], Awaitable[None]]
+"""Tells whoever is interested how far a task is."""
 
 BEAT_S = 1.0
 """How often the row learns how far its task is."""
@@ -29,6 +34,10 @@ STALE_AFTER_S = 30.0
 _log = structlog.get_logger()
 
 
+async def _nobody_listens(_event: TaskProgressed) -> None:
+    pass
+
+
 class Tasks:
     def __init__(
         self,
@@ -37,11 +46,13 @@ class Tasks:
         *,
         now: Callable[[], datetime],
         stale_after_s: float,
+        tell: Tell,
     ) -> None:
         owner = f"{socket.gethostname()}/{uuid.uuid4().hex}"
         self._rows = TaskRows(database, owner=owner, stale_after=timedelta(seconds=stale_after_s), now=now)
         self._works = works
-        self._running: dict[int, tuple[asyncio.Task[None], Progress]] = {}
+        self._tell = tell
+        self._running: dict[int, _Running] = {}
         self._wake = asyncio.Event()
 
     @classmethod
@@ -55,14 +66,15 @@ class Tasks:
         look_s: float = LOOK_S,
         beat_s: float = BEAT_S,
         stale_after_s: float = STALE_AFTER_S,
+        tell: Tell = _nobody_listens,
     ) -> AsyncIterator[Self]:
         """Takes what waits while the context lasts; what runs at its end waits for the next process."""
-        tasks = cls(database, works, now=now, stale_after_s=stale_after_s)
+        tasks = cls(database, works, now=now, stale_after_s=stale_after_s, tell=tell)
         background = [asyncio.create_task(tasks._take(look_s)), asyncio.create_task(tasks._beat(beat_s))]
         try:
             yield tasks
         finally:
-            under_way = [task for task, _ in tasks._running.values()]
+            under_way = [running.working for running in tasks._running.values()]
             for task in (*background, *under_way):
                 task.cancel()
             await asyncio.gather(*background, *under_way, return_exceptions=True)
@@ -86,11 +98,17 @@ class Tasks:
         """The newest first."""
         return await self._rows.list(limit=limit, offset=offset)
 
+    async def items(
+        self, task_id: int, *, outcome: str | None = None, limit: int = 50, offset: int = 0
+    ) -> Sequence[Item]:
+        """What became of each thing so far, the first ones first."""
+        return await self._rows.items(task_id, outcome=outcome, limit=limit, offset=offset)
+
     async def cancel(self, task_id: int) -> Task | None:
         """The task: it has ended, or will at its next step. None where there is no such task."""
         await self._rows.cancel(task_id)
         if task_id in self._running:
-            self._running[task_id][1].cancel()
+            self._running[task_id].progress.cancel()
         return await self._rows.get(task_id)
 
     async def _take(self, look_s: float) -> None:
@@ -110,7 +128,7 @@ class Tasks:
     def _begin(self, task: Task) -> None:
         progress = Progress()
         working = asyncio.create_task(self._do(task, progress), name=f"{task.kind} {task.id}")
-        self._running[task.id] = working, progress
+        self._running[task.id] = _Running(task.kind, working, progress)
         working.add_done_callback(lambda _: self._ended(task.id))
 
     def _ended(self, task_id: int) -> None:
@@ -119,9 +137,11 @@ class Tasks:
 
     async def _do(self, task: Task, progress: Progress) -> None:
         """What cannot be written is found, and done again, once the row is stale."""
+        await self._tell(_progressed(task.id, task.kind, TaskState.RUNNING, progress))
         try:
             state, reason = await self._outcome(task, progress)
             await self._rows.end(task.id, state, progress, reason)
+            await self._tell(_progressed(task.id, task.kind, state, progress))
             _log.info("task ended", kind=task.kind, task=task.id, state=state, reason=reason)
         except asyncio.CancelledError:
             await self._rows.leave(task.id)
@@ -144,9 +164,36 @@ class Tasks:
     async def _beat(self, beat_s: float) -> None:
         while True:
             await asyncio.sleep(beat_s)
-            for task_id, (_, progress) in list(self._running.items()):
+            for task_id, running in list(self._running.items()):
                 try:
-                    if await self._rows.beat(task_id, progress):
-                        progress.cancel()
+                    if await self._rows.beat(task_id, running.progress):
+                        running.progress.cancel()
                 except DatabaseUnavailable as error:
                     _log.error("task not written", task=task_id, error=str(error))
+                if running.has_moved():
+                    await self._tell(_progressed(task_id, running.kind, TaskState.RUNNING, running.progress))
+
+
+@dataclass(slots=True)
+class _Running:
+    kind: str
+    working: asyncio.Task[None]
+    progress: Progress
+    told: tuple[int, int] = (0, 0)
+
+    def has_moved(self) -> bool:
+        """Since this was asked the last time."""
+        now = self.progress.done, self.progress.counts.total()
+        moved, self.told = now != self.told, now
+        return moved
+
+
+def _progressed(task_id: int, kind: str, state: TaskState, progress: Progress) -> TaskProgressed:
+    return TaskProgressed(
+        task=task_id,
+        kind=kind,
+        state=state.value,
+        done=progress.done,
+        total=progress.total,
+        counts=dict(progress.counts),
+    )
