@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from services.enricher.api.access import Tokens
+from services.enricher.api.dead_letters import dead_letter_endpoints
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.images import image_endpoints
@@ -16,6 +17,7 @@ from services.enricher.api.tmdb import TmdbApi
 from services.enricher.artwork import open_artwork
 from services.enricher.catalog import open_catalog
 from services.enricher.database import open_database
+from services.enricher.dead_letters import open_dead_letters
 from services.enricher.lanes import measuring_lanes
 from services.enricher.library import open_library
 from services.enricher.metadata import open_metadata
@@ -104,13 +106,19 @@ async def add_enricher(
                 metrics=skeleton.metrics,
             )
         )
-        works: dict[str, Work] = {"scan": opened.scan, "cleanup": catalog.cleanup}
+        dead = await enter(open_dead_letters(database, queue, skeleton.metrics))
+        works: dict[str, Work] = {
+            "scan": opened.scan,
+            "cleanup": catalog.cleanup,
+            "redrive": dead.redriving,
+        }
         tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell))
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened.library, opened.scans(tasks), enrichment),
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
             *task_endpoints(tasks),
+            *dead_letter_endpoints(dead, tasks),
             *catalog_endpoints(catalog, tasks),
             *image_endpoints(resolving, opened.library, volume.pictures, urls, settings.hosts.rules),
         ]

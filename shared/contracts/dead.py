@@ -13,6 +13,8 @@ class DeadLetter(Message):
     """The lane it came from, and goes back to when redriven."""
     reason: str
     history: tuple[Mishap, ...] = ()
+    failure_class: str | None = None
+    """What its last attempt failed of, where it was a failure of a known class."""
     died_at: AwareDatetime
     body: str
     """The message's envelope as it was, JSON; any text where it could not be read."""

@@ -71,21 +71,25 @@ class QueueUnavailable(QueueError):
 
 
 class Retry(Exception):
-    """Raised by a handler: bring the job back after `delay`. `counted`: it was an attempt that failed."""
+    """Raised by a handler: bring the job back after `delay`. `counted`: it was an attempt that failed, of the class
+    that is remembered with it where it was the last one.
+    """
 
-    def __init__(self, delay: Delay, reason: str, *, counted: bool) -> None:
+    def __init__(self, delay: Delay, reason: str, *, counted: bool, failure_class: str | None = None) -> None:
         super().__init__(reason)
         self.delay = delay
         self.reason = reason
         self.counted = counted
+        self.failure_class = failure_class
 
 
 class Reject(Exception):
     """Raised by a handler: the job can never succeed; keep it as a dead letter."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, failure_class: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.failure_class = failure_class
 
 
 class Queue(Protocol):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from shared.contracts import DeadLetter, Envelope, Mishap
 from shared.contracts.mishap import MAX_REASON
+from shared.pictures import FailureClass
 from shared.queue.port import MAX_ATTEMPTS, Delay, Handler, Lane, Reject, Retry
 from shared.telemetry import traced, utc_now
 
@@ -76,14 +77,17 @@ def settle(envelope: Envelope, end: Exception, lane: Lane, now: datetime) -> Out
         return Again(envelope.deferred(now), end.delay if isinstance(end, Retry) else Delay.TEN_MINUTES)
     match end:
         case Reject():
-            return Dead(_letter(envelope, lane, end.reason, now))
+            return Dead(_letter(envelope, lane, end.reason, now, end.failure_class))
         case Retry(counted=False):
             return Again(envelope.deferred(now), end.delay)
         case Retry():
-            return _next_attempt(envelope, lane, end.reason, end.delay, now)
+            return _next_attempt(envelope, lane, end, now)
         case _:
             pause = PAUSES[min(envelope.attempt, len(PAUSES)) - 1]
-            return _next_attempt(envelope, lane, f"{type(end).__name__}: {end}", pause, now)
+            broke = Retry(
+                pause, f"{type(end).__name__}: {end}", counted=True, failure_class=FailureClass.OURS
+            )
+            return _next_attempt(envelope, lane, broke, now)
 
 
 def read(body: bytes, lane: Lane, clock: Clock) -> Envelope:
@@ -113,18 +117,21 @@ def bury(body: bytes, lane: Lane, reason: str, now: datetime) -> Envelope:
         return _addressed(letter, f"dead-{digest}", trace_id=digest, now=now)
 
 
-def _next_attempt(envelope: Envelope, lane: Lane, reason: str, delay: Delay, now: datetime) -> Outcome:
+def _next_attempt(envelope: Envelope, lane: Lane, end: Retry, now: datetime) -> Outcome:
     if envelope.attempt >= MAX_ATTEMPTS:
-        return Dead(_letter(envelope, lane, reason, now))
-    return Again(envelope.retried(reason, now), delay)
+        return Dead(_letter(envelope, lane, end.reason, now, end.failure_class))
+    return Again(envelope.retried(end.reason, now), end.delay)
 
 
-def _letter(envelope: Envelope, lane: Lane, reason: str, now: datetime) -> Envelope:
+def _letter(
+    envelope: Envelope, lane: Lane, reason: str, now: datetime, failure_class: str | None = None
+) -> Envelope:
     """Its history includes the end; its id follows from the message's, so that dying twice is one letter."""
     reason = reason[:MAX_REASON]
     letter = DeadLetter(
         lane=lane.value,
         reason=reason,
+        failure_class=failure_class,
         history=_with_end(envelope, reason, now),
         died_at=now,
         body=envelope.model_dump_json(),

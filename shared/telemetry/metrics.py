@@ -69,6 +69,9 @@ class Metrics:
         self.lane_depth = Gauge(
             "onesheet_lane_depth", "Messages that wait in a lane", ["lane"], registry=self.registry
         )
+        self.dead_letters = Counter(
+            "onesheet_dead_letters", "Jobs that failed for good", ["lane"], registry=self.registry
+        )
         self.disk_bytes = Gauge(
             "onesheet_disk_bytes",
             "What pictures take on the disk, as the catalog knows",

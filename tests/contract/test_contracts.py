@@ -113,6 +113,7 @@ MESSAGE_OF: dict[str, Message] = {
         DeadLetter(
             lane="pictures.later",
             reason="The source answered 500.",
+            failure_class="upstream",
             history=(Mishap(at=AT, reason="The source answered 500."),),
             died_at=AT + timedelta(minutes=12),
             body='{"type": "RefreshPicture"}',

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.tasks import Task, Tasks, TaskState
+from services.enricher.tasks import Task, TaskRefused, Tasks, TaskState
 from shared.http import Problem
 
 
@@ -98,6 +98,14 @@ def task_endpoints(tasks: Tasks) -> list[Endpoint]:
             "POST", "/api/v1/admin/tasks/{id}/cancel", cancel, ShownTask, TaskParameters, access=Access.ADMIN
         ),
     ]
+
+
+async def started(tasks: Tasks, kind: str, arguments: Mapping[str, object]) -> ShownTask:
+    """The task, or the same one that waits or runs already. Raise Problem where too many wait."""
+    try:
+        return ShownTask.model_validate(await tasks.start(kind, arguments))
+    except TaskRefused as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
 
 
 def _known(task: Task | None) -> ShownTask:

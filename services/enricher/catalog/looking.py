@@ -1,13 +1,12 @@
 """Looking: what records speak of is looked at on the volume, so that their order does not matter."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.enricher.catalog.table import CatalogTable
-from services.enricher.database import DatabaseUnavailable
+from services.enricher.database import DatabaseUnavailable, Rounds
 from shared.contracts import Envelope, LookAtPicture, LookAtPictures
 from shared.pictures import PictureId
 from shared.queue import Delay, Lane, Queue, Reject, Retry
@@ -24,16 +23,12 @@ REMEMBERED = timedelta(seconds=5)
 """So long a round says how far behind the records are."""
 
 
-@dataclass(eq=False, slots=True)
-class _Round:
-    source_urls: dict[PictureId, str | None] = field(default_factory=dict)
-    oldest: datetime | None = None
-    task: "asyncio.Task[None] | None" = None
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Pictures with the URL of their source, where that was said."""
 
-    def add(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:
-        for picture, source_url in pictures.items():
-            self.source_urls[picture] = source_url or self.source_urls.get(picture)
-        self.oldest = min(said_at, self.oldest or said_at)
+    pictures: Mapping[PictureId, str | None]
+    said_at: datetime
 
 
 class Looking:
@@ -41,22 +36,16 @@ class Looking:
         self._table = table
         self._inventory = inventory
         self._now = now
-        self._next: _Round | None = None
-        self._turn = asyncio.Lock()
+        self._rounds = Rounds(self._look)
         self._behind = (now(), timedelta())
 
     async def look(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:
         """Return when the catalog knows of the pictures what the volume has of them, durably.
 
-        `pictures`: with the URL of their source, where that was said. Raises DatabaseUnavailable, and OSError where the volume cannot be read.
+        `pictures`: with the URL of their source, where that was said. Raises DatabaseUnavailable, and OSError where
+        the volume cannot be read.
         """
-        if self._next is None:
-            self._next = _Round()
-            self._next.task = asyncio.create_task(self._look(self._next), name="looking at pictures")
-        mine = self._next
-        mine.add(pictures, said_at)
-        assert mine.task
-        await asyncio.shield(mine.task)
+        await self._rounds.join(_Record(pictures, said_at))
 
     @property
     def lag(self) -> timedelta:
@@ -64,17 +53,14 @@ class Looking:
         at, lag = self._behind
         return lag if self._now() - at < REMEMBERED else timedelta()
 
-    async def _look(self, mine: _Round) -> None:
-        async with self._turn:
-            self._next = None
-            assert mine.oldest
-            self._behind = (self._now(), self._now() - mine.oldest)
-            said = {picture: url for picture, url in mine.source_urls.items() if url}
-            pictures = list(mine.source_urls)
-            for first in range(0, len(pictures), WRITTEN_AT_ONCE):
-                some = pictures[first : first + WRITTEN_AT_ONCE]
-                held = await self._inventory.holdings(some)
-                await self._table.note(some, held, now=self._now(), source_urls=said)
+    async def _look(self, records: Sequence[_Record]) -> None:
+        self._behind = (self._now(), self._now() - min(record.said_at for record in records))
+        pictures = list(dict.fromkeys(picture for record in records for picture in record.pictures))
+        said = {picture: url for record in records for picture, url in record.pictures.items() if url}
+        for first in range(0, len(pictures), WRITTEN_AT_ONCE):
+            some = pictures[first : first + WRITTEN_AT_ONCE]
+            held = await self._inventory.holdings(some)
+            await self._table.note(some, held, now=self._now(), source_urls=said)
 
 
 @asynccontextmanager

@@ -14,6 +14,14 @@ but ask the database. Tables are in `tables`, what made them in `migrations`.
 from services.enricher.database.database import Database
 from services.enricher.database.errors import DatabaseRefused, DatabaseUnavailable
 from services.enricher.database.factory import open_database
+from services.enricher.database.rounds import Rounds
 from services.enricher.database.settings import DatabaseSettings
 
-__all__ = ["Database", "DatabaseRefused", "DatabaseSettings", "DatabaseUnavailable", "open_database"]
+__all__ = [
+    "Database",
+    "DatabaseRefused",
+    "DatabaseSettings",
+    "DatabaseUnavailable",
+    "Rounds",
+    "open_database",
+]

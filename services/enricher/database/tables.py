@@ -96,6 +96,27 @@ tasks = Table(
     sqlite_autoincrement=True,
 )
 
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("letter_id", Text, nullable=False, unique=True),
+    Column("lane", Text, nullable=False),
+    Column("type", Text),
+    Column("failure_class", Text),
+    Column("reason", Text, nullable=False),
+    Column("about", Text),
+    Column("trace_id", Text, nullable=False),
+    Column("died_at", Moment, nullable=False),
+    Column("deaths", Integer, nullable=False),
+    Column("history", JSON, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("redriving_since", Moment),
+    Index(None, "lane", "failure_class"),
+    sqlite_autoincrement=True,
+)
+"""Jobs that failed for good; `body` is the message as it was."""
+
 task_items = Table(
     "task_items",
     metadata,

@@ -110,5 +110,5 @@ def _retry_later(failure: Failure, delivery: Delivery, deps: Deps) -> None:
         raise Retry(Delay.within(wait.total_seconds()), failure.reason, counted=False)
     attempt = delivery.envelope.attempt
     if attempt > len(LATER_DELAYS):
-        raise Reject(failure.reason)
-    raise Retry(LATER_DELAYS[attempt - 1], failure.reason, counted=True)
+        raise Reject(failure.reason, failure_class=failure.failure_class)
+    raise Retry(LATER_DELAYS[attempt - 1], failure.reason, counted=True, failure_class=failure.failure_class)

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.api.tasks import ShownTask
+from services.enricher.api.tasks import ShownTask, started
 from services.enricher.catalog import DiskUse, Entry, Filter, OpenCatalog, Statistics, statistics_of
+from services.enricher.catalog.cleanup import KIND
 from services.enricher.catalog.statistics import MIB
-from services.enricher.tasks import TaskRefused, Tasks
-from shared.http import Problem
+from services.enricher.tasks import Tasks
 from shared.pictures import FailureClass, Kind
 from shared.telemetry import utc_now
 
@@ -136,10 +136,7 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
 
         With `dry_run` it only says which, and how many bytes they take.
         """
-        try:
-            return ShownTask.model_validate(await tasks.start("cleanup", asked.model_dump()))
-        except TaskRefused as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+        return await started(tasks, KIND, asked.model_dump())
 
     async def _storage() -> dict[str, object]:
         standing, whole = await budget.standing(), statistics_of(await table.totals(), utc_now())
