@@ -12,13 +12,14 @@ from services.enricher.api.images import image_endpoints
 from services.enricher.api.images.catalog import catalog_endpoints
 from services.enricher.api.items import item_endpoints
 from services.enricher.api.library import library_endpoints
+from services.enricher.api.queues import queue_endpoints
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.api.tmdb import TmdbApi
 from services.enricher.artwork import open_artwork
 from services.enricher.catalog import open_catalog
 from services.enricher.database import open_database
 from services.enricher.dead_letters import open_dead_letters
-from services.enricher.lanes import measuring_lanes
+from services.enricher.lanes import LaneWatch, watching_lanes
 from services.enricher.library import open_library
 from services.enricher.metadata import open_metadata
 from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
@@ -30,7 +31,7 @@ from services.enricher.tasks import Tasks, Work
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.http import Skeleton
 from shared.pictures import PictureId
-from shared.queue import Queue
+from shared.queue import Handler, Queue, telling_work
 from shared.settings import ONESHEET_VERSION
 from shared.volume import ReadVolume, inventory_of
 
@@ -45,25 +46,6 @@ async def add_enricher(
     urls = PictureUrls(settings.urls)
     shown = ShownPictures(volume.pictures, urls)
     ahead = Ahead(queue, volume.pictures, settings.hosts.rules)
-
-    async def hear(event: Envelope) -> None:
-        """What was said of a picture holds no longer."""
-        changed: tuple[PictureId, ...]
-        removed: tuple[PictureId, ...]
-        match event.payload:
-            case PictureStored(picture=picture):
-                changed, removed = (picture,), ()
-            case PicturePurged(picture=picture):
-                changed = removed = (picture,)
-            case PicturesEvicted(pictures=pictures):
-                changed = removed = pictures
-            case _:
-                return
-        for picture in changed:
-            shown.forget(picture)
-            kept.forget(picture)
-        for picture in removed:
-            ahead.forget(picture)
 
     def library_written() -> None:
         listings.forget()
@@ -90,8 +72,10 @@ async def add_enricher(
         opened = open_library(database, settings.library, on_written=library_written)
         listings = Listings(opened.library)
         await enter(ahead.open())
-        await enter(queue.listen(hear))
-        await enter(measuring_lanes(queue, skeleton.metrics))
+        await enter(queue.listen(_forgetting(shown, kept, ahead)))
+        watch = LaneWatch(queue, skeleton.metrics)
+        await enter(watching_lanes(watch, queue))
+        await enter(telling_work(queue, skeleton.metrics, "enricher"))
         posters = await enter(Posters(opened.library).open())
         enrichment = Enrichment(metadata.titles, posters=posters, shown=shown, urls=urls, ahead=ahead)
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: metadata.providers)
@@ -119,6 +103,7 @@ async def add_enricher(
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
             *task_endpoints(tasks),
             *dead_letter_endpoints(dead, tasks),
+            *queue_endpoints(watch),
             *catalog_endpoints(catalog, tasks),
             *image_endpoints(resolving, opened.library, volume.pictures, urls, settings.hosts.rules),
         ]
@@ -129,3 +114,27 @@ async def add_enricher(
         skeleton.add_routes(endpoint.route(tokens) for endpoint in endpoints)
         skeleton.add_routes(docs_routes(endpoints, version=ONESHEET_VERSION))
         yield
+
+
+def _forgetting(shown: ShownPictures, kept: KeptPages, ahead: Ahead) -> Handler:
+    """What was said of a picture holds no longer."""
+
+    async def hear(event: Envelope) -> None:
+        changed: tuple[PictureId, ...]
+        removed: tuple[PictureId, ...]
+        match event.payload:
+            case PictureStored(picture=picture):
+                changed, removed = (picture,), ()
+            case PicturePurged(picture=picture):
+                changed = removed = (picture,)
+            case PicturesEvicted(pictures=pictures):
+                changed = removed = pictures
+            case _:
+                return
+        for picture in changed:
+            shown.forget(picture)
+            kept.forget(picture)
+        for picture in removed:
+            ahead.forget(picture)
+
+    return hear

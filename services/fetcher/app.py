@@ -13,7 +13,7 @@ from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
 from services.fetcher.worker import Worker
 from shared.http import Skeleton
-from shared.queue import Lane, Queue
+from shared.queue import Lane, Queue, telling_work
 from shared.volume import Layout, OnStep, WriteVolume, sweep, unwatched
 
 SWEEP_EVERY_S = 10.0
@@ -64,6 +64,7 @@ async def add_fetcher(
         )
         worker = Worker(queue, deps)
         await stack.enter_async_context(_sweeping(volume.layout))
+        await stack.enter_async_context(telling_work(queue, metrics, "fetcher"))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))
         if settings.download.allow_private:

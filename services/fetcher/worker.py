@@ -72,7 +72,7 @@ class Worker:
         metrics = self._deps.metrics
         delivery = Delivery(envelope, urgent=lane is Lane.PICTURES_NOW)
         age_s = max(0.0, (self._deps.now() - envelope.occurred_at).total_seconds())
-        metrics.job_age_seconds.labels(lane).observe(age_s)
+        metrics.took(lane, age_s)
         with canonical_line(
             "job", type=envelope.type, lane=lane, attempt=envelope.attempt, age_s=round(age_s, 3)
         ) as line:

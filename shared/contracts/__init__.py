@@ -8,12 +8,14 @@ from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import (
     HostPaused,
+    LaneWork,
     NameRefused,
     PictureFailed,
     PicturePurged,
     PicturesEvicted,
     PictureStored,
     PicturesUsed,
+    ServiceStats,
     TaskProgressed,
 )
 from shared.contracts.jobs import (
@@ -44,6 +46,7 @@ __all__ = [
     "Evictable",
     "FetchPicture",
     "HostPaused",
+    "LaneWork",
     "LookAtPicture",
     "LookAtPictures",
     "Message",
@@ -61,6 +64,7 @@ __all__ = [
     "RefuseName",
     "RenderPicture",
     "ResolvePicture",
+    "ServiceStats",
     "StoreUpload",
     "TaskProgressed",
     "UnpinPicture",

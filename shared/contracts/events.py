@@ -1,6 +1,6 @@
 """Events: told to everybody who listens, kept for nobody."""
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.contracts.jobs import CheckedPictureId, CheckedRevisionId
 from shared.contracts.message import Message
@@ -51,6 +51,24 @@ class HostPaused(Message):
 
     host: str
     until: AwareDatetime
+
+
+class LaneWork(BaseModel):
+    """Jobs that were taken from a lane, the oldest of which had waited so long."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: int
+    oldest_s: float
+
+
+class ServiceStats(Message):
+    """What a process did in the last few seconds."""
+
+    service: str
+    instance: str
+    during_s: float
+    lanes: dict[str, LaneWork]
 
 
 class TaskProgressed(Message):

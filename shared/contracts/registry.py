@@ -26,6 +26,7 @@ MESSAGES: tuple[type[Message], ...] = (
     events.HostPaused,
     events.PicturesUsed,
     events.TaskProgressed,
+    events.ServiceStats,
     dead.DeadLetter,
 )
 

@@ -5,6 +5,7 @@ from shared.queue.port import (
     Delay,
     Handler,
     Lane,
+    LaneMeasure,
     Queue,
     QueueError,
     QueueFull,
@@ -14,11 +15,13 @@ from shared.queue.port import (
     Unroutable,
 )
 from shared.queue.settings import QueueSettings
+from shared.queue.telling import telling_work
 
 __all__ = [
     "Delay",
     "Handler",
     "Lane",
+    "LaneMeasure",
     "Queue",
     "QueueError",
     "QueueFull",
@@ -28,4 +31,5 @@ __all__ = [
     "Retry",
     "Unroutable",
     "open_queue",
+    "telling_work",
 ]

@@ -35,4 +35,4 @@ def _open_embedded(path: Path, settings: QueueSettings) -> AbstractAsyncContextM
 def _open_rabbitmq(url: str, settings: QueueSettings) -> AbstractAsyncContextManager[Queue]:
     from shared.queue.rabbitmq import open_rabbitmq  # noqa: PLC0415 - only the chosen engine
 
-    return open_rabbitmq(url, lane_limit=settings.lane_limit)
+    return open_rabbitmq(url, lane_limit=settings.lane_limit, management_url=settings.management_url)

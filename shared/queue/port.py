@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
 
@@ -92,6 +93,21 @@ class Reject(Exception):
         self.failure_class = failure_class
 
 
+@dataclass(frozen=True, slots=True)
+class LaneMeasure:
+    """How a lane is. None: the engine does not tell. `in_hand`: handed out and not settled; `oldest_s`: how long the
+    first of those that wait has waited. `exact`: as the engine itself counts, and not as of some moments ago.
+    """
+
+    waiting: int
+    in_hand: int | None = None
+    consumers: int | None = None
+    oldest_s: float | None = None
+    published_per_s: float | None = None
+    done_per_s: float | None = None
+    exact: bool = False
+
+
 class Queue(Protocol):
     """Lanes of jobs and a stream of events. Opened and closed by whoever composes the service."""
 
@@ -113,6 +129,9 @@ class Queue(Protocol):
 
     async def depth(self, lane: Lane) -> int:
         """How many messages wait in the lane, not counting those handed out or put off."""
+
+    async def measure(self, lane: Lane) -> LaneMeasure:
+        """The same with all else that the engine can tell. Raise QueueUnavailable where it tells nothing."""
 
     async def ping(self) -> None:
         """Return when the queue answers; raise QueueUnavailable when it does not."""

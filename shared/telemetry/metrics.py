@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from shared.telemetry.work import Work
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -84,9 +86,15 @@ class Metrics:
         self.evictions_ordered = Counter(
             "onesheet_evictions_ordered", "Pictures that were chosen to make room", registry=self.registry
         )
+        self.work = Work()
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)
         self.served = lru_cache(64)(self._pictures.labels)
+
+    def took(self, lane: str, age_s: float) -> None:
+        """That a job was taken from a lane, which was so old."""
+        self.job_age_seconds.labels(lane).observe(age_s)
+        self.work.took(lane, age_s)
 
     def _answered(self, service: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(service, route, status), self._request_seconds.labels(service, route)

@@ -17,6 +17,7 @@ from shared.contracts import (
     EvictPictures,
     FetchPicture,
     HostPaused,
+    LaneWork,
     LookAtPicture,
     LookAtPictures,
     Message,
@@ -34,6 +35,7 @@ from shared.contracts import (
     RefuseName,
     RenderPicture,
     ResolvePicture,
+    ServiceStats,
     StoreUpload,
     TaskProgressed,
     UnpinPicture,
@@ -101,6 +103,12 @@ MESSAGE_OF: dict[str, Message] = {
         PicturePurged(picture=SOURCE.picture),
         PicturesEvicted(pictures=(SOURCE.picture,)),
         LookAtPictures(pictures=(SOURCE.picture,)),
+        ServiceStats(
+            service="fetcher",
+            instance="host/1a2b3c4d",
+            during_s=5.0,
+            lanes={"pictures.now": LaneWork(jobs=12, oldest_s=0.25)},
+        ),
         TaskProgressed(task=7, kind="scan", state="running", done=12, total=40, counts={"files": 12}),
         EvictPictures(
             pictures=(

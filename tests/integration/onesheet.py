@@ -22,7 +22,7 @@ from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, Message
 from shared.http import create_skeleton
 from shared.pictures import PictureId, Rendition, SourceUrl, State
-from shared.queue import Delay, Handler, Lane, Queue, QueueUnavailable
+from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueUnavailable
 from shared.queue.embedded import open_embedded
 from shared.telemetry import Metrics
 from shared.volume import (
@@ -95,6 +95,11 @@ class WatchedQueue:
 
     async def depth(self, lane: Lane) -> int:
         return await self.inner.depth(lane)
+
+    async def measure(self, lane: Lane) -> LaneMeasure:
+        if self.down:
+            raise QueueUnavailable("the queue is down")
+        return await self.inner.measure(lane)
 
     async def ping(self) -> None:
         if self.down:

@@ -72,7 +72,7 @@ async def consuming_records(looking: Looking, queue: Queue, metrics: Metrics) ->
             await looking.look(_pictures(envelope), envelope.occurred_at)
         except (DatabaseUnavailable, OSError) as error:
             raise Retry(Delay.TEN_SECONDS, str(error), counted=False) from error
-        metrics.job_age_seconds.labels(Lane.CATALOG).observe(max(0.0, looking.lag.total_seconds()))
+        metrics.took(Lane.CATALOG, max(0.0, looking.lag.total_seconds()))
 
     async with queue.consume(Lane.CATALOG, handle, concurrency=AT_ONCE):
         yield

@@ -42,6 +42,7 @@ async def open_dead_letters(
 
     async def handle(envelope: Envelope) -> None:
         """Acknowledged once it is in the table."""
+        metrics.took(Lane.DEAD, max(0.0, (now() - envelope.occurred_at).total_seconds()))
         try:
             await rounds.join(envelope)
         except DatabaseUnavailable as error:

@@ -27,7 +27,7 @@ async def resolving_jobs(resolver: Resolver, queue: Queue, metrics: Metrics) -> 
 async def _do(envelope: Envelope, *, lane: Lane, pace: Pace, resolver: Resolver, metrics: Metrics) -> None:
     """Raise Retry where the database or the queue cannot be had."""
     age_s = max(0.0, (utc_now() - envelope.occurred_at).total_seconds())
-    metrics.job_age_seconds.labels(lane).observe(age_s)
+    metrics.took(lane, age_s)
     with canonical_line("job", type=envelope.type, lane=lane, attempt=envelope.attempt) as line:
         line["age_s"] = round(age_s, 3)
         with metrics.job_seconds.labels(envelope.type).time():

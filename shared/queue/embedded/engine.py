@@ -12,7 +12,7 @@ from shared.queue.embedded.consumer import LaneConsumer
 from shared.queue.embedded.lock import sole_owner
 from shared.queue.embedded.worker import Worker
 from shared.queue.listening import LISTENER_LIMIT, Listener
-from shared.queue.port import Delay, Handler, Lane, QueueUnavailable
+from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
 from shared.queue.running import CONSUMER_GRACE_S
 
 REAL_DELAYS: Mapping[Delay, float] = MappingProxyType({delay: float(delay.value) for delay in Delay})
@@ -100,6 +100,9 @@ class EmbeddedQueue:
 
     async def depth(self, lane: Lane) -> int:
         return self._worker.waiting(lane)
+
+    async def measure(self, lane: Lane) -> LaneMeasure:
+        return await self._worker.measure(lane)
 
     async def ping(self) -> None:
         if not self._worker.alive:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
+from pydantic import ValidationError
 
+from shared.contracts import Envelope
 from shared.queue.embedded.changes import Change, Put, Release, Settle, Taken, Turn
-from shared.queue.port import MAX_DELIVERIES, Delay, Lane, QueueFull
+from shared.queue.port import MAX_DELIVERIES, Delay, Lane, LaneMeasure, QueueFull
 from shared.queue.settlement import bury
 from shared.telemetry import utc_now
 
@@ -65,6 +67,17 @@ class Store:
     @property
     def waiting(self) -> Mapping[Lane, int]:
         return dict(self._waiting)
+
+    def measure(self, lane: Lane) -> LaneMeasure:
+        """The first of those that wait need not be the oldest: it may have come back."""
+        states = "SELECT state, count(*) FROM messages WHERE lane = ? GROUP BY state"
+        first = "SELECT body FROM messages WHERE lane = ? AND state = 'ready' ORDER BY seq LIMIT 1"
+        counts = dict(self._file.execute(states, (lane,)).fetchall())
+        found = self._file.execute(first, (lane,)).fetchone()
+        oldest_s = _age_s(found[0], self._now()) if found else None
+        return LaneMeasure(
+            counts.get("ready", 0), in_hand=counts.get("taken", 0), oldest_s=oldest_s, exact=True
+        )
 
     def close(self) -> None:
         self._file.close()
@@ -177,3 +190,11 @@ class Store:
     def _next_due_in_s(self) -> float | None:
         (due,) = self._file.execute("SELECT min(due) FROM messages WHERE state = 'put off'").fetchone()
         return None if due is None else max(due - self._now(), 0.0)
+
+
+def _age_s(body: str, now_s: float) -> float | None:
+    """None where the message cannot be read."""
+    try:
+        return max(0.0, now_s - Envelope.model_validate_json(body).occurred_at.timestamp())
+    except ValidationError:
+        return None

@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +19,7 @@ import structlog
 
 from shared.queue.embedded.changes import Change, Put, Release, Taken, Turn
 from shared.queue.embedded.store import Store
-from shared.queue.port import Lane, QueueError, QueueUnavailable
+from shared.queue.port import Lane, LaneMeasure, QueueError, QueueUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,7 @@ class Worker:
         self._failing = False
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: Mapping[Lane, int] = Counter()
+        self._store: Store | None = None
 
     async def run(self, opened: asyncio.Future[None]) -> None:
         """Open the file, turn it as long as `close` is not called, close it."""
@@ -62,6 +65,7 @@ class Worker:
             opened.set_exception(QueueUnavailable(f"The queue file {self._path} cannot be used: {error}"))
             self._thread.shutdown(wait=False)
             return
+        self._store = store
         self._waiting = store.waiting
         self._wake.set()
         opened.set_result(None)
@@ -70,6 +74,7 @@ class Worker:
                 await self._next_turn(store)
         finally:
             self._closing = True
+            self._store = None
             self._wake_in(None)
             self._fail_all("the queue was closed")
             await loop.run_in_executor(self._thread, store.close)
@@ -96,6 +101,17 @@ class Worker:
 
     def waiting(self, lane: Lane) -> int:
         return self._waiting.get(lane, 0)
+
+    async def measure(self, lane: Lane) -> LaneMeasure:
+        """Raise QueueUnavailable where the file cannot be asked."""
+        if self._store is None:
+            raise QueueUnavailable("the queue is closed")
+        try:
+            look = partial(self._store.measure, lane)
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, look)
+        except (sqlite3.Error, RuntimeError) as error:  # RuntimeError: it was closed meanwhile
+            raise QueueUnavailable(f"the queue file failed: {error}") from error
+        return replace(found, consumers=sum(taker.lane is lane for taker in self._takers))
 
     def join(self, taker: Taker) -> None:
         self._takers.append(taker)

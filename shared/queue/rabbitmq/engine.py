@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import structlog
 from aio_pika import Channel, Connection
@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from shared.contracts import Envelope
 from shared.queue.listening import Listener
-from shared.queue.port import Delay, Handler, Lane
+from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
 from shared.queue.rabbitmq.consumer import LaneConsumer
 from shared.queue.rabbitmq.link import Link, addresses_of
+from shared.queue.rabbitmq.management import Management, open_management
 from shared.queue.rabbitmq.publisher import PUBLISH_TIMEOUT_S, Publisher
 from shared.queue.rabbitmq.subscription import Place, Subscription
 from shared.queue.rabbitmq.topology import EVENTS, LISTENER, REAL_DELAYS, Topology
@@ -27,6 +28,7 @@ async def open_rabbitmq(
     url: str,
     *,
     lane_limit: int,
+    management_url: str | None = None,
     publish_timeout_s: float = PUBLISH_TIMEOUT_S,
     consumer_grace_s: float = CONSUMER_GRACE_S,
     delays: Mapping[Delay, float] = REAL_DELAYS,
@@ -40,24 +42,38 @@ async def open_rabbitmq(
     topology = Topology(delays)
     publisher = Publisher(addresses, topology, lane_limit=lane_limit, timeout_s=publish_timeout_s)
     consuming = Link(addresses, "onesheet consuming", _as_it_is)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(publisher.close)
+        stack.push_async_callback(consuming.close)
         await asyncio.gather(publisher.open(), consuming.open(publish_timeout_s))
+        management = None
+        if management_url:
+            vhost = addresses[0].path.removeprefix("/") or "/"
+            management = await stack.enter_async_context(open_management(management_url, vhost))
         yield RabbitQueue(
-            publisher, consuming, patience_s=publish_timeout_s, consumer_grace_s=consumer_grace_s
+            publisher,
+            consuming,
+            management,
+            patience_s=publish_timeout_s,
+            consumer_grace_s=consumer_grace_s,
         )
-    finally:
-        await consuming.close()
-        await publisher.close()
 
 
 class RabbitQueue:
     """See the port."""
 
     def __init__(
-        self, publisher: Publisher, consuming: Link[Connection], *, patience_s: float, consumer_grace_s: float
+        self,
+        publisher: Publisher,
+        consuming: Link[Connection],
+        management: Management | None,
+        *,
+        patience_s: float,
+        consumer_grace_s: float,
     ) -> None:
         self._publisher = publisher
         self._consuming = consuming
+        self._management = management
         self._patience_s = patience_s
         self._grace_s = consumer_grace_s
 
@@ -89,6 +105,15 @@ class RabbitQueue:
 
     async def depth(self, lane: Lane) -> int:
         return await self._publisher.depth(lane)
+
+    async def measure(self, lane: Lane) -> LaneMeasure:
+        """By the management API where there is one and it answers, else by what a passive declare says."""
+        if self._management:
+            try:
+                return await self._management.measure(lane)
+            except QueueUnavailable as error:
+                log.warning("lane_not_measured_exactly", lane=lane.value, error=str(error))
+        return await self._publisher.measure(lane)
 
     async def ping(self) -> None:
         await self._publisher.depth(Lane.PICTURES_NOW)

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from shared.contracts import Envelope
-from shared.queue.port import Delay, Lane, QueueError, QueueUnavailable
+from shared.queue.port import Delay, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.rabbitmq.gauge import LaneGauge
 from shared.queue.rabbitmq.link import Link
 from shared.queue.rabbitmq.topology import EVENTS, JOBS, Topology, delay_name
@@ -85,11 +85,14 @@ class Publisher:
             log.info("event_lost", type=envelope.type, id=envelope.id, error=str(error))
 
     async def depth(self, lane: Lane) -> int:
+        return (await self.measure(lane)).waiting
+
+    async def measure(self, lane: Lane) -> LaneMeasure:
         with as_queue_errors(f"asking for the depth of {lane}"):
             async with asyncio.timeout(self._timeout_s), self._asking:
-                return await self._passive_depth(await self._link.session(), lane)
+                return await self._declared(await self._link.session(), lane)
 
-    async def _passive_depth(self, outlet: Outlet, lane: Lane) -> int:
+    async def _declared(self, outlet: Outlet, lane: Lane) -> LaneMeasure:
         if outlet.asking is None:
             outlet.asking = await outlet.connection.channel(publisher_confirms=False)
         try:
@@ -97,7 +100,8 @@ class Publisher:
         except BaseException:
             outlet.asking = None
             raise
-        return queue.declaration_result.message_count or 0
+        found = queue.declaration_result
+        return LaneMeasure(found.message_count or 0, consumers=found.consumer_count)
 
     async def _prepare(self, connection: Connection, lost: Callable[..., Any]) -> Outlet:
         async with connection.channel(publisher_confirms=False) as declaring:

@@ -1,0 +1,49 @@
+"""The queues as operators see them."""
+
+from pathlib import Path
+
+import pytest
+
+from services.fetcher.settings import FetcherSettings
+from shared.contracts import PurgePicture
+from shared.queue import Lane
+from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.integration.onesheet import until
+from tests.unit.catalogs import picture
+
+
+async def lane(enricher: RunningEnricher, name: Lane) -> dict[str, object]:
+    reply = await enricher.manage("GET", "/api/v1/admin/queues")
+    assert reply.status == 200
+    assert [one["lane"] for one in reply.json["lanes"]] == [lane.value for lane in Lane]
+    found: dict[str, object] = next(one for one in reply.json["lanes"] if one["lane"] == name)
+    return found
+
+
+async def test_a_lane_that_nobody_takes_from_grows_old(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path) as enricher:
+        await enricher.publish(PurgePicture(picture=picture(1)), Lane.PICTURES_NOW)
+        found = await lane(enricher, Lane.PICTURES_NOW)
+        assert (found["waiting"], found["in_hand"], found["consumers"]) == (1, 0, 0)
+        assert isinstance(found["oldest_s"], float)
+        assert (await enricher.get("/api/v1/admin/queues")).status == 401
+
+
+async def test_how_fast_a_lane_moves_is_told_by_who_takes_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.queue.telling.TELL_EVERY_S", 0.2)
+    async with running_enricher(tmp_path, fetcher=FetcherSettings()) as enricher:
+        await enricher.publish(PurgePicture(picture=picture(1)), Lane.PICTURES_NOW)
+
+        async def told() -> bool:
+            found = await lane(enricher, Lane.PICTURES_NOW)
+            return found["done_per_s"] == 5.0 and found["consumers"] == 1
+
+        await until(told)
+
+
+async def test_without_the_queue_that_is_said(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path) as enricher:
+        enricher.queue.down = True
+        assert (await enricher.manage("GET", "/api/v1/admin/queues")).status == 503
