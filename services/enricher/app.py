@@ -10,6 +10,7 @@ from services.enricher.api.docs import docs_routes
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.images import image_endpoints
 from services.enricher.api.images.catalog import catalog_endpoints
+from services.enricher.api.images.sync import sync_endpoints
 from services.enricher.api.items import item_endpoints
 from services.enricher.api.library import library_endpoints
 from services.enricher.api.queues import queue_endpoints
@@ -27,6 +28,7 @@ from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
 from services.enricher.providers.opening import open_providers
 from services.enricher.resolving import open_resolving
 from services.enricher.settings import EnricherSettings
+from services.enricher.sync import sync_works, syncing_pictures
 from services.enricher.tasks import Tasks, Work
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.http import Skeleton
@@ -90,11 +92,13 @@ async def add_enricher(
                 metrics=skeleton.metrics,
             )
         )
+        syncing = syncing_pictures(resolving, volume)
         dead = await enter(open_dead_letters(database, queue, skeleton.metrics))
         works: dict[str, Work] = {
             "scan": opened.scan,
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
+            **sync_works(syncing, opened.library),
         }
         tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell))
         endpoints: list[Endpoint] = [
@@ -104,8 +108,17 @@ async def add_enricher(
             *task_endpoints(tasks),
             *dead_letter_endpoints(dead, tasks),
             *queue_endpoints(watch),
+            *sync_endpoints(tasks, opened.library),
             *catalog_endpoints(catalog, tasks),
-            *image_endpoints(resolving, opened.library, volume.pictures, urls, settings.hosts.rules),
+            *image_endpoints(
+                resolving,
+                opened.library,
+                catalog=catalog.table,
+                tasks=tasks,
+                pictures=volume.pictures,
+                urls=urls,
+                rules=settings.hosts.rules,
+            ),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)
         skeleton.notes["providers"] = lambda: {

@@ -260,7 +260,7 @@ async def test_a_picture_is_purged_by_its_url_and_by_its_id(start: Start) -> Non
         assert (await enricher.manage("DELETE", f"{IMAGES}/p/xyz")).status == 400
         assert (await enricher.manage("DELETE", IMAGES)).status == 400
         jobs = enricher.queue.jobs(PurgePicture)
-    assert by_url.json == by_id.json == {"picture_id": picture_id(url)}
+    assert by_url.json == by_id.json == {"picture_id": picture_id(url), "bytes": 0}
     assert [job.picture for job in jobs] == [picture_id(url)] * 2
 
 
@@ -272,9 +272,9 @@ async def test_warming_queues_in_later_what_is_allowed_and_not_there_yet(
         first = await enricher.manage(
             "POST", WARM, {"urls": [*urls, "https://example.org/x.jpg", "nonsense"]}
         )
-        assert {lane for lane, _ in enricher.queue.published[:2]} == {Lane.PICTURES_LATER}
         for url in urls:
             await until(partial(enricher.volume.pictures.current, picture_id(url)))
+        assert {lane for lane, _ in enricher.queue.published[:2]} == {Lane.PICTURES_LATER}
         again = await enricher.manage("POST", WARM, {"urls": urls})
         too_many = await enricher.manage("POST", WARM, {"urls": ["https://example.org/x.jpg"] * 1001})
         nothing = await enricher.manage("POST", WARM, {"urls": []})

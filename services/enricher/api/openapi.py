@@ -84,7 +84,8 @@ def _operation(endpoint: Endpoint) -> Operation:
 def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
     in_path = set(_IN_PATH.findall(endpoint.path))
     schema = endpoint.parameters.model_json_schema()
-    for name, described_ in schema.get("properties", {}).items():
+    for name, property_ in schema.get("properties", {}).items():
+        described_ = _inline(property_, schema.get("$defs", {}))
         where = "path" if name in in_path else "query"
         required = name in in_path or name in schema.get("required", ())
         description = described_.pop("description", None)
@@ -97,6 +98,18 @@ def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
                 "description": description,
             }
         )
+
+
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """With what it refers to in the place of references: a parameter has no definitions of its own."""
+    if isinstance(schema, list):
+        return [_inline(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {name: _inline(value, definitions) for name, value in schema.items() if name != "$ref"}
+    if "$ref" not in schema:
+        return rest
+    return {**_inline(definitions[schema["$ref"].rpartition("/")[2]], definitions), **rest}
 
 
 def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, MediaType]:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.tasks import Task, TaskRefused, Tasks, TaskState
 from shared.http import Problem
+
+LISTED_AT_MOST = 20
 
 
 class TaskParameters(Parameters):
@@ -24,7 +26,7 @@ class ShownTask(BaseModel):
 
     id: int
     kind: str
-    arguments: Mapping[str, object]
+    arguments: Mapping[str, object] = Field(description="Of a long list, its length")
     state: TaskState
     cancelling: bool = Field(description="Asked to end, and not yet there")
     done: int = Field(description="Steps")
@@ -35,6 +37,14 @@ class ShownTask(BaseModel):
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _short(cls, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        return {
+            name: len(value) if isinstance(value, list) and len(value) > LISTED_AT_MOST else value
+            for name, value in arguments.items()
+        }
 
 
 class ShownTasks(BaseModel):

@@ -29,6 +29,8 @@ class OpenResolving:
     pinning: Pinning
     explaining: Explaining
     jobs: Jobs
+    resolver: Resolver
+    waiting: WaitingRoom
 
 
 @asynccontextmanager
@@ -66,4 +68,6 @@ async def open_resolving(
             pinning=Pinning(table, volume.names, inbox_of(volume.layout), jobs, waiting),
             explaining=Explaining(table, artwork, volume.names, volume.pictures),
             jobs=jobs,
+            resolver=resolver,
+            waiting=waiting,
         )

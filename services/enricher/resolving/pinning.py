@@ -19,7 +19,7 @@ from shared.contracts import (
     StoreUpload,
     UnpinPicture,
 )
-from shared.pictures import Failure, Name, Source, SourceUrl, Upload
+from shared.pictures import Failure, Kind, Name, PictureId, Role, Source, SourceUrl, Upload
 from shared.queue import Delay, Lane, QueueError
 from shared.telemetry import utc_now
 from shared.volume import Inbox, Names
@@ -72,10 +72,19 @@ class Pinning:
             await self._jobs.queue(again, Lane.RESOLVE_LATER, delay=Delay.ONE_SECOND)
         return True
 
+    async def names_of(self, kind: Kind, id_: str) -> list[Name]:
+        """Those of a title that show something, or of which a failure is remembered. Raise ValueError for no id."""
+        names = [Name(kind, id_, role) for role in Role]
+        return [name for name in names if await self.shown(name) or await self._names.failure(name)]
+
+    async def shown(self, name: Name) -> PictureId | None:
+        """The picture that it shows, or that was found for it."""
+        known = await self._table.of_name(name)
+        return await self._names.picture(name) or (known.picture if known else None)
+
     async def purge(self, name: Name) -> bool:
         """Forget the name and what was said of it, and remove its picture. False: there was nothing."""
-        known, failure = await self._table.of_name(name), await self._names.failure(name)
-        picture = await self._names.picture(name) or (known and known.picture)
+        picture, failure = await self.shown(name), await self._names.failure(name)
         if picture:
             await self._jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
         if failure:
@@ -86,7 +95,7 @@ class Pinning:
 
     async def _pinned(self, name: Name, source: Source, job: Message) -> tuple[Known, bool] | Failure:
         """Where it takes long, the pin stands: whoever asks for the name makes us try again."""
-        async with self._waiting.seat(name, source.picture) as waiter:
+        async with self._waiting.seat(name=name, picture=source.picture) as waiter:
             await self._jobs.queue(job, Lane.PICTURES_NOW)
             try:
                 failure, there = await waiter.outcome(self._patience_s), True

@@ -7,21 +7,30 @@ from services.enricher.api.images.library_names import library_name_endpoints
 from services.enricher.api.images.pins import pin_endpoints
 from services.enricher.api.images.purge import purge_endpoints
 from services.enricher.api.images.warm import warm_endpoints
+from services.enricher.catalog import CatalogTable
 from services.enricher.library import Library
 from services.enricher.pictures import PictureUrls
 from services.enricher.resolving import OpenResolving
+from services.enricher.tasks import Tasks
 from shared.pictures import HostRules
 from shared.volume import Pictures
 
 
 def image_endpoints(
-    resolving: OpenResolving, library: Library, pictures: Pictures, urls: PictureUrls, rules: HostRules
+    resolving: OpenResolving,
+    library: Library,
+    *,
+    catalog: CatalogTable,
+    tasks: Tasks,
+    pictures: Pictures,
+    urls: PictureUrls,
+    rules: HostRules,
 ) -> list[Endpoint]:
     return [
         *library_name_endpoints(library, urls),
         *artwork_endpoints(resolving, urls),
         *pin_endpoints(resolving, urls, rules),
-        *purge_endpoints(resolving),
-        *warm_endpoints(resolving, pictures, rules),
+        *purge_endpoints(resolving, catalog),
+        *warm_endpoints(tasks, pictures, rules),
         *explain_endpoints(resolving),
     ]

@@ -1,4 +1,8 @@
-"""Purging: a picture, all its revisions and what is remembered of it go out of sight."""
+"""Purging: a picture, all its revisions and what is remembered of it go out of sight; or all pictures of a title.
+
+Proxies and nginx look at the volume for each request, so that it is gone for both at once. Browsers and CDNs keep what they
+were told to keep: a year by an immutable path, a day by others.
+"""
 
 from http import HTTPStatus
 
@@ -6,58 +10,120 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.images.named import parsed_source
+from services.enricher.catalog import CatalogTable
 from services.enricher.resolving import OpenResolving
 from shared.contracts import PurgePicture
-from shared.pictures import PictureId
+from shared.http import Problem
+from shared.pictures import Kind, Name, PictureId
 from shared.queue import Lane
 
 
-class SourceParameters(Parameters):
+class DryParameters(Parameters):
+    dry_run: bool = Field(default=False, description="Only say what would go")
+
+
+class SourceParameters(DryParameters):
     url: str = Field(max_length=2048, description="Of the picture at its source")
 
 
-class PictureParameters(Parameters):
+class PictureParameters(DryParameters):
     id: str = Field(pattern="^[0-9a-f]{32}$")
 
 
+class TitleParameters(DryParameters):
+    kind: Kind
+    id: str = Field(
+        max_length=128, description="tmdb:603, imdb:tt0133093, tvdb:81189 or trakt:the-matrix-1999"
+    )
+
+
 class Purging(BaseModel):
-    """The order is safe: it is carried out in a moment."""
+    """The order is safe, and carried out in a moment; with `dry_run` there is none. `bytes`: on the disk, as far as known."""
 
     model_config = ConfigDict(frozen=True)
 
     picture_id: str
+    bytes: int
 
 
-def purge_endpoints(resolving: OpenResolving) -> list[Endpoint]:
+class PurgedName(Purging):
+    name: str
+
+
+class TitlePurging(BaseModel):
+    """What goes of a title, or with `dry_run` would."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pictures: tuple[PurgedName, ...]
+    bytes: int
+    dry_run: bool
+
+
+def purge_endpoints(resolving: OpenResolving, catalog: CatalogTable) -> list[Endpoint]:
     async def by_url(asked: SourceParameters) -> Purging:
-        """Purge a picture by the URL of its source. Asked for again, it is fetched again."""
-        return await purge(parsed_source(asked.url).picture)
+        """Purge a picture by the URL of its source. Asked for again, it is fetched again.
+
+        It is gone from proxies and nginx at once. Browsers and CDNs keep what they were told to keep.
+        """
+        return await purge(parsed_source(asked.url).picture, dry_run=asked.dry_run)
 
     async def by_id(asked: PictureParameters) -> Purging:
         """Purge a picture by its id."""
-        return await purge(PictureId(asked.id))
+        return await purge(PictureId(asked.id), dry_run=asked.dry_run)
 
-    async def purge(picture: PictureId) -> Purging:
-        await resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
-        return Purging(picture_id=picture)
+    async def by_title(asked: TitleParameters) -> TitlePurging:
+        """Purge all pictures of a title, and forget what was found or refused for it.
 
+        Pins of it are undone. With `dry_run` it only says which pictures would go, and what they take.
+        """
+        names = await _names(asked, resolving)
+        shown = [(name, await resolving.pinning.shown(name)) for name in names]
+        pictures = [
+            PurgedName(name=str(name), picture_id=picture, bytes=await size(picture))
+            for name, picture in shown
+            if picture
+        ]
+        if not asked.dry_run:
+            for name in names:
+                await resolving.pinning.unpin(name)
+                await resolving.pinning.purge(name)
+        each_once = {one.picture_id: one.bytes for one in pictures}
+        return TitlePurging(pictures=tuple(pictures), bytes=sum(each_once.values()), dry_run=asked.dry_run)
+
+    async def purge(picture: PictureId, *, dry_run: bool) -> Purging:
+        if not dry_run:
+            await resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
+        return Purging(picture_id=picture, bytes=await size(picture))
+
+    async def size(picture: PictureId) -> int:
+        entry = await catalog.of_picture(picture)
+        return entry.disk.bytes if entry else 0
+
+    path, admin, accepted = "/api/v1/admin/images", Access.ADMIN, HTTPStatus.ACCEPTED
     return [
+        Endpoint("DELETE", path, by_url, Purging, SourceParameters, access=admin, status=accepted),
         Endpoint(
-            "DELETE",
-            "/api/v1/admin/images",
-            by_url,
-            Purging,
-            SourceParameters,
-            access=Access.ADMIN,
-            status=HTTPStatus.ACCEPTED,
+            "DELETE", f"{path}/p/{{id}}", by_id, Purging, PictureParameters, access=admin, status=accepted
         ),
         Endpoint(
             "DELETE",
-            "/api/v1/admin/images/p/{id}",
-            by_id,
-            Purging,
-            PictureParameters,
-            access=Access.ADMIN,
-            status=HTTPStatus.ACCEPTED,
+            f"{path}/{{kind}}/{{id}}",
+            by_title,
+            TitlePurging,
+            TitleParameters,
+            access=admin,
+            status=accepted,
         ),
     ]
+
+
+async def _names(asked: TitleParameters, resolving: OpenResolving) -> list[Name]:
+    """All under which something is known or remembered. Raise Problem where there are none."""
+    try:
+        names = await resolving.pinning.names_of(asked.kind, asked.id)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+    if not names:
+        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known of this title.")
+    return names

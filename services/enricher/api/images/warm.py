@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
-from services.enricher.resolving import OpenResolving
-from shared.contracts import FetchPicture
-from shared.pictures import ORIGINAL, HostRules, SourceUrl
-from shared.queue import Lane
+from services.enricher.api.tasks import ShownTask, started
+from services.enricher.sync import Warm
+from services.enricher.tasks import Tasks
+from shared.pictures import HostRules, SourceUrl
 from shared.volume import Pictures
 
 AT_MOST = 1000
@@ -29,21 +29,21 @@ class Warming(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    task: ShownTask | None = Field(description="That tells of each what became of it")
     queued: int
     stored: int
     refused: int
     problems: tuple[str, ...] = Field(description="Why the first ones were refused")
 
 
-def warm_endpoints(resolving: OpenResolving, pictures: Pictures, rules: HostRules) -> list[Endpoint]:
+def warm_endpoints(tasks: Tasks, pictures: Pictures, rules: HostRules) -> list[Endpoint]:
     async def warm(_asked: Parameters, order: WarmOrder) -> Warming:
-        """Fetch pictures ahead, with all standard renditions, behind those that somebody waits for."""
+        """Fetch pictures ahead, with all standard renditions, behind those that somebody waits for: a task."""
         sources, problems = _sorted(order.urls, rules)
-        missing = [source for source in sources if not await pictures.current(source.picture)]
-        for source in missing:
-            job = FetchPicture(source_url=source, rendition=ORIGINAL)
-            await resolving.jobs.queue(job, Lane.PICTURES_LATER)
+        missing = [str(source) for source in sources if not await pictures.current(source.picture)]
+        task = await started(tasks, Warm.KIND, {"urls": missing}) if missing else None
         return Warming(
+            task=task,
             queued=len(missing),
             stored=len(sources) - len(missing),
             refused=len(problems),
