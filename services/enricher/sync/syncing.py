@@ -26,19 +26,12 @@ class Syncing:
     """Raises DatabaseUnavailable. Nothing else that goes wrong with one picture keeps the others from being tried."""
 
     def __init__(
-        self,
-        resolving: OpenResolving,
-        names: Names,
-        pictures: Pictures,
-        *,
-        now: Callable[[], datetime],
-        patience_s: float = PATIENCE_S,
+        self, resolving: OpenResolving, names: Names, pictures: Pictures, *, now: Callable[[], datetime]
     ) -> None:
         self._resolving = resolving
         self._names = names
         self._pictures = pictures
         self._now = now
-        self._patience_s = patience_s
 
     async def shows_something(self, name: Name) -> bool:
         picture = await self._names.picture(name)
@@ -86,7 +79,7 @@ class Syncing:
         async with seat as waiter:
             try:
                 await ask
-                failure = await waiter.outcome(self._patience_s)
+                failure = await waiter.outcome(PATIENCE_S)
             except TimeoutError:
                 progress.item(what, "pending")
             except QueueError as error:
