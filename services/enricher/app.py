@@ -100,7 +100,7 @@ async def add_enricher(
             "redrive": dead.redriving,
             **sync_works(syncing, opened.library),
         }
-        tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell))
+        tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell, alone=True))
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened.library, opened.scans(tasks), enrichment),

@@ -393,3 +393,19 @@ async def test_how_far_a_task_is_is_told_at_its_begin_its_end_and_while_it_moves
     assert told[-1] == TaskProgressed(
         task=task.id, kind="scan", state="done", done=2, total=2, counts={"found": 4}
     )
+
+
+async def test_who_is_alone_goes_on_at_once_with_what_a_dead_process_left(database: Database) -> None:
+    gate = Gate()
+    async with running(database, scan=gate) as dead:
+        task = await dead.start("scan", {})
+        await gate.begun.get()
+        gate.open.set()
+        async with Tasks.running(database, {"scan": Gate()}, now=Clock(), look_s=0.02, alone=True) as alone:
+            # The other one's heart still beats: only who knows that it is alone takes this over.
+            await eventually(lambda: _starts_again(alone, task))
+
+
+async def _starts_again(tasks: Tasks, task: Task) -> bool | None:
+    found = await tasks.get(task.id)
+    return (found is not None and found.state in (TaskState.RUNNING, TaskState.DONE)) or None

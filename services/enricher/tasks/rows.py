@@ -101,7 +101,8 @@ class TaskRows:
         """The oldest that waits, of these kinds, where no other of its kind runs."""
 
         async def writing(connection: AsyncConnection) -> Task | None:
-            await self._give_back(connection)
+            silent = _columns.heartbeat_at < self._now() - self._stale_after
+            await self._give_back(connection, silent)
             running = select(_columns.kind).where(_columns.state == TaskState.RUNNING)
             free = _WAITING & _columns.kind.in_(kinds) & _columns.kind.not_in(running)
             oldest = select(func.min(_columns.id)).where(free).scalar_subquery()
@@ -120,10 +121,14 @@ class TaskRows:
 
         return await self._database.write(writing)
 
-    async def _give_back(self, connection: AsyncConnection) -> None:
+    async def take_over(self) -> None:
+        """All that runs was left by a process that died: for whoever knows that there is no other."""
+        others = _columns.claimed_by != self._owner
+        await self._database.write(lambda connection: self._give_back(connection, others))
+
+    async def _give_back(self, connection: AsyncConnection, whose: ColumnElement[bool]) -> None:
         """What a process that died has left, waits again: or failed, or was to be cancelled anyway."""
-        silent = _columns.heartbeat_at < self._now() - self._stale_after
-        left = and_(_columns.state == TaskState.RUNNING, silent)
+        left = and_(_columns.state == TaskState.RUNNING, whose)
         await connection.execute(_end(left & _columns.cancelling.is_(True), TaskState.CANCELLED, self._now()))
         reason = f"Its process died {MAX_STARTS} times while it ran."
         given_up = _end(left & (_columns.starts >= MAX_STARTS), TaskState.FAILED, self._now())

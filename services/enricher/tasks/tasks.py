@@ -67,9 +67,15 @@ class Tasks:
         beat_s: float = BEAT_S,
         stale_after_s: float = STALE_AFTER_S,
         tell: Tell = _nobody_listens,
+        alone: bool = False,
     ) -> AsyncIterator[Self]:
-        """Takes what waits while the context lasts; what runs at its end waits for the next process."""
+        """Takes what waits while the context lasts; what runs at its end waits for the next process.
+
+        `alone`: no other process has the database, so that what runs in it was left by one that died.
+        """
         tasks = cls(database, works, now=now, stale_after_s=stale_after_s, tell=tell)
+        if alone:
+            await tasks._rows.take_over()
         background = [asyncio.create_task(tasks._take(look_s)), asyncio.create_task(tasks._beat(beat_s))]
         try:
             yield tasks
