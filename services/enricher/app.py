@@ -8,6 +8,7 @@ from services.enricher.api.access import Tokens
 from services.enricher.api.dead_letters import dead_letter_endpoints
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.endpoint import Endpoint
+from services.enricher.api.events import EventStreams
 from services.enricher.api.images import image_endpoints
 from services.enricher.api.images.catalog import catalog_endpoints
 from services.enricher.api.images.sync import sync_endpoints
@@ -75,6 +76,9 @@ async def add_enricher(
         listings = Listings(opened.library)
         await enter(ahead.open())
         await enter(queue.listen(_forgetting(shown, kept, ahead)))
+        streams = EventStreams()
+        await enter(streams.listening(queue))
+        skeleton.app.on_shutdown.append(streams.end)
         watch = LaneWatch(queue, skeleton.metrics)
         await enter(watching_lanes(watch, queue))
         await enter(telling_work(queue, skeleton.metrics, "enricher"))
@@ -108,6 +112,7 @@ async def add_enricher(
             *task_endpoints(tasks),
             *dead_letter_endpoints(dead, tasks),
             *queue_endpoints(watch),
+            *streams.endpoints,
             *sync_endpoints(tasks, opened.library),
             *catalog_endpoints(catalog, tasks),
             *image_endpoints(

@@ -79,15 +79,19 @@ class Endpoint:
     status: HTTPStatus = HTTPStatus.OK
     max_sent_bytes: int = 0
     """What may be sent that is no JSON: the handler gets it as `Sent`. 0: only JSON is taken."""
+    stream: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    """Answers instead of the handler, as long as the client listens."""
 
     @property
     def description(self) -> str:
         return inspect.getdoc(self.handle) or ""
 
     def route(self, tokens: Tokens) -> web.RouteDef:
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
             if self.access is not Access.ANYBODY:
                 tokens.check(request.headers.get("Authorization"), admin=self.access is Access.ADMIN)
+            if self.stream:
+                return await self.stream(request)
             given: list[BaseModel | Sent] = [self._parameters(request)]
             if self.body:
                 given.append(await self._sent(request, self.body))

@@ -67,9 +67,12 @@ def _operation(endpoint: Endpoint) -> Operation:
     if endpoint.max_sent_bytes:
         content["*/*"] = MediaType()
     body = RequestBody(required=True, content=content) if content else None
-    nothing = not endpoint.answer and endpoint.status is HTTPStatus.OK
+    nothing = not (endpoint.answer or endpoint.stream) and endpoint.status is HTTPStatus.OK
     status = HTTPStatus.NO_CONTENT if nothing else endpoint.status
-    answer = Response(description=status.phrase, content=_json(endpoint.answer) if endpoint.answer else None)
+    answered = _json(endpoint.answer) if endpoint.answer else None
+    if endpoint.stream:
+        answered = {"text/event-stream": MediaType()}
+    answer = Response(description=status.phrase, content=answered)
     problem = Response(description="A problem", content=_json(ProblemBody, "application/problem+json"))
     return Operation(
         summary=summary.rstrip("."),
