@@ -11,6 +11,7 @@ from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.events import EventStreams
 from services.enricher.api.images import image_endpoints
 from services.enricher.api.images.catalog import catalog_endpoints
+from services.enricher.api.images.integrity import integrity_endpoints
 from services.enricher.api.images.sync import sync_endpoints
 from services.enricher.api.items import item_endpoints
 from services.enricher.api.library import library_endpoints
@@ -21,6 +22,7 @@ from services.enricher.artwork import open_artwork
 from services.enricher.catalog import open_catalog
 from services.enricher.database import open_database
 from services.enricher.dead_letters import open_dead_letters
+from services.enricher.integrity import Scrub
 from services.enricher.lanes import LaneWatch, watching_lanes
 from services.enricher.library import open_library
 from services.enricher.metadata import open_metadata
@@ -36,7 +38,7 @@ from shared.http import Skeleton
 from shared.pictures import PictureId
 from shared.queue import Handler, Queue, telling_work
 from shared.settings import ONESHEET_VERSION
-from shared.volume import ReadVolume, inventory_of
+from shared.volume import ReadVolume, inventory_of, soundness_of
 
 
 @asynccontextmanager
@@ -103,6 +105,7 @@ async def add_enricher(
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
             **sync_works(syncing, opened.library),
+            Scrub.KIND: Scrub(volume.pictures, soundness_of(volume.layout), catalog.source_of, queue),
         }
         tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell, alone=True))
         endpoints: list[Endpoint] = [
@@ -115,6 +118,7 @@ async def add_enricher(
             *streams.endpoints,
             *sync_endpoints(tasks, opened.library),
             *catalog_endpoints(catalog, tasks),
+            *integrity_endpoints(tasks),
             *image_endpoints(
                 resolving,
                 opened.library,

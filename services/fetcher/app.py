@@ -55,6 +55,7 @@ async def add_fetcher(
             names=volume.names,
             pins=volume.pins,
             inbox=volume.inbox,
+            mending=volume.mending,
             downloader=downloader,
             sandbox=sandbox,
             announcements=announcements,

@@ -11,7 +11,7 @@ from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope
 from shared.telemetry import Metrics, utc_now
-from shared.volume import Inbox, Joined, NameStore, OnStep, PictureStore, Pins, unwatched
+from shared.volume import Inbox, Joined, Mending, NameStore, OnStep, PictureStore, Pins, unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Deps:
     names: NameStore
     pins: Pins
     inbox: Inbox
+    mending: Mending
     downloader: Downloader
     sandbox: Sandbox
     announcements: Announcements

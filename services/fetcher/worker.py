@@ -11,6 +11,7 @@ from services.fetcher.jobs.committing import drop_spool
 from services.fetcher.jobs.eviction import evict_pictures
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
+from services.fetcher.jobs.healing import heal_picture
 from services.fetcher.jobs.making import render_picture
 from services.fetcher.jobs.naming import point_name, refuse_name
 from services.fetcher.jobs.pinning import pin_picture, unpin_picture
@@ -24,6 +25,7 @@ from shared.contracts import (
     Envelope,
     EvictPictures,
     FetchPicture,
+    HealPicture,
     Message,
     PinPicture,
     PointName,
@@ -51,6 +53,7 @@ HANDLERS: Mapping[type[Message], JobHandler] = {
     StoreUpload: store_upload,
     PurgePicture: purge_picture,
     EvictPictures: evict_pictures,
+    HealPicture: heal_picture,
     DropSpool: drop_spool,
 }
 _log = structlog.get_logger()

@@ -137,6 +137,14 @@ class EvictPictures(Message):
     pictures: Annotated[tuple[Evictable, ...], Field(max_length=EVICTED_AT_ONCE)]
 
 
+class HealPicture(Message):
+    """Look whether the picture is what was stored, and make again what is not."""
+
+    picture: CheckedPictureId
+    source_url: Source | None
+    """Where its manifest cannot say it."""
+
+
 class DropSpool(Message):
     """Remove an original that was too large to keep."""
 

@@ -15,6 +15,7 @@ MESSAGES: tuple[type[Message], ...] = (
     jobs.UnpinPicture,
     jobs.StoreUpload,
     jobs.EvictPictures,
+    jobs.HealPicture,
     jobs.DropSpool,
     jobs.LookAtPicture,
     jobs.LookAtPictures,

@@ -6,6 +6,7 @@ from shared.volume.factory import (
     inbox_of,
     inventory_of,
     prepared_layout,
+    soundness_of,
     volume_to_read,
     volume_to_write,
 )
@@ -31,14 +32,17 @@ from shared.volume.port import (
 )
 from shared.volume.room import FloorSettings, lacking
 from shared.volume.settings import VolumeSettings
+from shared.volume.soundness import Damage, Findings, Mending, Soundness, What
 from shared.volume.steps import CommitStep, OnStep, PinStep, unwatched
 from shared.volume.sweep import sweep
 
 __all__ = [
     "NOTHING",
     "CommitStep",
+    "Damage",
     "Draft",
     "Extent",
+    "Findings",
     "FloorSettings",
     "Holding",
     "HostPause",
@@ -49,6 +53,7 @@ __all__ = [
     "Layout",
     "Locked",
     "Mark",
+    "Mending",
     "NameStore",
     "Names",
     "OnStep",
@@ -59,18 +64,21 @@ __all__ = [
     "ReadVolume",
     "Revision",
     "RevisionGone",
+    "Soundness",
     "Space",
     "StoredFile",
     "Superseded",
     "VolumeError",
     "VolumeRefused",
     "VolumeSettings",
+    "What",
     "WriteVolume",
     "check_local",
     "inbox_of",
     "inventory_of",
     "lacking",
     "prepared_layout",
+    "soundness_of",
     "sweep",
     "unwatched",
     "volume_to_read",

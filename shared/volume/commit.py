@@ -17,6 +17,7 @@ from shared.volume.layout import Layout
 from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in, whole_pointer
 from shared.volume.port import Revision, RevisionGone, Superseded
 from shared.volume.steps import CommitStep, OnStep
+from shared.volume.sums import add_sums
 
 
 class Commit:
@@ -61,6 +62,7 @@ class Commit:
     def _flush(self, draft: Path, manifest: Manifest, state: State) -> Path:
         """Bring all bytes to the disk before any of them can be seen; return the new state, aside."""
         state_aside = write_aside(state.model_dump_json(), aside=self._layout.scratch)
+        add_sums(draft, (draft / name for name in sorted(renditions_in(draft))))
         (draft / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         self._flusher.flush_all((*draft.iterdir(), draft, state_aside))
         self._at(CommitStep.DRAFT_FLUSHED)
@@ -77,7 +79,9 @@ class Commit:
             if read_manifest(target) is None:
                 raise
             # The same bytes were committed before: that revision stays, and gets what it lacks.
-            for name in renditions_in(draft) - renditions_in(target):
+            lacking = renditions_in(draft) - renditions_in(target)
+            add_sums(target, (draft / name for name in sorted(lacking)))
+            for name in lacking:
                 (draft / name).rename(target / name)
             self._unflushed.append(target)
         self._at(CommitStep.REVISION_PLACED)

@@ -12,9 +12,11 @@ from shared.volume.local_inventory import LocalInventory
 from shared.volume.local_names import LocalNames, LocalNameStore
 from shared.volume.local_pictures import LocalPictures
 from shared.volume.local_pins import LocalPins
+from shared.volume.local_soundness import LocalSoundness
 from shared.volume.local_store import LocalPictureStore
 from shared.volume.port import HostPauses, Inbox, Names, NameStore, Pictures, PictureStore, Pins
 from shared.volume.settings import VolumeSettings
+from shared.volume.soundness import Mending, Soundness
 from shared.volume.steps import OnStep, unwatched
 
 
@@ -38,6 +40,7 @@ class WriteVolume:
     pins: Pins
     inbox: Inbox
     hosts: HostPauses
+    mending: Mending
 
 
 def prepared_layout(settings: VolumeSettings) -> Layout:
@@ -50,6 +53,10 @@ def prepared_layout(settings: VolumeSettings) -> Layout:
 
 def volume_to_read(layout: Layout) -> ReadVolume:
     return ReadVolume(layout, LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout))
+
+
+def soundness_of(layout: Layout) -> Soundness:
+    return LocalSoundness(layout)
 
 
 def inventory_of(layout: Layout) -> Inventory:
@@ -72,6 +79,7 @@ def volume_to_write(layout: Layout, *, on_step: OnStep = unwatched) -> Iterator[
             pins=LocalPins(layout, on_step=on_step),
             inbox=inbox_of(layout),
             hosts=LocalHostPauses(layout),
+            mending=LocalSoundness(layout),
         )
     finally:
         store.close()

@@ -14,6 +14,7 @@ from shared.pictures.paths import POINTER, spools
 from shared.pictures.state import STATE
 from shared.volume.layout import Layout
 from shared.volume.port import Revision, StoredFile
+from shared.volume.sums import SUMS
 
 
 class LocalPictures:
@@ -101,7 +102,7 @@ def whole_pointer(directory: Path) -> RevisionId | None:
 
 def renditions_in(revision_directory: Path) -> frozenset[str]:
     """The files of a revision that can be served."""
-    return frozenset(name for name in names_in(revision_directory) if name != MANIFEST)
+    return frozenset(name for name in names_in(revision_directory) if name not in (MANIFEST, SUMS))
 
 
 def names_in(directory: Path | str) -> list[str]:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +20,7 @@ from shared.volume.durable import flush, make_directories, replace_text
 from shared.volume.layout import Layout
 from shared.volume.local_pictures import read_manifest, renditions_in, whole_pointer
 from shared.volume.steps import OnStep, PinStep, unwatched
+from shared.volume.sums import SUMS
 
 PINS = "pins.json"
 
@@ -45,6 +47,9 @@ class LocalPins:
     async def holds(self, picture: PictureId, name: Name) -> bool:
         return name in self._names(picture)
 
+    async def names(self, picture: PictureId) -> frozenset[Name]:
+        return self._names(picture)
+
     def _pin(self, picture: PictureId, name: Name) -> bool:
         if whole_pointer(self._layout.picture(Tree.KEEP, picture)):
             self._write(picture, self._names(picture) | {name})
@@ -68,6 +73,8 @@ class LocalPins:
         for file in (MANIFEST, *renditions_in(cached / revision)):
             if not is_spool(file):
                 os.link(cached / revision / file, made / file)
+        with suppress(FileNotFoundError):  # a revision of old has none
+            os.link(cached / revision / SUMS, made / SUMS)
         if (cached / STATE).exists():
             os.link(cached / STATE, copy / STATE)
         (copy / POINTER).symlink_to(revision)

@@ -22,6 +22,7 @@ from shared.volume.local_pictures import LocalPictures, read_manifest, rendition
 from shared.volume.lock import PictureLocks
 from shared.volume.port import Draft, Revision, RevisionGone
 from shared.volume.steps import OnStep, unwatched
+from shared.volume.sums import add_sums
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class LocalPictureStore(LocalPictures):
         for tree in Tree:  # the one that serves comes first
             directory = self._layout.picture(tree, revision.picture) / revision.id
             with suppress(FileNotFoundError):
+                add_sums(directory, [file])
                 file.rename(directory / file.name)
                 flush(directory)
                 return

@@ -218,6 +218,9 @@ class Pins(Protocol):
     async def holds(self, picture: PictureId, name: Name) -> bool:
         """Whether the name has pinned this picture."""
 
+    async def names(self, picture: PictureId) -> frozenset[Name]:
+        """All that have."""
+
 
 class Inbox(Protocol):
     """Uploads on their way from the enricher to the fetcher. What nobody takes is swept after a day."""

@@ -16,6 +16,7 @@ from shared.contracts import (
     Evictable,
     EvictPictures,
     FetchPicture,
+    HealPicture,
     HostPaused,
     LaneWork,
     LookAtPicture,
@@ -103,6 +104,7 @@ MESSAGE_OF: dict[str, Message] = {
         PicturePurged(picture=SOURCE.picture),
         PicturesEvicted(pictures=(SOURCE.picture,)),
         LookAtPictures(pictures=(SOURCE.picture,)),
+        HealPicture(picture=SOURCE.picture, source_url=SOURCE),
         ServiceStats(
             service="fetcher",
             instance="host/1a2b3c4d",

@@ -1,20 +1,18 @@
 """Cleaning up: pictures that no name and no item shows, and nobody has looked at for long, leave."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.enricher.catalog.budget import order_eviction
 from services.enricher.catalog.entry import Entry
 from services.enricher.catalog.table import CatalogTable
-from services.enricher.tasks import Progress, TaskFailed
+from services.enricher.tasks import Progress, patiently
 from shared.contracts.jobs import EVICTED_AT_ONCE
 from shared.pictures import PictureId
-from shared.queue import Queue, QueueError
+from shared.queue import Queue
 
 KIND = "cleanup"
-TRIES = 60
-TRY_AGAIN_S = 1.0
 
 
 class Cleanup:
@@ -34,7 +32,7 @@ class Cleanup:
         after = PictureId("")
         while orphans := await self._orphans(unused, after):
             if not dry_run:
-                await self._order(orphans)
+                await patiently(partial(order_eviction, orphans, self._table, self._queue, now=self._now()))
             for entry in orphans:
                 outcome = "would leave" if dry_run else "leaves"
                 progress.item(entry.image_url or entry.picture, outcome, size=entry.cached.bytes)
@@ -46,15 +44,3 @@ class Cleanup:
         return await self._table.orphans(
             unused_since=now - unused, cached_before=now - self._grace, after=after, limit=EVICTED_AT_ONCE
         )
-
-    async def _order(self, entries: Sequence[Entry]) -> None:
-        """A lane that is full for a moment ends nothing."""
-        for _ in range(TRIES):
-            try:
-                await order_eviction(entries, self._table, self._queue, now=self._now())
-            except QueueError as error:
-                reason = str(error)
-                await asyncio.sleep(TRY_AGAIN_S)
-            else:
-                return
-        raise TaskFailed(f"Nothing can be queued: {reason}.")

@@ -4,13 +4,13 @@ Claimed first, then sent, then taken out of the table: whoever is killed in betw
 sent once or not at all. What a second redrive then sends twice does no harm, for jobs may be done twice.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.enricher.dead_letters.letter import Filter, Letter
 from services.enricher.dead_letters.table import LetterTable
-from services.enricher.tasks import Progress, TaskFailed
+from services.enricher.tasks import Progress, patiently
 from shared.queue import Queue, QueueError
 from shared.queue.dead import redrive
 
@@ -19,8 +19,6 @@ CLAIM_LASTS = timedelta(minutes=1)
 """Far longer than sending takes: whoever claimed it has died."""
 
 AT_ONCE = 100
-TRIES = 60
-TRY_AGAIN_S = 1.0
 
 
 class LetterTaken(Exception):
@@ -71,25 +69,13 @@ class Redriving:
             progress.item(name, "would be sent", size=len(letter.body))
             return
         try:
-            await self._patiently(letter.id)
+            await patiently(partial(self.one, letter.id))
         except LetterTaken:
             progress.item(name, "taken")
         except NotReadable:
             progress.item(name, "unreadable")
         else:
             progress.item(name, "sent", size=len(letter.body))
-
-    async def _patiently(self, letter_id: int) -> None:
-        """A lane that is full for a moment ends nothing."""
-        for _ in range(TRIES):
-            try:
-                await self.one(letter_id)
-            except QueueError as error:
-                reason = str(error)
-                await asyncio.sleep(TRY_AGAIN_S)
-            else:
-                return
-        raise TaskFailed(f"Nothing can be queued: {reason}.")
 
 
 def _text(value: object) -> str | None:

@@ -9,6 +9,7 @@ The work is a function of the task's arguments and a `Progress`, with which it c
 it calls `progress.step()`, which ends it where the task was cancelled. It may be cut off anywhere and begun again.
 """
 
+from services.enricher.tasks.patience import patiently
 from services.enricher.tasks.progress import Progress
 from services.enricher.tasks.task import Item, Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
 from services.enricher.tasks.tasks import Tasks, Work
@@ -23,4 +24,5 @@ __all__ = [
     "TaskState",
     "Tasks",
     "Work",
+    "patiently",
 ]
