@@ -18,3 +18,10 @@ class FetchStep(StrEnum):
     ANNOUNCED = "announced"
     RECORDED = "recorded"
     REST_QUEUED = "rest queued"
+
+
+class HealStep(StrEnum):
+    """Of healing, before what is missing is fetched or made as it always is."""
+
+    EXAMINED = "examined"
+    TAKEN_OUT = "taken out"

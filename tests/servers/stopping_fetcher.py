@@ -14,14 +14,14 @@ import structlog
 
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
-from services.fetcher.steps import FetchStep
+from services.fetcher.steps import FetchStep, HealStep
 from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
 from shared.volume import CommitStep, PinStep, VolumeSettings, prepared_layout, volume_to_write
 
-Step = FetchStep | CommitStep | PinStep
+Step = FetchStep | HealStep | CommitStep | PinStep
 _log = structlog.get_logger()
 
 

@@ -6,7 +6,7 @@ that a restart in between orders nothing twice; what does not go within a while 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,8 +28,8 @@ BEGIN_AT, END_AT = 0.98, 0.95
 FLOOR_BEGIN_AT, FLOOR_END_AT = 1.05, 1.10
 """Of the floor: before fetchers stop at it."""
 
-LEAVING_AT_MOST = 5 * EVICTED_AT_ONCE
-"""Pictures that may be on their way out."""
+LEAVING_AT_MOST = 2 * EVICTED_AT_ONCE
+"""Pictures that may be on their way out: enough for a thousand a second, and few enough that hits go on as before."""
 
 ORDER_LASTS = timedelta(minutes=10)
 JUST_USED = timedelta(minutes=1)
@@ -45,7 +45,7 @@ EVICTED_KNOWN_FOR = timedelta(days=365)
 EVICTED_KNOWN_AT_MOST = 1_000_000
 LOOK_EVERY_S = 1.0
 LOOK_AGAIN_S = 0.1
-"""While room is being made."""
+"""While room is being made, or the catalog changes."""
 
 TIDY_EVERY_S = 60.0
 _log = structlog.get_logger()
@@ -87,6 +87,17 @@ class Budget:
         self._now = now
         self._making_room = False
         self._obstacle: str | None = None
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """The catalog knows of more, or less: to be looked at soon."""
+        self._changed.set()
+
+    async def wait_for_change(self, *, at_most_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._changed.wait()
+        self._changed.clear()
 
     @property
     def obstacle(self) -> str | None:
@@ -203,7 +214,9 @@ async def _make_room_for_ever(budget: Budget) -> None:
             more = await budget.make_room()
         except (DatabaseUnavailable, QueueError, OSError) as error:
             _log.warning("room not made", error=str(error))
-        await asyncio.sleep(LOOK_AGAIN_S if more else LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_AGAIN_S)
+        if not more:
+            await budget.wait_for_change(at_most_s=LOOK_EVERY_S)
 
 
 async def _tidy_for_ever(budget: Budget) -> None:

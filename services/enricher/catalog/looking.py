@@ -32,7 +32,15 @@ class _Record:
 
 
 class Looking:
-    def __init__(self, table: CatalogTable, inventory: Inventory, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        table: CatalogTable,
+        inventory: Inventory,
+        *,
+        now: Callable[[], datetime],
+        on_looked: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_looked = on_looked
         self._table = table
         self._inventory = inventory
         self._now = now
@@ -61,6 +69,7 @@ class Looking:
             some = pictures[first : first + WRITTEN_AT_ONCE]
             held = await self._inventory.holdings(some)
             await self._table.note(some, held, now=self._now(), source_urls=said)
+        self._on_looked()
 
 
 @asynccontextmanager

@@ -45,9 +45,9 @@ async def open_catalog(
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
     table = CatalogTable(database)
-    looking = Looking(table, inventory, now=now)
     use = Use(table, now=now)
     budget = Budget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
+    looking = Looking(table, inventory, now=now, on_looked=budget.changed)
 
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, PicturesUsed):

@@ -8,6 +8,7 @@ import structlog
 from services.fetcher.jobs.fetch import fetch_picture
 from services.fetcher.jobs.locking import locked
 from services.fetcher.jobs.making import original_of, render_picture
+from services.fetcher.steps import HealStep
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import FetchPicture, HealPicture, RenderPicture
 from shared.pictures import ORIGINAL, Name, PictureId, Rendition, Source, Tree, Upload, parse_source
@@ -22,6 +23,7 @@ async def heal_picture(job: HealPicture, delivery: Delivery, deps: Deps) -> None
     add_to_line(picture=job.picture)
     async with locked(job.picture, delivery, deps):
         findings = await deps.mending.examine_locked(job.picture)
+        deps.on_step(HealStep.EXAMINED)
         pins = await deps.pins.names(job.picture)
         source = job.source_url or _source(findings)
         if isinstance(source, Upload) and findings.lost_original:
@@ -30,6 +32,7 @@ async def heal_picture(job: HealPicture, delivery: Delivery, deps: Deps) -> None
             return
         if not findings.is_sound:
             await deps.mending.take_out(findings)
+            deps.on_step(HealStep.TAKEN_OUT)
     add_to_line(damaged=[str(damage) for damage in findings.damages][:10], outcome="healed")
     if source is None:
         add_to_line(outcome="was sound" if findings.is_sound else "nobody knows where it came from")
