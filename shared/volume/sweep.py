@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +12,11 @@ from shared.volume.local_hosts import PauseFile
 
 DRAFT_AGE_S = 900
 """Far longer than any job may take: an older draft has lost its process."""
+
+REFUSAL_REMEMBERED_S = 2 * 86_400
+"""Twice the longest that a name is refused for: so long the pauses of one that is refused again go on growing."""
+
+NAME_SHELVES = tuple(f"{number:02x}" for number in range(256))
 
 INBOX_AGE_S = 86_400
 """Longer than an upload's job can wait in the queue."""
@@ -29,6 +35,30 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
     for entry in swept:
         _delete(entry)
     return len(swept)
+
+
+def sweep_names(layout: Layout, shelf: str, *, now: float | None = None) -> int:
+    """Delete refusals of names on a shelf that were over long ago, and the places of names that have nothing any more;
+    return how many. A shelf is one of `NAME_SHELVES`: the names whose ids' hashes begin with it.
+    """
+    limit = (time.time() if now is None else now) - REFUSAL_REMEMBERED_S
+    swept = 0
+    for place in layout.names.glob(f"*/{shelf}/*/*"):
+        for refusal in place.glob("*.json"):
+            if _is_older(refusal, limit):
+                refusal.unlink(missing_ok=True)
+                swept += 1
+        if _is_older(place, limit):
+            with suppress(OSError):  # something is there, or somebody is putting something there
+                place.rmdir()
+    return swept
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    try:
+        return path.lstat().st_mtime < limit
+    except FileNotFoundError:
+        return False
 
 
 def _older(directory: Path, limit: float) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,22 +12,25 @@ from stat import S_IMODE
 import pytest
 
 import shared.volume.layout
-from shared.pictures import Name, State
+from shared.pictures import Failure, FailureClass, Name, State, name_failure_path
 from shared.volume import (
+    NAME_SHELVES,
     HostPause,
     Layout,
     VolumeRefused,
     VolumeSettings,
     prepared_layout,
     sweep,
+    sweep_names,
     volume_to_write,
 )
 from shared.volume.layout import _file_system
 from shared.volume.local_hosts import LocalHostPauses
-from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S
-from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
+from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S, REFUSAL_REMEMBERED_S
+from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, commit, settings_in
 
 NOBODY = 65534
+GONE = Failure(failure_class=FailureClass.GONE, reason="There is none.", at=NOW, retry_at=NOW)
 
 
 @pytest.fixture
@@ -204,3 +208,26 @@ async def test_a_pause_that_is_long_over_is_swept(tmp_path: Path) -> None:
     assert sweep(layout) == 1
     left = sorted(file.name for file in layout.hosts.iterdir())
     assert left == ["over.example.json", "paused.example.json"]
+
+
+async def test_the_sweep_forgets_refusals_that_were_over_long_ago(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    with volume_to_write(layout) as volume:
+        old, young, shown = (Name.parse(f"movie/tmdb:{number}/poster") for number in (1, 2, 3))
+        for name in (old, young, shown):
+            await volume.names.refuse(name, GONE)
+        await volume.names.point(shown, PICTURE)
+        refusal = layout.root / name_failure_path(old)
+        for path in (refusal, layout.root / name_failure_path(young), refusal.parent):
+            long_ago = time.time() - REFUSAL_REMEMBERED_S - 10
+            if path != layout.root / name_failure_path(young):
+                os.utime(path, (long_ago, long_ago))
+        assert sum(sweep_names(layout, shelf) for shelf in NAME_SHELVES) == 1
+        assert await volume.names.failure(old) is None
+        assert await volume.names.failure(young) is not None
+        assert await volume.names.picture(shown) == PICTURE
+        os.utime(refusal.parent, (0, 0))
+        assert sum(sweep_names(layout, shelf) for shelf in NAME_SHELVES) == 0
+        assert not refusal.parent.exists()
+        await volume.names.refuse(old, GONE)
+        assert await volume.names.failure(old) is not None

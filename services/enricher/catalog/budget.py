@@ -148,8 +148,10 @@ class Budget:
             self._meet("all that is left is kept, younger than EVICTION_GRACE, or in use")
         return bool(chosen)
 
-    async def tidy(self) -> None:
-        """Let failures go that were over long ago, and what is known of pictures that went. Raises QueueError as well."""
+    async def tidy(self) -> bool:
+        """Let some failures go that were over long ago, and what is known of pictures that went; whether there may be
+        more. Raises QueueError as well.
+        """
         now = self._now()
         over = await self._table.failures_over(
             now - FAILURES_KEPT, ordered_before=now - ORDER_LASTS, limit=EVICTED_AT_ONCE
@@ -157,6 +159,7 @@ class Budget:
         if over:
             await self._order(over)
         await self._table.forget_evicted(gone_before=now - EVICTED_KNOWN_FOR, at_most=EVICTED_KNOWN_AT_MOST)
+        return len(over) == EVICTED_AT_ONCE
 
     async def _order(self, entries: Sequence[Entry]) -> None:
         await order_eviction(entries, self._table, self._queue, now=self._now())
@@ -220,10 +223,11 @@ async def _make_room_for_ever(budget: Budget) -> None:
 
 
 async def _tidy_for_ever(budget: Budget) -> None:
+    more = False
     while True:
-        await asyncio.sleep(TIDY_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S if more else TIDY_EVERY_S)
         try:
-            await budget.tidy()
+            more = await budget.tidy()
         except (DatabaseUnavailable, QueueError) as error:
             _log.warning("catalog not tidied", error=str(error))
 
