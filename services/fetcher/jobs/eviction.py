@@ -1,14 +1,27 @@
 """Evicting: pictures that nobody has asked for lately make room for others."""
 
+import time
+
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import Evictable, EvictPictures
+from shared.pictures import PictureId
 from shared.telemetry import add_to_line
 from shared.volume import Locked
 
+REST = 1.0
+"""As long as it took: some hundred pictures go in a second all the same."""
+
 
 async def evict_pictures(job: EvictPictures, _delivery: Delivery, deps: Deps) -> None:
-    """One after the other, so that hits go on. What somebody works on, or has fetched again, stays."""
-    evicted = [chosen.picture for chosen in job.pictures if await _evict(chosen, deps)]
+    """One after the other, with a rest after each, so that hits go on. What somebody works on, or has fetched again,
+    stays.
+    """
+    evicted: list[PictureId] = []
+    for chosen in job.pictures:
+        began = time.monotonic()
+        if await _evict(chosen, deps):
+            evicted.append(chosen.picture)
+        await deps.sleep((time.monotonic() - began) * REST)
     add_to_line(pictures=len(job.pictures), evicted=len(evicted), outcome="evicted")
     if evicted:
         await deps.announcements.evicted(evicted)
