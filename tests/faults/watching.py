@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.pictures import Name, PictureId, Tree, name_path, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
+from shared.volume.sums import SUMS, read_sums
 from tests.faults.versions import Version, file_names
 
 _MANY = 5
@@ -79,8 +80,9 @@ def stored_version(root: Path, picture: PictureId, *versions: Version) -> Versio
     pointer = root / picture_path(Tree.CACHE, picture) / POINTER
     if not pointer.is_symlink():
         return None
-    found = {file.name: file.read_bytes() for file in pointer.iterdir() if file.name != MANIFEST}
+    found = {file.name: file.read_bytes() for file in pointer.iterdir() if file.name not in (MANIFEST, SUMS)}
     assert (pointer / MANIFEST).exists()
+    assert read_sums(pointer).keys() >= found.keys()
     same = [version for version in versions if version.files == found]
     assert same, f"{sorted(found)} are the files of no version"
     assert pointer.readlink().name == same[0].revision

@@ -43,7 +43,9 @@ async def main(_volume_settings: VolumeSettings) -> None:
         def listening(address: str) -> None:
             filling.add(asyncio.create_task(_fill(address)))
             introduce(address, example=host.url("/poster/1.jpg"))
-            print(f"  A library:     {address}/api/items/enriched\n", file=sys.stderr, flush=True)
+            print(f"  A library:     {address}/api/items/enriched", file=sys.stderr)
+            operators = f"curl -H 'Authorization: Bearer {ADMIN_TOKEN}' {address}/api/v1/admin/queues"
+            print(f"  For operators: {operators}\n", file=sys.stderr, flush=True)
 
         await run(
             VolumeSettings(volume_url=f"file:{DIRECTORY}/data"),
