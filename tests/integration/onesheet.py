@@ -22,7 +22,7 @@ from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, Message
 from shared.http import create_skeleton
 from shared.pictures import PictureId, Rendition, SourceUrl, State
-from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueUnavailable
+from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueFull, QueueUnavailable
 from shared.queue.embedded import open_embedded
 from shared.telemetry import Metrics
 from shared.volume import (
@@ -73,6 +73,8 @@ class WatchedQueue:
     published: list[tuple[Lane, Envelope]] = field(default_factory=list)
     down: bool = False
     losing_events: bool = False
+    full: set[Lane] = field(default_factory=set)
+    """Lanes that take no more."""
 
     def jobs(self, kind: type[Message]) -> list[Any]:
         return [envelope.payload for _, envelope in self.published if isinstance(envelope.payload, kind)]
@@ -80,6 +82,8 @@ class WatchedQueue:
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         if self.down:
             raise QueueUnavailable("the queue is down")
+        if lane in self.full:
+            raise QueueFull("the lane is at its limit")
         self.published.append((lane, envelope))
         await self.inner.publish(envelope, lane, delay=delay)
 

@@ -257,6 +257,21 @@ async def _knows_all(whole: RunningEnricher, count: int) -> bool:
     return len((await whole.get("/api/images/cache/list?limit=1000")).json["items"]) == count
 
 
+async def test_a_full_catalog_lane_stops_no_picture_and_a_sweep_finds_what_it_did_not_tell(
+    start: Start, picture_host: PictureHost
+) -> None:
+    source = source_of(picture_host, 1)
+    async with start() as whole:
+        whole.queue.full.add(Lane.CATALOG)
+        assert await ask(whole, source) == 200
+        assert await ask(whole, source) == 200
+        assert await known(whole) == {}
+    async with start() as whole:
+        await until(lambda: _knows(whole, source))
+        assert (await whole.get("/api/images/stats")).json["total_objects"] == 1
+    assert picture_host.count(path_of(1)) == 1
+
+
 async def test_a_purged_picture_is_in_no_catalog(start: Start, picture_host: PictureHost) -> None:
     source = source_of(picture_host, 1)
     async with start() as whole:
