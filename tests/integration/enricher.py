@@ -31,7 +31,7 @@ from shared.queue.embedded import open_embedded
 from shared.settings import HostSettings
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_read, volume_to_write
-from tests.integration.onesheet import QUICK_DELAYS, WatchedQueue
+from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, WatchedQueue, until
 from tests.providers import tvdb as tvdb_stand_in
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost
@@ -67,6 +67,26 @@ class RunningEnricher:
             body = await answer.read()
             json = await answer.json(content_type=None) if body else None
             return Reply(answer.status, answer.headers, body, json)
+
+    async def ended(self, path: str, *, within_s: float = PATIENCE_S) -> dict[str, Any]:
+        """The task that a POST to this path starts, when it has ended, with all of its items."""
+        reply = await self.manage("POST", path)
+        assert reply.status == 202, reply.json
+        task: dict[str, Any] = reply.json
+
+        async def has_ended() -> bool:
+            task.update((await self.manage("GET", f"/api/v1/admin/tasks/{task['id']}")).json)
+            return task["state"] not in ("queued", "running")
+
+        await until(has_ended, within_s=within_s, every_s=0.05)
+        return task | {"items": await self.items(task["id"])}
+
+    async def items(self, task_id: int) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        path = f"/api/v1/admin/tasks/{task_id}/items?limit=1000"
+        while more := (await self.manage("GET", f"{path}&offset={len(items)}")).json["items"]:
+            items += more
+        return items
 
     async def picture(self, path: str) -> tuple[int, bytes]:
         async with self.client.get(self.address + path) as answer:

@@ -343,9 +343,8 @@ async def test_cleaning_up_removes_what_nobody_shows_or_uses(start: Start, pictu
         await until(lambda: _all_made(whole, [shown, orphan]))
         dry = await cleaned(whole, "dry_run=true&unused_days=0")
         assert (dry["counts"]["would leave"], dry["state"]) == (1, "done")
-        items = (await whole.manage("GET", f"/api/v1/admin/tasks/{dry['id']}/items")).json["items"]
-        assert [(item["name"], item["outcome"]) for item in items] == [(str(orphan), "would leave")]
-        assert items[0]["bytes"] == dry["counts"]["bytes"] > 0
+        assert [(item["name"], item["outcome"]) for item in dry["items"]] == [(str(orphan), "would leave")]
+        assert dry["items"][0]["bytes"] == dry["counts"]["bytes"] > 0
         assert await stored(whole, orphan)
         assert (await cleaned(whole, "unused_days=1"))["counts"] == {}
         done = await cleaned(whole, "unused_days=0")
@@ -356,16 +355,7 @@ async def test_cleaning_up_removes_what_nobody_shows_or_uses(start: Start, pictu
 
 
 async def cleaned(whole: RunningEnricher, query: str) -> dict[str, Any]:
-    reply = await whole.manage("POST", f"/api/v1/admin/sync/images/cleanup?{query}")
-    assert reply.status == 202
-    task: dict[str, Any] = reply.json
-
-    async def ended() -> bool:
-        task.update((await whole.manage("GET", f"/api/v1/admin/tasks/{task['id']}")).json)
-        return task["state"] not in ("queued", "running")
-
-    await until(ended)
-    return task
+    return await whole.ended(f"/api/v1/admin/sync/images/cleanup?{query}")
 
 
 async def test_what_goes_next_is_told_to_operators(start: Start, picture_host: PictureHost) -> None:

@@ -75,13 +75,7 @@ async def test_one_is_sent_again_and_gone(enricher: RunningEnricher) -> None:
 async def test_all_of_a_class_are_sent_again_by_a_task(enricher: RunningEnricher) -> None:
     await die(enricher, *(died(number) for number in range(5)), died(9, failure_class="gone"))
     for query, outcome in (("&dry_run=true", "would be sent"), ("", "sent")):
-        task = (await enricher.manage("POST", f"{DEAD}/redrive?class=upstream{query}")).json
-
-        async def ended(task: dict[str, Any] = task) -> bool:
-            task.update((await enricher.manage("GET", f"/api/v1/admin/tasks/{task['id']}")).json)
-            return bool(task["state"] == "done")
-
-        await until(ended)
+        task = await enricher.ended(f"{DEAD}/redrive?class=upstream{query}")
         assert task["counts"][outcome] == 5
     assert len(enricher.queue.jobs(FetchPicture)) == 5
     assert (await listed(enricher))["by_class"] == {"gone": 1}

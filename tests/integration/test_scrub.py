@@ -169,18 +169,9 @@ def snapshot(directory: Path) -> Snapshot:
 
 
 async def scrubbed(whole: RunningEnricher, query: str = "") -> dict[str, Any]:
-    reply = await whole.manage("POST", f"/api/v1/admin/scrub{query}")
-    assert reply.status == 202
-    task: dict[str, Any] = reply.json
-
-    async def ended() -> bool:
-        task.update((await whole.manage("GET", f"/api/v1/admin/tasks/{task['id']}")).json)
-        return task["state"] not in ("queued", "running")
-
-    await until(ended, within_s=40, every_s=0.05)
+    task = await whole.ended(f"/api/v1/admin/scrub{query}", within_s=40)
     assert task["state"] == "done"
-    items = (await whole.manage("GET", f"/api/v1/admin/tasks/{task['id']}/items?limit=1000")).json["items"]
-    return task | {"items": items}
+    return task
 
 
 async def healed(whole: RunningEnricher) -> None:

@@ -109,26 +109,7 @@ async def filled(directory: Path, numbers: Iterable[int], *, found: Mapping[int,
 
 
 async def done(whole: RunningEnricher, path: str) -> dict[str, Any]:
-    """The task, when it has ended, with all of its items."""
-    reply = await whole.manage("POST", path)
-    assert reply.status == 202, reply.json
-    task: dict[str, Any] = reply.json
-
-    async def ended() -> bool:
-        task.update((await whole.manage("GET", f"/api/v1/admin/tasks/{task['id']}")).json)
-        return task["state"] not in ("queued", "running")
-
-    await until(ended, within_s=PATIENCE_S, every_s=0.1)
-    items: list[dict[str, Any]] = []
-    while more := await _items(whole, task["id"], len(items)):
-        items += more
-    return task | {"items": items}
-
-
-async def _items(whole: RunningEnricher, task_id: int, offset: int) -> list[dict[str, Any]]:
-    path = f"/api/v1/admin/tasks/{task_id}/items?limit=1000&offset={offset}"
-    items: list[dict[str, Any]] = (await whole.manage("GET", path)).json["items"]
-    return items
+    return await whole.ended(path, within_s=PATIENCE_S)
 
 
 async def test_of_a_thousand_names_each_failure_is_told_with_its_class_and_not_tried_before_it_is_due(
@@ -255,7 +236,7 @@ async def test_warming_is_a_task_that_accounts_for_each(start: Start, picture_ho
             return bool(task["state"] == "done")
 
         await until(ended)
-        items = await _items(whole, task["id"], 0)
+        items = await whole.items(task["id"])
     assert {item["name"]: item["outcome"] for item in items} == {
         urls[0]: "stored",
         urls[1]: "stored",
