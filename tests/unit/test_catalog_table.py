@@ -1,16 +1,15 @@
 """The catalog's table: what is known of pictures, sums that never drift, and who is asked to leave first."""
 
-from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.enricher.catalog import CatalogTable, Filter, statistics_of
-from services.enricher.catalog.totals import Group, Sums
+from services.enricher.catalog import CatalogTable, Entry, Filter, statistics
+from services.enricher.catalog.totals import Group, Slice, Sums
 from services.enricher.database import Database
 from services.enricher.resolving import Shown
 from services.enricher.resolving.table import ArtworkTable
@@ -196,8 +195,8 @@ async def test_a_pictures_kind_is_that_of_a_name_that_shows_it(
     assert [entry.picture for entry in await table.list(Filter(kind=Kind.PERSON), limit=9, offset=0)] == [
         picture(1)
     ]
-    statistics = statistics_of(await table.totals(), NOON)
-    assert {kind: counted.objects for kind, counted in statistics.by_kind.items()} == {
+    found = await statistics(table, NOON)
+    assert {kind: counted.objects for kind, counted in found.by_kind.items()} == {
         "person": 1,
         "unknown": 1,
     }
@@ -213,6 +212,16 @@ async def test_the_list_is_filtered_and_paged_the_last_used_first(table: Catalog
     broken = await table.list(Filter(failure_class=FailureClass.GONE), limit=9, offset=0)
     assert [entry.picture for entry in broken] == [picture(3)]
     assert len(await table.list(Filter(source="tmdb"), limit=9, offset=0)) == 2
+
+
+DAYS = {str(days): NOON.date() - timedelta(days=days) for days in range(10)}
+"""Each day is an age of its own."""
+
+
+def slice_of(entry: Entry) -> Slice:
+    group = Group.of(entry)
+    age = str((NOON.date() - entry.cached_at.date()).days) if entry.cached_at else ""
+    return Slice(group.source, group.mime_type, group.kind, group.failure_class, age)
 
 
 CHANGES = st.lists(
@@ -244,13 +253,11 @@ async def test_sums_are_those_of_the_entries_whatever_happened(
                     await note(table, holding(number, at=at, kept=Extent(days, 1)))
                 case _:
                     await note(table, holding(number, at=at, mime=f"image/{what}"))
-        expected: Counter[Group] = Counter()
-        sums: dict[Group, Sums] = {}
+        expected: dict[Slice, Sums] = {}
         for entry in await table.list(Filter(), limit=100, offset=0):
-            expected[Group.of(entry)] += 1
-            sums[Group.of(entry)] = sums.get(Group.of(entry), Sums()) + Sums.of(entry)
-        assert await table.totals() == sums
-        assert {group: one.entries for group, one in sums.items()} == expected
+            part = slice_of(entry)
+            expected[part] = expected.get(part, Sums()) + Sums.of(entry)
+        assert await table.totals(DAYS) == expected
 
 
 async def test_statistics_count_what_is_stored_by_all_it_has_in_common(table: CatalogTable) -> None:
@@ -261,18 +268,18 @@ async def test_statistics_count_what_is_stored_by_all_it_has_in_common(table: Ca
         holding(3, at=NOON - timedelta(days=1000), kept=SIZE, cached=NOTHING, failure=gone()),
         failed(4),
     )
-    statistics = statistics_of(await table.totals(), NOON.astimezone(UTC))
-    assert (statistics.total_objects, statistics.original_bytes) == (3, 1500)
-    assert statistics.cached.bytes == 2100
-    assert (statistics.kept.bytes, statistics.kept.files) == (1000, 10)
-    assert {name: one.objects for name, one in statistics.by_format.items()} == {"jpg": 2, "png": 1}
-    assert {name: one.objects for name, one in statistics.by_age.items()} == {"day": 1, "week": 1, "older": 1}
-    assert {name: one.objects for name, one in statistics.by_provider.items()} == {"tmdb": 3}
-    assert statistics.by_failure_class == {"gone": 2}
+    found = await statistics(table, NOON)
+    assert (found.total_objects, found.original_bytes) == (3, 1500)
+    assert found.cached.bytes == 2100
+    assert (found.kept.bytes, found.kept.files) == (1000, 10)
+    assert {name: one.objects for name, one in found.by_format.items()} == {"jpg": 2, "png": 1}
+    assert {name: one.objects for name, one in found.by_age.items()} == {"day": 1, "week": 1, "older": 1}
+    assert {name: one.objects for name, one in found.by_provider.items()} == {"tmdb": 3}
+    assert found.by_failure_class == {"gone": 2}
 
 
 async def test_a_catalog_that_is_cleared_knows_and_counts_nothing(table: CatalogTable) -> None:
     await note(table, holding(1))
     await table.clear()
-    assert await table.totals() == {}
+    assert await table.totals(DAYS) == {}
     assert await table.of_picture(picture(1)) is None

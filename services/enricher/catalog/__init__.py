@@ -8,7 +8,7 @@ from services.enricher.catalog.budget import Budget, Standing
 from services.enricher.catalog.entry import Entry
 from services.enricher.catalog.opening import OpenCatalog, open_catalog
 from services.enricher.catalog.settings import CatalogSettings
-from services.enricher.catalog.statistics import DiskUse, Statistics, statistics_of
+from services.enricher.catalog.statistics import DiskUse, Statistics, statistics
 from services.enricher.catalog.table import CatalogTable, Filter
 
 __all__ = [
@@ -22,5 +22,5 @@ __all__ = [
     "Standing",
     "Statistics",
     "open_catalog",
-    "statistics_of",
+    "statistics",
 ]

@@ -1,12 +1,13 @@
 """Statistics: how many pictures there are, of what sort, and what they take; from sums that are kept, without counting."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.enricher.catalog.totals import Group, Sums
+from services.enricher.catalog.table import CatalogTable
+from services.enricher.catalog.totals import Slice, Sums
 from shared.pictures import extension_of
 from shared.volume import Extent
 
@@ -58,20 +59,22 @@ class Statistics(BaseModel):
     as_of: AwareDatetime
 
 
-def statistics_of(totals: Mapping[Group, Sums], now: datetime) -> Statistics:
-    stored = {group: sums for group, sums in totals.items() if sums.pictures}
-    whole = _sum(totals.values())
+async def statistics(table: CatalogTable, now: datetime) -> Statistics:
+    """Raises DatabaseUnavailable."""
     today = now.astimezone(UTC).date()
+    totals = await table.totals({name: today - timedelta(days=days) for name, days in _AGES})
+    stored = {part: sums for part, sums in totals.items() if sums.pictures}
+    whole = _sum(totals.values())
     return Statistics(
         total_objects=whole.pictures,
         total_size_mb=round(whole.disk.bytes / MIB, 1),
         original_bytes=whole.original_bytes,
         cached=DiskUse.of(whole.cached),
         kept=DiskUse.of(whole.kept),
-        by_kind=_counted(stored, lambda group: group.kind),
-        by_provider=_counted(stored, lambda group: group.source),
-        by_format=_counted(stored, lambda group: group.mime_type and extension_of(group.mime_type)),
-        by_age=_counted(stored, lambda group: _age(group.cached_on, today)),
+        by_kind=_counted(stored, lambda part: part.kind or NOT_KNOWN),
+        by_provider=_counted(stored, lambda part: part.source or NOT_KNOWN),
+        by_format=_counted(stored, lambda part: extension_of(part.mime_type)),
+        by_age=_counted(stored, lambda part: part.age or OLDER),
         by_failure_class=_failures(totals),
         as_of=now,
     )
@@ -81,26 +84,18 @@ def _sum(sums: Iterable[Sums]) -> Sums:
     return sum(sums, Sums())
 
 
-def _counted(totals: Mapping[Group, Sums], key: Callable[[Group], str]) -> dict[str, Counted]:
-    """By what `key` makes of each group, the most first."""
+def _counted(totals: Mapping[Slice, Sums], key: Callable[[Slice], str]) -> dict[str, Counted]:
+    """By what `key` makes of each part, the most first."""
     by_key: dict[str, Sums] = {}
-    for group, sums in totals.items():
-        name = key(group) or NOT_KNOWN
-        by_key[name] = by_key.get(name, Sums()) + sums
+    for part, sums in totals.items():
+        by_key[key(part)] = by_key.get(key(part), Sums()) + sums
     most = sorted(by_key.items(), key=lambda item: (-item[1].pictures, item[0]))
     return {name: Counted(objects=sums.pictures, bytes=sums.disk.bytes) for name, sums in most}
 
 
-def _age(cached_on: str, today: date) -> str:
-    if not cached_on:
-        return ""
-    age = today - date.fromisoformat(cached_on)
-    return next((name for name, days in _AGES if age <= timedelta(days=days)), OLDER)
-
-
-def _failures(totals: Mapping[Group, Sums]) -> dict[str, int]:
+def _failures(totals: Mapping[Slice, Sums]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for group, sums in totals.items():
-        if group.failure_class:
-            counts[group.failure_class] = counts.get(group.failure_class, 0) + sums.entries
+    for part, sums in totals.items():
+        if part.failure_class:
+            counts[part.failure_class] = counts.get(part.failure_class, 0) + sums.entries
     return counts

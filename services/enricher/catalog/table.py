@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.catalog.entry import Entry
-from services.enricher.catalog.totals import Group, Sums, change_totals, read_totals
+from services.enricher.catalog.totals import Slice, Sums, change_totals, read_totals
 from services.enricher.database import Database
 from services.enricher.database.tables import (
     artwork,
@@ -167,8 +167,9 @@ class CatalogTable:
         statement = delete(evicted_images).where(long_ago)
         await self._database.write(lambda connection: connection.execute(statement))
 
-    async def totals(self) -> Mapping[Group, Sums]:
-        return await self._database.read(read_totals)
+    async def totals(self, ages: Mapping[str, date]) -> Mapping[Slice, Sums]:
+        """See `read_totals`."""
+        return await self._database.read(lambda connection: read_totals(connection, ages))
 
     async def usage(self, ordered_since: datetime) -> Usage:
         """What was ordered before that is taken to have been lost on the way."""

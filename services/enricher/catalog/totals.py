@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from operator import add
 from typing import Self
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.catalog.entry import Entry
@@ -66,10 +67,27 @@ class Sums:
         )
 
 
-async def read_totals(connection: AsyncConnection) -> Mapping[Group, Sums]:
-    rows = await connection.execute(select(cached_image_totals))
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A group whose day is only told by how long ago it was."""
+
+    source: str
+    mime_type: str
+    kind: str
+    failure_class: str
+    age: str
+
+
+async def read_totals(connection: AsyncConnection, ages: Mapping[str, date]) -> Mapping[Slice, Sums]:
+    """`ages`: since when each is, the youngest first; what is older than all of them, or not stored, has none. Added up by
+    the database: after some years there are tens of thousands of groups.
+    """
+    since = [(_columns.cached_on >= day.isoformat(), literal(name)) for name, day in ages.items()]
+    groups = [*(_columns[name] for name in _GROUP[:-1]), case(*since, else_="").label("age")]
+    sums = [func.sum(_columns[name]).label(name) for name in _SUMS]
+    rows = await connection.execute(select(*groups, *sums).group_by(*groups))
     return {
-        Group(row.source, row.mime_type, row.kind, row.failure_class, row.cached_on): Sums(
+        Slice(row.source, row.mime_type, row.kind, row.failure_class, row.age): Sums(
             row.entries,
             row.pictures,
             row.original_bytes,

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
-from services.enricher.catalog import DiskUse, Entry, Filter, OpenCatalog, Statistics, statistics_of
+from services.enricher.catalog import DiskUse, Entry, Filter, OpenCatalog, Statistics, statistics
 from services.enricher.catalog.cleanup import KIND
 from services.enricher.catalog.statistics import MIB
 from services.enricher.tasks import Tasks
@@ -109,9 +109,9 @@ class Eviction(StorageStatistics):
 def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
     table, budget = catalog.table, catalog.budget
 
-    async def statistics(_asked: Parameters) -> Statistics:
+    async def counted(_asked: Parameters) -> Statistics:
         """Pictures counted by kind, provider, format, age and class of failure."""
-        return statistics_of(await table.totals(), utc_now())
+        return await statistics(table, utc_now())
 
     async def listed(asked: ListParameters) -> CachedImages:
         """The catalog, the last used first."""
@@ -139,7 +139,7 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
         return await started(tasks, KIND, asked.model_dump())
 
     async def _storage() -> dict[str, object]:
-        standing, whole = await budget.standing(), statistics_of(await table.totals(), utc_now())
+        standing, whole = await budget.standing(), await statistics(table, utc_now())
         used = standing.usage.disk
         return {
             "total_objects": whole.total_objects,
@@ -155,8 +155,8 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
         }
 
     return [
-        Endpoint("GET", "/api/images/stats", statistics, Statistics),
-        Endpoint("GET", "/api/images/cache/stats", statistics, Statistics),
+        Endpoint("GET", "/api/images/stats", counted, Statistics),
+        Endpoint("GET", "/api/images/cache/stats", counted, Statistics),
         Endpoint("GET", "/api/images/cache/list", listed, CachedImages, ListParameters),
         Endpoint("GET", "/api/v1/images/storage/stats", storage, StorageStatistics),
         Endpoint("GET", "/api/v1/admin/eviction", eviction, Eviction, access=Access.ADMIN),
