@@ -1,7 +1,8 @@
 """The catalog beside real proxies and fetchers: what is stored is known, what exceeds the budget leaves, hits go on."""
 
+import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from services.enricher.catalog import CatalogSettings
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.contracts import Evictable, EvictPictures, PicturesEvicted, PurgePicture
-from shared.pictures import PictureId, Rendition, SourceUrl, State
+from shared.pictures import PictureId, Rendition, SourceUrl, State, Tree
 from shared.queue import Lane
 from shared.settings import HostSettings
 from shared.volume import FloorSettings
@@ -150,8 +151,9 @@ async def _all_made(whole: RunningEnricher, sources: list[SourceUrl]) -> bool:
     """With the renditions that are made ahead, and known as such."""
     large = Rendition.parse("large.webp")
     made = [await whole.volume.pictures.find(source.picture, (large,)) for source in sources]
-    lanes = [await whole.queue.depth(lane) for lane in (Lane.PICTURES_LATER, Lane.CATALOG)]
-    return all(made) and not any(lanes) and len(await known(whole)) == len(sources)
+    lanes = [await whole.queue.measure(lane) for lane in (Lane.PICTURES_LATER, Lane.CATALOG)]
+    idle = not any(lane.waiting or lane.in_hand for lane in lanes)
+    return all(made) and idle and len(await known(whole)) == len(sources)
 
 
 async def _within(whole: RunningEnricher, budget_bytes: float) -> bool:
@@ -318,8 +320,12 @@ class SharedDisk:
 
     @property
     def free_bytes(self) -> int:
-        files = self.root.rglob("*") if self.root else ()
-        used = sum(file.lstat().st_blocks * 512 for file in files if "trash" not in file.parts)
+        used = 0
+        for tree in Tree:
+            for directory, _, files in os.walk(f"{self.root}/{tree}"):
+                for file in files:
+                    with suppress(FileNotFoundError):  # evicted while we look
+                        used += Path(directory, file).lstat().st_blocks * 512
         return max(0, self.capacity_bytes - used)
 
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
