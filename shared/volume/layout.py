@@ -39,6 +39,10 @@ class Layout:
         return self.root / "hosts"
 
     @property
+    def names(self) -> Path:
+        return self.root / "names"
+
+    @property
     def inbox(self) -> Path:
         return self.root / "inbox"
 

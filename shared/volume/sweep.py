@@ -1,7 +1,8 @@
-"""Sweeping: what was put aside and left there, by a commit that is done or a process that was killed."""
+"""Sweeping: what was put aside and left there, by a commit that is done or a process that was killed; and what is over."""
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,9 +19,18 @@ INBOX_AGE_S = 86_400
 PAUSE_REMEMBERED_S = 3600
 """Twice the longest that a pause for failures grows to and more: the next one goes on growing."""
 
+REFUSAL_REMEMBERED_S = 2 * 86_400
+"""Twice the longest that a name is refused for: whoever makes names up leaves nothing behind for good."""
+
+SHELF_S = 10
+"""For so long it is one shelf of names that is looked through, then the next: all 256 in three quarters of an hour."""
+
 
 def sweep(layout: Layout, *, now: float | None = None) -> int:
-    """Delete the trash, drafts and uploads that nobody will come back for, and pauses long over; return how many."""
+    """Delete the trash, drafts and uploads that nobody will come back for, and pauses and refusals long over.
+
+    Return how many. Of names one shelf is looked through at a time, for there may be very many.
+    """
     now = time.time() if now is None else now
     swept = list(layout.trash.iterdir())
     swept += _older(layout.scratch, now - DRAFT_AGE_S)
@@ -28,7 +38,12 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
     swept += _over(layout.hosts, now - PAUSE_REMEMBERED_S)
     for entry in swept:
         _delete(entry)
-    return len(swept)
+    refused = _refused(layout.names, int(now / SHELF_S) % 256, now - REFUSAL_REMEMBERED_S)
+    for entry in refused:
+        entry.unlink(missing_ok=True)
+        with suppress(OSError):  # the name shows something, or is refused in another role
+            entry.parent.rmdir()
+    return len(swept) + len(refused)
 
 
 def _older(directory: Path, limit: float) -> list[Path]:
@@ -39,6 +54,16 @@ def _older(directory: Path, limit: float) -> list[Path]:
                 found.append(entry)
         except FileNotFoundError:  # another fetcher was faster
             continue
+    return found
+
+
+def _refused(names: Path, shelf: int, limit: float) -> list[Path]:
+    """`names/<kind>/<ab>/<cd>/<id>/<role>.json` of this `ab`, written before."""
+    found = []
+    for file in names.glob(f"*/{shelf:02x}/*/*/*.json"):
+        with suppress(FileNotFoundError):
+            if file.lstat().st_mtime < limit:
+                found.append(file)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,19 +12,22 @@ from stat import S_IMODE
 import pytest
 
 import shared.volume.layout
-from shared.pictures import Name, State
+from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
+from shared.telemetry import utc_now
 from shared.volume import (
     HostPause,
     Layout,
     VolumeRefused,
     VolumeSettings,
+    local_names,
     prepared_layout,
     sweep,
     volume_to_write,
 )
+from shared.volume.durable import make_directories
 from shared.volume.layout import _file_system
 from shared.volume.local_hosts import LocalHostPauses
-from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S
+from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S, REFUSAL_REMEMBERED_S, SHELF_S
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
 
 NOBODY = 65534
@@ -105,6 +109,49 @@ def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: 
     assert [file for file in goes if file.exists()] == []
     assert [file for file in stays if not file.exists()] == []
     assert sweep(layout, now=now) == 0
+
+
+async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a_name(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    now = time.time()
+    failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
+    made_up, shown, lately = (Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER) for number in (1, 2, 3))
+
+    async def refuse(name: Name, age_s: float) -> Path:
+        await volume.names.refuse(name, failure)
+        file = layout.below(name_failure_path(name))
+        os.utime(file, (now - age_s, now - age_s))
+        return file
+
+    with volume_to_write(layout) as volume:
+        await volume.names.point(shown, PICTURE)
+        gone = [await refuse(name, REFUSAL_REMEMBERED_S + SHELF_S * 300) for name in (made_up, shown)]
+        stays = await refuse(lately, REFUSAL_REMEMBERED_S - SHELF_S * 300)
+        swept = [sweep(layout, now=now + SHELF_S * shelf) for shelf in range(256)]
+        assert (sum(swept), max(swept)) == (2, 1)
+        assert [file.exists() for file in (*gone, stays)] == [False, False, True]
+        assert not gone[0].parent.exists()
+        assert await volume.names.picture(shown) == PICTURE
+
+
+async def test_a_name_is_written_though_its_empty_directory_is_swept_away_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
+    left = [1]
+
+    def made_and_swept(directory: Path) -> list[Path]:
+        above = make_directories(directory)
+        if left:
+            left.pop()
+            directory.rmdir()
+        return above
+
+    monkeypatch.setattr(local_names, "make_directories", made_and_swept)
+    with volume_to_write(layout) as volume:
+        await volume.names.point(name, PICTURE)
+        assert await volume.names.picture(name) == PICTURE
 
 
 async def test_a_removed_picture_lies_in_the_trash_until_the_sweep(tmp_path: Path) -> None:
