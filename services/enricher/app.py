@@ -127,6 +127,7 @@ async def add_enricher(
                 pictures=volume.pictures,
                 urls=urls,
                 rules=settings.hosts.rules,
+                tmdb_image_url=settings.providers.tmdb.image_url,
             ),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)

@@ -1,7 +1,6 @@
 """The fetcher, composed: everything it is made of, from the outside in."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -15,7 +14,7 @@ from services.fetcher.work import Deps
 from services.fetcher.worker import Worker
 from shared.http import Skeleton
 from shared.queue import Lane, Queue, telling_work
-from shared.volume import NAME_SHELVES, Layout, OnStep, WriteVolume, sweep, sweep_names, unwatched
+from shared.volume import Layout, OnStep, WriteVolume, sweep, unwatched
 
 SWEEP_EVERY_S = 10.0
 _log = structlog.get_logger()
@@ -79,10 +78,9 @@ async def add_fetcher(
 @asynccontextmanager
 async def _sweeping(layout: Layout) -> AsyncIterator[None]:
     async def sweep_for_ever() -> None:
-        for shelf in itertools.cycle(NAME_SHELVES):
+        while True:
             try:
                 await asyncio.to_thread(sweep, layout)
-                await asyncio.to_thread(sweep_names, layout, shelf)
             except OSError as error:
                 _log.warning("sweep failed", error=str(error))
             await asyncio.sleep(SWEEP_EVERY_S)

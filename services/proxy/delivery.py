@@ -190,7 +190,8 @@ class Delivery:
             return Delivered(answer, first=True)
         if isinstance(answer, Failure):
             self._count("failure")
-            raise _problem(answer)
+            remembered = await self._sight.failure(question.about, question.rendition)
+            raise _problem(answer, lasting=remembered is not None)
         self._count("late" if answer is None else "not queued")
         raise NotYet(
             "The picture is not here yet." if answer is None else "No new pictures can be fetched just now."
@@ -233,12 +234,13 @@ class Delivery:
         self._metrics.served(outcome).inc()
 
 
-def _problem(failure: Failure) -> Problem:
+def _problem(failure: Failure, *, lasting: bool = True) -> Problem:
+    """Not `lasting`: we do not remember it ourselves, and so nobody else shall."""
     left_s = max(1, ceil((failure.retry_at - utc_now()).total_seconds()))
     if failure.failure_class is FailureClass.BUSY:
         return NotYet(failure.reason, retry_after_s=left_s)
     too_large = failure.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else _STATUS[failure.failure_class]
-    lasting = status is not HTTPStatus.SERVICE_UNAVAILABLE
+    lasting = lasting and status is not HTTPStatus.SERVICE_UNAVAILABLE
     keep = {"Cache-Control": f"max-age={min(left_s, REMEMBERED_AT_MOST_S)}"} if lasting else {}
     return Problem(status, failure.reason, headers={**keep, "Retry-After": str(left_s)})

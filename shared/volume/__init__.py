@@ -34,10 +34,9 @@ from shared.volume.room import FloorSettings, lacking
 from shared.volume.settings import VolumeSettings
 from shared.volume.soundness import Damage, Findings, Mending, Soundness, What
 from shared.volume.steps import CommitStep, OnStep, PinStep, unwatched
-from shared.volume.sweep import NAME_SHELVES, sweep, sweep_names
+from shared.volume.sweep import sweep
 
 __all__ = [
-    "NAME_SHELVES",
     "NOTHING",
     "CommitStep",
     "Damage",
@@ -81,7 +80,6 @@ __all__ = [
     "prepared_layout",
     "soundness_of",
     "sweep",
-    "sweep_names",
     "unwatched",
     "volume_to_read",
     "volume_to_write",

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -57,10 +59,7 @@ class LocalNameStore(LocalNames):
         target = self._layout.root / picture_path(Tree.KEEP if kept else Tree.CACHE, picture)
         points_to = os.path.relpath(target, link.parent)
         if not (link.is_symlink() and str(link.readlink()) == points_to):
-            unflushed = make_directories(link.parent)
-            replace_link(link, points_to, aside=self._layout.scratch)
-            for directory in (*unflushed, link.parent):
-                flush(directory)
+            _put(link.parent, partial(replace_link, link, points_to, aside=self._layout.scratch))
         self._refusal(name).unlink(missing_ok=True)
 
     async def refuse(self, name: Name, failure: Failure) -> None:
@@ -68,10 +67,8 @@ class LocalNameStore(LocalNames):
 
     def _refuse(self, name: Name, failure: Failure) -> None:
         refusal = self._refusal(name)
-        unflushed = make_directories(refusal.parent)
-        replace_text(refusal, failure.model_dump_json(), aside=self._layout.scratch)
-        for directory in (*unflushed, refusal.parent):
-            flush(directory)
+        text = failure.model_dump_json()
+        _put(refusal.parent, partial(replace_text, refusal, text, aside=self._layout.scratch))
 
     async def remove(self, name: Name) -> None:
         await asyncio.to_thread(self._remove, name)
@@ -82,3 +79,18 @@ class LocalNameStore(LocalNames):
             link.unlink(missing_ok=True)
             self._refusal(name).unlink(missing_ok=True)
             flush(link.parent)
+
+
+def _put(directory: Path, put: Callable[[], None]) -> None:
+    """Have something put into a directory that may not be there yet; once more where it was swept away, being empty."""
+    for is_last in (False, True):
+        unflushed = make_directories(directory)
+        try:
+            put()
+        except FileNotFoundError:
+            if is_last:
+                raise
+        else:
+            for one in (*unflushed, directory):
+                flush(one)
+            return

@@ -1,4 +1,4 @@
-"""Sweeping: what was put aside and left there, by a commit that is done or a process that was killed."""
+"""Sweeping: what was put aside and left there, by a commit that is done or a process that was killed; and what is over."""
 
 import shutil
 import time
@@ -13,20 +13,24 @@ from shared.volume.local_hosts import PauseFile
 DRAFT_AGE_S = 900
 """Far longer than any job may take: an older draft has lost its process."""
 
-REFUSAL_REMEMBERED_S = 2 * 86_400
-"""Twice the longest that a name is refused for: so long the pauses of one that is refused again go on growing."""
-
-NAME_SHELVES = tuple(f"{number:02x}" for number in range(256))
-
 INBOX_AGE_S = 86_400
 """Longer than an upload's job can wait in the queue."""
 
 PAUSE_REMEMBERED_S = 3600
 """Twice the longest that a pause for failures grows to and more: the next one goes on growing."""
 
+REFUSAL_REMEMBERED_S = 2 * 86_400
+"""Twice the longest that a name is refused for: whoever makes names up leaves nothing behind for good."""
+
+SHELF_S = 10
+"""For so long it is one shelf of names that is looked through, then the next: all 256 in three quarters of an hour."""
+
 
 def sweep(layout: Layout, *, now: float | None = None) -> int:
-    """Delete the trash, drafts and uploads that nobody will come back for, and pauses long over; return how many."""
+    """Delete the trash, drafts and uploads that nobody will come back for, and pauses and refusals long over.
+
+    Return how many. Of names one shelf is looked through at a time, for there may be very many.
+    """
     now = time.time() if now is None else now
     swept = list(layout.trash.iterdir())
     swept += _older(layout.scratch, now - DRAFT_AGE_S)
@@ -34,31 +38,12 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
     swept += _over(layout.hosts, now - PAUSE_REMEMBERED_S)
     for entry in swept:
         _delete(entry)
-    return len(swept)
-
-
-def sweep_names(layout: Layout, shelf: str, *, now: float | None = None) -> int:
-    """Delete refusals of names on a shelf that were over long ago, and the places of names that have nothing any more;
-    return how many. A shelf is one of `NAME_SHELVES`: the names whose ids' hashes begin with it.
-    """
-    limit = (time.time() if now is None else now) - REFUSAL_REMEMBERED_S
-    swept = 0
-    for place in layout.names.glob(f"*/{shelf}/*/*"):
-        for refusal in place.glob("*.json"):
-            if _is_older(refusal, limit):
-                refusal.unlink(missing_ok=True)
-                swept += 1
-        if _is_older(place, limit):
-            with suppress(OSError):  # something is there, or somebody is putting something there
-                place.rmdir()
-    return swept
-
-
-def _is_older(path: Path, limit: float) -> bool:
-    try:
-        return path.lstat().st_mtime < limit
-    except FileNotFoundError:
-        return False
+    refused = _refused(layout.names, int(now / SHELF_S) % 256, now - REFUSAL_REMEMBERED_S)
+    for entry in refused:
+        entry.unlink(missing_ok=True)
+        with suppress(OSError):  # the name shows something, or is refused in another role
+            entry.parent.rmdir()
+    return len(swept) + len(refused)
 
 
 def _older(directory: Path, limit: float) -> list[Path]:
@@ -69,6 +54,16 @@ def _older(directory: Path, limit: float) -> list[Path]:
                 found.append(entry)
         except FileNotFoundError:  # another fetcher was faster
             continue
+    return found
+
+
+def _refused(names: Path, shelf: int, limit: float) -> list[Path]:
+    """`names/<kind>/<ab>/<cd>/<id>/<role>.json` of this `ab`, written before."""
+    found = []
+    for file in names.glob(f"*/{shelf:02x}/*/*/*.json"):
+        with suppress(FileNotFoundError):
+            if file.lstat().st_mtime < limit:
+                found.append(file)
     return found
 
 

@@ -12,25 +12,25 @@ from stat import S_IMODE
 import pytest
 
 import shared.volume.layout
-from shared.pictures import Failure, FailureClass, Name, State, name_failure_path
+from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
+from shared.telemetry import utc_now
 from shared.volume import (
-    NAME_SHELVES,
     HostPause,
     Layout,
     VolumeRefused,
     VolumeSettings,
+    local_names,
     prepared_layout,
     sweep,
-    sweep_names,
     volume_to_write,
 )
+from shared.volume.durable import make_directories
 from shared.volume.layout import _file_system
 from shared.volume.local_hosts import LocalHostPauses
-from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S, REFUSAL_REMEMBERED_S
-from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, commit, settings_in
+from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S, REFUSAL_REMEMBERED_S, SHELF_S
+from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
 
 NOBODY = 65534
-GONE = Failure(failure_class=FailureClass.GONE, reason="There is none.", at=NOW, retry_at=NOW)
 
 
 @pytest.fixture
@@ -109,6 +109,49 @@ def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: 
     assert [file for file in goes if file.exists()] == []
     assert [file for file in stays if not file.exists()] == []
     assert sweep(layout, now=now) == 0
+
+
+async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a_name(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    now = time.time()
+    failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
+    made_up, shown, lately = (Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER) for number in (1, 2, 3))
+
+    async def refuse(name: Name, age_s: float) -> Path:
+        await volume.names.refuse(name, failure)
+        file = layout.below(name_failure_path(name))
+        os.utime(file, (now - age_s, now - age_s))
+        return file
+
+    with volume_to_write(layout) as volume:
+        await volume.names.point(shown, PICTURE)
+        gone = [await refuse(name, REFUSAL_REMEMBERED_S + SHELF_S * 300) for name in (made_up, shown)]
+        stays = await refuse(lately, REFUSAL_REMEMBERED_S - SHELF_S * 300)
+        swept = [sweep(layout, now=now + SHELF_S * shelf) for shelf in range(256)]
+        assert (sum(swept), max(swept)) == (2, 1)
+        assert [file.exists() for file in (*gone, stays)] == [False, False, True]
+        assert not gone[0].parent.exists()
+        assert await volume.names.picture(shown) == PICTURE
+
+
+async def test_a_name_is_written_though_its_empty_directory_is_swept_away_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
+    left = [1]
+
+    def made_and_swept(directory: Path) -> list[Path]:
+        above = make_directories(directory)
+        if left:
+            left.pop()
+            directory.rmdir()
+        return above
+
+    monkeypatch.setattr(local_names, "make_directories", made_and_swept)
+    with volume_to_write(layout) as volume:
+        await volume.names.point(name, PICTURE)
+        assert await volume.names.picture(name) == PICTURE
 
 
 async def test_a_removed_picture_lies_in_the_trash_until_the_sweep(tmp_path: Path) -> None:
@@ -208,26 +251,3 @@ async def test_a_pause_that_is_long_over_is_swept(tmp_path: Path) -> None:
     assert sweep(layout) == 1
     left = sorted(file.name for file in layout.hosts.iterdir())
     assert left == ["over.example.json", "paused.example.json"]
-
-
-async def test_the_sweep_forgets_refusals_that_were_over_long_ago(tmp_path: Path) -> None:
-    layout = prepared_layout(settings_in(tmp_path))
-    with volume_to_write(layout) as volume:
-        old, young, shown = (Name.parse(f"movie/tmdb:{number}/poster") for number in (1, 2, 3))
-        for name in (old, young, shown):
-            await volume.names.refuse(name, GONE)
-        await volume.names.point(shown, PICTURE)
-        refusal = layout.root / name_failure_path(old)
-        for path in (refusal, layout.root / name_failure_path(young), refusal.parent):
-            long_ago = time.time() - REFUSAL_REMEMBERED_S - 10
-            if path != layout.root / name_failure_path(young):
-                os.utime(path, (long_ago, long_ago))
-        assert sum(sweep_names(layout, shelf) for shelf in NAME_SHELVES) == 1
-        assert await volume.names.failure(old) is None
-        assert await volume.names.failure(young) is not None
-        assert await volume.names.picture(shown) == PICTURE
-        os.utime(refusal.parent, (0, 0))
-        assert sum(sweep_names(layout, shelf) for shelf in NAME_SHELVES) == 0
-        assert not refusal.parent.exists()
-        await volume.names.refuse(old, GONE)
-        assert await volume.names.failure(old) is not None

@@ -11,10 +11,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from services.enricher.pictures import PictureUrlSettings
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import FetchPicture, PurgePicture, ResolvePicture
+from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Failure, FailureClass, Name, PictureId, Rendition, Tree, Upload, picture_id
 from shared.queue import Lane
 from shared.settings import HostSettings
@@ -106,6 +108,22 @@ async def test_two_names_of_one_source_are_one_picture_downloaded_once_and_noted
     )
     assert said["storage_path"].startswith(f"cache/{said['picture_id'][:2]}/")
     assert said["sizes"]["thumbnail"]["height"] == 169
+
+
+async def test_what_is_handed_out_of_an_artwork_is_where_pages_find_it_and_signed(
+    start: Start, picture_host: PictureHost
+) -> None:
+    keys = PictureUrlSettings(public_url="https://media.example.org/one", signing_keys=("key",))
+    async with start(urls=keys) as enricher:
+        await resolve(enricher)
+        await until_shown(enricher, picture_host.url(FOUND))
+        said = (await enricher.get(ARTWORK)).json
+    handed_out = [one["url"] for one in said["sizes"].values()]
+    assert {said["local_image_url"], said["local_thumbnail_url"]} <= set(handed_out)
+    for url in handed_out:
+        assert url.startswith("https://media.example.org/one/api/v1/images/movie/")
+        signed = URL(url.removeprefix("https://media.example.org/one"), encoded=True)
+        Signatures(("key",)).check(signed, now_s=0)
 
 
 async def test_what_was_stored_is_in_the_table_beside_its_source(
@@ -264,6 +282,65 @@ async def test_a_picture_is_purged_by_its_url_and_by_its_id(start: Start) -> Non
     assert [job.picture for job in jobs] == [picture_id(url)] * 2
 
 
+@pytest.mark.parametrize(
+    ("path", "purged"),
+    [
+        (f"/p/{picture_id('x')}/{'0' * 16}/w342.webp", picture_id("x")),
+        (f"/p/{picture_id('x')}/{'0' * 16}/original.jpg", picture_id("x")),
+        ("/t/p/w342/x.jpg", picture_id("https://image.tmdb.org/t/p/original/x.jpg")),
+        ("?url=https://image.tmdb.org/x.jpg&size=small", picture_id("https://image.tmdb.org/x.jpg")),
+    ],
+)
+async def test_a_picture_is_purged_by_whatever_path_it_is_shown_under(
+    start: Start, path: str, purged: PictureId
+) -> None:
+    async with start() as enricher:
+        tried = await enricher.manage("DELETE", f"{IMAGES}{path}{'&' if '?' in path else '?'}dry_run=true")
+        assert enricher.queue.jobs(PurgePicture) == []
+        done = await enricher.manage("DELETE", f"{IMAGES}{path}")
+        jobs = enricher.queue.jobs(PurgePicture)
+    assert (tried.status, done.status, tried.json) == (202, 202, done.json)
+    assert [job.picture for job in jobs] == [purged]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (f"{POSTER}/w342.webp", str(POSTER)),
+        ("data/images/profiles/profile_avatar_123.jpg?size=small", "streamer/123/profile"),
+        ("data/images/categories/just-chatting.png", "category/just-chatting/cover"),
+        ("data/images/artwork/somebody/stream_7.webp", "stream/7/artwork"),
+    ],
+)
+async def test_what_a_name_shows_is_unpinned_and_purged_by_any_path_of_it(
+    start: Start, path: str, name: str
+) -> None:
+    body = picture_at("/photo/3-400x300.jpg") or b""
+    async with start() as enricher:
+        sent = {"data": BytesIO(body), "headers": {**ADMIN, "Content-Type": "image/jpeg"}}
+        picture = (await enricher.ask("PUT", f"{IMAGES}/{name}", **sent)).json["picture_id"]
+        assert (await enricher.manage("DELETE", f"{IMAGES}/{path}")).status == 204
+        assert enricher.queue.jobs(PurgePicture) == []
+        assert (await enricher.manage("DELETE", f"{IMAGES}/{path}")).status == 204
+        assert [job.picture for job in enricher.queue.jobs(PurgePicture)] == [picture]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "p/xyz/0/w342.webp",
+        "t/p/w342/..%2fx.jpg",
+        "t/p/w342/x",
+        "movie/7/poster/w342",
+        "data/images/categories/.x.jpg",
+    ],
+)
+async def test_a_path_of_no_picture_purges_nothing(start: Start, path: str) -> None:
+    async with start() as enricher:
+        assert (await enricher.manage("DELETE", f"{IMAGES}/{path}")).status == 400
+        assert enricher.queue.published == []
+
+
 async def test_warming_queues_in_later_what_is_allowed_and_not_there_yet(
     start: Start, picture_host: PictureHost
 ) -> None:
@@ -306,6 +383,33 @@ async def test_a_number_of_the_library_leads_to_the_name_that_counts_everywhere(
     assert answer.headers["Cache-Control"] == "max-age=300"
 
 
+async def test_where_pictures_are_signed_a_number_leads_nobody_to_what_they_could_not_ask_for(
+    start: Start,
+) -> None:
+    """What it leads to is signed as well, and for as long."""
+    signatures = Signatures(("key",))
+    number, name = "/api/v1/images/movie/1/poster/small", "/api/v1/images/movie/tmdb:603/poster/small"
+    async with start(urls=PictureUrlSettings(signing_keys=("key",))) as enricher:
+        await enricher.manage(
+            "POST", "/api/library/items", {"title": "X", "media_type": "movie", "tmdb_id": 603}
+        )
+        for parameters in ([], [(EXPIRY, "9999999999")]):
+            asked = URL(signatures.sign(number, parameters), encoded=True)
+            answer = await enricher.ask("GET", str(asked), allow_redirects=False)
+            assert (answer.status, answer.headers["Location"]) == (302, signatures.sign(name, parameters))
+        over = signatures.sign(number, [(EXPIRY, "1")])
+        for refused in (number, f"{number}?sig={'0' * 64}", over, f"{asked}".replace("movie/1", "movie/2")):
+            answer = await enricher.ask("GET", refused, allow_redirects=False)
+            assert (answer.status, "Location" in answer.headers) == (403, False)
+
+
+@pytest.mark.parametrize("size", ["huge", "w343", "original.jpg", "w342.gif", "w342."])
+async def test_a_number_in_no_known_size_is_refused_at_once(start: Start, size: str) -> None:
+    async with start() as enricher:
+        answer = await enricher.get(f"/api/v1/images/movie/1/poster/{size}")
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+
+
 @pytest.mark.parametrize("path", ["movie/9/poster/small", "series/1/poster/small", "movie/2/poster/small"])
 async def test_a_number_that_leads_nowhere_is_not_found(start: Start, path: str) -> None:
     async with start() as enricher:
@@ -337,6 +441,23 @@ async def test_it_is_explained_why_a_name_shows_what_it_shows(
     assert (before["picture"], before["source_url"]) == (None, None)
     assert after["picture"]["manifest"]["source_url"] == after["source_url"] == picture_host.url(FOUND)
     assert (wrong.status, wrong.headers["Content-Type"]) == (400, "application/problem+json")
+
+
+async def test_it_is_explained_what_a_name_shows_of_which_no_provider_has_pictures(start: Start) -> None:
+    name = Name.parse("streamer/123/profile")
+    body = picture_at("/photo/3-400x300.jpg") or b""
+    failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
+    async with start() as enricher:
+        await enricher.volume.names.refuse(name, failure)
+        refused = (await enricher.manage("GET", f"{EXPLAIN}/{name}")).json
+        sent = {"data": BytesIO(body), "headers": {**ADMIN, "Content-Type": "image/jpeg"}}
+        picture = (await enricher.ask("PUT", f"{IMAGES}/{name}", **sent)).json["picture_id"]
+        pinned = (await enricher.manage("GET", f"{EXPLAIN}/{name}")).json
+    assert (refused["failure"]["reason"], refused["picture"]) == ("There is none.", None)
+    assert (pinned["pinned"], pinned["picture"]["picture_id"]) == (True, picture)
+    for said in (refused, pinned):
+        assert "streamer" in said["finding"]["lack"]["reason"]
+        assert said["finding"]["choice"]["verdicts"] == said["finding"]["answers"] == []
 
 
 async def test_it_is_explained_why_a_picture_is_not_here_and_when_it_is_tried_again(

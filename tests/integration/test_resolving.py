@@ -63,6 +63,11 @@ def published(enricher: RunningEnricher, kind: type) -> list[tuple[Lane, Any]]:
     return [(lane, one.payload) for lane, one in enricher.queue.published if isinstance(one.payload, kind)]
 
 
+def urgent(enricher: RunningEnricher) -> list[FetchPicture]:
+    """Without what the sweep, which finds names due as well, has fetched behind them."""
+    return [job for lane, job in published(enricher, FetchPicture) if lane is Lane.PICTURES_NOW]
+
+
 def known_posters(directory: Path) -> int:
     with sqlite3.connect(directory / "state" / "enricher.sqlite") as database:
         return int(database.execute("SELECT count(poster_picture) FROM media_items").fetchone()[0])
@@ -303,7 +308,8 @@ async def test_what_was_found_before_is_shown_while_nobody_can_be_asked(
     tvdb.behave(Behaviour(status=500))
     async with running_enricher(tmp_path, tvdb=tvdb) as enricher:
         await resolve(enricher)
-        [job] = await fetches(enricher, 1)
+        await until(lambda: urgent(enricher))
+        [job] = urgent(enricher)
         shown = (await enricher.get(f"{ARTWORK}/1")).json
         assert enricher.queue.jobs(RefuseName) == []
     assert (str(job.source_url), shown["source_url"]) == (TVDB_POSTER, TVDB_POSTER)

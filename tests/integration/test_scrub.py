@@ -190,7 +190,7 @@ async def test_of_a_thousand_pictures_the_fifty_that_were_damaged_are_healed_and
     async with start() as whole:
         await filled(whole, picture_host, range(MANY))
     async with start() as whole:
-        await until(lambda: _knows(whole, MANY))
+        await until(lambda: _knows(whole, MANY), within_s=40, every_s=0.1)
         damaged, sound = sources[:DAMAGED], sources[DAMAGED:]
         await asyncio.to_thread(settle, whole.volume.layout.root)
         before = {source: snapshot(directory_of(whole, source)) for source in sources}

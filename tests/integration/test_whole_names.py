@@ -18,7 +18,7 @@ from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour
 from tests.providers.metadata_host import Said
 from tests.providers.picture_host import PictureHost
-from tests.providers.tvdb import API_KEY, TvdbHost, artwork, movie
+from tests.providers.tvdb import API_KEY, TvdbHost, artwork, movie, series
 
 NAME = "movie/tvdb:7/poster"
 FOUND, BETTER = "/poster/7-300x450.jpg", "/poster/8-300x450.jpg"
@@ -85,6 +85,17 @@ async def test_a_refused_key_is_answered_at_once_and_not_remembered(start: Start
         assert (await whole.picture(f"{BY_NAME}/small.webp"))[0] == 200
 
 
+async def test_what_only_our_key_is_to_blame_for_nobody_may_keep_either(start: Start) -> None:
+    async with start(tvdb_key="wrong") as whole:
+        misconfigured = await whole.get(f"{BY_NAME}/small.webp")
+        assert await whole.volume.names.failure(Name.parse(NAME)) is None
+    async with start() as whole:
+        gone = await whole.get("/api/v1/images/movie/tvdb:1000/poster/small.webp")
+    assert (misconfigured.status, misconfigured.headers["Cache-Control"]) == (403, "no-store")
+    assert int(misconfigured.headers["Retry-After"]) > 0
+    assert (gone.status, gone.headers["Cache-Control"]) == (404, "max-age=60")
+
+
 async def test_a_picture_that_was_evicted_is_fetched_again_under_its_path(
     start: Start, picture_host: PictureHost
 ) -> None:
@@ -115,6 +126,29 @@ async def test_the_name_shows_a_better_picture_after_one_refresh(
 
         await until(shows_the_better_one)
         status, after = await whole.picture(f"{BY_NAME}/w342.webp")
+    assert (status, before != after) == (200, True)
+
+
+async def test_the_name_of_a_title_that_was_merged_shows_the_others_picture_after_one_refresh(
+    start: Start, picture_host: PictureHost, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
+    for setting in ("ARTWORK_REFRESH", "METADATA_TTL"):
+        monkeypatch.setenv(setting, "1")
+    duplicate, other = Name.parse("series/tvdb:80007/poster"), 80_008
+    for id_, path in ((80_007, FOUND), (other, BETTER)):
+        described = {**series(id_ - 80_000), "artworks": [artwork(1, 2, image=picture_host.url(path))]}
+        tvdb.put(f"/v4/series/{id_}/extended", Said({"status": "success", "data": described}))
+    async with start() as whole:
+        status, before = await whole.picture(f"/api/v1/images/{duplicate}/w342.webp")
+        tvdb.put("/v4/series/80007/extended", Said({"status": "failure", "data": None}, 404))
+        tvdb.merged = {80_007: other}
+
+        async def shows_the_others() -> bool:
+            return await whole.volume.names.picture(duplicate) == picture_id(picture_host.url(BETTER))
+
+        await until(shows_the_others)
+        _, after = await whole.picture(f"/api/v1/images/{duplicate}/w342.webp")
     assert (status, before != after) == (200, True)
 
 

@@ -1,10 +1,13 @@
 """URLs of pictures, as they are handed out: ours, signed where that is asked for, never the source's."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
+from yarl import URL
+
 from services.enricher.pictures.settings import PictureUrlSettings
-from shared.http.signatures import Signatures
+from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Name, PictureId, RevisionId
 
 REMEMBERED_AT_MOST = 20_000
@@ -28,13 +31,20 @@ class PictureUrls:
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
         return f"{self._before}{_BY_SOURCE}?{query}"
 
-    def _by_name_url(self, name: Name, size: str) -> str:
-        """Where what a name shows is, in this size."""
-        return self._before + self._signed(f"/api/v1/images/{name}/{size}")
+    def _by_name_url(self, name: Name, size: str, until: str | None = None) -> str:
+        """Where what a name shows is, in this size. `until`: its signature counts no longer, as `exp` says it."""
+        return self._before + self._signed(f"/api/v1/images/{name}/{size}", until)
 
     def stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
         """The immutable path of a file that is there."""
         return self._before + self._signed(f"/p/{picture}/{revision}/{file_name}")
 
-    def _signed(self, path: str) -> str:
-        return self._signatures.sign(path, []) if self._signatures.required else path
+    def check(self, path: str, parameters: Mapping[str, str], *, now_s: float) -> None:
+        """Raise BadSignature where pictures' URLs must be signed, and this one is not."""
+        if self._signatures.required:
+            self._signatures.check(URL.build(path=path, query=parameters), now_s=now_s)
+
+    def _signed(self, path: str, until: str | None = None) -> str:
+        if not self._signatures.required:
+            return path
+        return self._signatures.sign(path, [(EXPIRY, until)] if until else [])

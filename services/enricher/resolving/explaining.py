@@ -1,13 +1,16 @@
 """Explaining: why a picture is here, or not; everything that led to it."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from services.enricher.artwork import Artwork, Finding, Subject
+from services.enricher.artwork import Artwork, Choice, Finding, Subject
+from services.enricher.resolving.resolver import nobody_to_ask
 from services.enricher.resolving.table import ArtworkTable
 from shared.pictures import DOWNLOAD, Failure, Manifest, Name, PictureId
+from shared.telemetry import utc_now
 from shared.volume import Names, Pictures
 
 WITHIN = timedelta(seconds=10)
@@ -59,18 +62,27 @@ class NameExplanation(BaseModel):
 
 
 class Explaining:
-    def __init__(self, table: ArtworkTable, artwork: Artwork, names: Names, pictures: Pictures) -> None:
+    def __init__(
+        self,
+        table: ArtworkTable,
+        artwork: Artwork,
+        names: Names,
+        pictures: Pictures,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._table = table
         self._artwork = artwork
         self._names = names
         self._pictures = pictures
+        self._now = now
 
     async def name(self, name: Name) -> NameExplanation:
-        """Raise ValueError, with a sentence for the user, for a name that no provider can be asked with."""
-        finding = await self._artwork.explain(Subject.parse(name.kind, name.id), name.role, within=WITHIN)
+        """Raise ValueError, with a sentence for the user, for a name of which nothing is known, nor can be asked."""
         known, failure = await self._table.of_name(name), await self._names.failure(name)
-        explained = NameExplanation.unknown(name, finding, failure)
         shown = await self._names.picture(name) or (known and known.picture)
+        finding = await self._finding(name, anything_known=bool(shown or failure))
+        explained = NameExplanation.unknown(name, finding, failure)
         picture = await self.picture(shown) if shown else None
         said: dict[str, object] = {"picture": picture}
         if picture and picture.next_try and not picture.revision:
@@ -83,6 +95,16 @@ class Explaining:
                 "refresh_at": None if known.pinned else known.refresh_at,
             }
         return explained.model_copy(update=said)
+
+    async def _finding(self, name: Name, *, anything_known: bool) -> Finding:
+        """Raise ValueError where no provider can be asked with it, unless there is something else to tell."""
+        try:
+            subject = Subject.parse(name.kind, name.id)
+        except ValueError as error:
+            if not anything_known:
+                raise
+            return Finding(choice=Choice(), answers=(), lack=nobody_to_ask(error, self._now()))
+        return await self._artwork.explain(subject, name.role, within=WITHIN)
 
     async def picture(self, picture: PictureId) -> PictureExplanation:
         revision, state = await self._pictures.current(picture), await self._pictures.state(picture)

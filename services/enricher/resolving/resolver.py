@@ -131,7 +131,7 @@ class Resolver:
             if finding.chosen:
                 return Shown.of(finding.chosen)
         except ValueError as error:
-            return Lack(failure_class=FailureClass.GONE, reason=str(error), retry_at=now + AGAIN_AT_LEAST)
+            return nobody_to_ask(error, now)
         assert finding.lack is not None
         return finding.lack
 
@@ -161,3 +161,8 @@ class Resolver:
         else:
             add_to_line(outcome="refused")
             await self._jobs.queue(RefuseName(name=name, failure=failure), pace.pictures)
+
+
+def nobody_to_ask(error: ValueError, now: datetime) -> Lack:
+    """Of a name that is no provider's, as the error says."""
+    return Lack(failure_class=FailureClass.GONE, reason=str(error), retry_at=now + AGAIN_AT_LEAST)

@@ -5,7 +5,8 @@ from services.enricher.api.images.artwork import artwork_endpoints
 from services.enricher.api.images.explain import explain_endpoints
 from services.enricher.api.images.library_names import library_name_endpoints
 from services.enricher.api.images.pins import pin_endpoints
-from services.enricher.api.images.purge import purge_endpoints
+from services.enricher.api.images.purge import Purger, purge_endpoints
+from services.enricher.api.images.purge_paths import purge_path_endpoints
 from services.enricher.api.images.warm import warm_endpoints
 from services.enricher.catalog import CatalogTable
 from services.enricher.library import Library
@@ -25,12 +26,15 @@ def image_endpoints(
     pictures: Pictures,
     urls: PictureUrls,
     rules: HostRules,
+    tmdb_image_url: str,
 ) -> list[Endpoint]:
+    purger = Purger(resolving, catalog)
     return [
         *library_name_endpoints(library, urls),
         *artwork_endpoints(resolving, urls),
         *pin_endpoints(resolving, urls, rules),
-        *purge_endpoints(resolving, catalog),
+        *purge_endpoints(purger),
+        *purge_path_endpoints(purger, tmdb_image_url=tmdb_image_url),
         *warm_endpoints(tasks, pictures, rules),
         *explain_endpoints(resolving),
     ]

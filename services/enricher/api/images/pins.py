@@ -10,8 +10,9 @@ from services.enricher.api.images.named import NameParameters, allowed_source
 from services.enricher.api.outcomes import failure_problem
 from services.enricher.pictures import PictureUrls
 from services.enricher.resolving import OpenResolving
+from services.enricher.resolving.pinning import Pinning
 from shared.http import Problem
-from shared.pictures import HostRules
+from shared.pictures import HostRules, Name
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 _PATH = "/api/v1/admin/images/{kind}/{id}/{role}"
@@ -45,8 +46,7 @@ def pin_endpoints(resolving: OpenResolving, urls: PictureUrls, rules: HostRules)
 
     async def remove(asked: NameParameters) -> None:
         """Unpin what is pinned: others choose again. Where nothing is: purge the picture, and forget the name."""
-        if not await pinning.unpin(asked.name) and not await pinning.purge(asked.name):
-            raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known by this name.")
+        await unpin_or_purge(asked.name, pinning)
 
     return [
         Endpoint(
@@ -61,3 +61,9 @@ def pin_endpoints(resolving: OpenResolving, urls: PictureUrls, rules: HostRules)
         ),
         Endpoint("DELETE", _PATH, remove, parameters=NameParameters, access=Access.ADMIN),
     ]
+
+
+async def unpin_or_purge(name: Name, pinning: Pinning) -> None:
+    """Raise Problem where there is nothing to do."""
+    if not await pinning.unpin(name) and not await pinning.purge(name):
+        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known by this name.")

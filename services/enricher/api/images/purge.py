@@ -4,6 +4,7 @@ Proxies and nginx look at the volume for each request, so that it is gone for bo
 were told to keep: a year by an immutable path, a day by others.
 """
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,17 +61,36 @@ class TitlePurging(BaseModel):
     dry_run: bool
 
 
-def purge_endpoints(resolving: OpenResolving, catalog: CatalogTable) -> list[Endpoint]:
+@dataclass(frozen=True, slots=True)
+class Purger:
+    resolving: OpenResolving
+    catalog: CatalogTable
+
+    async def purge(self, picture: PictureId, *, dry_run: bool) -> Purging:
+        """Order that it goes, unless it is only asked what would."""
+        if not dry_run:
+            await self.resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
+        return Purging(picture_id=picture, bytes=await self.size(picture))
+
+    async def size(self, picture: PictureId) -> int:
+        """In bytes on the disk, as far as the catalog knows it."""
+        entry = await self.catalog.of_picture(picture)
+        return entry.disk.bytes if entry else 0
+
+
+def purge_endpoints(purger: Purger) -> list[Endpoint]:
+    resolving = purger.resolving
+
     async def by_url(asked: SourceParameters) -> Purging:
         """Purge a picture by the URL of its source. Asked for again, it is fetched again.
 
         It is gone from proxies and nginx at once. Browsers and CDNs keep what they were told to keep.
         """
-        return await purge(parsed_source(asked.url).picture, dry_run=asked.dry_run)
+        return await purger.purge(parsed_source(asked.url).picture, dry_run=asked.dry_run)
 
     async def by_id(asked: PictureParameters) -> Purging:
         """Purge a picture by its id."""
-        return await purge(PictureId(asked.id), dry_run=asked.dry_run)
+        return await purger.purge(PictureId(asked.id), dry_run=asked.dry_run)
 
     async def by_title(asked: TitleParameters) -> TitlePurging:
         """Purge all pictures of a title, and forget what was found or refused for it.
@@ -80,7 +100,7 @@ def purge_endpoints(resolving: OpenResolving, catalog: CatalogTable) -> list[End
         names = await _names(asked, resolving)
         shown = [(name, await resolving.pinning.shown(name)) for name in names]
         pictures = [
-            PurgedName(name=str(name), picture_id=picture, bytes=await size(picture))
+            PurgedName(name=str(name), picture_id=picture, bytes=await purger.size(picture))
             for name, picture in shown
             if picture
         ]
@@ -90,15 +110,6 @@ def purge_endpoints(resolving: OpenResolving, catalog: CatalogTable) -> list[End
                 await resolving.pinning.purge(name)
         each_once = {one.picture_id: one.bytes for one in pictures}
         return TitlePurging(pictures=tuple(pictures), bytes=sum(each_once.values()), dry_run=asked.dry_run)
-
-    async def purge(picture: PictureId, *, dry_run: bool) -> Purging:
-        if not dry_run:
-            await resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
-        return Purging(picture_id=picture, bytes=await size(picture))
-
-    async def size(picture: PictureId) -> int:
-        entry = await catalog.of_picture(picture)
-        return entry.disk.bytes if entry else 0
 
     path, admin, accepted = "/api/v1/admin/images", Access.ADMIN, HTTPStatus.ACCEPTED
     return [
