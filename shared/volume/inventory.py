@@ -66,4 +66,7 @@ class Inventory(Protocol):
     async def holdings(self, pictures: Sequence[PictureId]) -> Mapping[PictureId, Holding]:
         """What is held of these. One that is left out is not there."""
 
+    async def shelving(self, pictures: int) -> Extent:
+        """What the directories take, about, that so many pictures lie in, beside what is theirs alone."""
+
     async def space(self) -> Space: ...

@@ -152,6 +152,10 @@ class LocalPictureStore(LocalPictures):
             directory.rename(trash)
         except FileNotFoundError:
             return False
+        with suppress(
+            OSError
+        ):  # another lies beside it; who is about to commit one there holds this very lock
+            directory.parent.rmdir()
         shutil.rmtree(trash, ignore_errors=True)  # at once, for it is about the room
         return True
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 
+from services.enricher.catalog.budget import END_AT
 from shared.pictures import Manifest, Original, PictureId, Placeholder, SourceUrl, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.volume import VolumeSettings, prepared_layout
@@ -102,11 +103,10 @@ async def _memory_of(pid: int) -> list[int]:
 
 async def _evicted(directory: Path, picture_bytes: int) -> list[Figure]:
     """The same enricher and proxy in one process, with a budget that is exceeded by so many pictures."""
-    used = picture_bytes * MANY
     plenty = {"VOLUME_URL": f"file:{directory}/data", "DISK_BUDGET_GB": "0", "ADMIN_TOKEN": ADMIN_TOKEN}
-    tight = {**plenty, "DISK_BUDGET_GB": f"{(used - picture_bytes * EVICTED) / 0.95 / 1024**3}"}
     async with running_service("services", plenty, cwd=directory) as whole:
         statistics_ms = await _statistics_ms(whole)
+        room = await _used_bytes(whole) - picture_bytes * EVICTED
         await _swept(whole)
         saturated = (await load(whole.address, script=_script(directory, delay_ms=0))).per_second
         delay_ms = round(CONNECTIONS / (saturated / 2) * 1000 - CONNECTIONS / saturated * 1000)
@@ -114,6 +114,7 @@ async def _evicted(directory: Path, picture_bytes: int) -> list[Figure]:
     async with running_service("services", plenty, cwd=directory) as whole:  # started as the other one is
         quiet = await load(whole.address, script=script, seconds=SECONDS)
     began = time.monotonic()
+    tight = {**plenty, "DISK_BUDGET_GB": f"{room / END_AT / 1024**3}"}
     async with running_service("services", tight, cwd=directory) as whole:
         hits = asyncio.create_task(load(whole.address, script=script, seconds=SECONDS))
         evicted_s = await _gone(whole, began)
@@ -155,6 +156,14 @@ async def _statistics_ms(whole: RunningService) -> float:
                 assert (await answer.json())["total_objects"] == MANY
             slowest = max(slowest, (time.perf_counter() - began) * 1000)
     return slowest
+
+
+async def _used_bytes(whole: RunningService) -> int:
+    async with (
+        aiohttp.ClientSession(raise_for_status=True) as session,
+        session.get(f"{whole.address}/api/v1/images/storage/stats") as answer,
+    ):
+        return int((await answer.json())["used"]["bytes"])
 
 
 async def _swept(whole: RunningService) -> None:

@@ -113,6 +113,7 @@ async def test_a_picture_that_is_what_was_chosen_is_evicted(
     assert await volume.read.current(PICTURE) is None
     assert await inventory.holdings([PICTURE]) == {}
     assert not list(volume.write.layout.trash.iterdir())
+    assert not volume.write.layout.picture(Tree.CACHE, PICTURE).parent.exists()
     assert not await store.evict(PICTURE, revision.id, NOW)
 
 
@@ -142,6 +143,15 @@ async def test_what_is_kept_is_never_evicted_but_its_cached_copy_is(
     assert not await store.evict(PICTURE, revision.id, NOW)
     holding = await held(inventory)
     assert (holding.tree, holding.cached, holding.revision) == (Tree.KEEP, NOTHING, revision.id)
+
+
+async def test_the_directories_that_pictures_share_are_told(
+    volume: VolumeUnderTest, store: PictureStore, inventory: Inventory
+) -> None:
+    few, more = await inventory.shelving(1), await inventory.shelving(1000)
+    assert (few.files, more.files) == (256, 1248)  # of a thousand, some share one
+    assert few.bytes <= more.bytes
+    assert (await inventory.shelving(10**9)).files == 256 + 256 * 256
 
 
 async def test_the_space_that_is_left_is_told(inventory: Inventory) -> None:

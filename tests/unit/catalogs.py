@@ -110,6 +110,9 @@ class RememberedInventory:
         self.looked_at += pictures
         return {known: self.held[known] for known in pictures if known in self.held}
 
+    async def shelving(self, pictures: int) -> Extent:
+        return NOTHING
+
     async def space(self) -> Space:
         self._check()
         return self.left

@@ -7,7 +7,7 @@ that a restart in between orders nothing twice; what does not go within a while 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -105,7 +105,7 @@ class Budget:
 
     async def standing(self) -> Standing:
         """Raises DatabaseUnavailable, and OSError where the volume cannot be read."""
-        usage = await self._table.usage(self._now() - ORDER_LASTS)
+        usage = await self._usage()
         space = await self._inventory.space()
         budget, floor = self._settings.budget, self._settings.room.floor
         excess = _excess(usage, space, budget * END_AT, floor * FLOOR_END_AT)
@@ -115,6 +115,11 @@ class Budget:
         ):
             excess = NOTHING
         return Standing(usage, space, budget, floor, excess, self._obstacle)
+
+    async def _usage(self) -> Usage:
+        """With the directories that pictures share."""
+        usage = await self._table.usage(self._now() - ORDER_LASTS)
+        return replace(usage, disk=usage.disk + await self._inventory.shelving(usage.pictures))
 
     async def next(self, *, at_most: int) -> Sequence[Entry]:
         """What goes when room is needed, the longest unused first."""

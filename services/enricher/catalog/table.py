@@ -71,8 +71,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is on the disk, and how much of it is ordered to be evicted and not gone yet, `pictures` in number."""
+    """What `pictures` take on the disk, and how much of it is ordered to be evicted and not gone yet."""
 
+    pictures: int
     disk: Extent
     leaving: Extent
     pictures_leaving: int
@@ -175,16 +176,18 @@ class CatalogTable:
         """What was ordered before that is taken to have been lost on the way."""
         sums = cached_image_totals.c
         disk = select(
-            func.sum(sums.cached_bytes + sums.kept_bytes), func.sum(sums.cached_files + sums.kept_files)
+            func.sum(sums.entries),
+            func.sum(sums.cached_bytes + sums.kept_bytes),
+            func.sum(sums.cached_files + sums.kept_files),
         )
         leaving = select(
             func.count(), func.sum(_columns.cached_bytes), func.sum(_columns.cached_files)
         ).where(_columns.evicting_since >= ordered_since)
 
         async def reading(connection: AsyncConnection) -> Usage:
-            on_disk = (await connection.execute(disk)).one()
-            count, *gone = (await connection.execute(leaving)).one()
-            return Usage(Extent(*(n or 0 for n in on_disk)), Extent(*(n or 0 for n in gone)), count)
+            known, *taken = (n or 0 for n in (await connection.execute(disk)).one())
+            count, *gone = (n or 0 for n in (await connection.execute(leaving)).one())
+            return Usage(known, Extent(*taken), Extent(*gone), count)
 
         return await self._database.read(reading)
 
