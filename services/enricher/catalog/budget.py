@@ -147,7 +147,8 @@ class Budget:
             return True
         chosen = _enough(await self.next(at_most=min(room, EVICTED_AT_ONCE)), standing.excess)
         if chosen:
-            await self._order(chosen)
+            # In `now`: behind what waits in `later`, the disk would be full before its turn came.
+            await self._order(chosen, Lane.PICTURES_NOW)
             self._meet(None)
         elif not standing.usage.pictures_leaving:
             self._meet("all that is left is kept, younger than EVICTION_GRACE, or in use")
@@ -162,12 +163,12 @@ class Budget:
             now - FAILURES_KEPT, ordered_before=now - ORDER_LASTS, limit=EVICTED_AT_ONCE
         )
         if over:
-            await self._order(over)
+            await self._order(over, Lane.PICTURES_LATER)
         await self._table.forget_evicted(gone_before=now - EVICTED_KNOWN_FOR, at_most=EVICTED_KNOWN_AT_MOST)
         return len(over) == EVICTED_AT_ONCE
 
-    async def _order(self, entries: Sequence[Entry]) -> None:
-        await order_eviction(entries, self._table, self._queue, now=self._now())
+    async def _order(self, entries: Sequence[Entry], lane: Lane) -> None:
+        await order_eviction(entries, self._table, self._queue, lane, now=self._now())
         self._metrics.evictions_ordered.inc(len(entries))
 
     def _tell(self, standing: Standing) -> None:
@@ -182,7 +183,7 @@ class Budget:
 
 
 async def order_eviction(
-    entries: Sequence[Entry], table: CatalogTable, queue: Queue, *, now: datetime
+    entries: Sequence[Entry], table: CatalogTable, queue: Queue, lane: Lane, *, now: datetime
 ) -> None:
     """At most EVICTED_AT_ONCE. Raises DatabaseUnavailable, and QueueError, having ordered nothing."""
     pictures = [entry.picture for entry in entries]
@@ -193,8 +194,7 @@ async def order_eviction(
     await table.order_eviction(pictures, now)
     try:
         job = Envelope.of(EvictPictures(pictures=chosen), trace_id=trace_id())
-        # In `now`: behind what waits in `later`, the disk would be full before its turn came.
-        await queue.publish(job, Lane.PICTURES_NOW)
+        await queue.publish(job, lane)
     except QueueError:
         await table.order_eviction(pictures, None)
         raise

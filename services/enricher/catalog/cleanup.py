@@ -10,7 +10,7 @@ from services.enricher.catalog.table import CatalogTable
 from services.enricher.tasks import Progress, patiently
 from shared.contracts.jobs import EVICTED_AT_ONCE
 from shared.pictures import PictureId
-from shared.queue import Queue
+from shared.queue import Lane, Queue
 
 KIND = "cleanup"
 
@@ -32,7 +32,16 @@ class Cleanup:
         after = PictureId("")
         while orphans := await self._orphans(unused, after):
             if not dry_run:
-                await patiently(partial(order_eviction, orphans, self._table, self._queue, now=self._now()))
+                await patiently(
+                    partial(
+                        order_eviction,
+                        orphans,
+                        self._table,
+                        self._queue,
+                        Lane.PICTURES_LATER,
+                        now=self._now(),
+                    )
+                )
             for entry in orphans:
                 outcome = "would leave" if dry_run else "leaves"
                 progress.item(entry.image_url or entry.picture, outcome, size=entry.cached.bytes)
