@@ -134,6 +134,7 @@ async def add_enricher(
         skeleton.notes["providers"] = lambda: {
             name: f"{status.condition}: {status.detail}" for name, status in providers.statuses.items()
         }
+        skeleton.notes["disk"] = lambda: {"room": catalog.budget.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(tokens) for endpoint in endpoints)
         skeleton.add_routes(docs_routes(endpoints, version=ONESHEET_VERSION))
         yield
