@@ -19,7 +19,7 @@ from services.enricher.catalog.budget import END_AT
 from shared.pictures import Manifest, Original, PictureId, Placeholder, SourceUrl, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.volume import VolumeSettings, prepared_layout
-from tests.bench.filled import REVISION, SIZE
+from tests.bench.filled import REVISION, SIZE, linkable
 from tests.bench.load import CONNECTIONS, load
 from tests.bench.report import Figure
 from tests.integration.onesheet import until
@@ -41,6 +41,7 @@ SERVED = 100
 FILLED_FOR_S = 30.0
 FILLED_BUDGET_BYTES = 60 * 1024**2
 ADMIN_TOKEN = "the-token"
+BODY_BYTES = 2000
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -244,12 +245,13 @@ def _disk_use(volume: Path) -> int:
 
 
 def _filled(directory: Path) -> int:
-    """So many pictures with small files of their own; what each takes on the disk."""
+    """So many pictures, each with a manifest of its own and links to small files; what each takes on the disk."""
     root = prepared_layout(
         VolumeSettings(volume_url=f"file:{directory}/data", state_directory=directory / "state")
     ).root
     long_ago = datetime.now(UTC) - timedelta(days=1)
-    body = os.urandom(2000)
+    body = directory / "body"
+    body.write_bytes(os.urandom(BODY_BYTES))
     picture = PictureId("")
     for number in range(MANY):
         source = _source(number)
@@ -259,13 +261,13 @@ def _filled(directory: Path) -> int:
         manifest = Manifest(
             source_url=str(source),
             provider="tmdb",
-            original=Original(mime="image/jpeg", bytes=len(body), width=600, height=900),
+            original=Original(mime="image/jpeg", bytes=BODY_BYTES, width=600, height=900),
             placeholder=Placeholder(color="#102030"),
             fetched_at=long_ago + timedelta(milliseconds=number),
         )
         Path(revision, MANIFEST).write_text(manifest.model_dump_json())
         for name in ("original.jpg", f"{SIZE}.webp"):
-            Path(revision, name).write_bytes(body)
+            Path(revision, name).hardlink_to(linkable(body))
         Path(revision).with_name("current").symlink_to(REVISION)
     one = root / picture_path(Tree.CACHE, picture)
     return sum(entry.lstat().st_blocks * 512 for entry in (one, *one.rglob("*")))

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from shared.pictures import SourceUrl
-from tests.bench.filled import REVISION, SIZE, store
+from tests.bench.filled import REVISION, SIZE, linkable, store
 from tests.bench.load import ROUNDS, load
 from tests.bench.report import Figure
 from tests.bench.standing import Standing
@@ -15,8 +15,6 @@ MANY, FEW = 200_000, 100
 START_PROMISE_S = 2.0
 SPEED_PROMISE = 0.9
 """As fast, within what two runs on these machines differ."""
-
-LINKS_AT_MOST = 60_000
 
 
 async def many_pictures(standing: Standing, node: RabbitNode, directory: Path) -> list[Figure]:
@@ -69,17 +67,8 @@ def _filled(volume: Path, file: Path, count: int) -> list[str]:
         for number in range(count)
     ]
     for picture in pictures:
-        store(volume, picture, _linkable(body))
+        store(volume, picture, linkable(body))
     return [f"/p/{picture}/{REVISION}/{SIZE}.webp" for picture in pictures[::every]]
-
-
-def _linkable(body: Path) -> Path:
-    """File systems bound the links to one file (ext4: 65,000): then another of the same bytes."""
-    if body.stat().st_nlink >= LINKS_AT_MOST:
-        other = body.with_name("again")
-        other.write_bytes(body.read_bytes())
-        other.replace(body)
-    return body
 
 
 def _script(directory: Path, paths: list[str]) -> Path:
