@@ -296,6 +296,9 @@ async def test_a_damaged_upload_is_lost_and_what_is_left_of_it_stays(
         inside = whole.volume.layout.picture(Tree.KEEP, upload.picture) / POINTER
         assert (inside / SUMS).exists()
         _write(inside / "original.jpg", b"")
+        scrub = await scrubbed(whole)
+        assert [item["outcome"] for item in scrub["items"]] == ["lost"]
+        assert whole.queue.jobs(HealPicture) == []
         await heal(whole, upload)
         assert (await whole.picture("/api/v1/images/movie/tmdb:603/poster/small.webp"))[0] == 200
         assert (inside / "original.jpg").exists()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from services.enricher.tasks import Progress, patiently
 from shared.contracts import Envelope, HealPicture
-from shared.pictures import PictureId, Source, parse_source
+from shared.pictures import PictureId, Source, Upload, parse_source
 from shared.queue import Lane, Queue
 from shared.telemetry import trace_id
 from shared.volume import Findings, Pictures, Soundness
@@ -53,7 +53,8 @@ class Scrub:
         source = await self._source(findings)
         about = ", ".join(map(str, findings.damages))
         what = f"{source or findings.picture}: {about}"
-        if source is None:
+        nobody_has_it = isinstance(source, Upload) and findings.lost_original
+        if source is None or nobody_has_it:
             progress.item(what, "lost", size=findings.bytes)
         elif dry_run:
             progress.item(what, "damaged", size=findings.bytes)
