@@ -1,7 +1,7 @@
 """The worker: takes jobs from the lanes, gives each a slot, and sees to it that each leaves one line."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from services.fetcher.jobs.pinning import pin_picture, unpin_picture
 from services.fetcher.jobs.purge import purge_picture
 from services.fetcher.jobs.refresh import refresh_picture
 from services.fetcher.jobs.uploads import store_upload
+from services.fetcher.right_of_way import RightOfWay
 from services.fetcher.slots import Slots
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import (
@@ -61,6 +62,7 @@ class Worker:
         self._queue = queue
         self._deps = deps
         self._slots = Slots(deps.settings.concurrency)
+        self._right_of_way = RightOfWay()
 
     def consuming(self, lane: Lane) -> AbstractAsyncContextManager[None]:
         """Do the lane's jobs while the context lasts. Either lane may fill all slots that the other leaves."""
@@ -76,7 +78,7 @@ class Worker:
         with canonical_line(
             "job", type=envelope.type, lane=lane, attempt=envelope.attempt, age_s=round(age_s, 3)
         ) as line:
-            async with self._slots.take(urgent=delivery.urgent):
+            async with self._turn(urgent=delivery.urgent):
                 with metrics.job_seconds.labels(envelope.type).time():
                     try:
                         await self._handle(envelope, delivery)
@@ -86,6 +88,18 @@ class Worker:
                         raise
                     finally:
                         metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
+
+    @asynccontextmanager
+    async def _turn(self, *, urgent: bool) -> AsyncIterator[None]:
+        """Before anything is begun: who steps aside holds no lock that another may wait for."""
+        if urgent:
+            with self._right_of_way.taken():
+                async with self._slots.take(urgent=True):
+                    yield
+        else:
+            await self._right_of_way.step_aside()
+            async with self._slots.take(urgent=False):
+                yield
 
     async def _handle(self, envelope: Envelope, delivery: Delivery) -> None:
         handler = HANDLERS.get(type(envelope.payload))

@@ -1,5 +1,6 @@
 """Jobs that nobody waits for: which failures end them, and which bring them back, and when."""
 
+import asyncio
 from functools import partial
 from itertools import pairwise
 
@@ -69,6 +70,18 @@ async def test_a_job_that_comes_back_makes_its_own_rendition_and_queues_the_othe
     await until(lambda: onesheet.holds(POSTER, *STANDARD))
     (rest,) = onesheet.queue.jobs(RenderPicture)
     assert set(rest.renditions) == set(STANDARD) - {SMALL}
+
+
+async def test_nothing_is_begun_behind_the_back_of_who_waits(onesheet: Onesheet) -> None:
+    """Neither its download nor its rendering, not even while the host of what is waited for takes its time."""
+    awaited = "/poster/2-60x90.jpg"
+    onesheet.host.behave(awaited, Behaviour(delay_s=0.4))
+    waiting = asyncio.create_task(onesheet.get(awaited, size="small", format="webp"))
+    await until(lambda: onesheet.host.count(awaited))
+    await fetch_later(onesheet)
+    assert (await waiting).status == 200
+    assert onesheet.host.count(POSTER) == 0
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
 
 
 async def test_while_somebody_waits_the_asked_one_is_made_first(onesheet: Onesheet) -> None:
