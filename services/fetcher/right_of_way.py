@@ -16,9 +16,8 @@ PATIENCE_S = 3.0
 
 
 class RightOfWay:
-    def __init__(self, *, lull_s: float = LULL_S, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, *, lull_s: float = LULL_S) -> None:
         self._lull_s = lull_s
-        self._patience_s = patience_s
         self._urgent = 0
         self._clear = asyncio.Event()
         self._clear.set()
@@ -39,8 +38,9 @@ class RightOfWay:
             if not self._urgent:
                 self._lull = asyncio.get_running_loop().call_later(self._lull_s, self._clear.set)
 
-    async def step_aside(self) -> None:
-        """Until nobody has been urgent for a while, or it took too long already."""
+    async def step_aside(self, patience_s: float = PATIENCE_S) -> bool:
+        """Until nobody has been urgent for a while. False: that took too long."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(patience_s):
                 await self._clear.wait()
+        return self._clear.is_set()

@@ -164,7 +164,7 @@ async def test_a_statement_and_its_rows_take_one_visit_to_the_connections_thread
 
     async def counted(self: FrugalConnection, work: Callable[..., Any], *args: Any, **named: Any) -> Any:
         visits.append(work.__name__)
-        return await visit(self, work, *args, **named)
+        return await visit(self, work, *args, **named)  # type: ignore[no-untyped-call]
 
     await database.ping()
     monkeypatch.setattr(FrugalConnection, "_execute", counted)
@@ -201,13 +201,14 @@ async def test_a_reader_sees_one_state_from_its_first_statement_to_its_last(data
 
 
 async def test_it_is_told_how_many_rows_changed_and_what_a_new_one_is_called(database: Database) -> None:
-    async def told(connection: AsyncConnection) -> tuple[object, ...]:
+    async def told(connection: AsyncConnection) -> tuple[int, int, int]:
         first = (await connection.execute(insert(tasks), a_task())).inserted_primary_key
+        assert first is not None
         [(second,)] = await connection.execute(insert(tasks).returning(tasks.c.id), a_task())
         changed = await connection.execute(update(tasks).values(done=7))
-        return first, second, changed.rowcount
+        return first[0], second, changed.rowcount
 
-    (first,), second, changed = await database.write(told)
+    first, second, changed = await database.write(told)
     assert (second - first, changed) == (1, 2)
 
 
