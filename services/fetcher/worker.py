@@ -1,7 +1,7 @@
 """The worker: takes jobs from the lanes, gives each a slot, and sees to it that each leaves one line."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from services.fetcher.jobs.pinning import pin_picture, unpin_picture
 from services.fetcher.jobs.purge import purge_picture
 from services.fetcher.jobs.refresh import refresh_picture
 from services.fetcher.jobs.uploads import store_upload
+from services.fetcher.right_of_way import PATIENCE_S, RightOfWay
 from services.fetcher.slots import Slots
 from services.fetcher.work import Delivery, Deps
 from shared.contracts import (
@@ -37,7 +38,7 @@ from shared.contracts import (
     UnpinPicture,
 )
 from shared.pictures import DOWNLOAD, FailureClass
-from shared.queue import Lane, Queue, Reject, Retry
+from shared.queue import Delay, Lane, Queue, Reject, Retry
 from shared.telemetry import canonical_line
 
 JobHandler = Callable[[Any, Delivery, Deps], Awaitable[None]]
@@ -56,6 +57,9 @@ HANDLERS: Mapping[type[Message], JobHandler] = {
     HealPicture: heal_picture,
     DropSpool: drop_spool,
 }
+AHEAD_PATIENCE_S = 1.0
+"""For so long renditions that are made ahead wait in hand for the rush to be over."""
+
 _log = structlog.get_logger()
 
 
@@ -64,6 +68,7 @@ class Worker:
         self._queue = queue
         self._deps = deps
         self._slots = Slots(deps.settings.concurrency)
+        self._right_of_way = RightOfWay()
 
     def consuming(self, lane: Lane) -> AbstractAsyncContextManager[None]:
         """Do the lane's jobs while the context lasts. Either lane may fill all slots that the other leaves."""
@@ -79,16 +84,35 @@ class Worker:
         with canonical_line(
             "job", type=envelope.type, lane=lane, attempt=envelope.attempt, age_s=round(age_s, 3)
         ) as line:
-            async with self._slots.take(urgent=delivery.urgent):
-                with metrics.job_seconds.labels(envelope.type).time():
-                    try:
+            try:
+                async with self._turn(delivery):
+                    with metrics.job_seconds.labels(envelope.type).time():
                         await self._handle(envelope, delivery)
-                    except (Retry, Reject) as instruction:
-                        line.setdefault("outcome", type(instruction).__name__.lower())
-                        line["reason"] = str(instruction)
-                        raise
-                    finally:
-                        metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
+            except (Retry, Reject) as instruction:
+                line.setdefault("outcome", type(instruction).__name__.lower())
+                line["reason"] = str(instruction)
+                raise
+            finally:
+                metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
+
+    @asynccontextmanager
+    async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Before anything is begun: who steps aside holds no slot or lock that another may wait for."""
+        if delivery.urgent:
+            with self._right_of_way.taken():
+                async with self._slots.take(urgent=True):
+                    yield
+        else:
+            await self._step_aside(delivery.envelope)
+            async with self._slots.take(urgent=False):
+                yield
+
+    async def _step_aside(self, envelope: Envelope) -> None:
+        """Renditions that nobody has asked for come back, once, behind what a page has queued meanwhile: raise Retry."""
+        comes_back = isinstance(envelope.payload, RenderPicture) and envelope.deferred_since is None
+        is_clear = await self._right_of_way.step_aside(AHEAD_PATIENCE_S if comes_back else PATIENCE_S)
+        if comes_back and not is_clear:
+            raise Retry(Delay.TEN_SECONDS, "Others are waited for.", counted=False)
 
     async def _handle(self, envelope: Envelope, delivery: Delivery) -> None:
         handler = HANDLERS.get(type(envelope.payload))

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,16 +21,21 @@ from shared.pictures.identity import parse_picture_id
 from shared.volume.durable import flush, make_directories, replace_link, replace_text
 from shared.volume.layout import Layout
 
+REMEMBERED_AT_MOST = 4096
+"""Names whose places are not worked out anew."""
+
 
 class LocalNames:
     """`Names` below one directory. Looking takes microseconds, so it stays on the event loop."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._link = lru_cache(REMEMBERED_AT_MOST)(self._link_of)
 
     async def picture(self, name: Name) -> PictureId | None:
         try:
-            return parse_picture_id(self._link(name).readlink().name)
+            points_to = os.readlink(self._link(name))  # noqa: PTH115 - who waits for a name looks again and again
+            return parse_picture_id(points_to.rpartition("/")[2])
         except (OSError, ValueError):
             return None
 
@@ -40,7 +45,7 @@ class LocalNames:
         except (OSError, ValidationError):
             return None
 
-    def _link(self, name: Name) -> Path:
+    def _link_of(self, name: Name) -> Path:
         return self._layout.below(name_path(name))
 
     def _refusal(self, name: Name) -> Path:

@@ -1,12 +1,13 @@
 """Jobs that nobody waits for: which failures end them, and which bring them back, and when."""
 
+import asyncio
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from shared.contracts import Envelope, FetchPicture, LookAtPicture, RenderPicture
-from shared.pictures import DOWNLOAD, STANDARD_SIZES, FailureClass, Format, Rendition
+from shared.pictures import DOWNLOAD, STANDARD_SIZES, FailureClass, Format, Name, Rendition
 from shared.queue import Lane
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
@@ -69,6 +70,46 @@ async def test_a_job_that_comes_back_makes_its_own_rendition_and_queues_the_othe
     await until(lambda: onesheet.holds(POSTER, *STANDARD))
     (rest,) = onesheet.queue.jobs(RenderPicture)
     assert set(rest.renditions) == set(STANDARD) - {SMALL}
+
+
+async def test_nothing_is_begun_behind_the_back_of_who_waits(onesheet: Onesheet) -> None:
+    """Neither its download nor its rendering, not even while the host of what is waited for takes its time."""
+    awaited = "/poster/2-60x90.jpg"
+    onesheet.host.behave(awaited, Behaviour(delay_s=0.4))
+    waiting = asyncio.create_task(onesheet.get(awaited, size="small", format="webp"))
+    await until(lambda: onesheet.host.count(awaited))
+    await fetch_later(onesheet)
+    assert (await waiting).status == 200
+    assert onesheet.host.count(POSTER) == 0
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
+
+
+async def test_what_is_made_ahead_comes_back_behind_what_is_fetched_for_a_page(
+    onesheet: Onesheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.fetcher.worker.AHEAD_PATIENCE_S", 0.05)
+    awaited, ahead = "/poster/2-60x90.jpg", "/poster/3-60x90.jpg"
+    onesheet.host.behave(awaited, Behaviour(delay_s=0.4))
+    await onesheet.get(POSTER, size="small", format="webp")
+    waiting = asyncio.create_task(onesheet.get(awaited, size="small", format="webp"))
+    await until(lambda: onesheet.count("onesheet_jobs_total", type="RenderPicture", outcome="retry"))
+    name = Name.parse("movie/tmdb:3/poster")
+    job = FetchPicture(source_url=onesheet.source(ahead), rendition=SMALL, name=name)
+    await onesheet.publish(job, Lane.PICTURES_LATER)
+    await waiting
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
+    await until(lambda: onesheet.holds(ahead, *STANDARD))
+
+
+async def test_of_what_has_a_name_the_size_that_its_page_shows_is_there_first(onesheet: Onesheet) -> None:
+    job = FetchPicture(
+        source_url=onesheet.source(POSTER), rendition=SMALL, name=Name.parse("movie/tmdb:3/poster")
+    )
+    await onesheet.publish(job, Lane.PICTURES_LATER)
+    await onesheet.jobs_done(FetchPicture)
+    (rest,) = onesheet.queue.jobs(RenderPicture)
+    assert set(rest.renditions) == set(STANDARD) - {SMALL}
+    await until(lambda: onesheet.holds(POSTER, *STANDARD))
 
 
 async def test_while_somebody_waits_the_asked_one_is_made_first(onesheet: Onesheet) -> None:

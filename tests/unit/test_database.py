@@ -2,16 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text
+from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +24,7 @@ from services.enricher.database import (
     DatabaseUnavailable,
     open_database,
 )
+from services.enricher.database.connecting import FrugalConnection
 from services.enricher.database.migrating import configuration, upgrade
 from services.enricher.database.tables import metadata, tasks
 
@@ -151,6 +153,63 @@ async def test_writers_take_turns_from_their_first_statement_on(database: Databa
         return list((await connection.execute(select(tasks.c.done).order_by(tasks.c.done))).scalars())
 
     assert await database.read(numbers) == list(range(20))
+
+
+async def test_a_statement_and_its_rows_take_one_visit_to_the_connections_thread(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one ends the transaction; where there was none, nothing does."""
+    visits = list[str]()
+    visit = FrugalConnection._execute
+
+    async def counted(self: FrugalConnection, work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        visits.append(work.__name__)
+        return await visit(self, work, *args, **named)  # type: ignore[no-untyped-call]
+
+    await database.ping()
+    monkeypatch.setattr(FrugalConnection, "_execute", counted)
+    await stored_tasks(database)
+    assert visits == ["_do", "commit"]
+    visits.clear()
+    await database.write(lambda connection: connection.execute(insert(tasks), [a_task(), a_task()]))
+    assert visits == ["_do", "commit"]
+    visits.clear()
+    with pytest.raises(DatabaseUnavailable, match="nonsense"):
+        await database.write(lambda connection: connection.execute(text("nonsense")))
+    assert visits == ["_do", "rollback"]
+    visits.clear()
+    await database.write(nothing)
+    assert visits == []
+    assert await stored_tasks(database) == 2
+
+
+async def nothing(_connection: AsyncConnection) -> None:
+    pass
+
+
+async def test_a_reader_sees_one_state_from_its_first_statement_to_its_last(database: Database) -> None:
+    async def counted_twice(connection: AsyncConnection) -> list[int]:
+        counts = list[int]()
+        for _ in range(2):
+            found = await connection.execute(select(func.count()).select_from(tasks))
+            counts.append(found.scalar_one())
+            await database.write(lambda writing: writing.execute(insert(tasks), a_task()))
+        return counts
+
+    assert await database.read(counted_twice) == [0, 0]
+    assert await stored_tasks(database) == 2
+
+
+async def test_it_is_told_how_many_rows_changed_and_what_a_new_one_is_called(database: Database) -> None:
+    async def told(connection: AsyncConnection) -> tuple[int, int, int]:
+        first = (await connection.execute(insert(tasks), a_task())).inserted_primary_key
+        assert first is not None
+        [(second,)] = await connection.execute(insert(tasks).returning(tasks.c.id), a_task())
+        changed = await connection.execute(update(tasks).values(done=7))
+        return first[0], second, changed.rowcount
+
+    first, second, changed = await database.write(told)
+    assert (second - first, changed) == (1, 2)
 
 
 async def test_a_reader_cannot_write(database: Database) -> None:

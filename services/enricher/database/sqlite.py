@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, event, exc
@@ -9,6 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from services.enricher.database.connecting import FrugalConnection, connect
 from services.enricher.database.database import Database
 from services.enricher.database.errors import DatabaseRefused
 from services.enricher.database.lock import sole_owner
@@ -60,7 +62,7 @@ async def _upgrade(engine: AsyncEngine, path: Path) -> None:
 def _engine(path: Path, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"isolation_level": None},  # the driver begins no transaction of its own
+        async_creator=partial(connect, path),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=TURN_TIMEOUT_S,
@@ -74,7 +76,9 @@ def _engine(path: Path, *, connections: int, begin: str, pragmas: tuple[str, ...
         cursor.close()
 
     def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, FrugalConnection)
+        driver.begin_with(begin)
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)

@@ -114,9 +114,10 @@ async def _end(
 def _asked(job: FetchPicture, delivery: Delivery, deps: Deps) -> tuple[Rendition, ...]:
     """What the job asks for; where nobody waits, with all that is made ahead, for one decode serves them all.
 
-    A job that was begun before makes its own alone, for another one may be what it failed of.
+    What has a name is on a page that is about to ask for it: so that all of the page is there first, the others come behind
+    it. A job that was begun before makes its own alone, too, for another one may be what it failed of.
     """
-    if delivery.urgent or delivery.began_before:
+    if delivery.urgent or delivery.began_before or job.name:
         return (job.rendition,)
     return tuple(dict.fromkeys((job.rendition, *made_ahead(deps.settings.render))))
 
