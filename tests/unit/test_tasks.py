@@ -389,7 +389,9 @@ async def test_how_far_a_task_is_is_told_at_its_begin_its_end_and_while_it_moves
         await asyncio.sleep(0.1)  # in which it does not move
         gate.open.set()
         await ended(tasks, task)
-    assert [(event.state, event.done) for event in told] == [("running", 0), ("running", 1), ("done", 2)]
+    said = [(event.state, event.done) for event in told]
+    assert said[:2] == [("running", 0), ("running", 1)]
+    assert said[2:] in ([("done", 2)], [("running", 2), ("done", 2)])  # a beat may have come in between
     assert told[-1] == TaskProgressed(
         task=task.id, kind="scan", state="done", done=2, total=2, counts={"found": 4}
     )

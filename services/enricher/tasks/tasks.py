@@ -143,8 +143,8 @@ class Tasks:
 
     async def _do(self, task: Task, progress: Progress) -> None:
         """What cannot be written is found, and done again, once the row is stale."""
-        await self._tell(_progressed(task.id, task.kind, TaskState.RUNNING, progress))
         try:
+            await self._tell(_progressed(task.id, task.kind, TaskState.RUNNING, progress))
             state, reason = await self._outcome(task, progress)
             await self._rows.end(task.id, state, progress, reason)
             await self._tell(_progressed(task.id, task.kind, state, progress))
