@@ -226,7 +226,7 @@ async def test_an_upload_is_shown_under_its_name(start: Start) -> None:
         assert (answer.status, answer.json["stored"]) == (200, True)
         assert (answer.json["source_url"], answer.json["width"]) == (str(upload), 400)
         assert await shown(enricher) == upload.picture
-        assert list(enricher.volume.layout.inbox.iterdir()) == []
+        await until(lambda: not list(enricher.volume.layout.inbox.iterdir()))
 
 
 @pytest.mark.parametrize(
