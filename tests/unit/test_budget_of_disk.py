@@ -178,7 +178,7 @@ async def test_only_so_many_leave_at_once(opened: CatalogTable) -> None:
         await one.stored(*range(first, first + 100))
     for _ in range(10):
         assert await one.budget.make_room()
-    assert [len(job.pictures) for job in one.orders.jobs] == [100] * 2
+    assert [len(job.pictures) for job in one.orders.jobs] == [100] * 3
     await one.gone(*range(700))
     assert not await one.budget.make_room()
 

@@ -28,8 +28,8 @@ BEGIN_AT, END_AT = 0.98, 0.95
 FLOOR_BEGIN_AT, FLOOR_END_AT = 1.05, 1.10
 """Of the floor: before fetchers stop at it."""
 
-LEAVING_AT_MOST = 2 * EVICTED_AT_ONCE
-"""Pictures that may be on their way out: enough for a thousand a second, and few enough that hits go on as before."""
+LEAVING_AT_MOST = 3 * EVICTED_AT_ONCE
+"""Pictures that may be on their way out: enough for some hundred a second, and few enough that hits go on as before."""
 
 ORDER_LASTS = timedelta(minutes=10)
 JUST_USED = timedelta(minutes=1)
