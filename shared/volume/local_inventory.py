@@ -44,7 +44,7 @@ class LocalInventory:
 
     async def shelving(self, pictures: int) -> Extent:
         """Ids are as good as random, so that it is known how many of the directories are in use."""
-        used = len(SHELVES) + _PLACES * (1 - math.exp(-pictures / _PLACES))
+        used = sum(places * (1 - math.exp(-pictures / places)) for places in (len(SHELVES), _PLACES))
         one = os.stat(self._layout.root / Tree.CACHE).st_blocks * _BLOCK_BYTES  # noqa: PTH116 - as below
         return Extent(int(one * used), int(used))
 
