@@ -72,6 +72,15 @@ async def test_one_is_sent_again_and_gone(enricher: RunningEnricher) -> None:
     assert (await enricher.manage("POST", f"{DEAD}/{letter['id']}/redrive")).status == 404
 
 
+async def test_of_one_nothing_is_done_where_it_was_only_asked_what_would_be(enricher: RunningEnricher) -> None:
+    await die(enricher, died(1))
+    path = f"{DEAD}/{(await listed(enricher))['letters'][0]['id']}"
+    for method, action in (("POST", "/redrive"), ("DELETE", "")):
+        assert (await enricher.manage(method, f"{path}{action}?dry_run=true")).status == 400
+    assert (await listed(enricher))["total"] == 1
+    assert enricher.queue.jobs(FetchPicture) == []
+
+
 async def test_all_of_a_class_are_sent_again_by_a_task(enricher: RunningEnricher) -> None:
     await die(enricher, *(died(number) for number in range(5)), died(9, failure_class="gone"))
     for query, outcome in (("&dry_run=true", "would be sent"), ("", "sent")):

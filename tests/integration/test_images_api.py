@@ -15,7 +15,7 @@ from yarl import URL
 
 from services.enricher.pictures import PictureUrlSettings
 from services.fetcher.settings import FetcherSettings
-from shared.contracts import FetchPicture, PurgePicture, ResolvePicture
+from shared.contracts import FetchPicture, PurgePicture, RefuseName, ResolvePicture, UnpinPicture
 from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Failure, FailureClass, Name, PictureId, Rendition, Tree, Upload, picture_id
 from shared.queue import Lane
@@ -164,7 +164,7 @@ async def test_a_pin_is_shown_at_once_wins_over_what_is_found_and_is_kept(
 async def test_what_is_unpinned_shows_what_is_found_again(start: Start, picture_host: PictureHost) -> None:
     async with start() as enricher:
         await pin(enricher, picture_host.url(OTHER))
-        assert (await enricher.manage("DELETE", PINS)).status == 204
+        assert (await enricher.manage("DELETE", PINS)).status == 202
         await until_shown(enricher, picture_host.url(FOUND))
         said = (await enricher.get(ARTWORK)).json
     assert (said["pinned"], said["source_url"]) == (False, picture_host.url(FOUND))
@@ -179,7 +179,7 @@ async def test_an_unpinning_that_was_not_queued_can_be_asked_for_again_and_purge
         assert (await enricher.manage("DELETE", PINS)).status == 503
         enricher.queue.down = False
         assert (await enricher.get(ARTWORK)).json["pinned"] is True
-        assert (await enricher.manage("DELETE", PINS)).status == 204
+        assert (await enricher.manage("DELETE", PINS)).status == 202
         await until_shown(enricher, picture_host.url(FOUND))
         assert enricher.queue.jobs(PurgePicture) == []
 
@@ -251,7 +251,7 @@ async def test_what_is_purged_by_its_name_is_looked_for_and_fetched_again(
     async with start() as enricher:
         await resolve(enricher)
         await until_shown(enricher, picture_host.url(FOUND))
-        assert (await enricher.manage("DELETE", PINS)).status == 204
+        assert (await enricher.manage("DELETE", PINS)).status == 202
         await until(lambda: not_there(enricher, picture_host.url(FOUND)))
         assert (await enricher.get(ARTWORK)).status == 404
         assert (await enricher.manage("DELETE", f"{IMAGES}/movie/tvdb:9/poster")).status == 404
@@ -264,7 +264,7 @@ async def test_a_failure_is_forgotten_with_its_name(start: Start, picture_host: 
     failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
     async with start() as enricher:
         await enricher.volume.names.refuse(POSTER, failure)
-        assert (await enricher.manage("DELETE", PINS)).status == 204
+        assert (await enricher.manage("DELETE", PINS)).status == 202
         await until(lambda: is_over(enricher))
         await resolve(enricher)
         await until_shown(enricher, picture_host.url(FOUND))
@@ -319,10 +319,52 @@ async def test_what_a_name_shows_is_unpinned_and_purged_by_any_path_of_it(
     async with start() as enricher:
         sent = {"data": BytesIO(body), "headers": {**ADMIN, "Content-Type": "image/jpeg"}}
         picture = (await enricher.ask("PUT", f"{IMAGES}/{name}", **sent)).json["picture_id"]
-        assert (await enricher.manage("DELETE", f"{IMAGES}/{path}")).status == 204
+        unpinned = await enricher.manage("DELETE", f"{IMAGES}/{path}")
         assert enricher.queue.jobs(PurgePicture) == []
-        assert (await enricher.manage("DELETE", f"{IMAGES}/{path}")).status == 204
+        purged = await enricher.manage("DELETE", f"{IMAGES}/{path}")
         assert [job.picture for job in enricher.queue.jobs(PurgePicture)] == [picture]
+    assert (unpinned.status, unpinned.json["unpinned"], unpinned.json["picture_id"]) == (202, True, None)
+    assert (purged.status, purged.json["unpinned"], purged.json["picture_id"]) == (202, False, picture)
+
+
+@pytest.mark.parametrize("path", [str(POSTER), f"{POSTER}/w342.webp", "data/images/categories/chess.png"])
+async def test_what_a_name_would_lose_is_told_and_nothing_is_done(start: Start, path: str) -> None:
+    name = "category/chess/cover" if path.startswith("data") else str(POSTER)
+    failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
+    sent = {
+        "data": BytesIO(picture_at(OTHER) or b""),
+        "headers": {**ADMIN, "Content-Type": "image/jpeg"},
+    }
+    dry = f"{IMAGES}/{path}?dry_run=true"
+    async with start() as enricher:
+        nothing = await enricher.manage("DELETE", dry)
+        await enricher.volume.names.refuse(Name.parse(name), failure)
+        refused = await enricher.manage("DELETE", dry)
+        await enricher.ask("PUT", f"{IMAGES}/{name}", **sent)
+        pinned = await enricher.manage("DELETE", dry)
+        ordered = [type(envelope.payload) for _, envelope in enricher.queue.published]
+    assert not {PurgePicture, UnpinPicture, RefuseName} & set(ordered)
+    assert nothing.status == 404
+    told = {"name": name, "picture_id": None, "bytes": 0, "dry_run": True}
+    assert (refused.status, refused.json) == (202, told | {"unpinned": False})
+    assert (pinned.status, pinned.json) == (202, told | {"unpinned": True})
+
+
+async def test_of_a_name_that_would_be_purged_the_bytes_are_told(
+    start: Start, picture_host: PictureHost
+) -> None:
+    async with start() as enricher:
+        await resolve(enricher)
+        await until_shown(enricher, picture_host.url(FOUND))
+
+        async def told() -> bool:
+            answer = (await enricher.manage("DELETE", f"{PINS}?dry_run=true")).json
+            assert (answer["unpinned"], answer["picture_id"]) == (False, picture_id(picture_host.url(FOUND)))
+            return bool(answer["bytes"] >= len(picture_at(FOUND) or b""))
+
+        await until(told)
+        assert enricher.queue.jobs(PurgePicture) == []
+        assert await shown(enricher)
 
 
 @pytest.mark.parametrize(

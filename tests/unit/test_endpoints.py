@@ -77,6 +77,7 @@ async def test_path_and_query_are_parsed_into_one_model(client: Client) -> None:
         ("/things/7?limit=0", "limit: Input should be greater than or equal to 1."),
         ("/things/7?limit=1&limit=2", "Give limit once."),
         ("/things/seven", "id: Input should be a valid integer"),
+        ("/things/7?dry_run=true", "There is no dry_run of this: nothing was done."),
     ],
 )
 async def test_what_does_not_fit_is_refused_with_a_sentence(client: Client, path: str, sentence: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.database.tables import tasks as table
 from services.enricher.tasks import Item, Progress, Task, TaskFailed, TaskRefused, Tasks, TaskState, Work
-from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT
+from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
 from services.enricher.tasks.task import ERROR_LIMIT
 from shared.contracts import TaskProgressed
 from shared.pictures import Failure, FailureClass
@@ -275,16 +275,19 @@ async def test_a_failure_says_why_and_an_error_of_ours_tells_nothing(database: D
 async def test_errors_of_single_things_are_bounded_and_counted(database: Database) -> None:
     async def stumbling(arguments: Mapping[str, object], progress: Progress) -> None:
         for number in range(ERROR_LIMIT * 2):
-            progress.error(f"{number}" * 1000)
+            progress.error(f"/media/{number}", f"{number}" * 1000)
 
     async with running(database, stumbling=stumbling) as tasks:
         done = await ended(tasks, await tasks.start("stumbling", {}))
+        items = await tasks.items(done.id, outcome="error", limit=1000)
     assert (done.state, len(done.errors), done.counts) == (
         TaskState.DONE,
         ERROR_LIMIT,
         {"errors": ERROR_LIMIT * 2},
     )
     assert max(map(len, done.errors)) <= 500
+    assert [item.name for item in items] == [f"/media/{number}" for number in range(ERROR_LIMIT * 2)]
+    assert tuple(item.reason for item in items[:ERROR_LIMIT]) == done.errors
 
 
 async def test_unknown_kinds_and_too_many_are_refused(database: Database) -> None:
@@ -395,6 +398,58 @@ async def test_how_far_a_task_is_is_told_at_its_begin_its_end_and_while_it_moves
     assert told[-1] == TaskProgressed(
         task=task.id, kind="scan", state="done", done=2, total=2, counts={"found": 4}
     )
+
+
+async def test_nothing_is_told_of_a_task_after_its_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where its end comes while its row is written."""
+    told: list[str] = []
+    beating, end_told = asyncio.Event(), asyncio.Event()
+    really = TaskRows.beat
+
+    async def beat(rows: TaskRows, task_id: int, progress: Progress) -> bool:
+        answer = await really(rows, task_id, progress)
+        beating.set()
+        await end_told.wait()
+        return answer
+
+    async def tell(event: TaskProgressed) -> None:
+        told.append(event.state)
+        if event.state == "done":
+            end_told.set()
+
+    async def work(arguments: Mapping[str, object], progress: Progress) -> None:
+        progress.step(1)
+        await beating.wait()
+
+    monkeypatch.setattr(TaskRows, "beat", beat)
+    async with Tasks.running(database, {"scan": work}, beat_s=0.02, tell=tell) as tasks:
+        await tasks.start("scan", {})
+        await end_told.wait()
+        await asyncio.sleep(0.05)
+    assert told == ["running", "done"]
+
+
+async def test_what_became_of_each_thing_is_kept_of_the_latest_tasks_and_of_those_that_run(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.enricher.tasks.rows.ITEMS_KEPT_OF", 2)
+    gate = asyncio.Event()
+
+    async def long(arguments: Mapping[str, object], progress: Progress) -> None:
+        progress.item("one", "stored")
+        await gate.wait()
+
+    async def short(arguments: Mapping[str, object], progress: Progress) -> None:
+        progress.item("one", "stored")
+
+    async with running(database, long=long, short=short) as tasks:
+        runs = await tasks.start("long", {})
+        await eventually(lambda: _some(tasks, runs))
+        ends = [await ended(tasks, await tasks.start("short", {"n": n})) for n in range(3)]
+        assert [bool(await tasks.items(task.id)) for task in (runs, *ends)] == [True, False, True, True]
+        gate.set()
 
 
 async def test_who_is_alone_goes_on_at_once_with_what_a_dead_process_left(database: Database) -> None:

@@ -17,6 +17,9 @@ from shared.http import Problem, Rendered, rendered_response
 from shared.queue import QueueError
 
 MAX_PROBLEMS_TOLD = 3
+DRY_RUN = "dry_run"
+"""Asks what would be done. An endpoint that cannot say that must not do it instead."""
+
 JSON = "application/json"
 DATABASE_AGAIN_S = 5
 QUEUE_AGAIN_S = 5
@@ -25,7 +28,9 @@ _log = structlog.get_logger()
 
 
 class Parameters(BaseModel):
-    """What stands in a path or a query, each at most once. Empty ones, as forms send them, and unknown ones are ignored."""
+    """What stands in a path or a query, each at most once. Empty ones, as forms send them, are ignored,
+    and unknown ones but `dry_run`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -118,6 +123,8 @@ class Endpoint:
 
     def _parameters(self, request: web.Request) -> Parameters:
         query = request.query
+        if query.get(DRY_RUN) and DRY_RUN not in self.parameters.model_fields:
+            raise Problem(HTTPStatus.BAD_REQUEST, f"There is no {DRY_RUN} of this: nothing was done.")
         for name in self.parameters.model_fields:
             if len(query.getall(name, ())) > 1:
                 raise Problem(HTTPStatus.BAD_REQUEST, f"Give {name} once.")

@@ -62,8 +62,7 @@ class Pinning:
 
     async def unpin(self, name: Name) -> bool:
         """False: nothing was pinned. Soon after, the name is looked for again."""
-        known = await self._table.of_name(name)
-        if known is None or not known.pinned:
+        if not await self.is_pinned(name):
             return False
         await self._jobs.queue(UnpinPicture(name=name), Lane.PICTURES_NOW)
         await self._table.unpin(name, self._now())
@@ -75,15 +74,23 @@ class Pinning:
     async def names_of(self, kind: Kind, id_: str) -> list[Name]:
         """Those of a title that show something, or of which a failure is remembered. Raise ValueError for no id."""
         names = [Name(kind, id_, role) for role in Role]
-        return [name for name in names if await self.shown(name) or await self._names.failure(name)]
+        return [name for name in names if await self.knows(name)]
+
+    async def knows(self, name: Name) -> bool:
+        """Whether it shows something, or it is remembered why not."""
+        return bool(await self.shown(name) or await self._names.failure(name))
+
+    async def is_pinned(self, name: Name) -> bool:
+        known = await self._table.of_name(name)
+        return known is not None and known.pinned
 
     async def shown(self, name: Name) -> PictureId | None:
         """The picture that it shows, or that was found for it."""
         known = await self._table.of_name(name)
         return await self._names.picture(name) or (known.picture if known else None)
 
-    async def purge(self, name: Name) -> bool:
-        """Forget the name and what was said of it, and remove its picture. False: there was nothing."""
+    async def purge(self, name: Name) -> None:
+        """Forget the name and what was said of it, and remove its picture."""
         picture, failure = await self.shown(name), await self._names.failure(name)
         if picture:
             await self._jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
@@ -91,7 +98,6 @@ class Pinning:
             over = failure.model_copy(update={"retry_at": self._now()})
             await self._jobs.queue(RefuseName(name=name, failure=over), Lane.PICTURES_NOW)
         await self._table.remove(name)
-        return bool(picture or failure)
 
     async def _pinned(self, name: Name, source: Source, job: Message) -> tuple[Known, bool] | Failure:
         """Where it takes long, the pin stands: whoever asks for the name makes us try again."""

@@ -26,11 +26,12 @@ class Progress:
         if self._cancelled:
             raise TaskCancelled
 
-    def error(self, text: str) -> None:
-        """Something did not work, and the task goes on."""
+    def error(self, name: str, text: str) -> None:
+        """One thing did not work, which is no step, and the task goes on."""
         self.counts["errors"] += 1
         if len(self.errors) < ERROR_LIMIT:
             self.errors.append(text[:ERROR_LENGTH])
+        self._keep(Item(name[:ERROR_LENGTH], "error", reason=text[:ERROR_LENGTH]))
 
     def item(
         self, name: str, outcome: str, *, failure: Failure | None = None, size: int | None = None
@@ -40,9 +41,12 @@ class Progress:
         self.counts[outcome] += 1
         if size is not None:
             self.counts["bytes"] += size
+        self._keep(Item.of(name[:ERROR_LENGTH], outcome, failure, size))
+
+    def _keep(self, item: Item) -> None:
         if self._items_left:
             self._items_left -= 1
-            self._unwritten.append(Item.of(name[:ERROR_LENGTH], outcome, failure, size))
+            self._unwritten.append(item)
 
     @property
     def unwritten(self) -> Sequence[Item]:

@@ -17,7 +17,7 @@ QUEUED_LIMIT = 100
 """Tasks that may wait."""
 
 ITEMS_KEPT_OF = 100
-"""Of so many tasks it is kept what became of each thing."""
+"""Of so many tasks, and of those that run, it is kept what became of each thing."""
 
 KEPT = 1000
 """Tasks that are remembered; for each one more, the oldest that has ended goes."""
@@ -186,7 +186,10 @@ async def _make_room(connection: AsyncConnection) -> None:
         raise TaskRefused(f"{QUEUED_LIMIT} tasks are waiting: cancel some, or try again later.")
     oldest_kept = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
     oldest_told = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(ITEMS_KEPT_OF - 1)
-    await connection.execute(delete(task_items).where(task_items.c.task_id <= oldest_told.scalar_subquery()))
+    running = select(_columns.id).where(_columns.state == TaskState.RUNNING)
+    of_task = task_items.c.task_id
+    old = of_task <= oldest_told.scalar_subquery()
+    await connection.execute(delete(task_items).where(old, of_task.not_in(running)))
     await connection.execute(delete(tasks).where(_columns.id <= oldest_kept, _columns.state.in_(_ENDED)))
 
 

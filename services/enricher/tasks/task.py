@@ -9,8 +9,7 @@ from typing import Self
 from shared.pictures import Failure
 
 ERROR_LIMIT = 50
-"""So many are kept of one task; the others are only counted."""
-
+"""So many stand in the task itself; more of them are among its items."""
 
 ITEM_LIMIT = 10_000
 """Of so many things it is kept what became of them; the others are only counted."""

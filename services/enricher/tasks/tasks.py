@@ -5,7 +5,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -144,10 +144,10 @@ class Tasks:
     async def _do(self, task: Task, progress: Progress) -> None:
         """What cannot be written is found, and done again, once the row is stale."""
         try:
-            await self._tell(_progressed(task.id, task.kind, TaskState.RUNNING, progress))
+            await self._tell_of(task.id, TaskState.RUNNING)
             state, reason = await self._outcome(task, progress)
             await self._rows.end(task.id, state, progress, reason)
-            await self._tell(_progressed(task.id, task.kind, state, progress))
+            await self._tell_of(task.id, state)
             _log.info("task ended", kind=task.kind, task=task.id, state=state, reason=reason)
         except asyncio.CancelledError:
             await self._rows.leave(task.id)
@@ -176,8 +176,16 @@ class Tasks:
                         running.progress.cancel()
                 except DatabaseUnavailable as error:
                     _log.error("task not written", task=task_id, error=str(error))
-                if running.has_moved():
-                    await self._tell(_progressed(task_id, running.kind, TaskState.RUNNING, running.progress))
+                if running.has_moved() and task_id in self._running:
+                    await self._tell_of(task_id, TaskState.RUNNING)
+
+    async def _tell_of(self, task_id: int, state: TaskState) -> None:
+        """Nothing is told after the end, whatever was about to be."""
+        running = self._running[task_id]
+        async with running.telling:
+            if not running.end_told:
+                running.end_told = state.ended
+                await self._tell(_progressed(task_id, running.kind, state, running.progress))
 
 
 @dataclass(slots=True)
@@ -186,6 +194,8 @@ class _Running:
     working: asyncio.Task[None]
     progress: Progress
     told: tuple[int, int] = (0, 0)
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    end_told: bool = False
 
     def has_moved(self) -> bool:
         """Since this was asked the last time."""

@@ -32,7 +32,7 @@ def image_endpoints(
     return [
         *library_name_endpoints(library, urls),
         *artwork_endpoints(resolving, urls),
-        *pin_endpoints(resolving, urls, rules),
+        *pin_endpoints(purger, urls, rules),
         *purge_endpoints(purger),
         *purge_path_endpoints(purger, tmdb_image_url=tmdb_image_url),
         *warm_endpoints(tasks, pictures, rules),

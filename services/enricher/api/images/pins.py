@@ -7,12 +7,10 @@ from pydantic import Field
 from services.enricher.api.endpoint import Access, Body, Endpoint, Sent
 from services.enricher.api.images.artwork import ShownArtwork, shown_artwork
 from services.enricher.api.images.named import NameParameters, allowed_source
+from services.enricher.api.images.purge import DryParameters, NameRemoval, Purger
 from services.enricher.api.outcomes import failure_problem
 from services.enricher.pictures import PictureUrls
-from services.enricher.resolving import OpenResolving
-from services.enricher.resolving.pinning import Pinning
-from shared.http import Problem
-from shared.pictures import HostRules, Name
+from shared.pictures import HostRules
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 _PATH = "/api/v1/admin/images/{kind}/{id}/{role}"
@@ -22,11 +20,16 @@ class PinOrder(Body):
     url: str = Field(max_length=2048, description="Of the picture at its source")
 
 
+class RemovedNameParameters(NameParameters, DryParameters):
+    pass
+
+
 class ShownPin(ShownArtwork):
     stored: bool = Field(description="The name shows it already; else as soon as it could be fetched")
 
 
-def pin_endpoints(resolving: OpenResolving, urls: PictureUrls, rules: HostRules) -> list[Endpoint]:
+def pin_endpoints(purger: Purger, urls: PictureUrls, rules: HostRules) -> list[Endpoint]:
+    resolving = purger.resolving
     pinning = resolving.pinning
 
     async def pin(asked: NameParameters, sent: PinOrder | Sent) -> ShownPin:
@@ -44,9 +47,12 @@ def pin_endpoints(resolving: OpenResolving, urls: PictureUrls, rules: HostRules)
         shown = shown_artwork(known, urls, await resolving.stored.as_stored(known))
         return ShownPin(**dict(shown), stored=there)
 
-    async def remove(asked: NameParameters) -> None:
-        """Unpin what is pinned: others choose again. Where nothing is: purge the picture, and forget the name."""
-        await unpin_or_purge(asked.name, pinning)
+    async def remove(asked: RemovedNameParameters) -> NameRemoval:
+        """Unpin what is pinned: others choose again. Where nothing is: purge the picture, and forget the name.
+
+        With `dry_run` it only says which of the two, and what that takes.
+        """
+        return await purger.remove(asked.name, dry_run=asked.dry_run)
 
     return [
         Endpoint(
@@ -59,11 +65,13 @@ def pin_endpoints(resolving: OpenResolving, urls: PictureUrls, rules: HostRules)
             access=Access.ADMIN,
             max_sent_bytes=MAX_UPLOAD_BYTES,
         ),
-        Endpoint("DELETE", _PATH, remove, parameters=NameParameters, access=Access.ADMIN),
+        Endpoint(
+            "DELETE",
+            _PATH,
+            remove,
+            NameRemoval,
+            RemovedNameParameters,
+            access=Access.ADMIN,
+            status=HTTPStatus.ACCEPTED,
+        ),
     ]
-
-
-async def unpin_or_purge(name: Name, pinning: Pinning) -> None:
-    """Raise Problem where there is nothing to do."""
-    if not await pinning.unpin(name) and not await pinning.purge(name):
-        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known by this name.")

@@ -61,6 +61,18 @@ class TitlePurging(BaseModel):
     dry_run: bool
 
 
+class NameRemoval(BaseModel):
+    """What goes of a name, or with `dry_run` would: its pin, or else its picture and what is remembered of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    unpinned: bool = Field(description="Only the pin goes: others choose again")
+    picture_id: str | None = Field(description="Of the picture that goes, if one does")
+    bytes: int = Field(description="On the disk, as far as known")
+    dry_run: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Purger:
     resolving: OpenResolving
@@ -71,6 +83,18 @@ class Purger:
         if not dry_run:
             await self.resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
         return Purging(picture_id=picture, bytes=await self.size(picture))
+
+    async def remove(self, name: Name, *, dry_run: bool) -> NameRemoval:
+        """Order that it is unpinned, or else purged, unless it is only asked what would. Raise Problem for nothing."""
+        pinning = self.resolving.pinning
+        pinned = await pinning.is_pinned(name)
+        if not pinned and not await pinning.knows(name):
+            raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known by this name.")
+        picture = None if pinned else await pinning.shown(name)
+        size = await self.size(picture) if picture else 0
+        if not dry_run and not await pinning.unpin(name):
+            await pinning.purge(name)
+        return NameRemoval(name=str(name), unpinned=pinned, picture_id=picture, bytes=size, dry_run=dry_run)
 
     async def size(self, picture: PictureId) -> int:
         """In bytes on the disk, as far as the catalog knows it."""

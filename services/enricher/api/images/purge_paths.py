@@ -8,10 +8,15 @@ from http import HTTPStatus
 
 from pydantic import Field
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Endpoint
 from services.enricher.api.images.named import NameParameters, parsed_source
-from services.enricher.api.images.pins import unpin_or_purge
-from services.enricher.api.images.purge import DryParameters, PictureParameters, Purger, Purging
+from services.enricher.api.images.purge import (
+    DryParameters,
+    NameRemoval,
+    PictureParameters,
+    Purger,
+    Purging,
+)
 from shared.http import Problem
 from shared.pictures import Kind, Name, PictureId, Role
 
@@ -21,6 +26,7 @@ _FILES = {
     "categories/{id}.{format}": (Kind.CATEGORY, Role.COVER),
     "artwork/{streamer}/stream_{id}.{format}": (Kind.STREAM, Role.ARTWORK),
 }
+_deletion = partial(Endpoint, "DELETE", access=Access.ADMIN, status=HTTPStatus.ACCEPTED)
 
 
 class StoredPathParameters(PictureParameters):
@@ -33,11 +39,11 @@ class TmdbPathParameters(DryParameters):
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.[a-z]{3,4}$")
 
 
-class SizedNameParameters(NameParameters):
+class SizedNameParameters(NameParameters, DryParameters):
     size: str
 
 
-class FileParameters(Parameters):
+class FileParameters(DryParameters):
     id: str
     format: str
 
@@ -56,35 +62,26 @@ def purge_path_endpoints(purger: Purger, *, tmdb_image_url: str) -> list[Endpoin
         source = parsed_source(f"{tmdb_image_url}/original/{asked.file}")
         return await purger.purge(source.picture, dry_run=asked.dry_run)
 
-    async def sized(asked: SizedNameParameters) -> None:
+    async def sized(asked: SizedNameParameters) -> NameRemoval:
         """Unpin or purge by a name with a size, as by the name alone."""
-        await unpin_or_purge(asked.name, purger.resolving.pinning)
+        return await purger.remove(asked.name, dry_run=asked.dry_run)
 
-    by_picture = partial(Endpoint, "DELETE", access=Access.ADMIN, status=HTTPStatus.ACCEPTED)
     return [
-        by_picture(f"{_PATH}/p/{{id}}/{{revision}}/{{file}}", stored, Purging, StoredPathParameters),
-        by_picture(f"{_PATH}/t/p/{{size}}/{{file}}", of_tmdb, Purging, TmdbPathParameters),
-        Endpoint(
-            "DELETE",
-            f"{_PATH}/{{kind}}/{{id}}/{{role}}/{{size}}",
-            sized,
-            parameters=SizedNameParameters,
-            access=Access.ADMIN,
-        ),
+        _deletion(f"{_PATH}/p/{{id}}/{{revision}}/{{file}}", stored, Purging, StoredPathParameters),
+        _deletion(f"{_PATH}/t/p/{{size}}/{{file}}", of_tmdb, Purging, TmdbPathParameters),
+        _deletion(f"{_PATH}/{{kind}}/{{id}}/{{role}}/{{size}}", sized, NameRemoval, SizedNameParameters),
         *(_of_file(path, kind, role, purger) for path, (kind, role) in _FILES.items()),
     ]
 
 
 def _of_file(path: str, kind: Kind, role: Role, purger: Purger) -> Endpoint:
-    async def of_file(asked: FileParameters) -> None:
+    async def of_file(asked: FileParameters) -> NameRemoval:
         """Unpin or purge by a file of the streamer library."""
         try:
             name = Name(kind, asked.id, role)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        await unpin_or_purge(name, purger.resolving.pinning)
+        return await purger.remove(name, dry_run=asked.dry_run)
 
     parameters = StreamersFileParameters if "{streamer}" in path else FileParameters
-    return Endpoint(
-        "DELETE", f"{_PATH}/data/images/{path}", of_file, parameters=parameters, access=Access.ADMIN
-    )
+    return _deletion(f"{_PATH}/data/images/{path}", of_file, NameRemoval, parameters)

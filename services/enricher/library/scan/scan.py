@@ -59,8 +59,9 @@ class Scan:
     ) -> None:
         if changed := await self._remembered.changed(sightings):
             readings = await asyncio.to_thread(lambda: [read(sighting, root=root) for sighting in changed])
-            for problem in (reading.problem for reading in readings if reading.problem):
-                progress.error(problem)
+            for reading in readings:
+                if reading.problem:
+                    progress.error(as_text(reading.sighting.path), reading.problem)
             titled = await _titled(readings, guesser, progress)
             await self._remembered.keep([reading.entry() for reading in titled], changed)
         progress.step(len(sightings), changed=len(changed))
@@ -107,7 +108,8 @@ def _sightings(batch: Sequence[Visit], seen: Seen, progress: Progress) -> Sequen
     for visit in batch:
         if visit.problem is not None:
             seen.could_not_read(visit.folder)
-            progress.error(f"{as_text(visit.folder)} cannot be read: {visit.problem}.")
+            folder = as_text(visit.folder)
+            progress.error(folder, f"{folder} cannot be read: {visit.problem}.")
     found = [sighting for visit in batch for sighting in visit.sightings]
     progress.step(files=sum(sighting.files for sighting in found))
     return [sighting for sighting in found if seen.add(sighting.path)]
