@@ -72,7 +72,9 @@ async def test_one_is_sent_again_and_gone(enricher: RunningEnricher) -> None:
     assert (await enricher.manage("POST", f"{DEAD}/{letter['id']}/redrive")).status == 404
 
 
-async def test_of_one_nothing_is_done_where_it_was_only_asked_what_would_be(enricher: RunningEnricher) -> None:
+async def test_of_one_nothing_is_done_where_it_was_only_asked_what_would_be(
+    enricher: RunningEnricher,
+) -> None:
     await die(enricher, died(1))
     path = f"{DEAD}/{(await listed(enricher))['letters'][0]['id']}"
     for method, action in (("POST", "/redrive"), ("DELETE", "")):

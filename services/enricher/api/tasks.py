@@ -32,7 +32,9 @@ class ShownTask(BaseModel):
     done: int = Field(description="Steps")
     total: int | None = Field(description="Of so many, where that is known")
     counts: Mapping[str, int]
-    errors: tuple[str, ...] = Field(description="The first ones; the items of the outcome error are more of them")
+    errors: tuple[str, ...] = Field(
+        description="The first ones; the items of the outcome error are more of them"
+    )
     reason: str | None = Field(description="Why it failed")
     created_at: AwareDatetime
     started_at: AwareDatetime | None
