@@ -12,7 +12,7 @@ from shared.queue import Lane, LaneMeasure
 class ShownLane(BaseModel):
     """One lane. What is absent, nobody can tell: exact numbers of RabbitMQ need `QUEUE_MANAGEMENT_URL`."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True)
 
     lane: str
     waiting: int = Field(description="Messages that wait, without those that are put off")

@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.pictures import Kind
+
 
 class MediaType(StrEnum):
     MOVIE = "movie"
     TV = "tv"
+
+    @property
+    def kind(self) -> Kind:
+        """What names of its pictures say."""
+        return Kind.MOVIE if self is MediaType.MOVIE else Kind.SERIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Moved, Parameters
-from services.enricher.library import Library, MediaType, name_of
+from services.enricher.library import Library, name_of
 from services.enricher.pictures import PictureUrls
 from shared.http import Problem
 from shared.http.signatures import EXPIRY, SIGNATURE, BadSignature
@@ -15,7 +15,6 @@ from shared.pictures import Format, Kind, Rendition, Role
 from shared.pictures.formats import parse_format
 
 MOVED_FOR_S = 300
-_TYPES = {Kind.SERIES: MediaType.TV, Kind.MOVIE: MediaType.MOVIE}
 
 
 def _known_size(text: str) -> str:
@@ -42,7 +41,7 @@ def library_name_endpoints(library: Library, urls: PictureUrls) -> list[Endpoint
         """A picture of an item of the library: where it is by a provider's id."""
         _check_signature(asked, urls)
         item = await library.item(asked.id)
-        name = name_of(item, asked.role) if item and item.media_type is _TYPES[asked.kind] else None
+        name = name_of(item, asked.role) if item and item.media_type.kind is asked.kind else None
         if name is None:
             what = "There is no such item." if item is None else "No provider's id of the item is known."
             raise Problem(HTTPStatus.NOT_FOUND, what)

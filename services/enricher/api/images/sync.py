@@ -12,7 +12,7 @@ from services.enricher.tasks import Tasks
 from shared.http import Problem
 from shared.pictures import Kind, Name, Role
 
-_TYPES = {Kind.SERIES: MediaType.TV, Kind.MOVIE: MediaType.MOVIE}
+_OF_ITEMS = {media_type.kind for media_type in MediaType}
 
 
 class TitleParameters(Parameters):
@@ -73,7 +73,7 @@ async def _names(asked: TitleParameters, library: Library) -> list[Name]:
     if asked.kind not in ROLES:
         raise Problem(HTTPStatus.BAD_REQUEST, f"No provider has pictures of the kind {asked.kind}.")
     roles = (asked.role,) if asked.role else ROLES[asked.kind]
-    if asked.kind in _TYPES and asked.id.isdecimal():
+    if asked.kind in _OF_ITEMS and asked.id.isdecimal():
         return await _names_of_item(asked, roles, library)
     try:
         return [Name(asked.kind, asked.id, role) for role in roles]
@@ -83,7 +83,7 @@ async def _names(asked: TitleParameters, library: Library) -> list[Name]:
 
 async def _names_of_item(asked: TitleParameters, roles: tuple[Role, ...], library: Library) -> list[Name]:
     item = await library.item(min(int(asked.id), 2**63 - 1))
-    if item is None or item.media_type is not _TYPES[asked.kind]:
+    if item is None or item.media_type.kind is not asked.kind:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
     names = [name for role in roles if (name := name_of(item, role))]
     if not names:
