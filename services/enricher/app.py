@@ -4,34 +4,31 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from services.enricher.api.access import Tokens
-from services.enricher.api.dead_letters import dead_letter_endpoints
-from services.enricher.api.docs import docs_routes
+from services.enricher.api.access import BearerTokens
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.events import EventStreams
-from services.enricher.api.images import image_endpoints
-from services.enricher.api.images.catalog import catalog_endpoints
-from services.enricher.api.images.integrity import integrity_endpoints
-from services.enricher.api.images.sync import sync_endpoints
-from services.enricher.api.items import item_endpoints
-from services.enricher.api.library import library_endpoints
-from services.enricher.api.queues import queue_endpoints
+from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
-from services.enricher.api.tmdb import TmdbApi
-from services.enricher.artwork import open_artwork
-from services.enricher.catalog import open_catalog
 from services.enricher.database import open_database
-from services.enricher.dead_letters import open_dead_letters
-from services.enricher.integrity import Scrub
-from services.enricher.lanes import LaneWatch, watching_lanes
+from services.enricher.finder.api.endpoints import image_endpoints
+from services.enricher.finder.api.tmdb import TmdbApi
+from services.enricher.finder.artwork import open_artwork
+from services.enricher.finder.metadata import open_metadata
+from services.enricher.finder.providers.opening import open_providers
+from services.enricher.finder.resolving import open_resolving
+from services.enricher.keeper.api.catalog import catalog_endpoints, integrity_endpoints
+from services.enricher.keeper.api.dead_letters import dead_letter_endpoints, queue_endpoints
+from services.enricher.keeper.catalog import open_catalog
+from services.enricher.keeper.dead_letters import open_dead_letters
+from services.enricher.keeper.lanes import LaneWatch, watching_lanes
+from services.enricher.keeper.scrub import Scrub
 from services.enricher.library import open_library
-from services.enricher.metadata import open_metadata
-from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
-from services.enricher.pictures import Ahead, PictureUrls, ShownPictures
-from services.enricher.providers.opening import open_providers
-from services.enricher.resolving import open_resolving
+from services.enricher.library.api.items import item_endpoints, library_endpoints
+from services.enricher.library.api.sync import sync_endpoints
+from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
+from services.enricher.library.sync import sync_works, syncing_pictures
+from services.enricher.pictures import PictureUrls, Prefetch, ShownPictures
 from services.enricher.settings import EnricherSettings
-from services.enricher.sync import sync_works, syncing_pictures
 from services.enricher.tasks import Tasks, Work
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.http import Skeleton
@@ -46,11 +43,11 @@ async def add_enricher(
     skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
-    tokens = Tokens.of(settings.access, state_dir)
+    tokens = BearerTokens.of(settings.access, state_dir)
     kept = KeptPages()
     urls = PictureUrls(settings.urls)
     shown = ShownPictures(volume.pictures, urls)
-    ahead = Ahead(queue, volume.pictures, settings.hosts.rules)
+    ahead = Prefetch(queue, volume.pictures, settings.hosts.rules)
 
     def library_written() -> None:
         listings.forget()
@@ -140,7 +137,7 @@ async def add_enricher(
         yield
 
 
-def _forgetting(shown: ShownPictures, kept: KeptPages, ahead: Ahead) -> Handler:
+def _forgetting(shown: ShownPictures, kept: KeptPages, ahead: Prefetch) -> Handler:
     """What was said of a picture holds no longer."""
 
     async def hear(event: Envelope) -> None:

@@ -3,13 +3,13 @@
 from pydantic import Field
 
 from services.enricher.api.access import AccessSettings
-from services.enricher.artwork import ArtworkSettings
-from services.enricher.catalog import CatalogSettings
 from services.enricher.database import DatabaseSettings
+from services.enricher.finder.artwork import ArtworkSettings
+from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
+from services.enricher.finder.resolving import ResolvingSettings
+from services.enricher.keeper.catalog import CatalogSettings
 from services.enricher.library import LibrarySettings
-from services.enricher.metadata import MetadataSettings, ProviderSettings
 from services.enricher.pictures import PictureUrlSettings
-from services.enricher.resolving import ResolvingSettings
 from shared.settings import HostSettings, Settings
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.pictures import FailureClass, Rule
+from shared.pictures import FailureClass, RefusalReason
 
 
 class PictureError(Exception):
@@ -33,11 +33,11 @@ class PictureError(Exception):
         self.retry_after = retry_after
 
 
-class NotAsked(PictureError):
+class NotDialled(PictureError):
     pass
 
 
-class HostIsPaused(NotAsked):
+class HostIsPaused(NotDialled):
     def __init__(self, authority: str, left: timedelta) -> None:
         super().__init__(
             FailureClass.BUSY,
@@ -46,7 +46,7 @@ class HostIsPaused(NotAsked):
         )
 
 
-class HostIsBusy(NotAsked):
+class HostIsBusy(NotDialled):
     def __init__(self, authority: str) -> None:
         super().__init__(
             FailureClass.BUSY,
@@ -55,10 +55,10 @@ class HostIsBusy(NotAsked):
         )
 
 
-class Refused(PictureError):
+class DownloadRefused(PictureError):
     """By which rule, and what: `url` is what was to be asked, `detail` for operators only."""
 
-    def __init__(self, rule: Rule, url: str, reason: str, *, detail: str = "") -> None:
+    def __init__(self, rule: RefusalReason, url: str, reason: str, *, detail: str = "") -> None:
         super().__init__(FailureClass.REFUSED, reason)
         self.rule = rule
         self.url = url

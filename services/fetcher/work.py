@@ -15,7 +15,7 @@ from shared.volume import Inbox, Joined, Mending, NameStore, OnStep, PictureStor
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class JobDelivery:
     """How a job came to us."""
 
     envelope: Envelope

@@ -6,21 +6,17 @@ from typing import Any
 
 import structlog
 
+from services.fetcher.admission import PATIENCE_S, IdleGate, PrioritySemaphore
 from services.fetcher.errors import PictureError
-from services.fetcher.jobs.committing import drop_spool
-from services.fetcher.jobs.eviction import evict_pictures
+from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
 from services.fetcher.jobs.healing import heal_picture
+from services.fetcher.jobs.keeping import pin_picture, store_upload, unpin_picture
 from services.fetcher.jobs.making import render_picture
-from services.fetcher.jobs.naming import point_name, refuse_name
-from services.fetcher.jobs.pinning import pin_picture, unpin_picture
-from services.fetcher.jobs.purge import purge_picture
 from services.fetcher.jobs.refresh import refresh_picture
-from services.fetcher.jobs.uploads import store_upload
-from services.fetcher.right_of_way import PATIENCE_S, RightOfWay
-from services.fetcher.slots import Slots
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.jobs.removal import evict_pictures, purge_picture
+from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import (
     DropSpool,
     Envelope,
@@ -41,7 +37,7 @@ from shared.pictures import DOWNLOAD, FailureClass
 from shared.queue import Delay, Lane, Queue, Reject, Retry
 from shared.telemetry import canonical_line
 
-JobHandler = Callable[[Any, Delivery, Deps], Awaitable[None]]
+JobHandler = Callable[[Any, JobDelivery, Deps], Awaitable[None]]
 
 HANDLERS: Mapping[type[Message], JobHandler] = {
     FetchPicture: fetch_picture,
@@ -67,8 +63,8 @@ class Worker:
     def __init__(self, queue: Queue, deps: Deps) -> None:
         self._queue = queue
         self._deps = deps
-        self._slots = Slots(deps.settings.concurrency)
-        self._right_of_way = RightOfWay()
+        self._slots = PrioritySemaphore(deps.settings.concurrency)
+        self._right_of_way = IdleGate()
 
     def consuming(self, lane: Lane) -> AbstractAsyncContextManager[None]:
         """Do the lane's jobs while the context lasts. Either lane may fill all slots that the other leaves."""
@@ -78,7 +74,7 @@ class Worker:
 
     async def _do(self, envelope: Envelope, lane: Lane) -> None:
         metrics = self._deps.metrics
-        delivery = Delivery(envelope, urgent=lane is Lane.PICTURES_NOW)
+        delivery = JobDelivery(envelope, urgent=lane is Lane.PICTURES_NOW)
         age_s = max(0.0, (self._deps.now() - envelope.occurred_at).total_seconds())
         metrics.took(lane, age_s)
         with canonical_line(
@@ -96,7 +92,7 @@ class Worker:
                 metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
 
     @asynccontextmanager
-    async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
+    async def _turn(self, delivery: JobDelivery) -> AsyncIterator[None]:
         """Before anything is begun: who steps aside holds no slot or lock that another may wait for."""
         if delivery.urgent:
             with self._right_of_way.taken():
@@ -114,7 +110,7 @@ class Worker:
         if comes_back and not is_clear:
             raise Retry(Delay.TEN_SECONDS, "Others are waited for.", counted=False)
 
-    async def _handle(self, envelope: Envelope, delivery: Delivery) -> None:
+    async def _handle(self, envelope: Envelope, delivery: JobDelivery) -> None:
         handler = HANDLERS.get(type(envelope.payload))
         if handler is None:
             raise Reject(f"The fetcher does no {envelope.type}.")

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
+from services.proxy.access_counts import AccessCounts
 from services.proxy.delivery import Delivery
 from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
+from services.proxy.lookup import Lookup
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
-from services.proxy.sight import Sight
 from services.proxy.staleness import Staleness
-from services.proxy.use import Use
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import Skeleton
 from shared.http.signatures import Signatures
@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volume: ReadVolume) -> None:
     pictures = volume.pictures
     rules = settings.hosts.rules
-    sight = Sight(pictures, volume.names)
+    sight = Lookup(pictures, volume.names)
     room = WaitingRoom(
         queue,
         sight,
@@ -34,7 +34,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
         question_lasts_s=settings.fetch_timeout_s,
     )
     staleness = Staleness(queue, pictures, rules)
-    use = Use(queue, volume.names)
+    use = AccessCounts(queue, volume.names)
     hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024, volume.names)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:

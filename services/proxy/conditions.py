@@ -10,7 +10,7 @@ from enum import Enum, auto
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII | re.IGNORECASE)
 
 
-class Verdict(Enum):
+class Precondition(Enum):
     SEND = auto()
     NOT_MODIFIED = auto()
     PRECONDITION_FAILED = auto()
@@ -32,18 +32,18 @@ class Span:
         return self.last - self.first + 1
 
 
-def evaluate(headers: Mapping[str, str], etag: str, modified_s: int) -> Verdict:
+def evaluate(headers: Mapping[str, str], etag: str, modified_s: int) -> Precondition:
     """In the order of section 13.2.2."""
     if (match := headers.get("If-Match")) is not None:
         if not _names(match, etag, weakly=False):
-            return Verdict.PRECONDITION_FAILED
+            return Precondition.PRECONDITION_FAILED
     elif (since := _date(headers.get("If-Unmodified-Since"))) is not None and modified_s > since:
-        return Verdict.PRECONDITION_FAILED
+        return Precondition.PRECONDITION_FAILED
     if (none_match := headers.get("If-None-Match")) is not None:
-        return Verdict.NOT_MODIFIED if _names(none_match, etag, weakly=True) else Verdict.SEND
+        return Precondition.NOT_MODIFIED if _names(none_match, etag, weakly=True) else Precondition.SEND
     if (since := _date(headers.get("If-Modified-Since"))) is not None and modified_s <= since:
-        return Verdict.NOT_MODIFIED
-    return Verdict.SEND
+        return Precondition.NOT_MODIFIED
+    return Precondition.SEND
 
 
 def asked_span(headers: Mapping[str, str], etag: str, modified_s: int, size: int) -> Span | None:

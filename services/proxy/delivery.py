@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
 
-from services.proxy.questions import Question
-from services.proxy.sight import About, Sight
+from services.proxy.fetch_requests import FetchRequest
+from services.proxy.lookup import About, Lookup
 from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom
-from services.proxy.wanted import Asked, Changeable, Named, StoredPath, Wanted, source_of
+from services.proxy.wanted import Asked, Changeable, Named, StoredPath, WantedPicture, source_of
 from shared.http import Problem
 from shared.pictures import (
     Failure,
@@ -16,9 +16,9 @@ from shared.pictures import (
     HostRules,
     Manifest,
     PictureId,
+    RefusalReason,
     Rendition,
     RevisionId,
-    Rule,
     SourceUrl,
 )
 from shared.pictures.paths import is_original, spool_name
@@ -49,7 +49,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedRevision:
     """The revision that took the asked-for one's place."""
 
     picture: PictureId
@@ -75,7 +75,7 @@ class Delivery:
     def __init__(
         self,
         pictures: Pictures,
-        sight: Sight,
+        sight: Lookup,
         hosts: HostPauses,
         *,
         rules: HostRules,
@@ -98,7 +98,7 @@ class Delivery:
         if changeable:
             self._staleness.notice(changeable)
 
-    def refused(self, rule: Rule) -> None:
+    def refused(self, rule: RefusalReason) -> None:
         """Note by which rule: the line of the request says which URL it was."""
         self._metrics.refusals.labels(rule).inc()
         self._count(rule.value)
@@ -108,22 +108,22 @@ class Delivery:
         current = await self._sight.current(about)
         return current.manifest if current else None
 
-    async def deliver(self, asked: Asked, *, patience_s: float) -> Delivered | Moved:
+    async def deliver(self, asked: Asked, *, patience_s: float) -> Delivered | MovedRevision:
         match asked:
             case StoredPath():
                 return await self._deliver_stored(asked, patience_s)
             case Named():
                 return await self._deliver_named(asked, patience_s)
-            case Wanted():
+            case WantedPicture():
                 return await self._deliver_wanted(asked, patience_s)
 
-    async def _deliver_wanted(self, wanted: Wanted, patience_s: float) -> Delivered:
+    async def _deliver_wanted(self, wanted: WantedPicture, patience_s: float) -> Delivered:
         if file := await self._pictures.find(wanted.picture, wanted.renditions):
             self.hit(wanted.picture, file.file_name, wanted.changeable(wanted.picture))
             return Delivered(file, first=False)
         add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
         self._refuse_stranger(wanted)
-        question = Question.for_source(wanted)
+        question = FetchRequest.for_source(wanted)
         await self._refuse_failed(question)
         await self._refuse_paused(wanted)
         return await self._ask(question, wanted.renditions, patience_s)
@@ -141,13 +141,13 @@ class Delivery:
                 return Delivered(file, first=False)
             current = await self._pictures.current(picture)
         if current:
-            wanted = Wanted(current.picture, named.renditions, source_of(current.manifest))
+            wanted = WantedPicture(current.picture, named.renditions, source_of(current.manifest))
             return await self._deliver_wanted(wanted, patience_s)
-        question = Question.for_name(named.name, named.renditions[-1])
+        question = FetchRequest.for_name(named.name, named.renditions[-1])
         await self._refuse_failed(question)
         return await self._ask(question, named.renditions, patience_s)
 
-    async def _deliver_stored(self, path: StoredPath, patience_s: float) -> Delivered | Moved:
+    async def _deliver_stored(self, path: StoredPath, patience_s: float) -> Delivered | MovedRevision:
         """By the immutable path: this revision's file, or where it is by now, or 404.
 
         Whatever happens while a client waits, no other revision's bytes go out under this one's path.
@@ -159,13 +159,13 @@ class Delivery:
         current = await self._pictures.current(path.picture)
         if current and current.id != path.revision:
             self._count("moved")
-            return Moved(path.picture, current.id, path.file_name)
+            return MovedRevision(path.picture, current.id, path.file_name)
         if current:
             source = source_of(current.manifest)
-            wanted = Wanted.of(source, (path.rendition,), self._rules, signed=path.signed)
+            wanted = WantedPicture.of(source, (path.rendition,), self._rules, signed=path.signed)
             delivered = await self._deliver_wanted(wanted, patience_s)
         else:
-            question = Question.for_evicted(path.picture, path.rendition)
+            question = FetchRequest.for_evicted(path.picture, path.rendition)
             await self._refuse_failed(question)
             delivered = await self._ask(question, (path.rendition,), patience_s)
         if file := await self._file_at(path):
@@ -173,7 +173,7 @@ class Delivery:
         current = await self._pictures.current(path.picture)
         if current is None or current.id == path.revision:
             raise NotYet("The picture is being replaced.")
-        return Moved(path.picture, current.id, path.file_name)
+        return MovedRevision(path.picture, current.id, path.file_name)
 
     async def _file_at(self, path: StoredPath) -> StoredFile | None:
         file = await self._pictures.at(path.picture, path.revision, path.file_name)
@@ -182,7 +182,7 @@ class Delivery:
         return file
 
     async def _ask(
-        self, question: Question, renditions: tuple[Rendition, ...], patience_s: float
+        self, question: FetchRequest, renditions: tuple[Rendition, ...], patience_s: float
     ) -> Delivered:
         answer = await self._wait(question, renditions, patience_s)
         if isinstance(answer, StoredFile):
@@ -197,20 +197,20 @@ class Delivery:
             "The picture is not here yet." if answer is None else "No new pictures can be fetched just now."
         )
 
-    def _refuse_stranger(self, wanted: Wanted) -> None:
+    def _refuse_stranger(self, wanted: WantedPicture) -> None:
         if not wanted.may_be_fetched and isinstance(source := wanted.source, SourceUrl):
-            self.refused(self._rules.refusal(source) or Rule.HOST)
+            self.refused(self._rules.refusal(source) or RefusalReason.HOST)
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
             )
 
-    async def _refuse_failed(self, question: Question) -> None:
+    async def _refuse_failed(self, question: FetchRequest) -> None:
         if failure := await self._sight.failure(question.about, question.rendition):
             self._count("remembered failure")
             raise _problem(failure)
 
-    async def _refuse_paused(self, wanted: Wanted) -> None:
+    async def _refuse_paused(self, wanted: WantedPicture) -> None:
         """A rendition of what is stored needs nobody else."""
         if not isinstance(wanted.source, SourceUrl) or await self._pictures.current(wanted.picture):
             return
@@ -221,7 +221,7 @@ class Delivery:
             raise NotYet("The picture's host asked us to wait.", retry_after_s=ceil(left_s))
 
     async def _wait(
-        self, question: Question, renditions: tuple[Rendition, ...], patience_s: float
+        self, question: FetchRequest, renditions: tuple[Rendition, ...], patience_s: float
     ) -> Answer | None:
         try:
             return await self._waiting_room.wait(question, renditions, timeout_s=patience_s)

@@ -7,21 +7,21 @@ from typing import Protocol
 
 from aiohttp import web
 
+from services.proxy.access_counts import AccessCounts
 from services.proxy.by_name import NAMED, by_file, by_name, by_streamers_file
 from services.proxy.clients import is_browser_image, welcome_formats
-from services.proxy.delivery import Delivered, Delivery, Moved, NotYet
+from services.proxy.delivery import Delivered, Delivery, MovedRevision, NotYet
 from services.proxy.description import describe
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.placeholder import UNKNOWN, placeholder_of
 from services.proxy.response import DAY, NO_STORE, YEAR, Responder
 from services.proxy.settings import ProxySettings
-from services.proxy.use import Use
 from services.proxy.wanted import (
     Asked,
     Named,
     NoPlainUrl,
     StoredPath,
-    Wanted,
+    WantedPicture,
     by_source_url,
     by_stored_path,
     by_tmdb_path,
@@ -30,7 +30,7 @@ from shared.http import Problem
 from shared.http.signatures import EXPIRY, BadSignature, Signatures
 from shared.pictures import Kind, Role, SourceUrl
 from shared.pictures.hosts import HostRules
-from shared.pictures.rule import Rule
+from shared.pictures.rule import RefusalReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Proxy:
     delivery: Delivery
     hot: HotAnswers
     responder: Responder
-    use: Use
+    use: AccessCounts
 
     def patience_s(self, request: web.Request) -> float:
         browser = is_browser_image(request.headers)
@@ -60,12 +60,12 @@ picture_routes.get("/api/images/openapi.json")(describe)
 
 @picture_routes.get("/api/images/proxy")
 async def from_source_url(request: web.Request) -> web.StreamResponse:
-    def parse(proxy: Proxy, *, signed: bool) -> Wanted:
+    def parse(proxy: Proxy, *, signed: bool) -> WantedPicture:
         welcome = welcome_formats(request.headers)
         try:
             return by_source_url(request.rel_url, welcome, proxy.rules, signed=signed)
         except NoPlainUrl:
-            proxy.delivery.refused(Rule.URL)
+            proxy.delivery.refused(RefusalReason.URL)
             raise
 
     return await _answer(request, parse)
@@ -73,7 +73,7 @@ async def from_source_url(request: web.Request) -> web.StreamResponse:
 
 @picture_routes.get("/t/p/{size}/{file}")
 async def from_tmdb_path(request: web.Request) -> web.StreamResponse:
-    def parse(proxy: Proxy, *, signed: bool) -> Wanted:
+    def parse(proxy: Proxy, *, signed: bool) -> WantedPicture:
         size, file, base = *request.match_info.values(), proxy.settings.tmdb_image_url
         return by_tmdb_path(size, file, base, welcome_formats(request.headers), proxy.rules, signed=signed)
 
@@ -149,7 +149,7 @@ async def _deliver(asked: Asked, request: web.Request, proxy: Proxy) -> web.Stre
     """A file that vanished between finding and sending was switched or purged: look again, a few times."""
     for _ in range(LOOKS):
         answer = await proxy.delivery.deliver(asked, patience_s=proxy.patience_s(request))
-        if isinstance(answer, Moved):
+        if isinstance(answer, MovedRevision):
             path = f"/p/{answer.picture}/{answer.revision}/{answer.file_name}"
             return _moved(_signed_like(request, path, proxy), proxy)
         special = _headers(asked, answer)
@@ -167,7 +167,7 @@ def _headers(asked: Asked, delivered: Delivered) -> dict[str, str]:
     if isinstance(asked, StoredPath):
         return {**headers, "Cache-Control": YEAR}
     headers["Cache-Control"] = DAY
-    if isinstance(asked, Wanted) and asked.host:
+    if isinstance(asked, WantedPicture) and asked.host:
         headers["X-Image-Source"] = asked.host.provider
         headers["Cache-Control"] = DAY if asked.can_change else YEAR
     if asked.negotiated:
@@ -186,7 +186,7 @@ async def _instead(asked: Asked, not_yet: NotYet, request: web.Request, proxy: P
 
 def _open_source(asked: Asked) -> SourceUrl | None:
     """The source that is asked for, where its provider lets us send people there."""
-    if isinstance(asked, Wanted) and asked.host and asked.host.may_redirect:
+    if isinstance(asked, WantedPicture) and asked.host and asked.host.may_redirect:
         return asked.source if isinstance(asked.source, SourceUrl) else None
     return None
 

@@ -13,16 +13,18 @@ _KEPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Placeholder:
+class PlaceholderImage:
     media_type: str
     body: bytes
 
 
-UNKNOWN = Placeholder("image/gif", b64decode("R0lGODlhAQABAIAAAM7OzgAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="))
+UNKNOWN = PlaceholderImage(
+    "image/gif", b64decode("R0lGODlhAQABAIAAAM7OzgAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw==")
+)
 """One grey pixel, which fills whatever box the page gives it."""
 
 
-def placeholder_of(manifest: Manifest) -> Placeholder:
+def placeholder_of(manifest: Manifest) -> PlaceholderImage:
     """The picture itself, as blurred as its thumbhash remembers it, in its own shape."""
     thumbhash, original = manifest.placeholder.thumbhash, manifest.original
     if thumbhash is None:
@@ -31,7 +33,7 @@ def placeholder_of(manifest: Manifest) -> Placeholder:
 
 
 @lru_cache(_KEPT)
-def _drawn(thumbhash: str, size: tuple[int, int]) -> Placeholder:
+def _drawn(thumbhash: str, size: tuple[int, int]) -> PlaceholderImage:
     """A few milliseconds. What draws is loaded with the first one: most proxies draw none, and stay small."""
     from PIL import Image  # noqa: PLC0415 - see above
     from thash import thumb_hash_to_rgba  # noqa: PLC0415 - see above
@@ -41,4 +43,4 @@ def _drawn(thumbhash: str, size: tuple[int, int]) -> Placeholder:
     picture = Image.frombytes("RGBA", (width, height), pixels).resize(size)
     opaque = picture.getchannel("A").getextrema() == (255, 255)
     (picture.convert("RGB") if opaque else picture).save(body, "PNG", optimize=True)
-    return Placeholder("image/png", body.getvalue())
+    return PlaceholderImage("image/png", body.getvalue())

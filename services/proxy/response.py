@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from aiohttp import hdrs, web
 
-from services.proxy.conditions import Span, Unsatisfiable, Verdict, asked_span, evaluate
+from services.proxy.conditions import Precondition, Span, Unsatisfiable, asked_span, evaluate
 from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
 from services.proxy.wanted import Asked, Named
 from shared.http import Problem
@@ -64,9 +64,9 @@ class Responder:
         if file.is_spooled:
             headers["Cache-Control"] = NO_STORE
         verdict = evaluate(request.headers, etag, modified_s)
-        if verdict is Verdict.NOT_MODIFIED:
+        if verdict is Precondition.NOT_MODIFIED:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        if verdict is Verdict.PRECONDITION_FAILED:
+        if verdict is Precondition.PRECONDITION_FAILED:
             raise Problem(HTTPStatus.PRECONDITION_FAILED, "The picture is not the one the request is about.")
         headers["Content-Type"] = media_type_of(file.extension)
         if file.bytes > HOT_BYTES:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from services.proxy.wanted import Changeable, Wanted, source_of
+from services.proxy.wanted import Changeable, WantedPicture, source_of
 from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import ORIGINAL, HostRules, PictureId, SourceUrl
 from shared.queue import Lane, Queue, QueueError
@@ -74,10 +74,10 @@ class Staleness:
         except QueueError as error:
             _log.warning("refresh not queued", picture=changeable.picture, error=str(error))
 
-    def _wanted(self, revision: Revision) -> Wanted:
-        return Wanted.of(source_of(revision.manifest), (ORIGINAL,), self._rules, signed=False)
+    def _wanted(self, revision: Revision) -> WantedPicture:
+        return WantedPicture.of(source_of(revision.manifest), (ORIGINAL,), self._rules, signed=False)
 
-    def _refresh(self, wanted: Wanted) -> RefreshPicture | None:
+    def _refresh(self, wanted: WantedPicture) -> RefreshPicture | None:
         """None where the source's pictures never change, or nobody may ask it."""
         if not (isinstance(wanted.source, SourceUrl) and wanted.can_change and wanted.may_be_fetched):
             return None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from services.proxy.questions import Key, Question
-from services.proxy.sight import Sight
+from services.proxy.fetch_requests import FetchRequest, Key
+from services.proxy.lookup import Lookup
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.pictures import Failure, PictureId, Rendition
 from shared.queue import Lane, Queue, QueueError
@@ -33,13 +33,13 @@ class RoomFull(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class NotAsked:
+class NotQueued:
     """The job could not be queued; the text says why, for the log."""
 
     reason: str
 
 
-Answer = StoredFile | Failure | NotAsked
+Answer = StoredFile | Failure | NotQueued
 """What waiting can end in. None instead: nothing was heard in time."""
 
 
@@ -47,7 +47,7 @@ Answer = StoredFile | Failure | NotAsked
 class _Open:
     """A question on its way, and what has been heard of it."""
 
-    question: Question
+    question: FetchRequest
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     failure: Failure | None = None
     purged: bool = False
@@ -67,7 +67,7 @@ class WaitingRoom:
     """One question per picture or name, and rendition, however many wait for the answer."""
 
     def __init__(
-        self, queue: Queue, sight: Sight, metrics: Metrics, *, limit: int, question_lasts_s: float
+        self, queue: Queue, sight: Lookup, metrics: Metrics, *, limit: int, question_lasts_s: float
     ) -> None:
         self._queue = queue
         self._sight = sight
@@ -91,7 +91,7 @@ class WaitingRoom:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def wait(
-        self, question: Question, renditions: tuple[Rendition, ...], *, timeout_s: float
+        self, question: FetchRequest, renditions: tuple[Rendition, ...], *, timeout_s: float
     ) -> Answer | None:
         """The first of the renditions that is there. The question outlives the client who asked it first.
 
@@ -113,10 +113,10 @@ class WaitingRoom:
             seats.taken -= 1
             self._metrics.waiting.dec()
 
-    def _seats_of(self, question: Question) -> _Seats:
+    def _seats_of(self, question: FetchRequest) -> _Seats:
         return self._seats_for_guesses if question.is_guess else self._seats
 
-    def _task(self, question: Question) -> asyncio.Task[Answer | None]:
+    def _task(self, question: FetchRequest) -> asyncio.Task[Answer | None]:
         key = question.key
         if key not in self._tasks:
             self._open[key] = _Open(question)
@@ -125,7 +125,7 @@ class WaitingRoom:
             self._tasks[key].add_done_callback(lambda _task: self._close(question))
         return self._tasks[key]
 
-    def _close(self, question: Question) -> None:
+    def _close(self, question: FetchRequest) -> None:
         del self._open[question.key], self._tasks[question.key]
         self._seats_of(question).questions -= 1
 
@@ -136,7 +136,7 @@ class WaitingRoom:
                 return await self._listen_and_look(asked)
         except QueueError as error:
             _log.warning("job not queued", about=str(asked.question.about), error=str(error))
-            return NotAsked(str(error))
+            return NotQueued(str(error))
         except TimeoutError:
             return None
 

@@ -38,7 +38,7 @@ _TMDB_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpg|jpeg|png|webp|a
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPicture:
     """A picture, and the renditions that would do, the preferred first. The last is made where none is there."""
 
     picture: PictureId
@@ -133,7 +133,7 @@ class StoredPath:
         return None
 
 
-Asked = Wanted | Named | StoredPath
+Asked = WantedPicture | Named | StoredPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Changeable:
     """A picture that is served, and that its source may have replaced."""
 
     picture: PictureId
-    wanted: Wanted | None
+    wanted: WantedPicture | None
     """None where it was asked for by name: then its manifest says where it comes from."""
 
 
@@ -157,13 +157,15 @@ class NoPlainUrl(Problem):
     """What should be a source is none that anybody would be asked for."""
 
 
-def by_source_url(url: URL, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool) -> Wanted:
+def by_source_url(url: URL, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool) -> WantedPicture:
     """`?url=`, and perhaps `size` and `format`, each once. Raise Problem for anything else."""
     return _by_source_url(url.raw_query_string, welcome, rules, signed)
 
 
 @lru_cache(PARSED_AT_MOST)
-def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules, signed: bool) -> Wanted:
+def _by_source_url(
+    raw_query: str, welcome: tuple[Format, ...], rules: HostRules, signed: bool
+) -> WantedPicture:
     query = URL.build(query_string=raw_query, encoded=True).query
     once = {}
     for name in ("url", "size", "format"):
@@ -183,12 +185,12 @@ def _by_source_url(raw_query: str, welcome: tuple[Format, ...], rules: HostRules
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     negotiated = format_ is None and size != "original"
-    return Wanted.of(source, renditions, rules, signed=signed, negotiated=negotiated)
+    return WantedPicture.of(source, renditions, rules, signed=signed, negotiated=negotiated)
 
 
 def by_tmdb_path(
     size: str, file: str, base: str, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool
-) -> Wanted:
+) -> WantedPicture:
     """TMDB's own paths: the original is theirs, the size ours, the format negotiated whatever the file is called."""
     if not _WIDTH_TOKEN.fullmatch(size) or not _TMDB_FILE.fullmatch(file):
         raise Problem(
@@ -199,7 +201,7 @@ def by_tmdb_path(
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     source = SourceUrl.parse(f"{base}/original/{file}")
-    return Wanted.of(source, renditions, rules, signed=signed, negotiated=size != "original")
+    return WantedPicture.of(source, renditions, rules, signed=signed, negotiated=size != "original")
 
 
 def by_stored_path(picture: str, revision: str, file_name: str, *, signed: bool) -> StoredPath:

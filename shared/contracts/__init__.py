@@ -4,7 +4,6 @@ Additive changes keep a message's version; anything else is a new class. `exampl
 document of each, which tests parse and compare, so that no change of shape goes unnoticed.
 """
 
-from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import (
     HostPaused,
@@ -36,8 +35,7 @@ from shared.contracts.jobs import (
     StoreUpload,
     UnpinPicture,
 )
-from shared.contracts.message import Message
-from shared.contracts.mishap import Mishap
+from shared.contracts.message import DeadLetter, FailedAttempt, Message
 
 __all__ = [
     "DeadLetter",
@@ -45,6 +43,7 @@ __all__ = [
     "Envelope",
     "EvictPictures",
     "Evictable",
+    "FailedAttempt",
     "FetchPicture",
     "HealPicture",
     "HostPaused",
@@ -52,7 +51,6 @@ __all__ = [
     "LookAtPicture",
     "LookAtPictures",
     "Message",
-    "Mishap",
     "NameRefused",
     "PictureFailed",
     "PicturePurged",

@@ -1,4 +1,4 @@
-"""The envelope around every message: who it is, where it belongs, what has happened to it so far."""
+"""The envelope that messages travel in, and which class reads which."""
 
 import uuid
 from collections.abc import Mapping
@@ -7,9 +7,49 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
 
-from shared.contracts.message import Message
-from shared.contracts.mishap import MAX_REASON, Mishap
-from shared.contracts.registry import message_class
+from shared.contracts import events, jobs
+from shared.contracts.message import MAX_REASON, DeadLetter, FailedAttempt, Message
+
+MESSAGES: tuple[type[Message], ...] = (
+    jobs.FetchPicture,
+    jobs.RenderPicture,
+    jobs.RefreshPicture,
+    jobs.PurgePicture,
+    jobs.ResolvePicture,
+    jobs.PointName,
+    jobs.RefuseName,
+    jobs.PinPicture,
+    jobs.UnpinPicture,
+    jobs.StoreUpload,
+    jobs.EvictPictures,
+    jobs.HealPicture,
+    jobs.DropSpool,
+    jobs.LookAtPicture,
+    jobs.LookAtPictures,
+    events.PictureStored,
+    events.PictureFailed,
+    events.NameRefused,
+    events.PicturePurged,
+    events.PicturesEvicted,
+    events.HostPaused,
+    events.PicturesUsed,
+    events.TaskProgressed,
+    events.ServiceStats,
+    DeadLetter,
+)
+
+_BY_TYPE: dict[tuple[object, object], type[Message]] = {
+    (known.__name__, known.version): known for known in MESSAGES
+}
+
+
+def message_class(name: object, version: object) -> type[Message]:
+    """Raise ValueError for a message nobody here can read."""
+    known = _BY_TYPE.get((name, version))
+    if known is None:
+        raise ValueError(f"no message {str(name)[:60]!r} of version {str(version)[:20]!r}")
+    return known
+
 
 MAX_HISTORY = 10
 
@@ -30,7 +70,7 @@ class Envelope(BaseModel):
     trace_id: str
     attempt: int = 1
     deferred_since: AwareDatetime | None = None
-    history: tuple[Mishap, ...] = ()
+    history: tuple[FailedAttempt, ...] = ()
     payload: SerializeAsAny[Message]
     redelivered: bool = Field(default=False, exclude=True)
     """The queue has handed it out before; said by the queue, not carried in the message."""
@@ -56,7 +96,7 @@ class Envelope(BaseModel):
 
     def retried(self, reason: str, now: datetime) -> Self:
         """The same message after an attempt that counts."""
-        mishap = Mishap(at=now, reason=reason[:MAX_REASON])
+        mishap = FailedAttempt(at=now, reason=reason[:MAX_REASON])
         return self.model_copy(
             update={"attempt": self.attempt + 1, "history": (*self.history, mishap)[-MAX_HISTORY:]}
         )

@@ -12,7 +12,7 @@ from shared.pictures.manifest import Manifest, Original, Placeholder
 from shared.pictures.name import Kind, Name, Role
 from shared.pictures.paths import Tree, candidates, name_failure_path, name_path, picture_path
 from shared.pictures.rendition import ORIGINAL, SIZES, STANDARD_SIZES, Box, Rendition
-from shared.pictures.rule import Rule
+from shared.pictures.rule import RefusalReason
 from shared.pictures.source import SourceUrl
 from shared.pictures.state import DOWNLOAD, State, Validators
 from shared.pictures.upload import Source, Upload, parse_source
@@ -34,10 +34,10 @@ __all__ = [
     "PictureHost",
     "PictureId",
     "Placeholder",
+    "RefusalReason",
     "Rendition",
     "RevisionId",
     "Role",
-    "Rule",
     "Source",
     "SourceUrl",
     "State",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from shared.pictures.rule import Rule
+from shared.pictures.rule import RefusalReason
 from shared.pictures.source import SourceUrl
 
 
@@ -54,14 +54,14 @@ class HostRules:
     def allow(self, source: SourceUrl) -> bool:
         return self.refusal(source) is None
 
-    def refusal(self, source: SourceUrl) -> Rule | None:
+    def refusal(self, source: SourceUrl) -> RefusalReason | None:
         """The rule that this source breaks; None: it may be fetched."""
         parents = source.host.split(".")[1:]
         names = (source.host, "*", *("*." + ".".join(parents[i:]) for i in range(len(parents))))
         usual = any((name, None) in self.rules for name in names)
         if (usual and source.has_default_port) or any((name, source.port) in self.rules for name in names):
             return None
-        return Rule.PORT if usual else Rule.HOST
+        return RefusalReason.PORT if usual else RefusalReason.HOST
 
 
 def parse_pair(text: str) -> tuple[str, int | None]:

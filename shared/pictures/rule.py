@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Rule(StrEnum):
+class RefusalReason(StrEnum):
     """The metric's label, and the word in the log."""
 
     HOST = "host not allowed"

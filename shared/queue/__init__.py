@@ -1,6 +1,7 @@
 """The queue: the port, and its engines. Which one is chosen by `QUEUE_URL`, in one factory."""
 
-from shared.queue.factory import open_queue
+from shared.queue.consuming import telling_work
+from shared.queue.factory import QueueSettings, open_queue
 from shared.queue.port import (
     Delay,
     Handler,
@@ -14,8 +15,6 @@ from shared.queue.port import (
     Retry,
     Unroutable,
 )
-from shared.queue.settings import QueueSettings
-from shared.queue.telling import telling_work
 
 __all__ = [
     "Delay",

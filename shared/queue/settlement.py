@@ -12,8 +12,8 @@ from datetime import datetime
 import structlog
 from pydantic import ValidationError
 
-from shared.contracts import DeadLetter, Envelope, Mishap
-from shared.contracts.mishap import MAX_REASON
+from shared.contracts import DeadLetter, Envelope, FailedAttempt
+from shared.contracts.message import MAX_REASON
 from shared.pictures import FailureClass
 from shared.queue.port import MAX_ATTEMPTS, Delay, Handler, Lane, Reject, Retry
 from shared.telemetry import traced, utc_now
@@ -139,7 +139,7 @@ def _letter(
     return _addressed(letter, f"dead-{envelope.id}", trace_id=envelope.trace_id, now=now)
 
 
-def _with_end(envelope: Envelope, reason: str, now: datetime) -> tuple[Mishap, ...]:
+def _with_end(envelope: Envelope, reason: str, now: datetime) -> tuple[FailedAttempt, ...]:
     return envelope.retried(reason, now).history
 
 

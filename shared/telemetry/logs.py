@@ -1,15 +1,132 @@
-"""Logs: structlog on stdout, JSON unless a terminal reads them; libraries' own warnings take the same way."""
+"""Logs: one canonical line for each request and job, JSON unless a terminal reads them, never blocking."""
 
+import asyncio
 import logging
 import sys
-from typing import Any
+import time
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Literal
 
 import structlog
+from pydantic import Field
+from pydantic_core import to_json
 from structlog.typing import EventDict, WrappedLogger
 
-from shared.telemetry.lines_out import bound_fields, lines_out
-from shared.telemetry.settings import LogSettings
+from shared.settings import Settings
 from shared.telemetry.trace import known_trace_id
+
+
+class LogSettings(Settings):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
+    format: Literal["auto", "json", "console"] = Field("auto", validation_alias="LOG_FORMAT")
+
+
+Level = Literal["debug", "info"]
+
+MAX_FIELD = 500
+"""Characters: a field may hold what a stranger sent."""
+WRITE_AFTER_S = 0.1
+WRITE_AT_BYTES = 64 * 1024
+
+
+class LinesOut:
+    """Lines of one process. `as_json` and `levels` are set when logs are configured."""
+
+    def __init__(self) -> None:
+        self.as_json = False
+        self.levels: frozenset[str] = frozenset({"debug", "info"})
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def write(self, line: dict[str, Any]) -> None:
+        if line["level"] not in self.levels:
+            return
+        if not self.as_json:
+            fields = {key: value for key, value in line.items() if key not in ("event", "level")}
+            getattr(structlog.get_logger(), line["level"])(line["event"], **fields)
+            return
+        line["timestamp"] = _timestamp(time.time())
+        encoded = to_json(line, fallback=str)
+        self._pending.append(encoded)
+        self._pending_bytes += len(encoded)
+        if self._pending_bytes >= WRITE_AT_BYTES:
+            self.flush()
+        elif self._timer is None:
+            self._schedule()
+
+    def flush(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._pending:
+            text = b"\n".join((*self._pending, b"")).decode()
+            self._pending.clear()
+            self._pending_bytes = 0
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def _schedule(self) -> None:
+        try:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self.flush)
+        except RuntimeError:  # no loop runs: nothing would come back for the line
+            self.flush()
+
+
+def _timestamp(now_s: float) -> str:
+    second = int(now_s)
+    return f"{_second(second)}.{int((now_s - second) * 1000):03d}Z"
+
+
+@lru_cache(2)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def bound_fields(line: dict[str, Any]) -> None:
+    """Cut what is too long, in place."""
+    for key, value in line.items():
+        if isinstance(value, str) and len(value) > MAX_FIELD:
+            line[key] = value[:MAX_FIELD] + "…"
+
+
+lines_out = LinesOut()
+write_line = lines_out.write
+
+
+_line: ContextVar[dict[str, Any] | None] = ContextVar("canonical line", default=None)
+
+
+def add_to_line(**fields: Any) -> None:
+    """Add to the line of the request or job that is being done here; nothing outside of one."""
+    line = _line.get()
+    if line is not None:
+        line.update(fields)
+
+
+class canonical_line:  # noqa: N801 - used as one uses a context manager function
+    """Write one line when the block is left, however it is left, with what was added meanwhile.
+
+    A class, for a generator would cost more than the line.
+    """
+
+    __slots__ = ("_line", "_started", "_token")
+
+    def __init__(self, event: str, *, level: Level = "info", **fields: Any) -> None:
+        self._line: dict[str, Any] = {"event": event, "level": level, "trace_id": known_trace_id(), **fields}
+
+    def __enter__(self) -> dict[str, Any]:
+        self._token = _line.set(self._line)
+        self._started = time.perf_counter()
+        return self._line
+
+    def __exit__(self, *_: object) -> None:
+        _line.reset(self._token)
+        self._line["duration_ms"] = round((time.perf_counter() - self._started) * 1000, 1)
+        write_line(self._line)
+
 
 # Without the locals, which are whole settings, keys and passwords among them.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(

@@ -1,12 +1,35 @@
-"""Metrics for Prometheus. One registry per process; labels only from closed sets."""
+"""Work: the jobs that a process took lately, by lane, for whoever wants to know how old what is taken is."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from shared.telemetry.work import Work
+
+@dataclass(frozen=True, slots=True)
+class TakenJobs:
+    """So many jobs, the oldest of which had waited so long."""
+
+    jobs: int = 0
+    oldest_s: float = 0.0
+
+
+class WorkCounter:
+    def __init__(self) -> None:
+        self._taken: dict[str, TakenJobs] = {}
+
+    def took(self, lane: str, age_s: float) -> None:
+        before = self._taken.get(lane, TakenJobs())
+        self._taken[lane] = TakenJobs(before.jobs + 1, max(before.oldest_s, age_s))
+
+    def since_last(self) -> Mapping[str, TakenJobs]:
+        """Since this was asked the last time."""
+        taken, self._taken = self._taken, {}
+        return taken
+
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -86,7 +109,7 @@ class Metrics:
         self.evictions_ordered = Counter(
             "onesheet_evictions_ordered", "Pictures that were chosen to make room", registry=self.registry
         )
-        self.work = Work()
+        self.work = WorkCounter()
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)
         self.served = lru_cache(64)(self._pictures.labels)

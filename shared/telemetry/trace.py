@@ -1,9 +1,15 @@
-"""Trace ids: one from the request through the queue to the store."""
+"""The time, and the trace that a request leaves through queue and store."""
 
 import itertools
 import os
 import re
 from contextvars import ContextVar
+from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 # 64 random bits for the process, and a number: as unique as 128 random bits, and had in a tenth of the time.

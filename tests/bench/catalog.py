@@ -15,7 +15,7 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 
-from services.enricher.catalog.budget import END_AT
+from services.enricher.keeper.catalog.budget import END_AT
 from shared.pictures import Manifest, Original, PictureId, Placeholder, SourceUrl, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.volume import VolumeSettings, prepared_layout
@@ -59,7 +59,7 @@ async def catalog(directory: Path) -> list[Figure]:
 async def _rebuilt(directory: Path) -> list[Figure]:
     """Its memory is looked at after a fifth of the time, and at the end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.enricher.catalog"),
+        *(sys.executable, "-m", "services.enricher.keeper.catalog"),
         cwd=directory,
         env={
             **os.environ,

@@ -16,17 +16,17 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.database.factory import FILE_NAME
-from services.enricher.guessing.names import guessed
+from services.enricher.database.opening import FILE_NAME
 from services.enricher.library import (
-    Entry,
-    Ids,
+    ItemIds,
     Library,
+    LibraryEntry,
     LibrarySettings,
     MediaType,
     Selection,
     Window,
 )
+from services.enricher.library.guessing.names import guessed
 from services.enricher.library.listing import counted, windowed
 from tests.bench.report import Figure
 from tests.unit.libraries import scanned_library
@@ -74,14 +74,14 @@ async def _pages(directory: Path) -> Figure:
     )
 
 
-def _entry(number: int) -> Entry:
+def _entry(number: int) -> LibraryEntry:
     """Every title twice, by id or by name."""
     title = number // 2
-    return Entry(
+    return LibraryEntry(
         f"Title {title}",
         MediaType.MOVIE if title % 3 else MediaType.TV,
         1950 + title % 70,
-        Ids(imdb=f"tt{title:07d}") if title % 2 else Ids(),
+        ItemIds(imdb=f"tt{title:07d}") if title % 2 else ItemIds(),
         full_path=f"/media/{number}.mkv",
         list_source=None if title % 4 else "watchlist",
     )

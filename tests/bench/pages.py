@@ -8,12 +8,12 @@ from pathlib import Path
 import aiohttp
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.library import Entry, Ids, LibrarySettings, MediaType, Selection
-from services.enricher.metadata import MetadataSettings, ProviderSettings, open_metadata
-from services.enricher.pages import Enrichment, KeptPages, Listings, Pages, Posters
-from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
-from services.enricher.providers.opening import open_providers
-from services.enricher.providers.settings import TraktSettings
+from services.enricher.finder.metadata import MetadataSettings, ProviderSettings, open_metadata
+from services.enricher.finder.providers.opening import open_providers
+from services.enricher.finder.providers.settings import TraktSettings
+from services.enricher.library import ItemIds, LibraryEntry, LibrarySettings, MediaType, Selection
+from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
+from services.enricher.pictures import PictureUrls, PictureUrlSettings, Prefetch, ShownPictures
 from shared.pictures import HostRules
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
@@ -127,14 +127,14 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
         listings = Listings(opened.library)
         ids = range(1, TITLES + 1)
         await opened.library.add_all(
-            [Entry(f"Movie {n}", MediaType.MOVIE, ids=Ids(imdb=imdb_id(n))) for n in ids]
+            [LibraryEntry(f"Movie {n}", MediaType.MOVIE, ids=ItemIds(imdb=imdb_id(n))) for n in ids]
         )
         enrichment = Enrichment(
             metadata.titles,
             posters=posters,
             shown=ShownPictures(volume.pictures, urls),
             urls=urls,
-            ahead=Ahead(queue, volume.pictures, HostRules.of([])),
+            ahead=Prefetch(queue, volume.pictures, HostRules.of([])),
         )
         nothing_kept = KeptPages(max_bytes=1)
         made = Pages(listings, enrichment, kept=nothing_kept, providers=lambda: metadata.providers)

@@ -15,6 +15,7 @@ from shared.contracts import (
     Envelope,
     Evictable,
     EvictPictures,
+    FailedAttempt,
     FetchPicture,
     HealPicture,
     HostPaused,
@@ -22,7 +23,6 @@ from shared.contracts import (
     LookAtPicture,
     LookAtPictures,
     Message,
-    Mishap,
     NameRefused,
     PictureFailed,
     PicturePurged,
@@ -41,8 +41,7 @@ from shared.contracts import (
     TaskProgressed,
     UnpinPicture,
 )
-from shared.contracts.envelope import MAX_HISTORY
-from shared.contracts.registry import MESSAGES, message_class
+from shared.contracts.envelope import MAX_HISTORY, MESSAGES, message_class
 from shared.pictures import (
     Failure,
     FailureClass,
@@ -124,7 +123,7 @@ MESSAGE_OF: dict[str, Message] = {
             lane="pictures.later",
             reason="The source answered 500.",
             failure_class="upstream",
-            history=(Mishap(at=AT, reason="The source answered 500."),),
+            history=(FailedAttempt(at=AT, reason="The source answered 500."),),
             died_at=AT + timedelta(minutes=12),
             body='{"type": "RefreshPicture"}',
         ),
@@ -141,7 +140,7 @@ def enveloped(message: Message) -> Envelope:
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         attempt=2,
         deferred_since=AT - timedelta(seconds=5),
-        history=(Mishap(at=AT - timedelta(seconds=1), reason="The source answered 500."),),
+        history=(FailedAttempt(at=AT - timedelta(seconds=1), reason="The source answered 500."),),
         payload=message,
     )
 

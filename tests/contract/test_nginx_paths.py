@@ -19,16 +19,16 @@ import pytest
 import structlog
 from aiohttp import web
 
+from services.proxy.access_counts import AccessCounts
 from services.proxy.delivery import Delivered, Delivery
 from services.proxy.handlers import PROXY, Proxy, _headers, picture_routes
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
-from services.proxy.use import Use
 from services.proxy.wanted import Asked, Named, StoredPath
 from shared.http import Problem, create_skeleton
 from shared.http.signatures import Signatures
-from shared.pictures import HostRules, Rule, Tree, candidates, name_path, picture_path
+from shared.pictures import HostRules, RefusalReason, Tree, candidates, name_path, picture_path
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.paths import POINTER, file_names
 from shared.telemetry import Metrics
@@ -72,7 +72,7 @@ async def telling_nginx(volume: Path, **settings: str) -> AsyncIterator[Nginx]:
 class TellingDelivery:
     """`Delivery` that answers with what it should deliver."""
 
-    def refused(self, rule: Rule) -> None:
+    def refused(self, rule: RefusalReason) -> None:
         """Counted elsewhere."""
 
     async def deliver(self, asked: Asked, *, patience_s: float) -> Never:
@@ -102,7 +102,7 @@ async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
         delivery=cast(Delivery, TellingDelivery()),
         hot=hot,
         responder=Responder(hot, cors_origin="*", accel_root=None, allow_svg=True),
-        use=cast(Use, None),
+        use=cast(AccessCounts, None),
     )
     skeleton.add_routes(picture_routes)
     runner = web.AppRunner(skeleton.app, access_log=None, logger=_SILENT)

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from services.proxy.use import Use
+from services.proxy.access_counts import AccessCounts
 from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Tree, picture_id, picture_path
 from shared.queue import Queue
@@ -146,7 +146,7 @@ class Announcing:
 
 async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) -> None:
     queue = Announcing()
-    use = Use(cast(Queue, queue), LocalNames(Layout(tmp_path)))
+    use = AccessCounts(cast(Queue, queue), LocalNames(Layout(tmp_path)))
     heard = asyncio.Event()
 
     class Hearing(asyncio.DatagramProtocol):

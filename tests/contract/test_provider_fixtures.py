@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from services.enricher.providers.fanart import FanartMovie, FanartSeries
-from services.enricher.providers.lenient import Lenient
-from services.enricher.providers.tmdb.models.credits import CombinedCredits, Credits
-from services.enricher.providers.tmdb.models.lists import Found, MoviePage, MultiPage, TvPage
-from services.enricher.providers.tmdb.models.people import Person
-from services.enricher.providers.tmdb.models.pictures import Pictures
-from services.enricher.providers.tmdb.models.titles import Collection, Episode, Movie, Season, Tv
-from services.enricher.providers.trakt.models import (
+from services.enricher.finder.providers.fanart import FanartMovie, FanartSeries
+from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
+from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, TvPage
+from services.enricher.finder.providers.tmdb.models.people import Person
+from services.enricher.finder.providers.tmdb.models.pictures import Pictures
+from services.enricher.finder.providers.tmdb.models.titles import Collection, Episode, Movie, Season, Tv
+from services.enricher.finder.providers.trakt.models import (
     TraktEpisode,
     TraktFound,
     TraktPerson,
     TraktSeason,
     TraktTitle,
 )
-from services.enricher.providers.tvdb import TvdbEpisode, TvdbFound, TvdbPerson, TvdbSeason, TvdbTitle
-from services.enricher.providers.tvdb.models import TvdbUpdate
+from services.enricher.finder.providers.tvdb import TvdbEpisode, TvdbFound, TvdbPerson, TvdbSeason, TvdbTitle
+from services.enricher.finder.providers.tvdb.models import TvdbUpdate
 
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
 KOTLIN = "tmdb/tmdb-kotlin/tmdb3_"

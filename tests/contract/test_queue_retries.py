@@ -6,7 +6,7 @@ import pytest
 
 from shared.contracts import DeadLetter, Envelope
 from shared.queue import Delay, Handler, Lane, Queue, Reject, Retry
-from shared.queue.dead import redrive
+from shared.queue.consuming import redrive
 from tests.contract.conftest import Engine, Received, a_job
 
 LANE = Lane.PICTURES_LATER

@@ -9,7 +9,7 @@ import pytest
 
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.making import STARTS_AT_MOST, count_start
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import Envelope, PurgePicture
 from shared.pictures import FailureClass, PictureId
 from shared.volume import Layout
@@ -18,9 +18,9 @@ from shared.volume.local_store import LocalPictureStore
 PICTURE = PictureId("ab" * 16)
 
 
-def delivery(*, redelivered: bool) -> Delivery:
+def delivery(*, redelivered: bool) -> JobDelivery:
     envelope = Envelope.of(PurgePicture(picture=PICTURE), trace_id="trace")
-    return Delivery(envelope.model_copy(update={"redelivered": redelivered}), urgent=True)
+    return JobDelivery(envelope.model_copy(update={"redelivered": redelivered}), urgent=True)
 
 
 async def test_the_tenth_start_without_an_end_makes_the_picture_unsound(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.library import Entry, Ids, Library, MediaType
+from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
 from tests.providers.behaviour import Behaviour
 from tests.providers.metadata_host import Said
 from tests.providers.separate_host import SeparateHost
@@ -30,7 +30,9 @@ async def test_a_sync_goes_on_after_its_process_was_killed(tmp_path: Path) -> No
             described = {**movie(number), "artworks": [artwork(number, 14, image=host.url(path_of(number)))]}
             tvdb.put(f"/v4/movies/{number}/extended", Said({"status": "success", "data": described}))
             await host.behave(path_of(number), _behaviour(number))
-        entries = [Entry(f"Movie {n}", MediaType.MOVIE, ids=Ids(tvdb=n)) for n in range(1, TITLES + 1)]
+        entries = [
+            LibraryEntry(f"Movie {n}", MediaType.MOVIE, ids=ItemIds(tvdb=n)) for n in range(1, TITLES + 1)
+        ]
         async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
             await Library(database).add_all(entries)
         settings = _settings(tmp_path, host, tvdb)

@@ -13,7 +13,7 @@ import psutil
 from PIL import Image
 
 from services.fetcher.errors import PictureError
-from services.fetcher.rendering.render import Order, Rendered
+from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import SIZES, FailureClass, Format, Rendition
 from tests.fuzz.mutations import mutant
@@ -100,7 +100,7 @@ async def _one(each: Mutant, sandbox: Sandbox, findings: Findings) -> None:
         findings.expect(took_s < TIMEOUT_S + GRACE_S, f"took {took_s:.1f} s", each)
 
 
-def _check(rendered: Rendered, made: Path, each: Mutant, findings: Findings) -> None:
+def _check(rendered: RenderResult, made: Path, each: Mutant, findings: Findings) -> None:
     """A picture that anybody can decode, of the size that follows from what the original is said to be."""
     box = each.rendition.box
     vector = rendered.sanitised is not None

@@ -10,9 +10,9 @@ import pytest
 from aiohttp.resolver import AsyncResolver
 
 from services.fetcher.download.downloader import Downloaded, Downloader, NotModified
-from services.fetcher.errors import Refused
+from services.fetcher.errors import DownloadRefused
 from services.fetcher.settings import DownloadSettings
-from shared.pictures import FailureClass, Rule, SourceUrl
+from shared.pictures import FailureClass, RefusalReason, SourceUrl
 from shared.telemetry import Metrics
 from shared.volume import Layout, unwatched
 from shared.volume.local_hosts import LocalHostPauses
@@ -35,10 +35,10 @@ class Downloading:
         source = SourceUrl.parse(url)
         return await self.downloader.get(source, self.into, authorised_host=authorised_host)
 
-    def refusals(self) -> dict[Rule, float]:
+    def refusals(self) -> dict[RefusalReason, float]:
         counted = {
             rule: self.metrics.registry.get_sample_value("onesheet_refusals_total", {"rule": rule})
-            for rule in Rule
+            for rule in RefusalReason
         }
         return {rule: count for rule, count in counted.items() if count}
 
@@ -95,13 +95,13 @@ async def downloading(tmp_path: Path, trap: Trap, names: NameServer) -> AsyncIte
         yield downloading
 
 
-async def refusal(downloading: Downloading, url: str) -> Rule | None:
+async def refusal(downloading: Downloading, url: str) -> RefusalReason | None:
     """The rule that refused it, seen by operators once, before anybody was dialled; None: it was not even read."""
     try:
         SourceUrl.parse(url)
     except ValueError:
         return None
-    with dialled() as addresses, pytest.raises(Refused) as refused:
+    with dialled() as addresses, pytest.raises(DownloadRefused) as refused:
         await downloading.get(url)
     assert refused.value.failure_class is FailureClass.REFUSED
     assert addresses == []

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.app import add_enricher
-from services.enricher.catalog import CatalogSettings
+from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
+from services.enricher.finder.providers.settings import TmdbSettings, TraktSettings, TvdbSettings
+from services.enricher.finder.resolving import ResolvingSettings
+from services.enricher.keeper.catalog import CatalogSettings
 from services.enricher.library import LibrarySettings
-from services.enricher.metadata import MetadataSettings, ProviderSettings
 from services.enricher.pictures import PictureUrlSettings
-from services.enricher.providers.settings import TmdbSettings, TraktSettings, TvdbSettings
-from services.enricher.resolving import ResolvingSettings
 from services.enricher.settings import EnricherSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings

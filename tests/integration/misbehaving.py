@@ -8,13 +8,13 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 
-from services.fetcher.rendering.render import Order, Rendered
+from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.render import render as soundly
 
 MARK = b"misbehave:"
 
 
-def render(order: Order) -> Rendered:
+def render(order: Order) -> RenderResult:
     """As the one it stands in for, where nothing else is asked of it."""
     _, marked, deed = order.original.read_bytes()[:200].partition(MARK)
     if marked:

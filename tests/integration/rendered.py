@@ -8,17 +8,17 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
-from services.fetcher.rendering.render import Order, Rendered, render
+from services.fetcher.rendering.render import Order, RenderResult, render
 from shared.pictures import Rendition
 
 MEGABYTE = 1024**2
-Render = Callable[..., tuple[Rendered, dict[str, Image.Image]]]
+Render = Callable[..., tuple[RenderResult, dict[str, Image.Image]]]
 _SRGB = ImageCms.createProfile("sRGB")
 
 
 def rendered_in(
     directory: Path, body: bytes, *names: str, max_pixels: int = 10**8, memory_mb: int = 1024
-) -> tuple[Rendered, dict[str, Image.Image]]:
+) -> tuple[RenderResult, dict[str, Image.Image]]:
     """What the bytes turned out to be, and the named renditions as pictures."""
     original = directory / "download"
     original.write_bytes(body)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.artwork import (
+from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.finder.artwork import (
     Answered,
     Artwork,
     ArtworkSettings,
@@ -20,10 +21,14 @@ from services.enricher.artwork import (
     Textless,
     open_artwork,
 )
-from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.metadata import MetadataSettings, ProviderSettings, open_metadata
-from services.enricher.providers.opening import open_providers
-from services.enricher.providers.settings import FanartSettings, TmdbSettings, TraktSettings, TvdbSettings
+from services.enricher.finder.metadata import MetadataSettings, ProviderSettings, open_metadata
+from services.enricher.finder.providers.opening import open_providers
+from services.enricher.finder.providers.settings import (
+    FanartSettings,
+    TmdbSettings,
+    TraktSettings,
+    TvdbSettings,
+)
 from shared.pictures import FailureClass, Kind, Role
 from shared.telemetry import Metrics
 from tests.integration.test_metadata import Clock

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.dead_letters import Filter, open_dead_letters
-from services.enricher.dead_letters.table import LetterTable
+from services.enricher.keeper.dead_letters import LetterFilter, open_dead_letters
+from services.enricher.keeper.dead_letters.table import LetterTable
 from shared.contracts import Envelope, FetchPicture, RenderPicture
 from shared.pictures import Rendition
 from shared.queue import Lane, Reject
@@ -136,10 +136,10 @@ async def test_one_of_ten_thousand_is_sent_again_once_on_rabbitmq(
         dead = await stack.enter_async_context(open_dead_letters(database, queue, Metrics()))
 
         async def all_there() -> bool:
-            return sum((await dead.table.counts(Filter())).values()) == MANY
+            return sum((await dead.table.counts(LetterFilter())).values()) == MANY
 
         await until(all_there, within_s=40, every_s=0.1)
-        chosen = (await dead.table.list(Filter(), limit=1, offset=MANY // 2))[0]
+        chosen = (await dead.table.list(LetterFilter(), limit=1, offset=MANY // 2))[0]
         taken: list[Envelope] = []
 
         async def take(envelope: Envelope) -> None:
@@ -151,7 +151,7 @@ async def test_one_of_ten_thousand_is_sent_again_once_on_rabbitmq(
             await asyncio.sleep(0.5)  # for others, of which there are none
         assert [f"dead-{envelope.id}" for envelope in taken] == [chosen.letter_id]
         assert (taken[0].attempt, await queue.depth(Lane.PICTURES_LATER)) == (1, 0)
-        assert sum((await dead.table.counts(Filter())).values()) == MANY - 1
+        assert sum((await dead.table.counts(LetterFilter())).values()) == MANY - 1
         assert await queue.depth(Lane.DEAD) == 0
 
 
@@ -165,18 +165,18 @@ async def test_a_job_that_dies_again_is_a_letter_again(rabbitmq: RabbitNode, tmp
             raise Reject("The source answered 404.", failure_class="gone")
 
         async def died_once() -> bool:
-            return sum((await dead.table.counts(Filter())).values()) == 1
+            return sum((await dead.table.counts(LetterFilter())).values()) == 1
 
         job = Envelope.of(RenderPicture(source_url=source(1), renditions=(SMALL,)), trace_id="trace")
         async with queue.consume(Lane.PICTURES_LATER, refuse, concurrency=1):
             await queue.publish(job, Lane.PICTURES_LATER)
             await until(died_once)
-            (letter,) = await dead.table.list(Filter(), limit=10, offset=0)
+            (letter,) = await dead.table.list(LetterFilter(), limit=10, offset=0)
             assert (letter.failure_class, letter.reason) == ("gone", "The source answered 404.")
             await dead.redriving.one(letter.id)
             await until(lambda: _died_again(dead.table, letter.died_at))
 
 
 async def _died_again(table: LetterTable, before: datetime) -> bool:
-    letters = await table.list(Filter(), limit=10, offset=0)
+    letters = await table.list(LetterFilter(), limit=10, offset=0)
     return len(letters) == 1 and letters[0].died_at != before

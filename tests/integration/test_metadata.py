@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.metadata import (
+from services.enricher.finder.metadata import (
     Found,
     Metadata,
     MetadataSettings,
@@ -25,10 +25,10 @@ from services.enricher.metadata import (
     Unavailable,
     open_metadata,
 )
-from services.enricher.providers import Condition
-from services.enricher.providers.opening import open_providers
-from services.enricher.providers.settings import AskingSettings, TmdbSettings, TraktSettings
-from services.enricher.providers.tmdb import resources
+from services.enricher.finder.providers import Condition
+from services.enricher.finder.providers.opening import open_providers
+from services.enricher.finder.providers.settings import AskingSettings, TmdbSettings, TraktSettings
+from services.enricher.finder.providers.tmdb import resources
 from shared.pictures import FailureClass, Role
 from shared.telemetry import Metrics
 from tests.providers.behaviour import Behaviour

@@ -8,10 +8,10 @@ import pytest
 from yarl import URL
 
 from services.fetcher.download.downloader import Downloaded
-from services.fetcher.errors import PictureError, Refused
+from services.fetcher.errors import DownloadRefused, PictureError
 from services.fetcher.settings import DownloadSettings
 from shared.http.outbound import OutboundSettings
-from shared.pictures import FailureClass, Rule
+from shared.pictures import FailureClass, RefusalReason
 from tests.integration.downloading import Downloading, running_downloader
 from tests.providers.behaviour import Behaviour
 from tests.providers.picture_host import PictureHost
@@ -75,23 +75,23 @@ async def test_the_start_says_that_addresses_go_unchecked_and_tells_no_password(
 @pytest.mark.parametrize(
     ("url", "rule"),
     [
-        ("http://127.0.0.1:{port}/", Rule.ADDRESS),
-        ("http://[::1]:{port}/", Rule.ADDRESS),
-        ("http://169.254.169.254/", Rule.ADDRESS),
-        ("http://nowhere.example:22/", Rule.PORT),
+        ("http://127.0.0.1:{port}/", RefusalReason.ADDRESS),
+        ("http://[::1]:{port}/", RefusalReason.ADDRESS),
+        ("http://169.254.169.254/", RefusalReason.ADDRESS),
+        ("http://nowhere.example:22/", RefusalReason.PORT),
     ],
 )
 async def test_what_a_url_says_is_checked_all_the_same(
-    start: Start, picture_host: PictureHost, proxy: tuple[Proxy, str], url: str, rule: Rule
+    start: Start, picture_host: PictureHost, proxy: tuple[Proxy, str], url: str, rule: RefusalReason
 ) -> None:
     downloading = await start(ALL_PROXY=proxy[1])
     target = url.replace("{port}", picture_host.root.rpartition(":")[2])
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DownloadRefused) as refused:
         await downloading.get(target)
     assert refused.value.rule is rule
     assert proxy[0].asked == []
     picture_host.behave("/there", Behaviour.redirecting(target))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DownloadRefused) as refused:
         await downloading.get(far(picture_host, "/there"))
     assert refused.value.rule is rule
     assert len(proxy[0].asked) == 1
@@ -101,9 +101,9 @@ async def test_a_host_that_is_asked_straight_has_its_address_checked(
     start: Start, picture_host: PictureHost, proxy: tuple[Proxy, str]
 ) -> None:
     downloading = await start(ALL_PROXY=proxy[1], NO_PROXY="localhost")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DownloadRefused) as refused:
         await downloading.get(far(picture_host).replace(FAR, "localhost"))
-    assert refused.value.rule is Rule.ADDRESS
+    assert refused.value.rule is RefusalReason.ADDRESS
     assert proxy[0].asked == []
 
 

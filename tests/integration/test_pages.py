@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from services.enricher.finder.metadata import MetadataSettings
 from services.enricher.library import Item
-from services.enricher.metadata import MetadataSettings
-from services.enricher.pages.enrichment import Enriched, Enrichment
+from services.enricher.library.pages.enrichment import Enriched, Enrichment
 from services.enricher.pictures import PictureUrlSettings
 from shared.contracts import FetchPicture, PictureStored
 from shared.pictures import Rendition, SourceUrl, picture_id

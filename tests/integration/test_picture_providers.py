@@ -3,14 +3,14 @@
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.providers import Misconfigured, NothingThere
-from services.enricher.providers.asking import Address
-from services.enricher.providers.fanart import Fanart, fanart_address
-from services.enricher.providers.kinds import TitleKind
-from services.enricher.providers.picture_url import picture_url
-from services.enricher.providers.settings import FanartSettings
-from services.enricher.providers.tmdb import Tmdb, resources
-from services.enricher.providers.trakt import Trakt
+from services.enricher.finder.providers import Misconfigured, NothingThere
+from services.enricher.finder.providers.asking import Address
+from services.enricher.finder.providers.fanart import Fanart, fanart_address
+from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.picture_url import picture_url
+from services.enricher.finder.providers.settings import FanartSettings
+from services.enricher.finder.providers.tmdb import Tmdb, resources
+from services.enricher.finder.providers.trakt import Trakt
 from shared.pictures import SourceUrl
 from tests.integration.test_providers import asked, soon, tmdb_at, trakt_at
 from tests.providers.fanart import API_KEY, FanartHost

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from services.enricher.providers import (
+from services.enricher.finder.providers import (
     Broken,
     Budget,
     Busy,
@@ -23,12 +23,12 @@ from services.enricher.providers import (
     Unreadable,
     Urgency,
 )
-from services.enricher.providers.asking import Address, Provider, open_sessions
-from services.enricher.providers.kinds import TitleKind
-from services.enricher.providers.lenient import Lenient
-from services.enricher.providers.settings import AskingSettings, TmdbSettings, TraktSettings
-from services.enricher.providers.tmdb import Resource, Tmdb, resources, tmdb_address
-from services.enricher.providers.trakt import Trakt, TraktTitle, trakt_address
+from services.enricher.finder.providers.asking import Address, Provider, open_sessions
+from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.settings import AskingSettings, TmdbSettings, TraktSettings
+from services.enricher.finder.providers.tmdb import Resource, Tmdb, resources, tmdb_address
+from services.enricher.finder.providers.trakt import Trakt, TraktTitle, trakt_address
 from shared.pictures import FailureClass
 from shared.telemetry import Metrics, utc_now
 from tests.providers.behaviour import Behaviour

@@ -32,7 +32,7 @@ async def test_a_lane_that_nobody_takes_from_grows_old(tmp_path: Path) -> None:
 async def test_how_fast_a_lane_moves_is_told_by_who_takes_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.queue.telling.TELL_EVERY_S", 0.2)
+    monkeypatch.setattr("shared.queue.consuming.TELL_EVERY_S", 0.2)
     async with running_enricher(tmp_path, fetcher=FetcherSettings()) as enricher:
         await enricher.publish(PurgePicture(picture=picture(1)), Lane.PICTURES_NOW)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from services.fetcher.rendering.render import Order, Rendered
+from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.sandbox import Sandbox
 from shared.contracts import FetchPicture, PictureStored, RefreshPicture
 from shared.pictures import DOWNLOAD, Failure, FailureClass, Rendition, RevisionId, SourceUrl, State
@@ -211,7 +211,7 @@ async def test_a_rendition_that_is_made_during_a_refresh_does_not_undo_it(
     await pictures.put_state(picture, stale.failed(str(MEDIUM), failure))
     rendering, fresh_until = Sandbox.render, utc_now() + HOUR
 
-    async def refreshed_meanwhile(sandbox: Sandbox, order: Order, **more: Any) -> Rendered:
+    async def refreshed_meanwhile(sandbox: Sandbox, order: Order, **more: Any) -> RenderResult:
         state = await pictures.state(picture)
         await pictures.put_state(picture, state.model_copy(update={"fresh_until": fresh_until}))
         return await rendering(sandbox, order, **more)

@@ -7,21 +7,23 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from services.fetcher.rendering.render import Order, Rendered, Unsound, render
+from services.fetcher.rendering.render import Order, RenderResult, Unsound, render
 from shared.pictures import SIZES, Format, Rendition
 from tests.providers import drawing, variants
 from tests.providers.drawing import encode
 
 WIDE = (1200, 800)
 THUMBNAIL = Rendition.parse("thumbnail.png")
-Render = Callable[..., tuple[Rendered, dict[str, Image.Image]]]
+Render = Callable[..., tuple[RenderResult, dict[str, Image.Image]]]
 
 
 @pytest.fixture
 def rendered(tmp_path: Path) -> Render:
     """Render bytes as the named renditions; what they were, and the renditions as pictures."""
 
-    def made(body: bytes, *names: str, max_pixels: int = 10**8) -> tuple[Rendered, dict[str, Image.Image]]:
+    def made(
+        body: bytes, *names: str, max_pixels: int = 10**8
+    ) -> tuple[RenderResult, dict[str, Image.Image]]:
         original = tmp_path / "download"
         original.write_bytes(body)
         renditions = tuple(Rendition.parse(name) for name in names)

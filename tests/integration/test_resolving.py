@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from services.enricher.artwork import Artwork, Finding, Subject
-from services.enricher.metadata import MetadataSettings
-from services.enricher.resolving import ResolvingSettings
+from services.enricher.finder.artwork import Artwork, Finding, Subject
+from services.enricher.finder.metadata import MetadataSettings
+from services.enricher.finder.resolving import ResolvingSettings
 from shared.contracts import FetchPicture, NameRefused, PictureFailed, RefuseName, ResolvePicture
 from shared.pictures import Failure, FailureClass, Name, Rendition, Role, SourceUrl, picture_id
 from shared.queue import Lane
@@ -261,7 +261,7 @@ async def test_a_picture_chosen_anew_upstream_is_what_the_name_points_at_within_
     tmp_path: Path, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A series that was merged into another one."""
-    monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr("services.enricher.finder.resolving.opening.SWEEP_EVERY_S", 0.05)
     name = Name.parse(f"series/tvdb:{SERIES_FROM + 7}/poster")
     async with refreshed_often(tmp_path, tvdb) as enricher:
         await resolve(enricher, name)
@@ -281,7 +281,7 @@ async def test_a_picture_chosen_anew_upstream_is_what_the_name_points_at_within_
 async def test_a_refresh_that_finds_nothing_better_fetches_nothing_and_one_that_fails_costs_nothing(
     tmp_path: Path, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr("services.enricher.finder.resolving.opening.SWEEP_EVERY_S", 0.05)
     async with refreshed_often(tmp_path, tvdb) as enricher:
         await resolve(enricher)
         await fetches(enricher, 1)

@@ -18,7 +18,7 @@ from PIL import Image
 from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering import sandbox as sandbox_module
 from services.fetcher.rendering.confinement import DESCRIPTORS, FILE_BYTES
-from services.fetcher.rendering.render import Order, Rendered
+from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import FailureClass, Rendition
 from tests.integration import misbehaving
@@ -41,7 +41,7 @@ class Studio:
         self._directory = directory
         self._orders = 0
 
-    async def render(self, body: bytes) -> tuple[Rendered, Path]:
+    async def render(self, body: bytes) -> tuple[RenderResult, Path]:
         """What it was, and the directory with what was made of it."""
         self._orders += 1
         into = self._directory / str(self._orders)
@@ -51,7 +51,7 @@ class Studio:
         order = Order(original, into, (SMALL,), 85, 120_000_000, self._memory_bytes)
         return await self._sandbox.render(order, urgent=True, starting=_at_once), into
 
-    async def misbehave(self, deed: str) -> tuple[Rendered, Path]:
+    async def misbehave(self, deed: str) -> tuple[RenderResult, Path]:
         return await self.render(picture_that(SOUND, deed))
 
     async def limits(self) -> dict[str, Any]:

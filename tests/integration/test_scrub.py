@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from services.enricher.catalog import CatalogSettings
+from services.enricher.keeper.catalog import CatalogSettings
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.contracts import HealPicture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.enricher.pictures import Ahead, PictureUrls, PictureUrlSettings, ShownPictures
-from services.enricher.pictures.ahead import HandedOut
+from services.enricher.pictures import PictureUrls, PictureUrlSettings, Prefetch, ShownPictures
+from services.enricher.pictures.prefetch import HandedOut
 from shared.contracts import Envelope, FetchPicture
 from shared.pictures import (
     HostRules,
@@ -145,7 +145,7 @@ async def test_posters_are_fetched_ahead_once_with_their_names(
     there = HandedOut(str(SOURCE), None)
     await commit(store, b"there", W342)
     async with a_queue(tmp_path / "state") as (queue, came, two):
-        ahead = Ahead(queue, volume.read, HostRules.of(["a.example"]))
+        ahead = Prefetch(queue, volume.read, HostRules.of(["a.example"]))
         async with ahead.open():
             ahead.soon([there, poster(1), poster(1, "elsewhere.example")])
             ahead.soon([poster(1), poster(2)])
@@ -159,7 +159,7 @@ async def test_posters_are_fetched_ahead_once_with_their_names(
 
 async def test_a_purged_poster_is_asked_for_by_the_next_page(volume: VolumeUnderTest, tmp_path: Path) -> None:
     async with a_queue(tmp_path / "state") as (queue, came, two):
-        ahead = Ahead(queue, volume.read, HostRules.of(["*"]))
+        ahead = Prefetch(queue, volume.read, HostRules.of(["*"]))
         async with ahead.open():
             ahead.soon([poster(1)])
             ahead.forget(picture_id(poster(1).source_url))
@@ -174,7 +174,7 @@ async def test_a_full_lane_is_said_once_for_a_page_and_the_next_page_asks_again(
 ) -> None:
     settings = QueueSettings(lane_limit=1)
     async with open_queue(settings, state_dir=tmp_path / "state") as queue:
-        ahead = Ahead(queue, volume.read, HostRules.of(["*"]))
+        ahead = Prefetch(queue, volume.read, HostRules.of(["*"]))
         with capture_logs() as lines:
             async with ahead.open():
                 for _ in range(2):

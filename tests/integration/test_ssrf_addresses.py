@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.fetcher.errors import PictureError, Refused
-from shared.pictures import FailureClass, Rule
+from services.fetcher.errors import DownloadRefused, PictureError
+from shared.pictures import FailureClass, RefusalReason
 from tests.integration.downloading import (
     OTHER_PUBLIC,
     PUBLIC,
@@ -48,7 +48,7 @@ async def test_an_address_that_is_not_public_is_refused_where_it_is_written_out(
     downloading: Downloading, address: str
 ) -> None:
     host = f"[{address}]" if ":" in address else address
-    assert await refusal(downloading, f"http://{host}/") is Rule.ADDRESS
+    assert await refusal(downloading, f"http://{host}/") is RefusalReason.ADDRESS
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -56,7 +56,7 @@ async def test_and_where_a_name_resolves_to_it(
     downloading: Downloading, names: NameServer, trap: Trap, address: str
 ) -> None:
     names.say("inside.example", [address])
-    assert await refusal(downloading, f"http://inside.example:{trap.port}/") is Rule.ADDRESS
+    assert await refusal(downloading, f"http://inside.example:{trap.port}/") is RefusalReason.ADDRESS
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ async def test_a_name_that_mixes_public_addresses_with_others_is_refused_whole(
     downloading: Downloading, names: NameServer, trap: Trap, answer: list[str]
 ) -> None:
     names.say("mixed.example", answer)
-    assert await refusal(downloading, f"http://mixed.example:{trap.port}/") is Rule.ADDRESS
+    assert await refusal(downloading, f"http://mixed.example:{trap.port}/") is RefusalReason.ADDRESS
 
 
 @pytest.mark.parametrize("hops", [1, 2, 3])
@@ -84,7 +84,7 @@ async def test_a_name_that_is_an_alias_of_a_private_one_is_refused(
     for hop in range(hops):
         names.alias(f"alias{hop}.example", f"alias{hop + 1}.example")
     names.say(f"alias{hops}.example", ["127.0.0.1"])
-    assert await refusal(downloading, f"http://alias0.example:{trap.port}/") is Rule.ADDRESS
+    assert await refusal(downloading, f"http://alias0.example:{trap.port}/") is RefusalReason.ADDRESS
 
 
 @pytest.mark.parametrize("address", [PUBLIC, PUBLIC_V6, "64:ff9b::5db8:d70e"])
@@ -112,7 +112,7 @@ async def test_a_name_that_changes_is_refused_as_soon_as_it_is_looked_up_again(
             with dialled() as addresses, pytest.raises(PictureError) as failed:
                 await downloading.get(url)
         assert addresses == expected
-        assert isinstance(failed.value, Refused) is (expected == [])
+        assert isinstance(failed.value, DownloadRefused) is (expected == [])
     assert names.asked["rebinding.example", "A"] == 3
 
 

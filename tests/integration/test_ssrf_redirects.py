@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.fetcher.download.downloader import Downloaded
-from services.fetcher.errors import PictureError, Refused
-from shared.pictures import Rule
+from services.fetcher.errors import DownloadRefused, PictureError
+from shared.pictures import RefusalReason
 from tests.integration.downloading import PUBLIC, running_downloader, settings_with
 from tests.providers.behaviour import Behaviour
 from tests.providers.picture_host import PictureHost
@@ -18,23 +18,23 @@ from tests.servers.trap import Trap
 PICTURE = "/poster/1-60x90.jpg"
 
 REDIRECTS = {
-    "http://127.0.0.1:{port}/": Rule.ADDRESS,
-    "http://localhost:{port}/": Rule.ADDRESS,
-    "http://inside.example:{port}/": Rule.ADDRESS,
-    "http://[::ffff:127.0.0.1]:{port}/": Rule.ADDRESS,
-    "http://169.254.169.254/latest/meta-data/": Rule.ADDRESS,
-    "//127.0.0.1:{port}/": Rule.ADDRESS,
-    "http://１２７.0.0.1:{port}/": Rule.ADDRESS,
-    "http://127.1:{port}/": Rule.URL,
-    "http://2130706433:{port}/": Rule.URL,
-    "http://127.0.0.1.:{port}/": Rule.URL,
-    "http://user@127.0.0.1:{port}/": Rule.URL,
-    "http://[::1]@": Rule.URL,
-    "file:///etc/passwd": Rule.URL,
-    "gopher://127.0.0.1:{port}/": Rule.URL,
-    "javascript:alert(1)": Rule.URL,
-    "http://public.example:8080/": Rule.PORT,
-    "https://public.example:80/": Rule.PORT,
+    "http://127.0.0.1:{port}/": RefusalReason.ADDRESS,
+    "http://localhost:{port}/": RefusalReason.ADDRESS,
+    "http://inside.example:{port}/": RefusalReason.ADDRESS,
+    "http://[::ffff:127.0.0.1]:{port}/": RefusalReason.ADDRESS,
+    "http://169.254.169.254/latest/meta-data/": RefusalReason.ADDRESS,
+    "//127.0.0.1:{port}/": RefusalReason.ADDRESS,
+    "http://１２７.0.0.1:{port}/": RefusalReason.ADDRESS,
+    "http://127.1:{port}/": RefusalReason.URL,
+    "http://2130706433:{port}/": RefusalReason.URL,
+    "http://127.0.0.1.:{port}/": RefusalReason.URL,
+    "http://user@127.0.0.1:{port}/": RefusalReason.URL,
+    "http://[::1]@": RefusalReason.URL,
+    "file:///etc/passwd": RefusalReason.URL,
+    "gopher://127.0.0.1:{port}/": RefusalReason.URL,
+    "javascript:alert(1)": RefusalReason.URL,
+    "http://public.example:8080/": RefusalReason.PORT,
+    "https://public.example:80/": RefusalReason.PORT,
 }
 
 
@@ -47,7 +47,7 @@ async def test_no_redirect_leads_there_either(
     picture_host: PictureHost,
     *,
     location: str,
-    rule: Rule,
+    rule: RefusalReason,
     hops: int,
 ) -> None:
     names.say("inside.example", ["127.0.0.1"])
@@ -58,7 +58,7 @@ async def test_no_redirect_leads_there_either(
     target = location.replace("{port}", str(trap.port))
     picture_host.behave(f"/{hops}", Behaviour.redirecting(target))
     async with running_downloader(tmp_path, allowed, names) as downloading:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(DownloadRefused) as refused:
             await downloading.get(picture_host.url("/1"))
         assert refused.value.rule is rule
         assert downloading.refusals() == {rule: 1}
@@ -73,9 +73,9 @@ async def test_the_fourth_redirect_is_one_too_many(
     picture_host.behave("/5", Behaviour.redirecting(PICTURE))
     allowed = settings_with(trap, ALLOWED_HOSTS=authority, ALLOW_PRIVATE=authority)
     async with running_downloader(tmp_path, allowed) as downloading:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(DownloadRefused) as refused:
             await downloading.get(picture_host.url("/1"))
-    assert refused.value.rule is Rule.REDIRECTS
+    assert refused.value.rule is RefusalReason.REDIRECTS
     assert picture_host.count("/5") == 0
 
 
@@ -104,26 +104,32 @@ async def test_a_private_address_is_dialled_where_exactly_its_host_and_port_are_
         ]  # kept alive: what was checked then is still on the line
         assert names.asked["nas.example", "A"] <= 1
         for elsewhere in (f"http://nas.example:{trap.port}/", f"http://127.0.0.1:{trap.port}/"):
-            with pytest.raises(Refused):
+            with pytest.raises(DownloadRefused):
                 await downloading.get(elsewhere)
 
 
 @pytest.mark.parametrize(
     ("url", "authorised", "rule"),
     [
-        ("http://stranger.example/", None, Rule.HOST),
+        ("http://stranger.example/", None, RefusalReason.HOST),
         ("http://stranger.example/", "stranger.example", None),
         ("https://stranger.example/", "stranger.example", None),
-        ("http://stranger.example:8080/", "stranger.example", Rule.HOST),
+        ("http://stranger.example:8080/", "stranger.example", RefusalReason.HOST),
         ("http://stranger.example:8080/", "stranger.example:8080", None),
-        ("http://stranger.example/", "stranger.example:8080", Rule.HOST),
-        ("http://x.stranger.example/", "stranger.example", Rule.HOST),
-        ("http://inside.example/", "inside.example", Rule.ADDRESS),
-        ("http://127.0.0.1/", "127.0.0.1", Rule.ADDRESS),
+        ("http://stranger.example/", "stranger.example:8080", RefusalReason.HOST),
+        ("http://x.stranger.example/", "stranger.example", RefusalReason.HOST),
+        ("http://inside.example/", "inside.example", RefusalReason.ADDRESS),
+        ("http://127.0.0.1/", "127.0.0.1", RefusalReason.ADDRESS),
     ],
 )
 async def test_a_signature_stands_in_for_the_allowed_hosts_and_for_nothing_else(
-    tmp_path: Path, names: NameServer, trap: Trap, *, url: str, authorised: str | None, rule: Rule | None
+    tmp_path: Path,
+    names: NameServer,
+    trap: Trap,
+    *,
+    url: str,
+    authorised: str | None,
+    rule: RefusalReason | None,
 ) -> None:
     names.say("stranger.example", [PUBLIC])
     names.say("inside.example", ["127.0.0.1"])
@@ -131,5 +137,5 @@ async def test_a_signature_stands_in_for_the_allowed_hosts_and_for_nothing_else(
     async with running_downloader(tmp_path, allowed, names) as downloading:
         with dialled() as addresses, pytest.raises(PictureError) as failed:
             await downloading.get(url, authorised_host=authorised)
-        assert (failed.value.rule if isinstance(failed.value, Refused) else None) == rule
+        assert (failed.value.rule if isinstance(failed.value, DownloadRefused) else None) == rule
         assert [address for address, _ in addresses] == ([] if rule else [PUBLIC])

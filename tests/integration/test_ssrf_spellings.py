@@ -3,18 +3,18 @@
 
 import pytest
 
-from shared.pictures import Rule
+from shared.pictures import RefusalReason
 from tests.integration.downloading import Downloading, refusal
 from tests.servers.trap import Trap
 
 UNREAD = None
 """No URL that we read: refused before anybody is asked anything."""
 
-SPELLINGS: dict[str, Rule | None] = {
+SPELLINGS: dict[str, RefusalReason | None] = {
     # this machine, in every notation that some resolver or parser takes
-    "http://127.0.0.1:{port}/": Rule.ADDRESS,
-    "http://127.0.0.2:{port}/": Rule.ADDRESS,
-    "http://127.255.255.254:{port}/": Rule.ADDRESS,
+    "http://127.0.0.1:{port}/": RefusalReason.ADDRESS,
+    "http://127.0.0.2:{port}/": RefusalReason.ADDRESS,
+    "http://127.255.255.254:{port}/": RefusalReason.ADDRESS,
     "http://127.1:{port}/": UNREAD,
     "http://127.0.1:{port}/": UNREAD,
     "http://127.000.000.001:{port}/": UNREAD,
@@ -41,17 +41,17 @@ SPELLINGS: dict[str, Rule | None] = {
     "http://0:{port}/": UNREAD,
     "http://0x0:{port}/": UNREAD,
     "http://0x:{port}/": UNREAD,
-    "http://0.0.0.0:{port}/": Rule.ADDRESS,
-    "http://0.0.0.1:{port}/": Rule.ADDRESS,
-    "http://[::1]:{port}/": Rule.ADDRESS,
-    "http://[::]:{port}/": Rule.ADDRESS,
-    "http://[0:0:0:0:0:0:0:1]:{port}/": Rule.ADDRESS,
-    "http://[0000:0000:0000:0000:0000:0000:0000:0001]:{port}/": Rule.ADDRESS,
-    "http://[::0.0.0.1]:{port}/": Rule.ADDRESS,
-    "http://[::127.0.0.1]:{port}/": Rule.ADDRESS,
-    "http://[::ffff:127.0.0.1]:{port}/": Rule.ADDRESS,
-    "http://[::FFFF:7F00:1]:{port}/": Rule.ADDRESS,
-    "http://[::ffff:0:127.0.0.1]:{port}/": Rule.ADDRESS,
+    "http://0.0.0.0:{port}/": RefusalReason.ADDRESS,
+    "http://0.0.0.1:{port}/": RefusalReason.ADDRESS,
+    "http://[::1]:{port}/": RefusalReason.ADDRESS,
+    "http://[::]:{port}/": RefusalReason.ADDRESS,
+    "http://[0:0:0:0:0:0:0:1]:{port}/": RefusalReason.ADDRESS,
+    "http://[0000:0000:0000:0000:0000:0000:0000:0001]:{port}/": RefusalReason.ADDRESS,
+    "http://[::0.0.0.1]:{port}/": RefusalReason.ADDRESS,
+    "http://[::127.0.0.1]:{port}/": RefusalReason.ADDRESS,
+    "http://[::ffff:127.0.0.1]:{port}/": RefusalReason.ADDRESS,
+    "http://[::FFFF:7F00:1]:{port}/": RefusalReason.ADDRESS,
+    "http://[::ffff:0:127.0.0.1]:{port}/": RefusalReason.ADDRESS,
     "http://[::1%25lo]:{port}/": UNREAD,
     "http://[::1%lo]:{port}/": UNREAD,
     "http://[fe80::1%25eth0]:{port}/": UNREAD,
@@ -68,19 +68,19 @@ SPELLINGS: dict[str, Rule | None] = {
     "http://%6c%6f%63alhost:{port}/": UNREAD,
     "http://localhost%00.a.example:{port}/": UNREAD,
     "http://localhost%2f.a.example:{port}/": UNREAD,
-    "http://１２７.０.０.１:{port}/": Rule.ADDRESS,
-    "http://１２７。０。０。１:{port}/": Rule.ADDRESS,
-    "http://①②⑦.⓪.⓪.①:{port}/": Rule.ADDRESS,
-    "http://127｡0｡0｡1:{port}/": Rule.ADDRESS,
-    "http://127．0．0．1:{port}/": Rule.ADDRESS,
+    "http://１２７.０.０.１:{port}/": RefusalReason.ADDRESS,
+    "http://１２７。０。０。１:{port}/": RefusalReason.ADDRESS,
+    "http://①②⑦.⓪.⓪.①:{port}/": RefusalReason.ADDRESS,
+    "http://127｡0｡0｡1:{port}/": RefusalReason.ADDRESS,
+    "http://127．0．0．1:{port}/": RefusalReason.ADDRESS,
     "http://０ｘ７ｆ.1:{port}/": UNREAD,
     "http://127.0.0.1。:{port}/": UNREAD,
-    "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ:{port}/": Rule.ADDRESS,
-    "http://ｌｏｃａｌｈｏｓｔ:{port}/": Rule.ADDRESS,
-    "http://LOCALHOST:{port}/": Rule.ADDRESS,
-    "http://LocalHost:{port}/": Rule.ADDRESS,
-    "http://localhost:{port}/": Rule.ADDRESS,
-    "http://a.localhost:{port}/": Rule.ADDRESS,
+    "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ:{port}/": RefusalReason.ADDRESS,
+    "http://ｌｏｃａｌｈｏｓｔ:{port}/": RefusalReason.ADDRESS,
+    "http://LOCALHOST:{port}/": RefusalReason.ADDRESS,
+    "http://LocalHost:{port}/": RefusalReason.ADDRESS,
+    "http://localhost:{port}/": RefusalReason.ADDRESS,
+    "http://a.localhost:{port}/": RefusalReason.ADDRESS,
     "http://localhost.:{port}/": UNREAD,
     "http://localhost。:{port}/": UNREAD,
     "http://loc\u00adalhost:{port}/": UNREAD,
@@ -94,7 +94,7 @@ SPELLINGS: dict[str, Rule | None] = {
     "http://a.example@127.0.0.1:{port}/": UNREAD,
     "http://a.example:80@127.0.0.1:{port}/": UNREAD,
     "http://a.example%40127.0.0.1:{port}/": UNREAD,
-    "http://@127.0.0.1:{port}/": Rule.ADDRESS,
+    "http://@127.0.0.1:{port}/": RefusalReason.ADDRESS,
     "http://:@127.0.0.1:{port}/": UNREAD,
     "http://127.0.0.1:{port}\\@a.example/": UNREAD,
     "http://a.example\\@127.0.0.1:{port}/": UNREAD,
@@ -115,19 +115,19 @@ SPELLINGS: dict[str, Rule | None] = {
     "http://127.0.0.1;a.example:{port}/": UNREAD,
     "http://127.0.0.1'a.example:{port}/": UNREAD,
     # ports
-    "http://127.0.0.1:0{port}/": Rule.ADDRESS,
-    "http://127.0.0.1:+{port}/": Rule.ADDRESS,
+    "http://127.0.0.1:0{port}/": RefusalReason.ADDRESS,
+    "http://127.0.0.1:+{port}/": RefusalReason.ADDRESS,
     "http://127.0.0.1:{port}:80/": UNREAD,
     "http://127.0.0.1:-{port}/": UNREAD,
     "http://127.0.0.1:0/": UNREAD,
     "http://127.0.0.1:65616/": UNREAD,
-    "http://127.0.0.1/": Rule.ADDRESS,
-    "https://127.0.0.1/": Rule.ADDRESS,
-    "http://public.example:22/": Rule.PORT,
-    "http://public.example:443/": Rule.PORT,
-    "https://public.example:80/": Rule.PORT,
-    "http://public.example:6379/": Rule.PORT,
-    "https://public.example:8443/": Rule.PORT,
+    "http://127.0.0.1/": RefusalReason.ADDRESS,
+    "https://127.0.0.1/": RefusalReason.ADDRESS,
+    "http://public.example:22/": RefusalReason.PORT,
+    "http://public.example:443/": RefusalReason.PORT,
+    "https://public.example:80/": RefusalReason.PORT,
+    "http://public.example:6379/": RefusalReason.PORT,
+    "https://public.example:8443/": RefusalReason.PORT,
     # schemes
     "ftp://127.0.0.1:{port}/": UNREAD,
     "gopher://127.0.0.1:{port}/": UNREAD,
@@ -141,6 +141,6 @@ SPELLINGS: dict[str, Rule | None] = {
 
 @pytest.mark.parametrize(("url", "rule"), SPELLINGS.items())
 async def test_no_spelling_leads_to_this_machine(
-    downloading: Downloading, trap: Trap, url: str, rule: Rule | None
+    downloading: Downloading, trap: Trap, url: str, rule: RefusalReason | None
 ) -> None:
     assert await refusal(downloading, url.replace("{port}", str(trap.port))) == rule

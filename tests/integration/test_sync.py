@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.library import Entry, Ids, Library, MediaType
-from services.enricher.resolving import Shown
-from services.enricher.resolving.table import ArtworkTable
+from services.enricher.finder.resolving import Shown
+from services.enricher.finder.resolving.table import ArtworkTable
+from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.contracts import PurgePicture
@@ -98,7 +98,7 @@ def describe(tvdb: TvdbHost, host: PictureHost, numbers: Iterable[int]) -> None:
 
 async def filled(directory: Path, numbers: Iterable[int], *, found: Mapping[int, str] = NOTHING) -> None:
     """A library, and of some of its titles what has been found for them before."""
-    entries = [Entry(f"Movie {n}", MediaType.MOVIE, ids=Ids(tvdb=n)) for n in numbers]
+    entries = [LibraryEntry(f"Movie {n}", MediaType.MOVIE, ids=ItemIds(tvdb=n)) for n in numbers]
     later = utc_now() + timedelta(days=1)
     async with open_database(DatabaseSettings(), state_dir=directory / "state") as database:
         await Library(database).add_all(entries)
@@ -188,7 +188,7 @@ async def test_what_makes_no_sense_starts_nothing(start: Start, path: str) -> No
 async def test_a_picture_that_takes_too_long_is_pending_and_others_go_on(
     start: Start, tmp_path: Path, tvdb: TvdbHost, picture_host: PictureHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.sync.syncing.PATIENCE_S", 1.0)
+    monkeypatch.setattr("services.enricher.library.sync.PATIENCE_S", 1.0)
     describe(tvdb, picture_host, [1, 2])
     picture_host.behave(path_of(1), Behaviour(delay_s=3, times=1))
     await filled(tmp_path, [1, 2])

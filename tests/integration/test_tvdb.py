@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from services.enricher.providers import (
+from services.enricher.finder.providers import (
     Broken,
     Busy,
     Condition,
@@ -17,9 +17,9 @@ from services.enricher.providers import (
     Refused,
     Unreadable,
 )
-from services.enricher.providers.asking import Address
-from services.enricher.providers.settings import TvdbSettings
-from services.enricher.providers.tvdb import Tvdb, TvdbEntity, tvdb_address
+from services.enricher.finder.providers.asking import Address
+from services.enricher.finder.providers.settings import TvdbSettings
+from services.enricher.finder.providers.tvdb import Tvdb, TvdbEntity, tvdb_address
 from shared.telemetry import utc_now
 from tests.integration.test_metadata import Clock
 from tests.integration.test_providers import asked, soon

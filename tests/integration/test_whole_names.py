@@ -113,7 +113,7 @@ async def test_a_picture_that_was_evicted_is_fetched_again_under_its_path(
 async def test_the_name_shows_a_better_picture_after_one_refresh(
     start: Start, picture_host: PictureHost, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr("services.enricher.finder.resolving.opening.SWEEP_EVERY_S", 0.05)
     for setting in ("ARTWORK_REFRESH", "METADATA_TTL"):
         monkeypatch.setenv(setting, "1")
     async with start() as whole:
@@ -132,7 +132,7 @@ async def test_the_name_shows_a_better_picture_after_one_refresh(
 async def test_the_name_of_a_title_that_was_merged_shows_the_others_picture_after_one_refresh(
     start: Start, picture_host: PictureHost, tvdb: TvdbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.resolving.refreshing.SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr("services.enricher.finder.resolving.opening.SWEEP_EVERY_S", 0.05)
     for setting in ("ARTWORK_REFRESH", "METADATA_TTL"):
         monkeypatch.setenv(setting, "1")
     duplicate, other = Name.parse("series/tvdb:80007/poster"), 80_008

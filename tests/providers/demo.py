@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from services.__main__ import introduce
 from services.enricher.api.access import AccessSettings
-from services.enricher.metadata import ProviderSettings
-from services.enricher.providers.settings import TmdbSettings
+from services.enricher.finder.metadata import ProviderSettings
+from services.enricher.finder.providers.settings import TmdbSettings
 from services.enricher.settings import EnricherSettings
 from services.fetcher.settings import DownloadSettings, FetcherSettings
 from services.one_process import run

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from services.enricher.catalog import CatalogTable
 from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.keeper.catalog import CatalogTable
 from shared.pictures import (
     Failure,
     FailureClass,

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.api.access import AccessSettings, Tokens
+from services.enricher.api.access import AccessSettings, BearerTokens
 from shared.http import HttpSettings, Problem
 
 
-def of(directory: Path, *, admin: str = "", api: tuple[str, ...] = ()) -> Tokens:
-    return Tokens.of(AccessSettings(admin_token=admin, api_tokens=api), directory)
+def of(directory: Path, *, admin: str = "", api: tuple[str, ...] = ()) -> BearerTokens:
+    return BearerTokens.of(AccessSettings(admin_token=admin, api_tokens=api), directory)
 
 
 def test_without_a_setting_a_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
@@ -70,5 +70,5 @@ def test_who_lets_the_world_read_is_told_at_the_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str, api: tuple[str, ...], said: bool
 ) -> None:
     http = HttpSettings(host=host)
-    Tokens.of(AccessSettings(admin_token="set", api_tokens=api, http=http), tmp_path)
+    BearerTokens.of(AccessSettings(admin_token="set", api_tokens=api, http=http), tmp_path)
     assert ("set API_TOKENS" in capsys.readouterr().out) == said

@@ -12,7 +12,7 @@ from services.fetcher.download.answers import (
     error_for,
     freshness,
 )
-from shared.http.retry_after import parse_retry_after
+from shared.http.answers import parse_retry_after
 from shared.pictures import FailureClass, SourceUrl
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.database.migrating import upgrade
-from services.enricher.resolving import Known, Shown, Stored
-from services.enricher.resolving.table import ArtworkTable
+from services.enricher.database.sqlite import upgrade
+from services.enricher.finder.resolving import KnownArtwork, Shown, Stored
+from services.enricher.finder.resolving.table import ArtworkTable
 from shared.pictures import Name, SourceUrl, Upload, picture_id
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -28,7 +28,9 @@ async def table(tmp_path: Path) -> AsyncIterator[ArtworkTable]:
         yield ArtworkTable(database)
 
 
-async def put(table: ArtworkTable, shown: Shown = FIRST, name: Name = NAME, *, pinned: bool = False) -> Known:
+async def put(
+    table: ArtworkTable, shown: Shown = FIRST, name: Name = NAME, *, pinned: bool = False
+) -> KnownArtwork:
     return await table.put(name, shown, now=NOON, refresh_at=LATER, pinned=pinned)
 
 

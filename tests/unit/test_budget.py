@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.enricher.providers import Budget, Limit, NotAsked, Turn, Urgency
-from services.enricher.providers.allowance import Allowance
-from services.enricher.providers.budget import FIRST_PAUSE, LONGEST_PAUSE
+from services.enricher.finder.providers import Budget, Limit, NotAsked, Turn, Urgency
+from services.enricher.finder.providers.allowance import Allowance
+from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.catalog import Budget, CatalogSettings, CatalogTable
-from services.enricher.catalog.budget import ORDER_LASTS
+from services.enricher.keeper.catalog import CatalogSettings, CatalogTable, DiskBudget
+from services.enricher.keeper.catalog.budget import ORDER_LASTS
 from shared.contracts import Envelope, EvictPictures
 from shared.pictures import PictureId
 from shared.queue import Delay, Lane, QueueUnavailable
@@ -48,7 +48,7 @@ class World:
     inventory: RememberedInventory
     orders: Orders
     clock: Clock
-    budget: Budget
+    budget: DiskBudget
     lag: timedelta = timedelta()
 
     async def stored(self, *numbers: int, minutes_ago: float = 60, size: int = 100) -> None:
@@ -77,7 +77,7 @@ def world(table: CatalogTable, *, budget_bytes: int = 0, files: int = 0, floor_b
     )
     inventory, orders, clock = RememberedInventory(), Orders(), Clock()
     made: list[World] = []
-    budget = Budget(
+    budget = DiskBudget(
         settings,
         table,
         inventory,

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.catalog import CatalogTable, Filter
-from services.enricher.catalog.looking import Looking
-from services.enricher.catalog.refreshing import Refreshing
-from services.enricher.catalog.sweep import Sweep
-from services.enricher.catalog.use import Use
+from services.enricher.keeper.catalog import CatalogFilter, CatalogTable
+from services.enricher.keeper.catalog.access_times import AccessTimes
+from services.enricher.keeper.catalog.indexer import Indexer, Sweep
+from services.enricher.keeper.catalog.refreshing import Refreshing
 from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import HostRules, PictureId, SourceUrl
 from shared.queue import Delay, Lane
@@ -47,13 +46,13 @@ def sweep(table: CatalogTable, inventory: RememberedInventory) -> Sweep:
 
 
 async def known(table: CatalogTable) -> set[PictureId]:
-    return {entry.picture for entry in await table.list(Filter(), limit=1000, offset=0)}
+    return {entry.picture for entry in await table.list(CatalogFilter(), limit=1000, offset=0)}
 
 
 async def test_a_record_is_about_what_the_volume_has_when_it_is_read(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Looking(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock())
     inventory.put(holding(1))
     await looking.look({picture(1): None}, NOON)
     await looking.look({picture(2): str(source(2))}, NOON)
@@ -66,7 +65,7 @@ async def test_a_record_is_about_what_the_volume_has_when_it_is_read(
 async def test_records_that_come_together_are_one_round(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Looking(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock())
     inventory.put(*(holding(number) for number in range(50)))
     await asyncio.gather(*(looking.look({picture(number % 50): None}, NOON) for number in range(200)))
     assert len(await known(table)) == 50
@@ -76,7 +75,7 @@ async def test_records_that_come_together_are_one_round(
 async def test_the_url_of_a_failure_is_the_one_that_was_said(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Looking(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock())
     inventory.put(failed(1))
     await asyncio.gather(
         looking.look({picture(1): str(source(1))}, NOON), looking.look({picture(1): None}, NOON)
@@ -88,7 +87,7 @@ async def test_how_far_behind_the_records_are_is_known_for_a_while(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
     clock = Clock()
-    looking = Looking(table, inventory, now=clock)
+    looking = Indexer(table, inventory, now=clock)
     assert looking.lag == timedelta()
     await looking.look({picture(1): None}, NOON - HOUR)
     assert looking.lag == HOUR
@@ -99,7 +98,7 @@ async def test_how_far_behind_the_records_are_is_known_for_a_while(
 async def test_a_round_that_failed_is_told_to_all_and_the_next_works(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Looking(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock())
     inventory.put(holding(1))
     inventory.away = True
     results = await asyncio.gather(
@@ -165,7 +164,7 @@ async def test_use_is_noted_together_and_once_a_minute(table: CatalogTable) -> N
     held = {picture(1): holding(1)}
     await table.note(held, held, now=NOON, source_urls={})
     clock = Clock(NOON + HOUR)
-    use = Use(table, now=clock)
+    use = AccessTimes(table, now=clock)
     async with use.noting():
         use.hear([picture(1), picture(2)])
         await use.note()
@@ -179,7 +178,7 @@ async def test_use_is_noted_together_and_once_a_minute(table: CatalogTable) -> N
 async def test_what_was_used_last_is_noted_at_the_end(table: CatalogTable) -> None:
     held = {picture(1): holding(1)}
     await table.note(held, held, now=NOON, source_urls={})
-    use = Use(table, now=Clock(NOON + HOUR))
+    use = AccessTimes(table, now=Clock(NOON + HOUR))
     async with use.noting():
         use.hear([picture(1)])
     entry = await table.of_picture(picture(1))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.enricher.catalog import CatalogTable, Entry, Filter, statistics
-from services.enricher.catalog.totals import Group, Slice, Sums
 from services.enricher.database import Database
-from services.enricher.resolving import Shown
-from services.enricher.resolving.table import ArtworkTable
+from services.enricher.finder.resolving import Shown
+from services.enricher.finder.resolving.table import ArtworkTable
+from services.enricher.keeper.catalog import CatalogEntry, CatalogFilter, CatalogTable, statistics
+from services.enricher.keeper.catalog.totals import Group, Slice, Sums
 from shared.pictures import FailureClass, Kind, Name, PictureId
 from shared.volume import NOTHING, Extent, Holding
 from tests.unit.catalogs import NOON, SIZE, failed, gone, holding, opened_table, picture, source
@@ -192,9 +192,9 @@ async def test_a_pictures_kind_is_that_of_a_name_that_shows_it(
     name = Name.parse("person/tmdb:603/portrait")
     await ArtworkTable(database).put(name, Shown(source(1)), now=NOON, refresh_at=LATER)
     await note(table, holding(1), holding(2))
-    assert [entry.picture for entry in await table.list(Filter(kind=Kind.PERSON), limit=9, offset=0)] == [
-        picture(1)
-    ]
+    assert [
+        entry.picture for entry in await table.list(CatalogFilter(kind=Kind.PERSON), limit=9, offset=0)
+    ] == [picture(1)]
     found = await statistics(table, NOON)
     assert {kind: counted.objects for kind, counted in found.by_kind.items()} == {
         "person": 1,
@@ -205,20 +205,20 @@ async def test_a_pictures_kind_is_that_of_a_name_that_shows_it(
 async def test_the_list_is_filtered_and_paged_the_last_used_first(table: CatalogTable) -> None:
     await note(table, holding(1), holding(2), failed(3))
     await table.used([picture(1)], LATER)
-    everything = await table.list(Filter(), limit=2, offset=0)
+    everything = await table.list(CatalogFilter(), limit=2, offset=0)
     assert len(everything) == 2
     assert everything[0].picture == picture(1)
-    assert len(await table.list(Filter(), limit=2, offset=2)) == 1
-    broken = await table.list(Filter(failure_class=FailureClass.GONE), limit=9, offset=0)
+    assert len(await table.list(CatalogFilter(), limit=2, offset=2)) == 1
+    broken = await table.list(CatalogFilter(failure_class=FailureClass.GONE), limit=9, offset=0)
     assert [entry.picture for entry in broken] == [picture(3)]
-    assert len(await table.list(Filter(source="tmdb"), limit=9, offset=0)) == 2
+    assert len(await table.list(CatalogFilter(source="tmdb"), limit=9, offset=0)) == 2
 
 
 DAYS = {str(days): NOON.date() - timedelta(days=days) for days in range(10)}
 """Each day is an age of its own."""
 
 
-def slice_of(entry: Entry) -> Slice:
+def slice_of(entry: CatalogEntry) -> Slice:
     group = Group.of(entry)
     age = str((NOON.date() - entry.cached_at.date()).days) if entry.cached_at else ""
     return Slice(group.source, group.mime_type, group.kind, group.failure_class, age)
@@ -254,7 +254,7 @@ async def test_sums_are_those_of_the_entries_whatever_happened(
                 case _:
                     await note(table, holding(number, at=at, mime=f"image/{what}"))
         expected: dict[Slice, Sums] = {}
-        for entry in await table.list(Filter(), limit=100, offset=0):
+        for entry in await table.list(CatalogFilter(), limit=100, offset=0):
             part = slice_of(entry)
             expected[part] = expected.get(part, Sums()) + Sums.of(entry)
         assert await table.totals(DAYS) == expected

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from services.enricher.artwork import Candidate, Choice, Reason, Taste, Textless, choose
-from services.enricher.artwork.languages import two_letters
-from services.enricher.artwork.settings import ArtworkSettings
+from services.enricher.finder.artwork import Candidate, Choice, Reason, Taste, Textless, choose
+from services.enricher.finder.artwork.languages import two_letters
+from services.enricher.finder.artwork.settings import ArtworkSettings
 from shared.pictures import Role
 
 ORDER = ("tvdb", "tmdb", "fanart")

@@ -25,7 +25,7 @@ from services.enricher.database import (
     open_database,
 )
 from services.enricher.database.connecting import FrugalConnection
-from services.enricher.database.migrating import configuration, upgrade
+from services.enricher.database.sqlite import configuration, upgrade
 from services.enricher.database.tables import metadata, tasks
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.dead_letters import Filter, LetterTaken, NotReadable
-from services.enricher.dead_letters.redriving import CLAIM_LASTS, Redriving
-from services.enricher.dead_letters.table import LetterTable
+from services.enricher.keeper.dead_letters import LetterFilter, LetterTaken, NotReadable
+from services.enricher.keeper.dead_letters.redriving import CLAIM_LASTS, Redriving
+from services.enricher.keeper.dead_letters.table import LetterTable
 from services.enricher.tasks import Progress
 from shared.contracts import DeadLetter, Envelope, FetchPicture, PurgePicture
 from shared.pictures import Name, Rendition
@@ -69,7 +69,7 @@ def redriving(table: LetterTable, lanes: Lanes, clock: Clock | None = None) -> R
 
 
 async def only(table: LetterTable) -> int:
-    (letter,) = await table.list(Filter(), limit=10, offset=0)
+    (letter,) = await table.list(LetterFilter(), limit=10, offset=0)
     return letter.id
 
 
@@ -89,7 +89,7 @@ async def test_a_name_and_an_id_are_what_a_job_is_about_too(table: LetterTable) 
     ):
         body = Envelope.of(job, trace_id="trace").model_dump_json()
         await table.keep([died(number, body=body)])
-    letters = await table.list(Filter(), limit=10, offset=0)
+    letters = await table.list(LetterFilter(), limit=10, offset=0)
     assert [letter.about for letter in letters] == [picture(1), str(name)]
 
 
@@ -120,26 +120,26 @@ async def test_another_death_of_the_same_message_counts(table: LetterTable) -> N
 async def test_the_oldest_go_where_there_are_too_many(
     table: LetterTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.dead_letters.table.KEPT_AT_MOST", 3)
+    monkeypatch.setattr("services.enricher.keeper.dead_letters.table.KEPT_AT_MOST", 3)
     assert await table.keep([died(number) for number in range(3)]) == 0
     assert await table.keep([died(number) for number in range(3, 5)]) == 2
-    letters = await table.list(Filter(), limit=10, offset=0)
+    letters = await table.list(LetterFilter(), limit=10, offset=0)
     assert [letter.letter_id for letter in letters] == ["dead-job-4", "dead-job-3", "dead-job-2"]
 
 
 async def test_letters_are_chosen_by_lane_and_class(table: LetterTable) -> None:
     await table.keep([died(1), died(2, lane=Lane.CATALOG, failure_class=None), died(3, failure_class="ours")])
-    later = await table.list(Filter(lane="pictures.later"), limit=10, offset=0)
+    later = await table.list(LetterFilter(lane="pictures.later"), limit=10, offset=0)
     assert [letter.letter_id for letter in later] == ["dead-job-3", "dead-job-1"]
-    assert len(await table.list(Filter(failure_class="ours"), limit=10, offset=0)) == 1
-    assert await table.counts(Filter()) == {
+    assert len(await table.list(LetterFilter(failure_class="ours"), limit=10, offset=0)) == 1
+    assert await table.counts(LetterFilter()) == {
         ("pictures.later", "upstream"): 1,
         ("pictures.later", "ours"): 1,
         ("catalog", None): 1,
     }
-    assert await table.drop_all(Filter(lane="pictures.later")) == 2
+    assert await table.drop_all(LetterFilter(lane="pictures.later")) == 2
     assert await table.drop(await only(table))
-    assert await table.counts(Filter()) == {}
+    assert await table.counts(LetterFilter()) == {}
 
 
 async def test_a_redriven_message_is_as_if_never_tried_and_its_letter_gone(table: LetterTable) -> None:
@@ -148,7 +148,7 @@ async def test_a_redriven_message_is_as_if_never_tried_and_its_letter_gone(table
     await redriving(table, lanes).one(await only(table))
     ((lane, sent),) = lanes.published
     assert (lane, sent.id, sent.attempt, sent.history) == (Lane.PICTURES_LATER, "job-1", 1, ())
-    assert await table.counts(Filter()) == {}
+    assert await table.counts(LetterFilter()) == {}
 
 
 async def test_two_who_redrive_the_same_letter_send_it_once(table: LetterTable) -> None:
@@ -212,7 +212,7 @@ async def test_a_message_that_cannot_be_read_is_not_sent(table: LetterTable) -> 
 async def test_all_of_a_filter_are_redriven_each_once(
     table: LetterTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.dead_letters.redriving.AT_ONCE", 2)
+    monkeypatch.setattr("services.enricher.keeper.dead_letters.redriving.REDRIVEN_AT_ONCE", 2)
     await table.keep(
         [died(number) for number in range(5)] + [died(5, failure_class="ours"), died(6, body="{")]
     )
@@ -223,4 +223,7 @@ async def test_all_of_a_filter_are_redriven_each_once(
     await redriving(table, lanes)(arguments | {"dry_run": False}, done)
     assert (done.counts["sent"], done.counts["unreadable"], done.done) == (5, 1, 6)
     assert sorted(envelope.id for _, envelope in lanes.published) == [f"job-{number}" for number in range(5)]
-    assert await table.counts(Filter()) == {("pictures.later", "ours"): 1, ("pictures.later", "upstream"): 1}
+    assert await table.counts(LetterFilter()) == {
+        ("pictures.later", "ours"): 1,
+        ("pictures.later", "upstream"): 1,
+    }

@@ -7,9 +7,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
-from services.enricher.api.access import Tokens
+from services.enricher.api.access import BearerTokens
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
-from shared.http import Problem, Rendered, create_skeleton
+from shared.http import Problem, RenderedBody, create_skeleton
 from shared.telemetry import Metrics
 
 Client = TestClient[web.Request, web.Application]
@@ -37,8 +37,8 @@ async def add(asked: Asked, sent: Sent) -> Answer:
     return Answer(id=asked.id, text=sent.path)
 
 
-async def kept(_asked: Parameters) -> Rendered:
-    return Rendered(b'{"kept": true}', '"abc"')
+async def kept(_asked: Parameters) -> RenderedBody:
+    return RenderedBody(b'{"kept": true}', '"abc"')
 
 
 async def remove(_asked: Parameters) -> None:
@@ -61,7 +61,7 @@ ENDPOINTS = [
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     skeleton = create_skeleton("test", Metrics())
-    skeleton.add_routes([endpoint.route(Tokens("secret")) for endpoint in ENDPOINTS])
+    skeleton.add_routes([endpoint.route(BearerTokens("secret")) for endpoint in ENDPOINTS])
     async with TestClient(TestServer(skeleton.app)) as client:
         yield client
 

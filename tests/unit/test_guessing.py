@@ -3,7 +3,7 @@
 import pytest
 from guessit import guessit  # type: ignore[import-untyped] # as it is
 
-from services.enricher.guessing.names import guessed
+from services.enricher.library.guessing.names import guessed
 
 TITLES = [
     "Some Film",

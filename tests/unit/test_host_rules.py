@@ -1,6 +1,6 @@
 import pytest
 
-from shared.pictures import HostRules, Rule, SourceUrl, picture_host
+from shared.pictures import HostRules, RefusalReason, SourceUrl, picture_host
 
 CASES = [
     ("a.example", "http://a.example/x", True),
@@ -64,13 +64,15 @@ def test_a_rule_that_is_none_is_refused(rule: str) -> None:
     ("url", "broken"),
     [
         ("http://a.example/", None),
-        ("http://a.example:8080/", Rule.PORT),
-        ("https://a.example:80/", Rule.PORT),
-        ("http://c.example/", Rule.HOST),
-        ("http://b.example/", Rule.HOST),
+        ("http://a.example:8080/", RefusalReason.PORT),
+        ("https://a.example:80/", RefusalReason.PORT),
+        ("http://c.example/", RefusalReason.HOST),
+        ("http://b.example/", RefusalReason.HOST),
     ],
 )
-def test_a_refusal_says_whether_it_is_the_host_or_only_its_port(url: str, broken: Rule | None) -> None:
+def test_a_refusal_says_whether_it_is_the_host_or_only_its_port(
+    url: str, broken: RefusalReason | None
+) -> None:
     rules = HostRules.of(["a.example", "b.example:8080"])
     assert rules.refusal(SourceUrl.parse(url)) is broken
 

@@ -1,9 +1,9 @@
-from services.enricher.pages.kept import PAGE_BYTES, PICTURE_BYTES, KeptPages
-from shared.http import Rendered
+from services.enricher.library.pages.pages import PAGE_BYTES, PICTURE_BYTES, KeptPages
+from shared.http import RenderedBody
 from shared.pictures import PictureId
 
 A, B = PictureId("a" * 32), PictureId("b" * 32)
-PAGE, OTHER = Rendered.of(b"page"), Rendered.of(b"other")
+PAGE, OTHER = RenderedBody.of(b"page"), RenderedBody.of(b"other")
 TWO_PAGES = len(b"pageother") + 2 * (PAGE_BYTES + PICTURE_BYTES)
 
 
@@ -70,7 +70,7 @@ def test_pages_are_bounded_by_their_memory_and_the_least_asked_for_goes() -> Non
     assert pages.get("page") == PAGE
     keep(pages, clock, "third", A)
     assert (pages.get("other"), pages.get("page")) == (None, PAGE)
-    pages.keep("huge", Rendered.of(b"x" * TWO_PAGES), [A], begun_s=clock(), until_s=clock.now + 60)
+    pages.keep("huge", RenderedBody.of(b"x" * TWO_PAGES), [A], begun_s=clock(), until_s=clock.now + 60)
     assert pages.get("huge") is None
 
 
@@ -92,4 +92,4 @@ def test_a_page_kept_again_shows_what_it_shows_now() -> None:
 
 def test_the_tag_changes_with_the_bytes() -> None:
     assert PAGE.etag != OTHER.etag
-    assert PAGE.etag == Rendered.of(b"page").etag
+    assert PAGE.etag == RenderedBody.of(b"page").etag

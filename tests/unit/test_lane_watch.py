@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.enricher.lanes import HEARD_LASTS_S, LaneWatch
+from services.enricher.keeper.lanes import HEARD_LASTS_S, LaneWatch
 from shared.contracts import LaneWork, ServiceStats
 from shared.queue import Lane, LaneMeasure
 from shared.telemetry import Metrics

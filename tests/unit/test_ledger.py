@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.database.tables import provider_budgets
-from services.enricher.providers import Budget, Limit, Turn, Urgency
-from services.enricher.providers.ledger import Ledger, credential_name
-from services.enricher.providers.spending import Spending
+from services.enricher.finder.providers import Budget, Limit, Turn, Urgency
+from services.enricher.finder.providers.ledger import Ledger, credential_name
+from services.enricher.finder.providers.spending import Spending
 
 LIMIT = Limit(100, timedelta(minutes=5))
 KEY = "trakt:0123"

@@ -4,12 +4,12 @@ from datetime import date
 
 import pytest
 
-from services.enricher.providers import Unreadable
-from services.enricher.providers.lenient import Lenient
-from services.enricher.providers.tmdb import Resource, resources
-from services.enricher.providers.tmdb.models.lists import MoviePage
-from services.enricher.providers.tmdb.models.titles import Movie
-from services.enricher.providers.trakt.models import TraktTitle
+from services.enricher.finder.providers import Unreadable
+from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.tmdb import Resource, resources
+from services.enricher.finder.providers.tmdb.models.lists import MoviePage
+from services.enricher.finder.providers.tmdb.models.titles import Movie
+from services.enricher.finder.providers.trakt.models import TraktTitle
 
 
 @pytest.mark.parametrize(

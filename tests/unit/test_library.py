@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.database.tables import media_items
-from services.enricher.library import Entry, Ids, Library, MediaType, Page, Selection, Window
+from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed
-from services.enricher.library.same_title import Known, by_title, plain
+from services.enricher.library.same_title import KnownEntry, by_title, plain
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
-DUNE = Entry("Dune", MOVIE, 2021)
+DUNE = LibraryEntry("Dune", MOVIE, 2021)
 
 
 @pytest.fixture
@@ -40,7 +40,9 @@ def titles(page: Page) -> list[str]:
 
 
 async def test_an_added_item_is_listed_with_what_was_said_of_it(library: Library) -> None:
-    entry = replace(DUNE, ids=Ids("tt1160419", 438631, 5), full_path="/m/Dune.mkv", list_source="watchlist")
+    entry = replace(
+        DUNE, ids=ItemIds("tt1160419", 438631, 5), full_path="/m/Dune.mkv", list_source="watchlist"
+    )
     added = await library.add(replace(entry, status="available", overseerr_id=7, last_synced=NOON))
     assert (await library.page()).items == (added,)
     assert (added.title, added.media_type, added.year) == ("Dune", MOVIE, 2021)
@@ -53,7 +55,7 @@ async def test_an_added_item_is_listed_with_what_was_said_of_it(library: Library
 
 async def test_the_newest_come_first_page_by_page_and_window_by_window(library: Library) -> None:
     await library.add_all(
-        [Entry(f"Film {number}", MOVIE, 2000, full_path=f"/{number}") for number in range(7)]
+        [LibraryEntry(f"Film {number}", MOVIE, 2000, full_path=f"/{number}") for number in range(7)]
     )
     second = await library.page(window=Window.of_page(2, 3))
     assert titles(second) == ["Film 3", "Film 2", "Film 1"]
@@ -65,10 +67,10 @@ async def test_the_newest_come_first_page_by_page_and_window_by_window(library: 
 async def test_items_are_filtered_by_type_and_by_list(library: Library) -> None:
     await library.add_all(
         [
-            Entry("A", MOVIE, list_source="x"),
-            Entry("B", TV, list_source="x"),
-            Entry("C", MOVIE, list_source="y"),
-            Entry("D", TV),
+            LibraryEntry("A", MOVIE, list_source="x"),
+            LibraryEntry("B", TV, list_source="x"),
+            LibraryEntry("C", MOVIE, list_source="y"),
+            LibraryEntry("D", TV),
         ]
     )
     assert titles(await library.page(Selection(MOVIE))) == ["C", "A"]
@@ -88,7 +90,7 @@ async def test_one_title_on_two_lists_is_one_item_and_on_both(library: Library) 
 
 async def test_every_path_of_a_title_is_kept(library: Library) -> None:
     await library.add(replace(DUNE, full_path="/a"))
-    added = await library.add(replace(DUNE, full_path="/b", ids=Ids(tmdb=5)))
+    added = await library.add(replace(DUNE, full_path="/b", ids=ItemIds(tmdb=5)))
     assert (added.full_path, added.paths, added.tmdb_id) == ("/a", ("/a", "/b"), 5)
     assert (await library.page()).total == 1
 
@@ -96,8 +98,8 @@ async def test_every_path_of_a_title_is_kept(library: Library) -> None:
 async def test_the_same_path_again_replaces_what_it_says_and_keeps_what_it_leaves_out(
     library: Library,
 ) -> None:
-    first = await library.add(replace(DUNE, full_path="/a", ids=Ids("tt1", 5), status="available"))
-    again = await library.add(Entry("Dune: Part One", MOVIE, full_path="/a"))
+    first = await library.add(replace(DUNE, full_path="/a", ids=ItemIds("tt1", 5), status="available"))
+    again = await library.add(LibraryEntry("Dune: Part One", MOVIE, full_path="/a"))
     assert (again.id, again.title, again.year, again.status) == (
         first.id,
         "Dune: Part One",
@@ -105,7 +107,7 @@ async def test_the_same_path_again_replaces_what_it_says_and_keeps_what_it_leave
         "available",
     )
     assert (again.imdb_id, again.tmdb_id) == ("tt1", 5)
-    corrected = await library.add(Entry("Dune: Part One", MOVIE, full_path="/a", ids=Ids("tt2")))
+    corrected = await library.add(LibraryEntry("Dune: Part One", MOVIE, full_path="/a", ids=ItemIds("tt2")))
     assert (corrected.imdb_id, corrected.tmdb_id) == ("tt2", None)
 
 
@@ -114,7 +116,7 @@ async def test_the_same_title_of_the_same_list_again_is_one_entry(
 ) -> None:
     for _ in range(3):
         await library.add(replace(DUNE, list_source="x"))
-        await library.add(replace(DUNE, list_source="x", ids=Ids(imdb="tt1")))
+        await library.add(replace(DUNE, list_source="x", ids=ItemIds(imdb="tt1")))
 
     async def rows(connection: AsyncConnection) -> int:
         return len((await connection.execute(select(media_items.c.id))).all())
@@ -132,23 +134,23 @@ async def test_a_removed_item_goes_with_all_its_places(library: Library) -> None
 
 
 async def test_an_id_that_comes_later_joins_what_was_two(library: Library) -> None:
-    one = await library.add(Entry("Dune", MOVIE, 2021, full_path="/a"))
-    await library.add(Entry("Duna", MOVIE, 2021, ids=Ids(imdb="tt1"), full_path="/b"))
-    await library.identify({one.id: Ids(imdb="tt1")})
+    one = await library.add(LibraryEntry("Dune", MOVIE, 2021, full_path="/a"))
+    await library.add(LibraryEntry("Duna", MOVIE, 2021, ids=ItemIds(imdb="tt1"), full_path="/b"))
+    await library.identify({one.id: ItemIds(imdb="tt1")})
     [item] = (await library.page()).items
     assert (item.id, item.paths, item.imdb_id) == (one.id, ("/a", "/b"), "tt1")
 
 
 async def test_who_comes_by_one_link_joins_those_behind_another(library: Library) -> None:
-    first = await library.add(Entry("Dune: Part One", MOVIE, 2021, Ids("tt1"), full_path="/a"))
-    await library.add(Entry("Dune", MOVIE, 2021, Ids("tt1"), full_path="/b"))
-    joined = await library.add(Entry("Dune", MOVIE, 2021, full_path="/c"))
+    first = await library.add(LibraryEntry("Dune: Part One", MOVIE, 2021, ItemIds("tt1"), full_path="/a"))
+    await library.add(LibraryEntry("Dune", MOVIE, 2021, ItemIds("tt1"), full_path="/b"))
+    joined = await library.add(LibraryEntry("Dune", MOVIE, 2021, full_path="/c"))
     assert (joined.id, joined.paths) == (first.id, ("/a", "/b", "/c"))
     assert (await library.page()).total == 1
 
 
 async def test_posters_are_stored_in_one_write(library: Library) -> None:
-    items = [await library.add(Entry(name, MOVIE)) for name in "ab"]
+    items = [await library.add(LibraryEntry(name, MOVIE)) for name in "ab"]
     await library.store_posters({item.id: f"/api/images/proxy?url={item.title}" for item in items})
     page = await library.page()
     assert [item.poster_url for item in page.items] == ["/api/images/proxy?url=b", "/api/images/proxy?url=a"]
@@ -160,11 +162,11 @@ async def test_posters_are_stored_in_one_write(library: Library) -> None:
 paths = st.sampled_from([f"/{number}" for number in range(8)])
 names = st.sampled_from(["a", "b", "c"])
 entries = st.builds(
-    Entry,
+    LibraryEntry,
     title=names,
     media_type=st.just(MOVIE),
     year=st.sampled_from([None, 2000]),
-    ids=st.builds(Ids, st.sampled_from([None, "tt1", "tt2"]), st.sampled_from([None, 1, 2])),
+    ids=st.builds(ItemIds, st.sampled_from([None, "tt1", "tt2"]), st.sampled_from([None, 1, 2])),
     full_path=paths,
     list_source=st.sampled_from([None, "x"]),
 )
@@ -174,18 +176,24 @@ steps = st.lists(st.one_of(entries, entries, paths), min_size=3, max_size=12)
 @given(steps)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_however_they_came_about_titles_are_those_of_the_entries(
-    database: Database, library: Library, done: Sequence[Entry | str]
+    database: Database, library: Library, done: Sequence[LibraryEntry | str]
 ) -> None:
     await database.write(lambda connection: connection.execute(delete(media_items)))
     for step in done:
-        if isinstance(step, Entry):
+        if isinstance(step, LibraryEntry):
             await library.add(step)
         else:
             await library.remove_entries(await _ids_at(database, step))
     rows = await _rows(database)
     expected = by_title(
         [
-            Known(r.id, MediaType(r.media_type), Ids(r.imdb_id, r.tmdb_id, r.tvdb_id), plain(r.title), r.year)
+            KnownEntry(
+                r.id,
+                MediaType(r.media_type),
+                ItemIds(r.imdb_id, r.tmdb_id, r.tvdb_id),
+                plain(r.title),
+                r.year,
+            )
             for r in rows
         ]
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.enricher.library import Ids
+from services.enricher.library import ItemIds
 from services.enricher.library.scan.names import (
     as_text,
     is_extra,
@@ -18,23 +18,23 @@ from services.enricher.library.scan.titles import Titled, plainly, roughly
 @pytest.mark.parametrize(
     ("name", "ids"),
     [
-        ("Dune (2021) {imdb-tt1160419}", Ids(imdb="tt1160419")),  # Plex, Radarr
-        ("Dune (2021) [imdbid-tt1160419]", Ids(imdb="tt1160419")),  # Jellyfin
-        ("Dune (2021) [imdbid=tt1160419]", Ids(imdb="tt1160419")),  # Emby
-        ("Dune (2021) {tmdb-438631}", Ids(tmdb=438631)),
-        ("Dune (2021) [tmdbid-438631]", Ids(tmdb=438631)),
-        ("Dune (2021) (tmdb 438631)", Ids(tmdb=438631)),
-        ("Breaking Bad (2008) {tvdb-81189}", Ids(tvdb=81189)),
-        ("Breaking Bad [tvdbid-81189] [TMDBID-1396]", Ids(tmdb=1396, tvdb=81189)),
-        ("Dune.2021.tt1160419.1080p", Ids(imdb="tt1160419")),
-        ("TT1160419", Ids(imdb="tt1160419")),
-        ("Dune {imdb-tt1160419}{tmdb-1} tt7654321", Ids(imdb="tt1160419", tmdb=1)),
-        ("Dune {tmdb-0} {tvdb-12345678901} {edition-Extended}", Ids()),
-        ("Mutt1234567 and att1234567b", Ids()),
-        ("Dune (2021)", Ids()),
+        ("Dune (2021) {imdb-tt1160419}", ItemIds(imdb="tt1160419")),  # Plex, Radarr
+        ("Dune (2021) [imdbid-tt1160419]", ItemIds(imdb="tt1160419")),  # Jellyfin
+        ("Dune (2021) [imdbid=tt1160419]", ItemIds(imdb="tt1160419")),  # Emby
+        ("Dune (2021) {tmdb-438631}", ItemIds(tmdb=438631)),
+        ("Dune (2021) [tmdbid-438631]", ItemIds(tmdb=438631)),
+        ("Dune (2021) (tmdb 438631)", ItemIds(tmdb=438631)),
+        ("Breaking Bad (2008) {tvdb-81189}", ItemIds(tvdb=81189)),
+        ("Breaking Bad [tvdbid-81189] [TMDBID-1396]", ItemIds(tmdb=1396, tvdb=81189)),
+        ("Dune.2021.tt1160419.1080p", ItemIds(imdb="tt1160419")),
+        ("TT1160419", ItemIds(imdb="tt1160419")),
+        ("Dune {imdb-tt1160419}{tmdb-1} tt7654321", ItemIds(imdb="tt1160419", tmdb=1)),
+        ("Dune {tmdb-0} {tvdb-12345678901} {edition-Extended}", ItemIds()),
+        ("Mutt1234567 and att1234567b", ItemIds()),
+        ("Dune (2021)", ItemIds()),
     ],
 )
-def test_ids_stand_in_names_as_media_servers_write_them(name: str, ids: Ids) -> None:
+def test_ids_stand_in_names_as_media_servers_write_them(name: str, ids: ItemIds) -> None:
     assert ids_in(name) == ids
 
 

@@ -7,10 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import BaseModel
 
-from services.enricher.metadata.cache import MAX_FLIGHTS, OLDEST, Cache, Wanted
-from services.enricher.metadata.entry import ERROR_KEPT, NOT_FOUND_KEPT
-from services.enricher.metadata.outcomes import Found, NotFound, Pending, Unavailable
-from services.enricher.providers import (
+from services.enricher.finder.metadata.cache import MAX_FLIGHTS, OLDEST, Cache, CacheRequest
+from services.enricher.finder.metadata.outcomes import (
+    ERROR_KEPT,
+    NOT_FOUND_KEPT,
+    Found,
+    NotFound,
+    Pending,
+    Unavailable,
+)
+from services.enricher.finder.providers import (
     Broken,
     Busy,
     Misconfigured,
@@ -78,14 +84,14 @@ async def cache(clock: Clock) -> AsyncIterator[Cache]:
         yield cache
 
 
-def wanted(asking: Callable[[Turn], Awaitable[Said]], key: str = "movie:1") -> Wanted[Said]:
-    return Wanted(key, Said, HOUR, asking)
+def wanted(asking: Callable[[Turn], Awaitable[Said]], key: str = "movie:1") -> CacheRequest[Said]:
+    return CacheRequest(key, Said, HOUR, asking)
 
 
 async def look(
     cache: Cache,
     clock: Clock,
-    what: Wanted[Said],
+    what: CacheRequest[Said],
     *,
     within: timedelta = 5 * SECOND,
     urgency: Urgency = Urgency.NOW,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.library import Ids, MediaType
+from services.enricher.library import ItemIds, MediaType
 from services.enricher.library.scan.nfo import MAX_BYTES, Nfo, read_nfo
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
@@ -25,38 +25,46 @@ def test_a_movie_as_kodi_writes_it(tmp_path: Path) -> None:
         <movie><title>Dune</title><year>2021</year><plot>x</plot>
         <uniqueid type="imdb" default="true">tt1160419</uniqueid><uniqueid type="tmdb">438631</uniqueid></movie>""",
     )
-    assert nfo == Nfo(Ids("tt1160419", 438631), "Dune", 2021)
+    assert nfo == Nfo(ItemIds("tt1160419", 438631), "Dune", 2021)
 
 
 @pytest.mark.parametrize(
     ("content", "media_type", "ids"),
     [
-        ("<movie><id>tt1160419</id><tmdbid>5</tmdbid></movie>", MOVIE, Ids("tt1160419", 5)),
-        ("<movie><imdb_id>tt1160419</imdb_id></movie>", MOVIE, Ids("tt1160419")),
-        ("<tvshow><id>81189</id><imdb_id>tt0903747</imdb_id></tvshow>", TV, Ids("tt0903747", None, 81189)),
-        ("<tvshow><tvdbid>81189</tvdbid></tvshow>", TV, Ids(tvdb=81189)),
-        ("<movie><id>123</id></movie>", MOVIE, Ids()),
-        ("<movie><tmdbid>-1</tmdbid><imdbid>nm0000001</imdbid></movie>", MOVIE, Ids()),
-        ("<episodedetails><id>tt1160419</id></episodedetails>", TV, Ids()),
-        ("https://www.imdb.com/title/tt1160419/", MOVIE, Ids("tt1160419")),
-        ("see https://www.themoviedb.org/movie/438631-dune ok", MOVIE, Ids(tmdb=438631)),
-        ("https://www.themoviedb.org/tv/1396", TV, Ids(tmdb=1396)),
-        ("https://www.themoviedb.org/tv/1396", MOVIE, Ids()),
-        ("https://thetvdb.com/?tab=series&id=81189", TV, Ids(tvdb=81189)),
-        ("<movie><title>x</title></movie>\nhttps://www.imdb.com/title/tt1160419", MOVIE, Ids("tt1160419")),
-        ("<movie><title>broken\nhttps://www.imdb.com/title/tt1160419", MOVIE, Ids("tt1160419")),
-        ("", MOVIE, Ids()),
+        ("<movie><id>tt1160419</id><tmdbid>5</tmdbid></movie>", MOVIE, ItemIds("tt1160419", 5)),
+        ("<movie><imdb_id>tt1160419</imdb_id></movie>", MOVIE, ItemIds("tt1160419")),
+        (
+            "<tvshow><id>81189</id><imdb_id>tt0903747</imdb_id></tvshow>",
+            TV,
+            ItemIds("tt0903747", None, 81189),
+        ),
+        ("<tvshow><tvdbid>81189</tvdbid></tvshow>", TV, ItemIds(tvdb=81189)),
+        ("<movie><id>123</id></movie>", MOVIE, ItemIds()),
+        ("<movie><tmdbid>-1</tmdbid><imdbid>nm0000001</imdbid></movie>", MOVIE, ItemIds()),
+        ("<episodedetails><id>tt1160419</id></episodedetails>", TV, ItemIds()),
+        ("https://www.imdb.com/title/tt1160419/", MOVIE, ItemIds("tt1160419")),
+        ("see https://www.themoviedb.org/movie/438631-dune ok", MOVIE, ItemIds(tmdb=438631)),
+        ("https://www.themoviedb.org/tv/1396", TV, ItemIds(tmdb=1396)),
+        ("https://www.themoviedb.org/tv/1396", MOVIE, ItemIds()),
+        ("https://thetvdb.com/?tab=series&id=81189", TV, ItemIds(tvdb=81189)),
+        (
+            "<movie><title>x</title></movie>\nhttps://www.imdb.com/title/tt1160419",
+            MOVIE,
+            ItemIds("tt1160419"),
+        ),
+        ("<movie><title>broken\nhttps://www.imdb.com/title/tt1160419", MOVIE, ItemIds("tt1160419")),
+        ("", MOVIE, ItemIds()),
     ],
 )
 def test_ids_in_all_the_ways_that_programs_write_them(
-    tmp_path: Path, content: str, media_type: MediaType, ids: Ids
+    tmp_path: Path, content: str, media_type: MediaType, ids: ItemIds
 ) -> None:
     assert said(tmp_path, content, media_type).ids == ids
 
 
 def test_the_title_stays_where_the_ids_are_in_an_address_after_it(tmp_path: Path) -> None:
     nfo = said(tmp_path, "<movie><title> A\nB </title><year>x</year></movie>imdb.com/title/tt1160419")
-    assert nfo == Nfo(Ids("tt1160419"), "A B", None)
+    assert nfo == Nfo(ItemIds("tt1160419"), "A B", None)
 
 
 def test_entities_are_not_read(tmp_path: Path) -> None:

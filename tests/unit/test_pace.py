@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.fetcher.download.body import Limits, Pace
+from services.fetcher.download.body import BodyPace, Limits
 from services.fetcher.errors import PictureError
 from shared.pictures import FailureClass
 
@@ -10,7 +10,7 @@ from shared.pictures import FailureClass
 def came(*pieces: tuple[float, int], lowest: float = 1000) -> None:
     """Pieces at these times, in seconds since the body began, of these sizes."""
     now = 0.0
-    pace = Pace(Limits(max_body_mb=1, lowest_bytes_per_s=lowest, window_s=10), lambda: now)
+    pace = BodyPace(Limits(max_body_mb=1, lowest_bytes_per_s=lowest, window_s=10), lambda: now)
     assert all(one[0] <= other[0] for one, other in pairwise(pieces))
     for at, size in pieces:
         now = at

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.resolving.jobs import Jobs
-from services.enricher.resolving.pinning import Pinning
-from services.enricher.resolving.table import ArtworkTable
-from services.enricher.resolving.waiting import WaitingRoom
+from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
+from services.enricher.finder.resolving.resolver import Jobs
+from services.enricher.finder.resolving.table import ArtworkTable
 from shared.contracts import Message, PictureFailed, PictureStored, PinPicture
 from shared.pictures import ORIGINAL, Failure, FailureClass, Name, Rendition, RevisionId, SourceUrl
 from shared.queue import Delay, Lane
@@ -25,7 +24,7 @@ FAILURE = Failure.after(None, FailureClass.GONE, "There is none.", now=datetime(
 class Telling(Jobs):
     """Tells what is to be told as soon as something is queued."""
 
-    def __init__(self, waiting: WaitingRoom) -> None:
+    def __init__(self, waiting: EventWaiters) -> None:
         self.waiting = waiting
         self.events: list[Message] = []
         self.queued: list[Message] = []
@@ -45,7 +44,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    waiting = WaitingRoom()
+    waiting = EventWaiters()
     jobs = Telling(waiting)
     layout = prepared_layout(
         VolumeSettings(volume_url=f"file:{tmp_path}/volume", state_directory=tmp_path / "state")

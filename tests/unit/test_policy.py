@@ -2,8 +2,8 @@ import pytest
 
 from services.fetcher.download.addresses import AddressPolicy
 from services.fetcher.download.policy import MAX_REDIRECTS, Policy, report
-from services.fetcher.errors import Refused
-from shared.pictures import HostRules, Rule, SourceUrl
+from services.fetcher.errors import DownloadRefused
+from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics
 
 POLICY = Policy(HostRules.of(["*"]), AddressPolicy(()))
@@ -18,9 +18,9 @@ POLICY = Policy(HostRules.of(["*"]), AddressPolicy(()))
     ],
 )
 def test_no_redirect_leads_down_from_https_to_http(source: str, location: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DownloadRefused) as refused:
         POLICY.redirected(SourceUrl.parse(source), location, 1)
-    assert refused.value.rule is Rule.DOWNGRADE
+    assert refused.value.rule is RefusalReason.DOWNGRADE
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_no_redirect_leads_down_from_https_to_http(source: str, location: str) -
 )
 def test_any_other_is_followed_three_times(source: str, location: str, target: str) -> None:
     assert str(POLICY.redirected(SourceUrl.parse(source), location, MAX_REDIRECTS)) == target
-    with pytest.raises(Refused):
+    with pytest.raises(DownloadRefused):
         POLICY.redirected(SourceUrl.parse(source), location, MAX_REDIRECTS + 1)
 
 
-@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("rule", RefusalReason)
 def test_operators_see_every_refusal_in_a_bounded_line(
-    rule: Rule, capsys: pytest.CaptureFixture[str]
+    rule: RefusalReason, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = Metrics()
     report(
-        Refused(rule, "http://a.example/\udcff" + "x" * 9000, "no"),
+        DownloadRefused(rule, "http://a.example/\udcff" + "x" * 9000, "no"),
         SourceUrl.parse("http://b.example"),
         metrics,
     )
@@ -60,7 +60,7 @@ def test_operators_see_every_refusal_in_a_bounded_line(
 )
 def test_the_line_tells_no_password_of_a_redirect(location: str, capsys: pytest.CaptureFixture[str]) -> None:
     source = SourceUrl.parse("http://b.example/")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DownloadRefused) as refused:
         POLICY.redirected(source, location, 1)
     report(refused.value, source, Metrics())
     assert "secret" not in capsys.readouterr().out

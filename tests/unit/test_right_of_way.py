@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from services.fetcher.right_of_way import PATIENCE_S, RightOfWay
+from services.fetcher.admission import PATIENCE_S, IdleGate
 
 
 async def ends(task: asyncio.Task[bool], *, within_s: float) -> bool:
@@ -11,17 +11,17 @@ async def ends(task: asyncio.Task[bool], *, within_s: float) -> bool:
     return bool(done)
 
 
-def stepping_aside(way: RightOfWay) -> asyncio.Task[bool]:
+def stepping_aside(way: IdleGate) -> asyncio.Task[bool]:
     return asyncio.create_task(way.step_aside())
 
 
 async def test_where_nobody_is_urgent_nothing_is_waited_for() -> None:
     async with asyncio.timeout(0):
-        assert await RightOfWay().step_aside()
+        assert await IdleGate().step_aside()
 
 
 async def test_what_can_wait_lets_all_pass_for_whom_somebody_waits() -> None:
-    way = RightOfWay(lull_s=0)
+    way = IdleGate(lull_s=0)
     with way.taken():
         with way.taken():
             aside = stepping_aside(way)
@@ -32,7 +32,7 @@ async def test_what_can_wait_lets_all_pass_for_whom_somebody_waits() -> None:
 
 
 async def test_who_comes_within_the_lull_is_let_pass_as_well() -> None:
-    way = RightOfWay(lull_s=0.1)
+    way = IdleGate(lull_s=0.1)
     with way.taken():
         aside = stepping_aside(way)
     for _ in range(3):
@@ -44,14 +44,14 @@ async def test_who_comes_within_the_lull_is_let_pass_as_well() -> None:
 
 
 async def test_without_end_nothing_steps_aside() -> None:
-    way = RightOfWay()
+    way = IdleGate()
     with way.taken():
         assert not await asyncio.wait_for(way.step_aside(0.02), 1)
     assert PATIENCE_S < 5
 
 
 async def test_what_fails_gives_the_way_back() -> None:
-    way = RightOfWay(lull_s=0)
+    way = IdleGate(lull_s=0)
     with suppress(ValueError), way.taken():
         raise ValueError
     assert await asyncio.wait_for(way.step_aside(), 1)

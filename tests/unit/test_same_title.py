@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.enricher.library import Ids, MediaType
-from services.enricher.library.same_title import Known, by_title, plain
+from services.enricher.library import ItemIds, MediaType
+from services.enricher.library.same_title import KnownEntry, by_title, plain
 
 MOVIE = MediaType.MOVIE
 NUMBERS = itertools.count()
@@ -16,16 +16,16 @@ NUMBERS = itertools.count()
 
 def known(
     title: str = "dune", year: int | None = 2021, media_type: MediaType = MOVIE, **ids: object
-) -> Known:
+) -> KnownEntry:
     known.count = getattr(known, "count", 0) + 1  # type: ignore[attr-defined] # numbers the entries of this module
-    return Known(known.count, media_type, Ids(**ids), plain(title), year)  # type: ignore[attr-defined,arg-type] # as above
+    return KnownEntry(known.count, media_type, ItemIds(**ids), plain(title), year)  # type: ignore[attr-defined,arg-type] # as above
 
 
-def partition(*entries: Known) -> set[frozenset[int]]:
+def partition(*entries: KnownEntry) -> set[frozenset[int]]:
     return {frozenset(entry.id for entry in group) for group in by_title(entries).values()}
 
 
-def same(*entries: Known) -> bool:
+def same(*entries: KnownEntry) -> bool:
     return len(partition(*entries)) == 1
 
 
@@ -55,7 +55,7 @@ def test_title_and_year_join_without_case_accents_and_punctuation() -> None:
         (known("…"), known("???")),
     ],
 )
-def test_what_differs_is_two_titles(one: Known, other: Known) -> None:
+def test_what_differs_is_two_titles(one: KnownEntry, other: KnownEntry) -> None:
     assert len(partition(one, other)) == 2
 
 
@@ -87,11 +87,11 @@ def test_where_two_contradict_each_other_over_a_third_the_first_title_decides() 
 
 
 entries = st.builds(
-    Known,
+    KnownEntry,
     st.integers(1, 10**6),
     st.sampled_from(MediaType),
     st.builds(
-        Ids,
+        ItemIds,
         st.sampled_from([None, None, "tt1", "tt2", "tt3"]),
         st.sampled_from([None, None, 1, 2, 3]),
         st.sampled_from([None, None, None, 1, 2]),
@@ -102,7 +102,7 @@ entries = st.builds(
 
 
 @given(st.lists(entries, max_size=12, unique_by=lambda entry: entry.id), st.randoms())
-def test_the_order_of_the_entries_is_of_no_account(found: list[Known], random: Random) -> None:
+def test_the_order_of_the_entries_is_of_no_account(found: list[KnownEntry], random: Random) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
     assert partition(*found) == partition(*shuffled)
@@ -110,7 +110,7 @@ def test_the_order_of_the_entries_is_of_no_account(found: list[Known], random: R
 
 
 @given(st.lists(entries, max_size=12, unique_by=lambda entry: entry.id))
-def test_no_title_has_two_imdb_ids_and_no_imdb_id_two_titles(found: list[Known]) -> None:
+def test_no_title_has_two_imdb_ids_and_no_imdb_id_two_titles(found: list[KnownEntry]) -> None:
     titles = by_title(found)
     assert sorted(entry.id for title in titles.values() for entry in title) == sorted(
         entry.id for entry in found

@@ -10,18 +10,18 @@ import psutil
 import pytest
 
 from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.guessing import Guess, Guesser
 from services.enricher.library import (
-    Entry,
-    Ids,
     Item,
+    ItemIds,
+    LibraryEntry,
     LibrarySettings,
     MediaType,
     ScanRefused,
     Window,
 )
+from services.enricher.library.guessing import Guess, Guesser
 from services.enricher.library.scan import vanished
-from services.enricher.library.scan.remembered import Remembered
+from services.enricher.library.scan.remembered import RememberedFiles
 from services.enricher.library.scan.tree import Sighting
 from services.enricher.tasks import Task, TaskState
 from tests.unit.libraries import ScannedLibrary, scanned_library
@@ -134,7 +134,7 @@ async def test_only_what_is_below_the_folder_and_was_found_by_a_scan_is_removed(
 ) -> None:
     plant(root, "a/A (2000).mkv", "a b/B (2000).mkv", "a/C (2000).mkv")
     await scanned(opened, root)
-    await opened.library.add(Entry("By hand", MOVIE, full_path=f"{root}/a/by hand.mkv"))
+    await opened.library.add(LibraryEntry("By hand", MOVIE, full_path=f"{root}/a/by hand.mkv"))
     for gone in ("a/A (2000).mkv", "a b/B (2000).mkv"):
         (root / gone).unlink()
     await scanned(opened, root / "a")
@@ -243,13 +243,13 @@ async def test_a_folder_with_very_many_files_is_taken_in_part_by_part(
     monkeypatch.setattr("services.enricher.library.scan.remembered.AT_ONCE", 7)
     plant(root, *(f"Film {number} (2000).mkv" for number in range(20)))
     parts: list[int] = []
-    really = Remembered.changed
+    really = RememberedFiles.changed
 
-    async def changed(remembered: Remembered, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
+    async def changed(remembered: RememberedFiles, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
         parts.append(len(sightings))
         return await really(remembered, sightings)
 
-    monkeypatch.setattr(Remembered, "changed", changed)
+    monkeypatch.setattr(RememberedFiles, "changed", changed)
     assert (await scanned(opened, root)).counts["changed"] == 20
     assert parts == [7, 7, 6]
     for number in range(15):
@@ -263,7 +263,9 @@ async def test_what_was_known_of_a_place_stays_when_a_scan_finds_less(
 ) -> None:
     plant(root, "A (2000).mkv")
     path = f"{root}/A (2000).mkv"
-    added = await opened.library.add(Entry("A", MOVIE, 2000, Ids("tt1"), full_path=path, status="available"))
+    added = await opened.library.add(
+        LibraryEntry("A", MOVIE, 2000, ItemIds("tt1"), full_path=path, status="available")
+    )
     await scanned(opened, root)
     [item] = (await listed(opened)).values()
     assert (item.id, item.imdb_id, item.status, item.paths) == (added.id, "tt1", "available", (path,))
@@ -274,14 +276,14 @@ async def test_a_scan_is_cancelled_between_batches_and_can_be_run_again(
 ) -> None:
     monkeypatch.setattr("services.enricher.library.scan.scan.AT_ONCE", 1)
     kept, go_on = asyncio.Event(), asyncio.Event()
-    really = Remembered.keep
+    really = RememberedFiles.keep
 
-    async def keep(remembered: Remembered, *what: Any) -> None:
+    async def keep(remembered: RememberedFiles, *what: Any) -> None:
         await really(remembered, *what)
         kept.set()
         await go_on.wait()
 
-    monkeypatch.setattr(Remembered, "keep", keep)
+    monkeypatch.setattr(RememberedFiles, "keep", keep)
     plant(root, *(f"{number}/Film {number} (2000).mkv" for number in range(20)))
     task = await opened.scans.start(str(root))
     await kept.wait()
@@ -304,7 +306,7 @@ async def test_writes_to_the_library_are_heard_and_those_of_tasks_are_not(
         assert len(heard) == 1
         await scanned(opened, root)
         assert len(heard) == 1
-        await opened.library.add(Entry("B", MOVIE))
+        await opened.library.add(LibraryEntry("B", MOVIE))
         assert len(heard) == 2
 
 

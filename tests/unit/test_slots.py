@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from services.fetcher.slots import LATER_SHARE, Slots
+from services.fetcher.admission import LATER_SHARE, PrioritySemaphore
 
 
 @asynccontextmanager
-async def all_taken(slots: Slots, total: int) -> AsyncIterator[AsyncExitStack]:
+async def all_taken(slots: PrioritySemaphore, total: int) -> AsyncIterator[AsyncExitStack]:
     """Every slot is held until the stack is closed."""
     async with AsyncExitStack() as held:
         for _ in range(total):
@@ -16,7 +16,9 @@ async def all_taken(slots: Slots, total: int) -> AsyncIterator[AsyncExitStack]:
         yield held
 
 
-async def line_up(slots: Slots, order: list[str], name: str, *, urgent: bool) -> asyncio.Task[None]:
+async def line_up(
+    slots: PrioritySemaphore, order: list[str], name: str, *, urgent: bool
+) -> asyncio.Task[None]:
     """Somebody who takes a slot, writes down that it was their turn, and gives it back."""
 
     async def take() -> None:
@@ -29,7 +31,7 @@ async def line_up(slots: Slots, order: list[str], name: str, *, urgent: bool) ->
 
 
 async def test_no_more_than_the_total_run_at_once() -> None:
-    slots, running, most = Slots(3), 0, 0
+    slots, running, most = PrioritySemaphore(3), 0, 0
 
     async def work(urgent: bool) -> None:
         nonlocal running, most
@@ -44,7 +46,7 @@ async def test_no_more_than_the_total_run_at_once() -> None:
 
 
 async def test_who_is_urgent_goes_first_and_in_the_order_of_coming() -> None:
-    slots, order = Slots(1), list[str]()
+    slots, order = PrioritySemaphore(1), list[str]()
     async with all_taken(slots, 1):
         tasks = [await line_up(slots, order, f"later {n}", urgent=False) for n in range(2)]
         tasks += [await line_up(slots, order, f"now {n}", urgent=True) for n in range(3)]
@@ -53,7 +55,7 @@ async def test_who_is_urgent_goes_first_and_in_the_order_of_coming() -> None:
 
 
 async def test_a_tenth_goes_to_who_can_wait() -> None:
-    slots, order = Slots(1), list[str]()
+    slots, order = PrioritySemaphore(1), list[str]()
     async with all_taken(slots, 1):
         tasks = [await line_up(slots, order, "later", urgent=False) for _ in range(20)]
         tasks += [await line_up(slots, order, "now", urgent=True) for _ in range(100)]
@@ -64,14 +66,14 @@ async def test_a_tenth_goes_to_who_can_wait() -> None:
 
 @pytest.mark.parametrize("urgent", [True, False])
 async def test_without_a_rival_all_slots_are_had(urgent: bool) -> None:
-    slots = Slots(4)
+    slots = PrioritySemaphore(4)
     async with AsyncExitStack() as held, asyncio.timeout(1):
         for _ in range(4):
             await held.enter_async_context(slots.take(urgent=urgent))
 
 
 async def test_who_gives_up_waiting_takes_nothing_away() -> None:
-    slots, order = Slots(1), list[str]()
+    slots, order = PrioritySemaphore(1), list[str]()
     async with all_taken(slots, 1):
         impatient = await line_up(slots, order, "impatient", urgent=True)
         patient = await line_up(slots, order, "patient", urgent=True)
@@ -81,7 +83,7 @@ async def test_who_gives_up_waiting_takes_nothing_away() -> None:
 
 
 async def test_a_slot_that_is_given_in_the_moment_of_cancelling_is_passed_on() -> None:
-    slots, order = Slots(1), list[str]()
+    slots, order = PrioritySemaphore(1), list[str]()
     async with all_taken(slots, 1):
         cancelled = await line_up(slots, order, "cancelled", urgent=True)
         patient = await line_up(slots, order, "patient", urgent=True)
@@ -93,7 +95,7 @@ async def test_a_slot_that_is_given_in_the_moment_of_cancelling_is_passed_on() -
 
 
 async def test_a_slot_comes_back_when_the_work_fails() -> None:
-    slots = Slots(1)
+    slots = PrioritySemaphore(1)
     with pytest.raises(ZeroDivisionError):
         async with slots.take(urgent=True):
             raise ZeroDivisionError

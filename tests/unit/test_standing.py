@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.fetcher.download.standing import FIRST_PAUSE, HOSTS_AT_MOST, LONGEST_PAUSE, TRIED_FOR, Standing
+from services.fetcher.download.hosts import FIRST_PAUSE, HOSTS_AT_MOST, LONGEST_PAUSE, TRIED_FOR, HostBreaker
 from services.fetcher.errors import HostIsPaused, PictureError
 from shared.pictures import FailureClass, SourceUrl
 from shared.volume import HostPause, Layout
@@ -24,13 +24,13 @@ class Hosts:
     now: datetime = datetime(2026, 11, 2, 12, tzinfo=UTC)
     announced: list[tuple[str, datetime]] = field(default_factory=list)
 
-    def standing(self) -> Standing:
+    def standing(self) -> HostBreaker:
         """Of one more fetcher."""
 
         async def announce(authority: str, until: datetime) -> None:
             self.announced.append((authority, until))
 
-        return Standing(self.pauses, failures=ENOUGH, announce=announce, now=lambda: self.now)
+        return HostBreaker(self.pauses, failures=ENOUGH, announce=announce, now=lambda: self.now)
 
     def wait(self, time: timedelta) -> None:
         self.now += time
@@ -48,7 +48,7 @@ def source(number: int, host: str = "a.example") -> SourceUrl:
 
 
 async def ask(
-    standing: Standing,
+    standing: HostBreaker,
     number: int,
     outcome: FailureClass | None = None,
     *,
@@ -73,7 +73,7 @@ def swallowed(error: PictureError | None) -> Iterator[None]:
             raise
 
 
-async def fail(standing: Standing, *numbers: int) -> None:
+async def fail(standing: HostBreaker, *numbers: int) -> None:
     for number in numbers:
         await ask(standing, number, FailureClass.UPSTREAM)
 

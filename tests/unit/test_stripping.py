@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from services.fetcher.rendering.order import TooLarge, Unsound
-from services.fetcher.rendering.render import Order, Rendered, render
+from services.fetcher.rendering.render import Order, RenderResult, render
 from services.fetcher.rendering.stripping import ORIENTATION, stripped
 from tests.providers.drawing import Format, encode, encode_animation, frames, photo
 from tests.providers.variants import deep_colors, inked, profiled, progressive, translucent
@@ -94,7 +94,7 @@ TELLING: dict[str, bytes] = {
 }
 
 
-def bared(body: bytes, directory: Path) -> tuple[Rendered, bytes]:
+def bared(body: bytes, directory: Path) -> tuple[RenderResult, bytes]:
     """As the sandbox does it."""
     original = directory / "upload"
     original.write_bytes(body)

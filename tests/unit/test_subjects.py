@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.enricher.artwork import Subject
-from services.enricher.artwork.subject import Ids, Whose
+from services.enricher.finder.artwork import Subject
+from services.enricher.finder.artwork.subject import Ids, Whose
 from shared.pictures import Kind, Name
 
 

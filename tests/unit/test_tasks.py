@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.database.tables import tasks as table
-from services.enricher.tasks import Item, Progress, Task, TaskFailed, TaskRefused, Tasks, TaskState, Work
+from services.enricher.tasks import Progress, Task, TaskFailed, TaskItem, TaskRefused, Tasks, TaskState, Work
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
 from services.enricher.tasks.task import ERROR_LIMIT
 from shared.contracts import TaskProgressed
@@ -337,14 +337,14 @@ async def test_what_became_of_each_thing_is_kept_with_its_task(database: Databas
         items = await tasks.items(task.id)
         assert [item.outcome for item in items] == ["stored", "stored", "stored", "failed"]
         (failed,) = await tasks.items(task.id, outcome="failed")
-        assert failed == Item("movie/tmdb:3/poster", "failed", "gone", "The source answered 404.", NOON)
+        assert failed == TaskItem("movie/tmdb:3/poster", "failed", "gone", "The source answered 404.", NOON)
         assert len(await tasks.items(task.id, limit=2, offset=1)) == 2
 
 
 async def test_items_are_bounded_and_the_others_counted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.enricher.tasks.progress.ITEM_LIMIT", 2)
+    monkeypatch.setattr("services.enricher.tasks.task.ITEM_LIMIT", 2)
 
     async def work(arguments: Mapping[str, object], progress: Progress) -> None:
         for number in range(5):

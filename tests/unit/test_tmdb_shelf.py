@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.database.tables import tmdb_cache
-from services.enricher.metadata.cache import OLDEST
-from services.enricher.metadata.tmdb_shelf import STALE_KEPT, TmdbShelf
+from services.enricher.finder.metadata.cache import OLDEST
+from services.enricher.finder.metadata.tmdb_cache import STALE_KEPT, TmdbShelf
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -24,7 +24,7 @@ class AccessSettings(Settings):
     http: HttpSettings = Field(default_factory=HttpSettings)
 
 
-class Tokens:
+class BearerTokens:
     """Bearer tokens (RFC 6750), compared in constant time. The admin token opens everything."""
 
     def __init__(self, admin: str, api: Iterable[str] = ()) -> None:

@@ -11,9 +11,9 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.enricher.api.access import Tokens
+from services.enricher.api.access import BearerTokens
 from services.enricher.database import DatabaseUnavailable
-from shared.http import Problem, Rendered, rendered_response
+from shared.http import Problem, RenderedBody, rendered_response
 from shared.queue import QueueError
 
 MAX_PROBLEMS_TOLD = 3
@@ -49,14 +49,14 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class SeeOther:
     """Where what was asked for is, and how long that counts, in seconds."""
 
     location: str
     max_age_s: int
 
 
-Result = BaseModel | Rendered | Moved | None
+Result = BaseModel | RenderedBody | SeeOther | None
 Handler = Callable[..., Awaitable[Result]]
 """Takes the parameters, and the body where the endpoint has one. Raises Problem."""
 
@@ -91,7 +91,7 @@ class Endpoint:
     def description(self) -> str:
         return inspect.getdoc(self.handle) or ""
 
-    def route(self, tokens: Tokens) -> web.RouteDef:
+    def route(self, tokens: BearerTokens) -> web.RouteDef:
         async def answer(request: web.Request) -> web.StreamResponse:
             if self.access is not Access.ANYBODY:
                 tokens.check(request.headers.get("Authorization"), admin=self.access is Access.ADMIN)
@@ -135,10 +135,10 @@ class Endpoint:
         match result:
             case None:
                 return web.Response(status=HTTPStatus.NO_CONTENT)
-            case Moved():
+            case SeeOther():
                 headers = {"Location": result.location, "Cache-Control": f"max-age={result.max_age_s}"}
                 return web.Response(status=self.status, headers=headers)
-            case Rendered():
+            case RenderedBody():
                 return rendered_response(result, request.headers.get("If-None-Match"))
             case BaseModel():
                 body = result.model_dump_json(by_alias=True).encode()

@@ -55,7 +55,7 @@ class ShownTasks(BaseModel):
     tasks: tuple[ShownTask, ...]
 
 
-class ItemParameters(TaskParameters):
+class TaskItemParameters(TaskParameters):
     outcome: str | None = Field(None, max_length=40)
     limit: int = Field(50, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=10_000_000)
@@ -90,7 +90,7 @@ def task_endpoints(tasks: Tasks) -> list[Endpoint]:
         found = await tasks.list(limit=asked.limit, offset=asked.offset)
         return ShownTasks(tasks=tuple(map(ShownTask.model_validate, found)))
 
-    async def items(asked: ItemParameters) -> ShownItems:
+    async def items(asked: TaskItemParameters) -> ShownItems:
         """What became of each thing that a task was about, the first 10,000 of them; of one outcome, or of all."""
         _known(await tasks.get(asked.id))
         found = await tasks.items(asked.id, outcome=asked.outcome, limit=asked.limit, offset=asked.offset)
@@ -104,7 +104,12 @@ def task_endpoints(tasks: Tasks) -> list[Endpoint]:
         Endpoint("GET", "/api/v1/admin/tasks", newest, ShownTasks, WindowParameters, access=Access.ADMIN),
         Endpoint("GET", "/api/v1/admin/tasks/{id}", one, ShownTask, TaskParameters, access=Access.ADMIN),
         Endpoint(
-            "GET", "/api/v1/admin/tasks/{id}/items", items, ShownItems, ItemParameters, access=Access.ADMIN
+            "GET",
+            "/api/v1/admin/tasks/{id}/items",
+            items,
+            ShownItems,
+            TaskItemParameters,
+            access=Access.ADMIN,
         ),
         Endpoint(
             "POST", "/api/v1/admin/tasks/{id}/cancel", cancel, ShownTask, TaskParameters, access=Access.ADMIN

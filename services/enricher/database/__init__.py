@@ -11,17 +11,15 @@ Whoever waits may be cancelled, the transaction is not: it runs to its end. So t
 but ask the database. Tables are in `tables`, what made them in `migrations`.
 """
 
-from services.enricher.database.database import Database
-from services.enricher.database.errors import DatabaseRefused, DatabaseUnavailable
-from services.enricher.database.factory import open_database
-from services.enricher.database.rounds import Rounds
-from services.enricher.database.settings import DatabaseSettings
+from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable, WriteBatch
+from services.enricher.database.opening import open_database
+from services.enricher.database.sqlite import DatabaseSettings
 
 __all__ = [
     "Database",
     "DatabaseRefused",
     "DatabaseSettings",
     "DatabaseUnavailable",
-    "Rounds",
+    "WriteBatch",
     "open_database",
 ]

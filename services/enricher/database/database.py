@@ -1,14 +1,26 @@
-"""One transaction for each thing asked, done whole whether or not somebody still waits for it."""
+"""The database as its users see it: one function of a connection is one transaction; small writes go together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import exc, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.enricher.database.errors import DatabaseUnavailable
+from shared.pictures import FailureClass
+from shared.volume import VolumeRefused
+
+
+class DatabaseRefused(VolumeRefused):
+    """The database cannot be used as it is; the text says what to change."""
+
+
+class DatabaseUnavailable(Exception):
+    """A transaction was not done: the disk is full, the file went away, too many waited."""
+
+    failure_class = FailureClass.OURS
+
 
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncConnection], Awaitable[Answer]]
@@ -85,3 +97,28 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
         raise DatabaseUnavailable(f"The database cannot be read: {error.orig}.") from error
     except exc.TimeoutError as error:
         raise DatabaseUnavailable("Too many wait for the database.") from error
+
+
+Item = TypeVar("Item")
+
+
+class WriteBatch(Generic[Item]):
+    """`write` gets what has come since it was last begun. One runs at a time."""
+
+    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[None]]) -> None:
+        self._write = write
+        self._next: list[Item] = []
+        self._round: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+
+    async def join(self, item: Item) -> None:
+        """Return when it was written, with others. Raises what writing them raised."""
+        if self._round is None:
+            self._round = asyncio.create_task(self._run(), name="a round of writing")
+        self._next.append(item)
+        await asyncio.shield(self._round)
+
+    async def _run(self) -> None:
+        async with self._turn:
+            items, self._next, self._round = self._next, [], None
+            await self._write(items)

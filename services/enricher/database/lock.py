@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.enricher.database.errors import DatabaseRefused
+from services.enricher.database.database import DatabaseRefused
 
 
 @contextmanager

@@ -13,18 +13,25 @@ With scans, which are tasks:
 Titles, years, ids, places and picture URLs are kept; what providers say of a title never is.
 """
 
-from services.enricher.library.item import Entry, Ids, Item, MediaType, Page, Selection, Window
+from services.enricher.library.item import (
+    Item,
+    ItemIds,
+    LibraryEntry,
+    MediaType,
+    Page,
+    Selection,
+    Window,
+    name_of,
+)
 from services.enricher.library.library import Library
-from services.enricher.library.naming import name_of
-from services.enricher.library.opening import OpenLibrary, open_library
+from services.enricher.library.opening import LibrarySettings, OpenLibrary, open_library
 from services.enricher.library.scan import ScanRefused, Scans
-from services.enricher.library.settings import LibrarySettings
 
 __all__ = [
-    "Entry",
-    "Ids",
     "Item",
+    "ItemIds",
     "Library",
+    "LibraryEntry",
     "LibrarySettings",
     "MediaType",
     "OpenLibrary",

@@ -1,11 +1,11 @@
-"""What the library holds: entries as they come in, items as they are handed out."""
+"""A title in the library, the places it was found at, and how items are chosen and named."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.pictures import Kind
+from shared.pictures import Kind, Name, Role
 
 
 class MediaType(StrEnum):
@@ -19,7 +19,7 @@ class MediaType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
+class ItemIds:
     """What providers call a title. IMDb's begin with `tt`; TMDB counts movies and series apart."""
 
     imdb: str | None = None
@@ -31,7 +31,7 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LibraryEntry:
     """One place that a title is at: a file, a series' folder, or without a path a place in a list.
 
     Added again (the same path; without a path the same list and title), what it says replaces what was known, and
@@ -41,7 +41,7 @@ class Entry:
     title: str
     media_type: MediaType
     year: int | None = None
-    ids: Ids = field(default_factory=Ids)
+    ids: ItemIds = field(default_factory=ItemIds)
     full_path: str | None = None
     """As text: bytes that are no UTF-8 are written `\\xNN`."""
     list_source: str | None = None
@@ -109,3 +109,10 @@ class Page:
     @property
     def pages(self) -> int:
         return -(-self.total // self.window.limit)
+
+
+def name_of(item: Item, role: Role) -> Name | None:
+    """None where no provider's id of it is known."""
+    ids = {"tmdb": item.tmdb_id, "imdb": item.imdb_id, "tvdb": item.tvdb_id}
+    known = next((f"{provider}:{id_}" for provider, id_ in ids.items() if id_), None)
+    return Name(item.media_type.kind, known, role) if known else None

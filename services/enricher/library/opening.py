@@ -1,13 +1,20 @@
-"""The library with the work of its scans, composed."""
+"""The library with its scans, composed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from services.enricher.database import Database
 from services.enricher.library.library import Library
 from services.enricher.library.scan import Places, Scan, Scans
-from services.enricher.library.settings import LibrarySettings
 from services.enricher.tasks import Tasks
+from shared.settings import CommaList, Settings
+
+
+class LibrarySettings(Settings):
+    roots: CommaList = Field((), validation_alias="LIBRARY_ROOTS")
+    """The folders that may be scanned, with all below them."""
 
 
 @dataclass(frozen=True, slots=True)

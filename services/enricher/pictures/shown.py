@@ -1,14 +1,73 @@
-"""Shown pictures: what a page needs for an `<img>`, from what the volume holds; remembered until an event comes."""
+"""Pictures as pages show them: their URLs with us, and what is known of what is stored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
 
 from cachetools import TTLCache
 from pydantic import BaseModel, ConfigDict, Field
+from yarl import URL
 
-from services.enricher.pictures.urls import PictureUrls
-from shared.pictures import Format, PictureId, Role, picture_id
+from shared.http.signatures import EXPIRY, Signatures
+from shared.pictures import Format, Name, PictureId, RevisionId, Role, picture_id
+from shared.settings import CommaList, Settings
 from shared.volume import Pictures, Revision
+
+_ORIGIN = r"^$|^https?://[^\s?#]+[^\s?#/]$"
+
+
+class PictureUrlSettings(Settings):
+    public_url: str = Field("", validation_alias="PUBLIC_URL", pattern=_ORIGIN)
+    """Origin and sub-path that we are seen under; empty: URLs are handed out without an origin."""
+    cdn_base_url: str = Field("", validation_alias="CDN_BASE_URL", pattern=_ORIGIN)
+    """What stands before pictures' URLs instead of `public_url`."""
+    signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
+
+    @property
+    def before_pictures(self) -> str:
+        return self.cdn_base_url or self.public_url
+
+
+REMEMBERED_AT_MOST = 20_000
+_BY_SOURCE = "/api/images/proxy"
+
+
+class PictureUrls:
+    def __init__(self, settings: PictureUrlSettings) -> None:
+        self._before = settings.before_pictures
+        self._signatures = Signatures(settings.signing_keys)
+        self.by_source = lru_cache(REMEMBERED_AT_MOST)(self._by_source_url)
+        self.by_name = lru_cache(REMEMBERED_AT_MOST)(self._by_name_url)
+
+    def _by_source_url(self, source_url: str, size: str | None = None) -> str:
+        """Without a size the original; the format is negotiated. In the order that nginx reads fastest."""
+        parameters = [("url", source_url)]
+        if size:
+            parameters.append(("size", size))
+        if self._signatures.required:
+            return self._before + self._signatures.sign(_BY_SOURCE, parameters)
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
+        return f"{self._before}{_BY_SOURCE}?{query}"
+
+    def _by_name_url(self, name: Name, size: str, until: str | None = None) -> str:
+        """Where what a name shows is, in this size. `until`: its signature counts no longer, as `exp` says it."""
+        return self._before + self._signed(f"/api/v1/images/{name}/{size}", until)
+
+    def stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
+        """The immutable path of a file that is there."""
+        return self._before + self._signed(f"/p/{picture}/{revision}/{file_name}")
+
+    def check(self, path: str, parameters: Mapping[str, str], *, now_s: float) -> None:
+        """Raise BadSignature where pictures' URLs must be signed, and this one is not."""
+        if self._signatures.required:
+            self._signatures.check(URL.build(path=path, query=parameters), now_s=now_s)
+
+    def _signed(self, path: str, until: str | None = None) -> str:
+        if not self._signatures.required:
+            return path
+        return self._signatures.sign(path, [(EXPIRY, until)] if until else [])
+
 
 REMEMBERED_AT_MOST = 20_000
 LOOK_AGAIN_S = 60.0

@@ -9,17 +9,24 @@ The work is a function of the task's arguments and a `Progress`, with which it c
 it calls `progress.step()`, which ends it where the task was cancelled. It may be cut off anywhere and begun again.
 """
 
-from services.enricher.tasks.patience import patiently
-from services.enricher.tasks.progress import Progress
-from services.enricher.tasks.task import Item, Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
+from services.enricher.tasks.task import (
+    Progress,
+    Task,
+    TaskCancelled,
+    TaskFailed,
+    TaskItem,
+    TaskRefused,
+    TaskState,
+    patiently,
+)
 from services.enricher.tasks.tasks import Tasks, Work
 
 __all__ = [
-    "Item",
     "Progress",
     "Task",
     "TaskCancelled",
     "TaskFailed",
+    "TaskItem",
     "TaskRefused",
     "TaskState",
     "Tasks",

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
 from services.enricher.database.tables import task_items, tasks
-from services.enricher.tasks.progress import Progress
-from services.enricher.tasks.task import Item, Task, TaskRefused, TaskState
+from services.enricher.tasks.task import Progress, Task, TaskItem, TaskRefused, TaskState
 
 QUEUED_LIMIT = 100
 """Tasks that may wait."""
@@ -73,16 +72,18 @@ class TaskRows:
 
         return await self._database.read(reading)
 
-    async def items(self, task_id: int, *, outcome: str | None, limit: int, offset: int) -> Sequence[Item]:
+    async def items(
+        self, task_id: int, *, outcome: str | None, limit: int, offset: int
+    ) -> Sequence[TaskItem]:
         """In the order in which they were done; of one outcome, or of all."""
         columns = task_items.c
-        query = select(*(columns[name] for name in Item.__slots__)).where(columns.task_id == task_id)
+        query = select(*(columns[name] for name in TaskItem.__slots__)).where(columns.task_id == task_id)
         if outcome:
             query = query.where(columns.outcome == outcome)
         page = query.order_by(columns.id).limit(limit).offset(offset)
 
-        async def reading(connection: AsyncConnection) -> Sequence[Item]:
-            return [Item(**row._asdict()) for row in await connection.execute(page)]
+        async def reading(connection: AsyncConnection) -> Sequence[TaskItem]:
+            return [TaskItem(**row._asdict()) for row in await connection.execute(page)]
 
         return await self._database.read(reading)
 
@@ -193,7 +194,7 @@ async def _make_room(connection: AsyncConnection) -> None:
     await connection.execute(delete(tasks).where(_columns.id <= oldest_kept, _columns.state.in_(_ENDED)))
 
 
-async def _add_items(connection: AsyncConnection, task_id: int, items: Sequence[Item]) -> None:
+async def _add_items(connection: AsyncConnection, task_id: int, items: Sequence[TaskItem]) -> None:
     if items:
         rows = [{"task_id": task_id, **asdict(item)} for item in items]
         await connection.execute(insert(task_items), rows)

@@ -1,12 +1,15 @@
-"""What a task is, from the outside."""
+"""A task, what became of what it was about, and how its work tells how far it is."""
 
-from collections.abc import Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
 from shared.pictures import Failure
+from shared.queue import QueueError
 
 ERROR_LIMIT = 50
 """So many stand in the task itself; more of them are among its items."""
@@ -49,7 +52,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TaskItem:
     """What became of one thing that a task was about. A failure has a class, a reason and an end; `bytes`: its size."""
 
     name: str
@@ -76,3 +79,75 @@ class TaskFailed(Exception):
 
 class TaskCancelled(Exception):
     """Raised in a task's work at its next step after somebody cancelled it."""
+
+
+ERROR_LENGTH = 500
+
+
+class Progress:
+    def __init__(self) -> None:
+        self.done = 0
+        self.total: int | None = None
+        self.counts: Counter[str] = Counter()
+        self.errors: list[str] = []
+        self._cancelled = False
+        self._items_left = ITEM_LIMIT
+        self._unwritten: list[TaskItem] = []
+
+    def step(self, done: int = 0, **counts: int) -> None:
+        """To be called between steps, after each of which the work may end. Raise TaskCancelled where it shall."""
+        self.done += done
+        self.counts.update(counts)
+        if self._cancelled:
+            raise TaskCancelled
+
+    def error(self, name: str, text: str) -> None:
+        """One thing did not work, which is no step, and the task goes on."""
+        self.counts["errors"] += 1
+        if len(self.errors) < ERROR_LIMIT:
+            self.errors.append(text[:ERROR_LENGTH])
+        self._keep(TaskItem(name[:ERROR_LENGTH], "error", reason=text[:ERROR_LENGTH]))
+
+    def item(
+        self, name: str, outcome: str, *, failure: Failure | None = None, size: int | None = None
+    ) -> None:
+        """What became of one thing, which is one step. `size`: of it, in bytes."""
+        self.done += 1
+        self.counts[outcome] += 1
+        if size is not None:
+            self.counts["bytes"] += size
+        self._keep(TaskItem.of(name[:ERROR_LENGTH], outcome, failure, size))
+
+    def _keep(self, item: TaskItem) -> None:
+        if self._items_left:
+            self._items_left -= 1
+            self._unwritten.append(item)
+
+    @property
+    def unwritten(self) -> Sequence[TaskItem]:
+        """Items that no row tells of yet."""
+        return tuple(self._unwritten)
+
+    def written(self, count: int) -> None:
+        """So many of them are safe."""
+        del self._unwritten[:count]
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+
+TRIES = 60
+TRY_AGAIN_S = 1.0
+
+
+async def patiently(queue: Callable[[], Awaitable[object]]) -> None:
+    """Do what queues something, again and again for about a minute. Raise TaskFailed where that was not enough."""
+    for _ in range(TRIES):
+        try:
+            await queue()
+        except QueueError as error:
+            reason = str(error)
+            await asyncio.sleep(TRY_AGAIN_S)
+        else:
+            return
+    raise TaskFailed(f"Nothing can be queued: {reason}.")

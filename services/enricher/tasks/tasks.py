@@ -12,9 +12,16 @@ from typing import Self
 import structlog
 
 from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.tasks.progress import Progress
 from services.enricher.tasks.rows import TaskRows
-from services.enricher.tasks.task import Item, Task, TaskCancelled, TaskFailed, TaskRefused, TaskState
+from services.enricher.tasks.task import (
+    Progress,
+    Task,
+    TaskCancelled,
+    TaskFailed,
+    TaskItem,
+    TaskRefused,
+    TaskState,
+)
 from shared.contracts import TaskProgressed
 from shared.telemetry import utc_now
 
@@ -106,7 +113,7 @@ class Tasks:
 
     async def items(
         self, task_id: int, *, outcome: str | None = None, limit: int = 50, offset: int = 0
-    ) -> Sequence[Item]:
+    ) -> Sequence[TaskItem]:
         """What became of each thing so far, the first ones first."""
         return await self._rows.items(task_id, outcome=outcome, limit=limit, offset=offset)
 

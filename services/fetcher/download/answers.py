@@ -10,8 +10,8 @@ from http import HTTPStatus
 import aiohttp
 
 from services.fetcher.errors import PictureError
+from shared.http.answers import parse_retry_after
 from shared.http.outbound import ProxyFailed
-from shared.http.retry_after import parse_retry_after
 from shared.pictures import FailureClass, SourceUrl, Validators, picture_host
 
 FRESH_AT_LEAST = timedelta(hours=1)

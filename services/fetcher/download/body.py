@@ -32,7 +32,7 @@ class Limits:
     """Over which the pace is measured."""
 
 
-class Pace:
+class BodyPace:
     """How fast a body comes, measured window by window: a source that drips holds a seat and a slot."""
 
     def __init__(self, limits: Limits, time: Callable[[], float]) -> None:
@@ -59,7 +59,7 @@ async def take_body(response: aiohttp.ClientResponse, into: Path, limits: Limits
     if (response.content_length or 0) > limit:
         raise _too_large(limits)
     size, digest = 0, hashlib.sha256()
-    pace = Pace(limits, asyncio.get_running_loop().time)
+    pace = BodyPace(limits, asyncio.get_running_loop().time)
     with into.open("wb") as file:
         async for chunk in _unpacked(response):
             if not size:

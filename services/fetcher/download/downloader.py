@@ -17,10 +17,9 @@ from aiohttp.resolver import AsyncResolver
 from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver
 from services.fetcher.download.answers import Freshness, error_for, error_of, freshness
 from services.fetcher.download.body import Limits, take_body
+from services.fetcher.download.hosts import Announce, HostBreaker, PerHostLimit
 from services.fetcher.download.policy import Policy, report
-from services.fetcher.download.seats import Seats
-from services.fetcher.download.standing import Announce, Standing
-from services.fetcher.errors import NotAsked, PictureError, Refused
+from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.steps import FetchStep
 from shared.http.outbound import Outbound, open_outbound
@@ -63,7 +62,7 @@ class Downloader:
         settings: DownloadSettings,
         *,
         policy: Policy,
-        standing: Standing,
+        standing: HostBreaker,
         metrics: Metrics,
         on_step: OnStep,
         now: Callable[[], datetime] = utc_now,
@@ -73,7 +72,7 @@ class Downloader:
         self._limits = Limits(
             settings.max_body_mb, settings.lowest_rate_kb_s * 1000, window_s=settings.read_timeout_s
         )
-        self._seats = Seats(settings.host_concurrency)
+        self._seats = PerHostLimit(settings.host_concurrency)
         self._policy = policy
         self._standing = standing
         self._metrics = metrics
@@ -95,7 +94,7 @@ class Downloader:
     ) -> AsyncIterator[Self]:
         """With its sessions open. `resolver`: who finds a name's addresses, before they are checked."""
         addresses = AddressPolicy(settings.allow_private)
-        standing = Standing(pauses, failures=settings.host_failures, announce=announce, now=now)
+        standing = HostBreaker(pauses, failures=settings.host_failures, announce=announce, now=now)
         async with open_outbound(
             settings.outbound,
             resolver=CheckedResolver(addresses, resolver or AsyncResolver()),
@@ -135,10 +134,10 @@ class Downloader:
         """Write the original to `into`. With `validators`, only if it has changed since."""
         try:
             result = await self._follow(source, into, authorised_host, _conditions(validators))
-        except NotAsked:
+        except NotDialled:
             raise
         except PictureError as error:
-            if isinstance(error, Refused):
+            if isinstance(error, DownloadRefused):
                 report(error, source, self._metrics)
             self._metrics.downloads.labels(error.failure_class).inc()
             raise

@@ -5,8 +5,8 @@ import re
 import structlog
 
 from services.fetcher.download.addresses import AddressPolicy, AddressRefused
-from services.fetcher.errors import Refused
-from shared.pictures import HostRules, Rule, SourceUrl
+from services.fetcher.errors import DownloadRefused
+from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics, add_to_line
 
 MAX_REDIRECTS = 3
@@ -25,7 +25,7 @@ class Policy:
         """`authorised_host`: allowed besides the rules, with its port where that is not the usual one."""
         rule = self._hosts.refusal(source)
         if rule and source.authority != authorised_host:
-            raise Refused(rule, str(source), f"Pictures are not fetched from {source.authority}.")
+            raise DownloadRefused(rule, str(source), f"Pictures are not fetched from {source.authority}.")
         try:
             self._addresses.check_literal(source)
         except AddressRefused as refused:
@@ -38,19 +38,25 @@ class Policy:
         try:
             target = source.redirected(location)
         except ValueError as error:
-            raise Refused(Rule.URL, location, f"The source redirects to no plain URL: {error}") from None
+            raise DownloadRefused(
+                RefusalReason.URL, location, f"The source redirects to no plain URL: {error}"
+            ) from None
         if source.url.scheme == "https" and target.url.scheme != "https":
-            raise Refused(Rule.DOWNGRADE, str(target), "The source redirects from https to http.")
+            raise DownloadRefused(
+                RefusalReason.DOWNGRADE, str(target), "The source redirects from https to http."
+            )
         if times > MAX_REDIRECTS:
-            raise Refused(Rule.REDIRECTS, str(target), "The source redirects too often.")
+            raise DownloadRefused(RefusalReason.REDIRECTS, str(target), "The source redirects too often.")
         return target
 
     @staticmethod
-    def address_refused(source: SourceUrl, refused: AddressRefused) -> Refused:
-        return Refused(Rule.ADDRESS, str(source), "The host has no public address.", detail=str(refused))
+    def address_refused(source: SourceUrl, refused: AddressRefused) -> DownloadRefused:
+        return DownloadRefused(
+            RefusalReason.ADDRESS, str(source), "The host has no public address.", detail=str(refused)
+        )
 
 
-def report(refused: Refused, asked_for: SourceUrl, metrics: Metrics) -> None:
+def report(refused: DownloadRefused, asked_for: SourceUrl, metrics: Metrics) -> None:
     """A line and a count. `asked_for`: where the redirects, if any, began."""
     metrics.refusals.labels(refused.rule).inc()
     _log.warning(

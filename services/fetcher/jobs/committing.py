@@ -1,18 +1,24 @@
-"""Committing an original: checked, rendered, and put in sight as one revision."""
+"""A picture's lock, the commit under it, and the names that then point to it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+import structlog
+
 from services.fetcher.download.downloader import Downloaded
 from services.fetcher.jobs.making import count_start, order_for
-from services.fetcher.rendering.render import Rendered
+from services.fetcher.rendering.render import RenderResult
 from services.fetcher.steps import FetchStep
-from services.fetcher.work import Delivery, Deps
-from shared.contracts import DropSpool
+from services.fetcher.work import Deps, JobDelivery
+from shared.contracts import DropSpool, PointName, RefuseName
 from shared.pictures import (
     Manifest,
+    Name,
     Original,
+    PictureId,
     Placeholder,
     Rendition,
     RevisionId,
@@ -25,8 +31,61 @@ from shared.pictures import (
 )
 from shared.pictures.formats import named_media_type
 from shared.pictures.paths import spool_name
+from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
-from shared.volume import Draft, Revision
+from shared.volume import Draft, Locked, Revision
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def locked(picture: PictureId, delivery: JobDelivery, deps: Deps) -> AsyncIterator[None]:
+    """Raise Retry while somebody else works on the picture."""
+    try:
+        async with deps.pictures.lock(picture, insist=out_of_patience(delivery, deps)):
+            yield
+    except Locked as error:
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+
+
+def out_of_patience(delivery: JobDelivery, deps: Deps) -> bool:
+    """Whoever holds the lock for so long is suspended: go on without, for the commit compares and swaps."""
+    since = delivery.envelope.deferred_since
+    impatient = since is not None and deps.now() - since > deps.settings.lock_patience
+    if impatient:
+        _log.warning("going on without the lock", deferred_since=str(since))
+    return impatient
+
+
+async def point_unless_pinned(name: Name, picture: PictureId, deps: Deps) -> bool:
+    """False: another picture is pinned to the name."""
+    shown = await deps.names.picture(name)
+    if shown and shown != picture and await deps.pins.holds(shown, name):
+        add_to_line(pinned=shown)
+        return False
+    await deps.names.point(name, picture)
+    return True
+
+
+async def point_name(job: PointName, _delivery: JobDelivery, deps: Deps) -> None:
+    """Only at what is stored: a name that shows something is not changed for one that would show nothing."""
+    add_to_line(name=str(job.name), picture=job.target)
+    revision = await deps.pictures.current(job.target)
+    if revision is None:
+        add_to_line(outcome="nothing to point at")
+    elif not await point_unless_pinned(job.name, job.target, deps):
+        add_to_line(outcome="pinned elsewhere")
+    else:
+        add_to_line(outcome="pointed")
+        await deps.announcements.stored(job.target, revision.id, revision.renditions, name=job.name)
+
+
+async def refuse_name(job: RefuseName, _delivery: JobDelivery, deps: Deps) -> None:
+    """What the name shows by now stays in sight."""
+    add_to_line(name=str(job.name), failure_class=job.failure.failure_class, reason=job.failure.reason)
+    await deps.names.refuse(job.name, job.failure)
+    add_to_line(outcome="refused")
+    await deps.announcements.refused(job.name, job.failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +100,7 @@ async def commit_original(
     source: Source,
     original: Downloaded | Uploaded,
     renditions: tuple[Rendition, ...],
-    delivery: Delivery,
+    delivery: JobDelivery,
     deps: Deps,
     *,
     draft: Draft,
@@ -80,13 +139,13 @@ async def commit_original(
     return revision
 
 
-async def drop_spool(job: DropSpool, _delivery: Delivery, deps: Deps) -> None:
+async def drop_spool(job: DropSpool, _delivery: JobDelivery, deps: Deps) -> None:
     """The original was there long enough for whoever asked for it."""
     add_to_line(picture=job.picture, outcome="spool dropped")
     await deps.pictures.drop_spool(job.picture, job.revision)
 
 
-def _kept(original: Downloaded | Uploaded, rendered: Rendered) -> Path:
+def _kept(original: Downloaded | Uploaded, rendered: RenderResult) -> Path:
     """What came is not kept where it would not be safe to hand it out."""
     if rendered.sanitised is None:
         return original.path
@@ -94,7 +153,7 @@ def _kept(original: Downloaded | Uploaded, rendered: Rendered) -> Path:
     return rendered.sanitised
 
 
-def _note_mismatch(source: Source, original: Downloaded | Uploaded, rendered: Rendered) -> None:
+def _note_mismatch(source: Source, original: Downloaded | Uploaded, rendered: RenderResult) -> None:
     """The bytes alone say what they are; a name or a source that says something else is worth a look."""
     if isinstance(source, Upload) or isinstance(original, Uploaded):
         return
@@ -106,7 +165,7 @@ def _note_mismatch(source: Source, original: Downloaded | Uploaded, rendered: Re
         add_to_line(sent_as=original.media_type[:100])
 
 
-def _manifest(source: Source, size: int, rendered: Rendered, now: datetime) -> Manifest:
+def _manifest(source: Source, size: int, rendered: RenderResult, now: datetime) -> Manifest:
     host = picture_host(source.host) if isinstance(source, SourceUrl) else None
     return Manifest(
         source_url=str(source),

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import structlog
 
-from services.fetcher.errors import NotAsked, PictureError
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.errors import NotDialled, PictureError
+from services.fetcher.work import Deps, JobDelivery
 from shared.pictures import Failure, FailureClass, Name, Rendition, Source
 from shared.queue import Delay, Reject, Retry
 from shared.telemetry import add_to_line
@@ -17,7 +17,7 @@ _FINAL = frozenset({FailureClass.GONE, FailureClass.REFUSED, FailureClass.UNSOUN
 _log = structlog.get_logger()
 
 
-class Remembered(PictureError):
+class RememberedFailure(PictureError):
     """A failure that is remembered and not over: answered again, not tried again."""
 
     def __init__(self, failure: Failure) -> None:
@@ -26,7 +26,7 @@ class Remembered(PictureError):
 
 
 async def check_remembered(
-    source: Source, rendition: Rendition, delivery: Delivery, deps: Deps, *, stored: bool
+    source: Source, rendition: Rendition, delivery: JobDelivery, deps: Deps, *, stored: bool
 ) -> None:
     """Raise Remembered for what somebody else has just tried in vain; a retry of the queue tries again."""
     if delivery.is_retry:
@@ -34,14 +34,14 @@ async def check_remembered(
     state = await deps.pictures.state(source.picture)
     failure = state.blocking(rendition, stored=stored, now=deps.now())
     if failure:
-        raise Remembered(failure)
+        raise RememberedFailure(failure)
 
 
 async def end_in_failure(
     error: PictureError,
     source: Source,
     rendition: Rendition | None,
-    delivery: Delivery,
+    delivery: JobDelivery,
     deps: Deps,
     *,
     key: str,
@@ -53,9 +53,9 @@ async def end_in_failure(
     `name`: that was to be pointed at the picture. Where somebody waits, and nothing of the picture can be had, the
     failure is the name's as well. `waited_for`: somebody may wait for what failed, and is told.
     """
-    if isinstance(error, Remembered):
+    if isinstance(error, RememberedFailure):
         failure = error.failure
-    elif isinstance(error, NotAsked):
+    elif isinstance(error, NotDialled):
         failure = _following(None, error, deps)
     else:
         failure = await remember(error, source, deps, key=key)
@@ -102,7 +102,7 @@ def _following(previous: Failure | None, error: PictureError, deps: Deps) -> Fai
     )
 
 
-def _retry_later(failure: Failure, delivery: Delivery, deps: Deps) -> None:
+def _retry_later(failure: Failure, delivery: JobDelivery, deps: Deps) -> None:
     if failure.failure_class in _FINAL:
         return
     if failure.failure_class is FailureClass.BUSY:

@@ -8,13 +8,11 @@ from datetime import timedelta
 
 from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
-from services.fetcher.jobs.committing import commit_original
+from services.fetcher.jobs.committing import commit_original, out_of_patience, point_unless_pinned
 from services.fetcher.jobs.failures import check_remembered, end_in_failure
-from services.fetcher.jobs.locking import out_of_patience
 from services.fetcher.jobs.making import made_ahead, make, missing_ahead, original_of
-from services.fetcher.jobs.naming import point_unless_pinned
 from services.fetcher.steps import FetchStep
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import FetchPicture
 from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, Rendition, Source, Upload
 from shared.queue import Delay, Retry
@@ -24,7 +22,7 @@ from shared.volume import NOTHING, Draft, Locked, Revision, RevisionGone, Supers
 SECOND_TRY_AFTER_S = 0.5
 
 
-async def fetch_picture(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
+async def fetch_picture(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
     """Raise Retry when somebody else is at it, or when the queue shall try again."""
     add_to_line(picture=job.source_url.picture, rendition=str(job.rendition))
     if job.name:
@@ -39,7 +37,7 @@ async def fetch_picture(job: FetchPicture, delivery: Delivery, deps: Deps) -> No
         await _fetch(job, delivery, deps)
 
 
-async def _is_there(job: FetchPicture, delivery: Delivery, deps: Deps) -> bool:
+async def _is_there(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> bool:
     """Somebody was faster, or we were, before we died: what is left is to say so."""
     if not await deps.pictures.find(job.source_url.picture, (job.rendition,)):
         return False
@@ -54,7 +52,7 @@ async def _is_there(job: FetchPicture, delivery: Delivery, deps: Deps) -> bool:
     return True
 
 
-async def _render_only(job: FetchPicture, revision: Revision, delivery: Delivery, deps: Deps) -> None:
+async def _render_only(job: FetchPicture, revision: Revision, delivery: JobDelivery, deps: Deps) -> None:
     """The original is there: no lock, for a rendition is only ever added, whole."""
     try:
         async with deps.renders.hold(f"{job.source_url.picture}/{job.rendition}"):
@@ -72,7 +70,7 @@ async def _render_only(job: FetchPicture, revision: Revision, delivery: Delivery
     await record_and_queue_rest(job.source_url, made, deps)
 
 
-async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
+async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
     picture = job.source_url.picture
     base = made = pointed = None
     try:
@@ -101,7 +99,7 @@ async def _fetch(job: FetchPicture, delivery: Delivery, deps: Deps) -> None:
 
 
 async def _end(
-    error: PictureError, job: FetchPicture, revision: Revision | None, delivery: Delivery, deps: Deps
+    error: PictureError, job: FetchPicture, revision: Revision | None, delivery: JobDelivery, deps: Deps
 ) -> None:
     """Without a revision nothing can be had; with one, all but this rendition, and the name shows that."""
     key, failed = DOWNLOAD, None
@@ -111,7 +109,7 @@ async def _end(
     await end_in_failure(error, job.source_url, failed, delivery, deps, key=key, name=job.name)
 
 
-def _asked(job: FetchPicture, delivery: Delivery, deps: Deps) -> tuple[Rendition, ...]:
+def _asked(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> tuple[Rendition, ...]:
     """What the job asks for; where nobody waits, with all that is made ahead, for one decode serves them all.
 
     What has a name is on a page that is about to ask for it: so that all of the page is there first, the others come behind
@@ -123,7 +121,7 @@ def _asked(job: FetchPicture, delivery: Delivery, deps: Deps) -> tuple[Rendition
 
 
 async def _missing(
-    job: FetchPicture, revision: Revision, delivery: Delivery, deps: Deps
+    job: FetchPicture, revision: Revision, delivery: JobDelivery, deps: Deps
 ) -> tuple[Rendition, ...]:
     """What of it the revision lacks, without what was just tried in vain."""
     state = await deps.pictures.state(revision.picture)
@@ -136,7 +134,7 @@ async def _missing(
 
 
 async def _download_and_commit(
-    job: FetchPicture, base: Revision | None, delivery: Delivery, deps: Deps
+    job: FetchPicture, base: Revision | None, delivery: JobDelivery, deps: Deps
 ) -> Revision:
     """`base`: there is a revision, whose original was too large to keep."""
     asked = (rendition for rendition in _asked(job, delivery, deps) if rendition != ORIGINAL)
@@ -156,7 +154,7 @@ async def _download_and_commit(
         )
 
 
-async def _download(job: FetchPicture, draft: Draft, delivery: Delivery, deps: Deps) -> Downloaded:
+async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps: Deps) -> Downloaded:
     """One more try in place where somebody waits and the source only hiccuped."""
     if isinstance(job.source_url, Upload):
         raise PictureError(FailureClass.GONE, "The upload is not stored any more.")

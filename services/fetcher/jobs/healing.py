@@ -5,11 +5,11 @@ What is sound stays and is served all the time. Killed at any line, the job done
 
 import structlog
 
+from services.fetcher.jobs.committing import locked
 from services.fetcher.jobs.fetch import fetch_picture
-from services.fetcher.jobs.locking import locked
 from services.fetcher.jobs.making import original_of, render_picture
 from services.fetcher.steps import HealStep
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import FetchPicture, HealPicture, RenderPicture
 from shared.pictures import ORIGINAL, Name, PictureId, Rendition, Source, Tree, Upload, parse_source
 from shared.telemetry import add_to_line
@@ -18,7 +18,7 @@ from shared.volume import Findings
 _log = structlog.get_logger()
 
 
-async def heal_picture(job: HealPicture, delivery: Delivery, deps: Deps) -> None:
+async def heal_picture(job: HealPicture, delivery: JobDelivery, deps: Deps) -> None:
     """Raise Retry while somebody else works on the picture, or its source cannot be asked just now."""
     add_to_line(picture=job.picture)
     async with locked(job.picture, delivery, deps):
@@ -47,7 +47,7 @@ async def heal_picture(job: HealPicture, delivery: Delivery, deps: Deps) -> None
     await deps.announcements.record(job.picture, source, "checked")
 
 
-async def _lacks_original(picture: PictureId, findings: Findings, delivery: Delivery, deps: Deps) -> bool:
+async def _lacks_original(picture: PictureId, findings: Findings, delivery: JobDelivery, deps: Deps) -> bool:
     """Whether it has to be fetched: also what was taken out by somebody who died before it was back.
 
     One that was too large to keep is not lacking.
@@ -61,7 +61,7 @@ async def _lacks_original(picture: PictureId, findings: Findings, delivery: Deli
     return gone and await original_of(revision, deps) is None
 
 
-async def _pin_again(picture: PictureId, names: frozenset[Name], delivery: Delivery, deps: Deps) -> None:
+async def _pin_again(picture: PictureId, names: frozenset[Name], delivery: JobDelivery, deps: Deps) -> None:
     """Without a pointer in `keep`, what was fetched again went to `cache`."""
     revision = await deps.pictures.current(picture)
     if revision and revision.tree is Tree.CACHE:

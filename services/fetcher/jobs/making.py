@@ -7,7 +7,7 @@ from services.fetcher.errors import PictureError
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.rendering.render import Order
 from services.fetcher.settings import RenderSettings
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RenderPicture
 from shared.pictures import (
     STANDARD_SIZES,
@@ -24,7 +24,7 @@ STARTS_AT_MOST = 10
 """A backstop: of jobs that were delivered before, this many may come to rendering without one ending."""
 
 
-async def render_picture(job: RenderPicture, delivery: Delivery, deps: Deps) -> None:
+async def render_picture(job: RenderPicture, delivery: JobDelivery, deps: Deps) -> None:
     """Make what is still missing of these renditions, all from one decode."""
     add_to_line(picture=job.source_url.picture)
     async with deps.renders.hold(job.source_url.picture):
@@ -47,7 +47,7 @@ async def _render_ahead(
     job: RenderPicture,
     revision: Revision,
     missing: tuple[Rendition, ...],
-    delivery: Delivery,
+    delivery: JobDelivery,
     deps: Deps,
 ) -> None:
     try:
@@ -61,7 +61,7 @@ async def _render_ahead(
 
 
 async def make(
-    revision: Revision, renditions: tuple[Rendition, ...], delivery: Delivery, deps: Deps
+    revision: Revision, renditions: tuple[Rendition, ...], delivery: JobDelivery, deps: Deps
 ) -> Revision:
     """Render and add; return the revision with them. Raise Retry when it goes away meanwhile: the job looks again."""
     try:
@@ -93,7 +93,7 @@ async def original_of(revision: Revision, deps: Deps) -> StoredFile | None:
     return None
 
 
-async def count_start(picture: PictureId, delivery: Delivery, deps: Deps) -> None:
+async def count_start(picture: PictureId, delivery: JobDelivery, deps: Deps) -> None:
     """Count the starts of jobs that were delivered before: whatever kills the whole fetcher leaves no other trace.
 
     Not before a renderer is free: else a picture that kills would take all that wait beside it along.

@@ -2,12 +2,11 @@
 
 from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
-from services.fetcher.jobs.committing import commit_original
+from services.fetcher.jobs.committing import commit_original, out_of_patience
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import check_room
-from services.fetcher.jobs.locking import out_of_patience
 from services.fetcher.steps import FetchStep
-from services.fetcher.work import Delivery, Deps
+from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RefreshPicture
 from shared.pictures import DOWNLOAD, RevisionId, State, Validators, picture_host
 from shared.queue import Delay, Retry
@@ -15,7 +14,7 @@ from shared.telemetry import add_to_line
 from shared.volume import Locked, Revision, RevisionGone, Superseded
 
 
-async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -> None:
+async def refresh_picture(job: RefreshPicture, delivery: JobDelivery, deps: Deps) -> None:
     """304 extends the freshness; new bytes are a new revision, with every rendition that the old one holds."""
     source = job.source_url
     add_to_line(picture=source.picture)
@@ -49,7 +48,7 @@ async def refresh_picture(job: RefreshPicture, delivery: Delivery, deps: Deps) -
     deps.on_step(FetchStep.RECORDED)
 
 
-async def _ask_again(job: RefreshPicture, base: Revision, delivery: Delivery, deps: Deps) -> Revision:
+async def _ask_again(job: RefreshPicture, base: Revision, delivery: JobDelivery, deps: Deps) -> Revision:
     source = job.source_url
     state = await deps.pictures.state(source.picture)
     validators = state.validators if state.revision == base.id else None

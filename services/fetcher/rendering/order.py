@@ -22,7 +22,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderResult:
     """What the original turned out to be. Width and height in pixels, upright; frames: 1 for a still."""
 
     mime: str

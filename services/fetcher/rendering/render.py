@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageOps
 
 from services.fetcher.rendering.animation import count_frames, encode_animation, stays_animated
-from services.fetcher.rendering.bytes_there import BytesThere
+from services.fetcher.rendering.bounded_reader import BytesThere
 from services.fetcher.rendering.colors import scalable, srgb
 from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.limits import check_memory, check_size, memory_needed
-from services.fetcher.rendering.order import Order, Rendered, TooLarge, Unsound
-from services.fetcher.rendering.pieces import check_pieces
+from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
 from services.fetcher.rendering.scale import Size, scaled
 from services.fetcher.rendering.stripping import ORIENTATION, can_strip, stripped
+from services.fetcher.rendering.structure_limits import check_pieces
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
 from shared.pictures import Format, Rendition
 
-__all__ = ["Order", "Rendered", "TooLarge", "Unsound", "render"]
+__all__ = ["Order", "RenderResult", "TooLarge", "Unsound", "render"]
 
 # What is opened, by the bytes alone; the names are Pillow's. Whatever else it could read, we do not offer it.
 _MEDIA_TYPES = {
@@ -51,7 +51,7 @@ _NOT_THE_PICTURE = frozenset(
 )
 
 
-def render(order: Order) -> Rendered:
+def render(order: Order) -> RenderResult:
     """Raise Unsound for whatever cannot be decoded, OSError when the volume fails us or the original went away."""
     try:
         with _pillow_looking_too(order.max_pixels):
@@ -80,7 +80,7 @@ def _pillow_looking_too(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _render(order: Order) -> Rendered:
+def _render(order: Order) -> RenderResult:
     with BytesThere(order.original) as file:
         if may_be_svg(file.read(_HEAD_BYTES)):
             file.seek(0)
@@ -89,7 +89,7 @@ def _render(order: Order) -> Rendered:
             return _render_picture(image, order)
 
 
-def _render_drawing(body: bytes, order: Order) -> Rendered:
+def _render_drawing(body: bytes, order: Order) -> RenderResult:
     drawing = Drawing.read(body, order)
     for rendition in order.renditions:
         picture = drawing.drawn(rendition.box.fill(*drawing.size), order)
@@ -100,7 +100,7 @@ def _render_drawing(body: bytes, order: Order) -> Rendered:
     return replace(_described(small, SVG, drawing.size), sanitised=sanitised)
 
 
-def _render_picture(image: Image.Image, order: Order) -> Rendered:
+def _render_picture(image: Image.Image, order: Order) -> RenderResult:
     check_size(*image.size, order)
     check_pieces(order.original, image.format)
     if image.format == "PNG":  # whose EXIF may come last: asking for it decodes all of it
@@ -128,13 +128,13 @@ def _render_picture(image: Image.Image, order: Order) -> Rendered:
     return _stripped(said, image, order) if order.bare else said
 
 
-def _stripped(said: Rendered, image: Image.Image, order: Order) -> Rendered:
+def _stripped(said: RenderResult, image: Image.Image, order: Order) -> RenderResult:
     kept = order.into / "stripped"
     kept.write_bytes(stripped(order.original.read_bytes(), image))
     return replace(said, sanitised=kept)
 
 
-def _redrawn(said: Rendered, picture: Image.Image, order: Order) -> Rendered:
+def _redrawn(said: RenderResult, picture: Image.Image, order: Order) -> RenderResult:
     """For what few browsers show, or nobody takes apart: the same pixels, upright and in sRGB, as a PNG."""
     kept = order.into / "redrawn"
     encode(picture, Format.PNG, kept, order.quality)
@@ -184,5 +184,5 @@ def _save(picture: Image.Image, rendition: Rendition, order: Order) -> None:
     encode(picture, rendition.format, order.into / str(rendition), order.quality)
 
 
-def _described(small: Image.Image, mime: str, size: Size, frames: int = 1) -> Rendered:
-    return Rendered(mime, *size, frames, average_color(small), thumbhash(small))
+def _described(small: Image.Image, mime: str, size: Size, frames: int = 1) -> RenderResult:
+    return RenderResult(mime, *size, frames, average_color(small), thumbhash(small))

@@ -13,11 +13,11 @@ from typing import Self
 import structlog
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from services.fetcher.admission import PrioritySemaphore
 from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, run_confined
-from services.fetcher.rendering.processor import Left, was_taken
-from services.fetcher.rendering.render import Order, Rendered, TooLarge, Unsound, render
-from services.fetcher.slots import Slots
+from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
+from services.fetcher.rendering.render import Order, RenderResult, TooLarge, Unsound, render
 from shared.pictures import FailureClass
 
 JOBS_PER_PROCESS = 1000
@@ -46,7 +46,7 @@ class Sandbox:
     def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int) -> None:
         self._processes = processes
         self._memory_bytes = memory_bytes
-        self._slots = Slots(processes)
+        self._slots = PrioritySemaphore(processes)
         self._timeout_s = timeout_s
         self._pool = self._new_pool()
         self._ending: set[asyncio.Task[None]] = set()
@@ -66,7 +66,7 @@ class Sandbox:
 
     async def render(
         self, order: Order, *, urgent: bool, starting: Callable[[], Awaitable[None]]
-    ) -> Rendered:
+    ) -> RenderResult:
         """Raise PictureError for unsound bytes, RendererDied when the process crashed or had to be killed,
         FileNotFoundError when the original went away. `starting` is awaited once its turn has come.
         """
@@ -82,15 +82,15 @@ class Sandbox:
             except _PoolBroken:
                 raise PictureError(FailureClass.OURS, "The picture could not be rendered here.") from None
 
-    async def _render(self, order: Order, pool: ProcessPool) -> Rendered:
+    async def _render(self, order: Order, pool: ProcessPool) -> RenderResult:
         try:
-            scheduled: ProcessFuture[Rendered] = pool.schedule(
+            scheduled: ProcessFuture[RenderResult] = pool.schedule(
                 run_confined, args=(render, order, self._timeout_s), timeout=self._timeout_s
             )
         except RuntimeError as error:
             raise _PoolBroken from error
         task = asyncio.wrap_future(scheduled)
-        before = Left.now()
+        before = CpuHeadroom.now()
         try:
             await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
             if not task.done():
@@ -101,7 +101,7 @@ class Sandbox:
         except FileNotFoundError:  # purged, evicted, or a spool that was dropped
             raise
         except (Unsound, ProcessExpired, OSError) as error:
-            raise self._judged(error, starved=was_taken(before, Left.now())) from error
+            raise self._judged(error, starved=was_taken(before, CpuHeadroom.now())) from error
         finally:
             task.cancel()
 

@@ -19,7 +19,7 @@ from resvg_py import svg_to_bytes
 
 from services.fetcher.rendering.limits import check_memory, check_size
 from services.fetcher.rendering.order import Order, Unsound
-from services.fetcher.rendering.outline import ROOTS, SVG_NAMESPACE, Outline
+from services.fetcher.rendering.xml_limits import ROOTS, SVG_NAMESPACE, Outline
 
 MIME = "image/svg+xml"
 _EMBEDDED = {"image": ["png", "jpeg", "gif", "webp"]}

@@ -1,19 +1,97 @@
-"""The queue in this process, over one SQLite file."""
+"""The lock that keeps a second process from the queue file. It dies with its holder."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import fcntl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+import structlog
+
 from shared.contracts import Envelope
-from shared.queue.embedded.changes import Put
-from shared.queue.embedded.consumer import LaneConsumer
-from shared.queue.embedded.lock import sole_owner
-from shared.queue.embedded.worker import Worker
-from shared.queue.listening import LISTENER_LIMIT, Listener
-from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
-from shared.queue.running import CONSUMER_GRACE_S
+from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
+from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
+from shared.queue.embedded.worker import StoreThread
+from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueUnavailable
+from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
+
+
+@contextmanager
+def sole_owner(path: Path) -> Iterator[None]:
+    """Hold `<path>.lock`, which is never deleted. Raises QueueUnavailable when somebody else does."""
+    lock = path.with_name(path.name + ".lock")
+    with lock.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise QueueUnavailable(
+                f"Another process already has the queue file {path}: stop it, or set another STATE_DIR."
+            ) from error
+        yield
+
+
+log = structlog.get_logger(__name__)
+
+
+class EmbeddedConsumer:
+    def __init__(
+        self,
+        worker: StoreThread,
+        lane: Lane,
+        handler: Handler,
+        *,
+        concurrency: int,
+        delays: Mapping[Delay, float],
+    ) -> None:
+        self.lane = lane
+        self._worker = worker
+        self._handler = handler
+        self._concurrency = concurrency
+        self._delays = delays
+        self._handling = 0
+        self._running = Running()
+
+    @property
+    def free(self) -> int:
+        return self._concurrency - self._handling
+
+    def take(self, message: TakenMessage) -> None:
+        self._handling += 1
+        self._running.start(self._work(message))
+
+    async def finish(self, grace_s: float) -> None:
+        await self._running.finish(grace_s)
+
+    async def _work(self, message: TakenMessage) -> None:
+        try:
+            outcome = await self._attempt(message)
+            await self._worker.ask(Settle(message.seq, self._follow_up(outcome)))
+        except asyncio.CancelledError:
+            await self._worker.ask(Release(message.seq))
+            raise
+        except QueueError as error:
+            log.warning("outcome_not_stored", lane=self.lane.value, error=str(error))
+
+    async def _attempt(self, message: TakenMessage) -> Outcome:
+        """Its place is free once the handler has ended: the next is taken by the turn that settles this one."""
+        try:
+            return await attempt(
+                message.body.encode(), self.lane, self._handler, redelivered=message.redelivered
+            )
+        finally:
+            self._handling -= 1
+            self._worker.more_room()
+
+    def _follow_up(self, outcome: Outcome) -> Put | None:
+        match outcome:
+            case Done():
+                return None
+            case Again(envelope, delay):
+                return Put(self.lane, envelope.model_dump_json(), after_s=self._delays[delay])
+            case Dead(letter):
+                return Put(Lane.DEAD, letter.model_dump_json())
+
 
 REAL_DELAYS: Mapping[Delay, float] = MappingProxyType({delay: float(delay.value) for delay in Delay})
 
@@ -33,7 +111,7 @@ async def open_embedded(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with sole_owner(path):
-        worker = Worker(path)
+        worker = StoreThread(path)
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(worker.run(opened))
         try:
@@ -55,7 +133,7 @@ class EmbeddedQueue:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: StoreThread,
         *,
         lane_limit: int,
         consumer_grace_s: float,
@@ -76,7 +154,7 @@ class EmbeddedQueue:
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:
-        consumer = LaneConsumer(self._worker, lane, handler, concurrency=concurrency, delays=self._delays)
+        consumer = EmbeddedConsumer(self._worker, lane, handler, concurrency=concurrency, delays=self._delays)
         self._worker.join(consumer)
         try:
             yield

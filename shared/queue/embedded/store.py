@@ -1,18 +1,67 @@
-"""The file: one table in SQLite, used from one thread. Everything asked for in a moment is one transaction."""
+"""The embedded queue's file: messages as rows, changed many in one transaction."""
 
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
 from shared.contracts import Envelope
-from shared.queue.embedded.changes import Change, Put, Release, Settle, Taken, Turn
 from shared.queue.port import MAX_DELIVERIES, Delay, Lane, LaneMeasure, QueueFull
 from shared.queue.settlement import bury
 from shared.telemetry import utc_now
+
+
+@dataclass(frozen=True)
+class Put:
+    """A new message: at once, or `after_s`. Refused when the lane holds `limit` already."""
+
+    lane: Lane
+    body: str
+    after_s: float | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Settle:
+    """A message that was taken goes, and what comes of it is there: both or neither."""
+
+    seq: int
+    follow_up: Put | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A message that was taken waits again."""
+
+    seq: int
+
+
+Change = Put | Settle | Release
+
+
+@dataclass(frozen=True)
+class TakenMessage:
+    """A message handed out."""
+
+    seq: int
+    lane: Lane
+    body: str
+    redelivered: bool
+
+
+@dataclass(frozen=True)
+class StoreTransaction:
+    """What one transaction did. `refused` by the index of the change."""
+
+    refused: Mapping[int, QueueFull]
+    taken: tuple[TakenMessage, ...]
+    waiting: Mapping[Lane, int]
+    next_due_in_s: float | None
+
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +131,7 @@ class Store:
     def close(self) -> None:
         self._file.close()
 
-    def turn(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> Turn:
+    def turn(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> StoreTransaction:
         """Make the changes and take what is wanted. Raises sqlite3.Error having done nothing of it."""
         before = self._waiting.copy()
         self._file.execute("BEGIN IMMEDIATE")
@@ -96,7 +145,7 @@ class Store:
             raise
         return turn
 
-    def _turned(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> Turn:
+    def _turned(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> StoreTransaction:
         refused: dict[int, QueueFull] = {}
         for index, change in enumerate(changes):
             try:
@@ -105,7 +154,7 @@ class Store:
                 refused[index] = full
         self._promote()
         taken = tuple(message for lane, count in wanted.items() for message in self._take(lane, count))
-        return Turn(refused, taken, self.waiting, self._next_due_in_s())
+        return StoreTransaction(refused, taken, self.waiting, self._next_due_in_s())
 
     def _make(self, change: Change) -> None:
         match change:
@@ -162,7 +211,7 @@ class Store:
         """A lane that only another version knows waits for that version."""
         self._waiting.update(Lane(lane) for (lane,) in rows if lane in KNOWN_LANES)
 
-    def _take(self, lane: Lane, count: int) -> list[Taken]:
+    def _take(self, lane: Lane, count: int) -> list[TakenMessage]:
         """In the order of their numbers; what was handed out too often becomes a dead letter instead."""
         if count <= 0 or not self._waiting[lane]:
             return []
@@ -179,7 +228,7 @@ class Store:
             self._file.execute(
                 "UPDATE messages SET state = 'taken', deliveries = deliveries + 1 WHERE seq = ?", (seq,)
             )
-            taken.append(Taken(seq, lane, body, redelivered=deliveries > 0))
+            taken.append(TakenMessage(seq, lane, body, redelivered=deliveries > 0))
         return taken
 
     def _give_up(self, seq: int, lane: Lane, body: str) -> None:

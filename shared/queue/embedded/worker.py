@@ -17,8 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from shared.queue.embedded.changes import Change, Put, Release, Taken, Turn
-from shared.queue.embedded.store import Store
+from shared.queue.embedded.store import Change, Put, Release, Store, StoreTransaction, TakenMessage
 from shared.queue.port import Lane, LaneMeasure, QueueError, QueueUnavailable
 
 log = structlog.get_logger(__name__)
@@ -36,13 +35,13 @@ class Taker(Protocol):
     @property
     def free(self) -> int: ...
 
-    def take(self, message: Taken) -> None: ...
+    def take(self, message: TakenMessage) -> None: ...
 
 
 Asked = tuple[Change, asyncio.Future[None]]
 
 
-class Worker:
+class StoreThread:
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self._path = path
         self._now = now
@@ -144,7 +143,7 @@ class Worker:
             wanted[taker.lane] += taker.free
         return wanted
 
-    def _answer(self, asked: list[Asked], turn: Turn) -> None:
+    def _answer(self, asked: list[Asked], turn: StoreTransaction) -> None:
         self._failing = False
         self._waiting = turn.waiting
         for index, (_, done) in enumerate(asked):
@@ -162,7 +161,7 @@ class Worker:
             sleep_s = min(next_due_in_s, LONGEST_SLEEP_S)
             self._timer = asyncio.get_running_loop().call_later(sleep_s, self._wake.set)
 
-    def _hand_out(self, message: Taken) -> None:
+    def _hand_out(self, message: TakenMessage) -> None:
         for taker in self._takers:
             if taker.lane is message.lane and taker.free > 0:
                 taker.take(message)

@@ -10,15 +10,13 @@ from aio_pika.abc import AbstractIncomingMessage
 from pydantic import ValidationError
 
 from shared.contracts import Envelope
-from shared.queue.listening import Listener
+from shared.queue.consuming import CONSUMER_GRACE_S, Listener
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
-from shared.queue.rabbitmq.consumer import LaneConsumer
+from shared.queue.rabbitmq.consumer import Place, RabbitMqConsumer, Subscription
 from shared.queue.rabbitmq.link import Link, addresses_of
 from shared.queue.rabbitmq.management import Management, open_management
 from shared.queue.rabbitmq.publisher import PUBLISH_TIMEOUT_S, Publisher
-from shared.queue.rabbitmq.subscription import Place, Subscription
 from shared.queue.rabbitmq.topology import EVENTS, LISTENER, REAL_DELAYS, Topology
-from shared.queue.running import CONSUMER_GRACE_S
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +84,7 @@ class RabbitQueue:
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:
-        consumer = LaneConsumer(
+        consumer = RabbitMqConsumer(
             self._publisher, lane, handler, concurrency=concurrency, grace_s=self._grace_s
         )
         async with Subscription(self._consuming, consumer.subscribe, consumer.finish).lasting(

@@ -1,26 +1,53 @@
-"""A connection to the broker that is made again whenever it is lost.
-
-By hand rather than `connect_robust`, which restores channels and consumers one by one behind our back: its
-publish waits for the reconnection, and its consumers have failed to come back in more than one way.
-Here a lost connection or channel is thrown away, and everything on it is made anew.
-"""
+"""What aio-pika raises, as the errors of the port."""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from aio_pika import Connection
-from aio_pika.exceptions import AuthenticationError, ChannelPreconditionFailed, ProbableAuthenticationError
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    AuthenticationError,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    ProbableAuthenticationError,
+    PublishError,
+)
 from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
 from pamqp.common import FieldTable
 from yarl import URL
 
-from shared.queue.port import QueueError, QueueUnavailable
-from shared.queue.rabbitmq.trouble import as_queue_errors
+from shared.queue.port import QueueError, QueueFull, QueueUnavailable, Unroutable
+
+
+@contextmanager
+def as_queue_errors(doing: str) -> Iterator[None]:
+    """Raise a QueueError for whatever goes wrong with the broker inside.
+
+    aiormq ends what waits on a lost connection by a CancelledError that nobody asked for: it is told apart
+    from a real one by the task's own count.
+    """
+    try:
+        yield
+    except (PublishError, ChannelNotFoundEntity) as error:
+        raise Unroutable(f"{doing}: the queue is missing") from error
+    except DeliveryError as error:
+        raise QueueFull(f"{doing}: the broker refused it") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise QueueUnavailable(f"{doing}: the connection was lost") from error
+    except TimeoutError as error:
+        raise QueueUnavailable(f"{doing}: the broker did not answer in time") from error
+    except CONNECTION_EXCEPTIONS as error:
+        raise QueueUnavailable(f"{doing}: {type(error).__name__} {error}".strip()) from error
+
 
 log = structlog.get_logger(__name__)
 

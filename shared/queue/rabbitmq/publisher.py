@@ -12,10 +12,9 @@ from yarl import URL
 
 from shared.contracts import Envelope
 from shared.queue.port import Delay, Lane, LaneMeasure, QueueError, QueueUnavailable
-from shared.queue.rabbitmq.gauge import LaneGauge
-from shared.queue.rabbitmq.link import Link
+from shared.queue.rabbitmq.link import Link, as_queue_errors
+from shared.queue.rabbitmq.management import LaneGauge
 from shared.queue.rabbitmq.topology import EVENTS, JOBS, Topology, delay_name
-from shared.queue.rabbitmq.trouble import as_queue_errors
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 
-from shared.queue.listening import LISTENER_LIMIT
+from shared.queue.consuming import LISTENER_LIMIT
 from shared.queue.port import MAX_DELIVERIES, Delay, Lane
 
 JOBS = "onesheet.jobs"

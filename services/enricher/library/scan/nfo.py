@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from services.enricher.library.item import Ids, MediaType
+from services.enricher.library.item import ItemIds, MediaType
 from services.enricher.library.scan.names import legible
 from services.enricher.library.scan.tagged import parsed_ids
 
@@ -31,7 +31,7 @@ _TMDB_ADDRESS = {
 class Nfo:
     """What an NFO file says."""
 
-    ids: Ids = field(default_factory=Ids)
+    ids: ItemIds = field(default_factory=ItemIds)
     title: str | None = None
     year: int | None = None
 
@@ -78,7 +78,7 @@ def _of_xml(content: bytes, media_type: MediaType) -> Nfo:
     )
 
 
-def _ids(root: Element, media_type: MediaType) -> Ids:
+def _ids(root: Element, media_type: MediaType) -> ItemIds:
     plain_id = _text(root, "id")
     # Of a series, older versions of Kodi wrote the TVDB id as <id>.
     kind = "imdb" if plain_id.startswith("tt") else "tvdb" if media_type is MediaType.TV else ""
@@ -95,7 +95,7 @@ def _text(root: Element, tag: str) -> str:
     return (root.findtext(tag) or "").strip()
 
 
-def _of_text(content: bytes, media_type: MediaType) -> Ids:
+def _of_text(content: bytes, media_type: MediaType) -> ItemIds:
     text = content.decode("latin-1")
     addresses = _ADDRESSES | {"tmdb": _TMDB_ADDRESS[media_type]}
     found = {kind: address.search(text) for kind, address in addresses.items()}

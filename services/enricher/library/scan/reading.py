@@ -4,8 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.enricher.guessing import Guess
-from services.enricher.library.item import Entry, Ids, MediaType
+from services.enricher.library.guessing import Guess
+from services.enricher.library.item import ItemIds, LibraryEntry, MediaType
 from services.enricher.library.same_title import plain
 from services.enricher.library.scan.names import as_text, legible
 from services.enricher.library.scan.nfo import Nfo, read_nfo
@@ -15,11 +15,11 @@ from services.enricher.library.scan.tree import Sighting
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PathReading:
     """`titled` is None where the title can only be guessed, from `to_guess`."""
 
     sighting: Sighting
-    ids: Ids
+    ids: ItemIds
     titled: Titled | None
     to_guess: str
     problem: str | None = None
@@ -29,23 +29,25 @@ class Reading:
         """What guessit calls it."""
         return "movie" if self.sighting.media_type is MediaType.MOVIE else "episode"
 
-    def guessed(self, guess: Guess | None) -> "Reading":
+    def guessed(self, guess: Guess | None) -> "PathReading":
         return self if guess is None else replace(self, titled=Titled(*guess))
 
-    def entry(self) -> Entry:
+    def entry(self) -> LibraryEntry:
         titled = self.titled or roughly(self.to_guess.rpartition("/")[2])
         media_type = self.sighting.media_type
-        return Entry(titled.title, media_type, titled.year, self.ids, full_path=as_text(self.sighting.path))
+        return LibraryEntry(
+            titled.title, media_type, titled.year, self.ids, full_path=as_text(self.sighting.path)
+        )
 
 
-def read(sighting: Sighting, *, root: str) -> Reading:
+def read(sighting: Sighting, *, root: str) -> PathReading:
     """`root` is the folder that is scanned: names above it say nothing."""
     names = _names(sighting, root)
-    bearer, named_ids = next(((name, ids) for name in names if (ids := ids_in(name))), (names[0], Ids()))
+    bearer, named_ids = next(((name, ids) for name in names if (ids := ids_in(name))), (names[0], ItemIds()))
     nfo, problem = _nfo(sighting)
     ids = _completed(named_ids, nfo.ids)
     to_guess = "/".join(reversed(names[:2])) if not sighting.is_folder else names[0]
-    return Reading(sighting, ids, _titled(names, nfo, bearer if ids else None), to_guess, problem)
+    return PathReading(sighting, ids, _titled(names, nfo, bearer if ids else None), to_guess, problem)
 
 
 def _names(sighting: Sighting, root: str) -> Sequence[str]:
@@ -81,9 +83,9 @@ def _nfo(sighting: Sighting) -> tuple[Nfo, str | None]:
         return Nfo(), f"{as_text(sighting.nfo)} is left out: {why}."
 
 
-def _completed(named: Ids, said: Ids) -> Ids:
+def _completed(named: ItemIds, said: ItemIds) -> ItemIds:
     """What the name says, completed by the NFO file where the two do not contradict each other."""
     pairs = list(zip((named.imdb, named.tmdb, named.tvdb), (said.imdb, said.tmdb, said.tvdb), strict=True))
     if any(one and other and one != other for one, other in pairs):
         return named
-    return Ids(named.imdb or said.imdb, named.tmdb or said.tmdb, named.tvdb or said.tvdb)
+    return ItemIds(named.imdb or said.imdb, named.tmdb or said.tmdb, named.tvdb or said.tvdb)

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
 from services.enricher.database.tables import media_items
-from services.enricher.library.item import Entry
+from services.enricher.library.item import LibraryEntry
+from services.enricher.library.library import remove, store
 from services.enricher.library.scan.names import as_text
 from services.enricher.library.scan.tree import Sighting
-from services.enricher.library.storing import remove, store
 
 AT_ONCE = 500
 Scanned = Row[Any]
@@ -21,7 +21,7 @@ _columns = media_items.c
 _MOVED = update(media_items).where(_columns.full_path == bindparam("path"))
 
 
-class Remembered:
+class RememberedFiles:
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
@@ -38,7 +38,7 @@ class Remembered:
             await self._database.write(lambda connection: connection.execute(_MOVED, moved))
         return [s for s in sightings if known.get(as_text(s.path), (None, 0))[0] != s.state]
 
-    async def keep(self, entries: Sequence[Entry], sightings: Sequence[Sighting]) -> None:
+    async def keep(self, entries: Sequence[LibraryEntry], sightings: Sequence[Sighting]) -> None:
         extras = [{"scan_state": s.state, "scan_device": s.device} for s in sightings]
         await self._database.write(
             lambda connection: store(connection, entries, now=self._now(), extras=extras)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from services.enricher.database import Database
-from services.enricher.guessing import Guess, Guesser
+from services.enricher.library.guessing import Guess, Guesser
 from services.enricher.library.scan.names import as_text
 from services.enricher.library.scan.places import Places, ScanRefused
-from services.enricher.library.scan.reading import Reading, read
-from services.enricher.library.scan.remembered import AT_ONCE, Remembered
+from services.enricher.library.scan.reading import PathReading, read
+from services.enricher.library.scan.remembered import AT_ONCE, RememberedFiles
 from services.enricher.library.scan.tree import Sighting, Visit, walk
 from services.enricher.library.scan.vanished import Seen
 from services.enricher.tasks import Progress, Task, TaskFailed, Tasks
@@ -37,7 +37,7 @@ class Scan:
     """The work of a scan."""
 
     def __init__(self, database: Database, places: Places, *, now: Callable[[], datetime] = utc_now) -> None:
-        self._remembered = Remembered(database, now=now)
+        self._remembered = RememberedFiles(database, now=now)
         self._places = places
 
     async def __call__(self, arguments: Mapping[str, object], progress: Progress) -> None:
@@ -80,7 +80,9 @@ class Scan:
             after = known[-1].full_path
 
 
-async def _titled(readings: Sequence[Reading], guesser: Guesser, progress: Progress) -> Sequence[Reading]:
+async def _titled(
+    readings: Sequence[PathReading], guesser: Guesser, progress: Progress
+) -> Sequence[PathReading]:
     """In the same order, with what could be guessed."""
     untitled = [(reading.to_guess, reading.kind) for reading in readings if reading.titled is None]
     guesses: list[Guess | None] = []

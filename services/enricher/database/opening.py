@@ -1,0 +1,20 @@
+"""Which database it is, by the scheme of its URL."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from services.enricher.database.database import Database
+from services.enricher.database.sqlite import DatabaseSettings, open_sqlite
+
+FILE_NAME = "enricher.sqlite"
+
+
+def open_database(settings: DatabaseSettings, *, state_dir: Path) -> AbstractAsyncContextManager[Database]:
+    """The database that `settings.url` names, with the schema of this version, open while the context lasts.
+
+    Raises ValueError for a scheme that nothing here implements.
+    """
+    scheme, _, rest = (settings.url or "sqlite:").partition(":")
+    if scheme != "sqlite":
+        raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite is known.")
+    return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME)

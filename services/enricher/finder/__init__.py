@@ -1,0 +1,1 @@
+"""The finder: who has what, who may be asked, and which picture is chosen."""

@@ -1,0 +1,266 @@
+"""Endpoints that purge pictures by name, URL, title or public path, and that explain a choice."""
+
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
+from services.enricher.finder.api.artwork import NameParameters, parsed_source
+from services.enricher.finder.resolving import OpenResolving
+from services.enricher.finder.resolving.explaining import NameExplanation, PictureExplanation
+from services.enricher.keeper.catalog import CatalogTable
+from shared.contracts import PurgePicture
+from shared.http import Problem
+from shared.pictures import Kind, Name, PictureId, Role
+from shared.queue import Lane
+
+
+class DryParameters(Parameters):
+    dry_run: bool = Field(default=False, description="Only say what would go")
+
+
+class SourceParameters(DryParameters):
+    url: str = Field(max_length=2048, description="Of the picture at its source")
+
+
+class PictureParameters(DryParameters):
+    id: str = Field(pattern="^[0-9a-f]{32}$")
+
+
+class PurgeTitleParameters(DryParameters):
+    kind: Kind
+    id: str = Field(
+        max_length=128, description="tmdb:603, imdb:tt0133093, tvdb:81189 or trakt:the-matrix-1999"
+    )
+
+
+class Purging(BaseModel):
+    """The order is safe, and carried out in a moment; with `dry_run` there is none. `bytes`: on the disk, as far as known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    picture_id: str
+    bytes: int
+
+
+class PurgedName(Purging):
+    name: str
+
+
+class TitlePurging(BaseModel):
+    """What goes of a title, or with `dry_run` would."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pictures: tuple[PurgedName, ...]
+    bytes: int
+    dry_run: bool
+
+
+class NameRemoval(BaseModel):
+    """What goes of a name, or with `dry_run` would: its pin, or else its picture and what is remembered of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    unpinned: bool = Field(description="Only the pin goes: others choose again")
+    picture_id: str | None = Field(description="Of the picture that goes, if one does")
+    bytes: int = Field(description="On the disk, as far as known")
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Purger:
+    resolving: OpenResolving
+    catalog: CatalogTable
+
+    async def purge(self, picture: PictureId, *, dry_run: bool) -> Purging:
+        """Order that it goes, unless it is only asked what would."""
+        if not dry_run:
+            await self.resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
+        return Purging(picture_id=picture, bytes=await self.size(picture))
+
+    async def remove(self, name: Name, *, dry_run: bool) -> NameRemoval:
+        """Order that it is unpinned, or else purged, unless it is only asked what would. Raise Problem for nothing."""
+        pinning = self.resolving.pinning
+        pinned = await pinning.is_pinned(name)
+        if not pinned and not await pinning.knows(name):
+            raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known by this name.")
+        picture = None if pinned else await pinning.shown(name)
+        size = await self.size(picture) if picture else 0
+        if not dry_run and not await pinning.unpin(name):
+            await pinning.purge(name)
+        return NameRemoval(name=str(name), unpinned=pinned, picture_id=picture, bytes=size, dry_run=dry_run)
+
+    async def size(self, picture: PictureId) -> int:
+        """In bytes on the disk, as far as the catalog knows it."""
+        entry = await self.catalog.of_picture(picture)
+        return entry.disk.bytes if entry else 0
+
+
+def purge_endpoints(purger: Purger) -> list[Endpoint]:
+    resolving = purger.resolving
+
+    async def by_url(asked: SourceParameters) -> Purging:
+        """Purge a picture by the URL of its source. Asked for again, it is fetched again.
+
+        It is gone from proxies and nginx at once. Browsers and CDNs keep what they were told to keep.
+        """
+        return await purger.purge(parsed_source(asked.url).picture, dry_run=asked.dry_run)
+
+    async def by_id(asked: PictureParameters) -> Purging:
+        """Purge a picture by its id."""
+        return await purger.purge(PictureId(asked.id), dry_run=asked.dry_run)
+
+    async def by_title(asked: PurgeTitleParameters) -> TitlePurging:
+        """Purge all pictures of a title, and forget what was found or refused for it.
+
+        Pins of it are undone. With `dry_run` it only says which pictures would go, and what they take.
+        """
+        names = await _names(asked, resolving)
+        shown = [(name, await resolving.pinning.shown(name)) for name in names]
+        pictures = [
+            PurgedName(name=str(name), picture_id=picture, bytes=await purger.size(picture))
+            for name, picture in shown
+            if picture
+        ]
+        if not asked.dry_run:
+            for name in names:
+                await resolving.pinning.unpin(name)
+                await resolving.pinning.purge(name)
+        each_once = {one.picture_id: one.bytes for one in pictures}
+        return TitlePurging(pictures=tuple(pictures), bytes=sum(each_once.values()), dry_run=asked.dry_run)
+
+    path, admin, accepted = "/api/v1/admin/images", Access.ADMIN, HTTPStatus.ACCEPTED
+    return [
+        Endpoint("DELETE", path, by_url, Purging, SourceParameters, access=admin, status=accepted),
+        Endpoint(
+            "DELETE", f"{path}/p/{{id}}", by_id, Purging, PictureParameters, access=admin, status=accepted
+        ),
+        Endpoint(
+            "DELETE",
+            f"{path}/{{kind}}/{{id}}",
+            by_title,
+            TitlePurging,
+            PurgeTitleParameters,
+            access=admin,
+            status=accepted,
+        ),
+    ]
+
+
+async def _names(asked: PurgeTitleParameters, resolving: OpenResolving) -> list[Name]:
+    """All under which something is known or remembered. Raise Problem where there are none."""
+    try:
+        names = await resolving.pinning.names_of(asked.kind, asked.id)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+    if not names:
+        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known of this title.")
+    return names
+
+
+_PATH = "/api/v1/admin/images"
+_FILES = {
+    "profiles/profile_avatar_{id}.{format}": (Kind.STREAMER, Role.PROFILE),
+    "categories/{id}.{format}": (Kind.CATEGORY, Role.COVER),
+    "artwork/{streamer}/stream_{id}.{format}": (Kind.STREAM, Role.ARTWORK),
+}
+_deletion = partial(Endpoint, "DELETE", access=Access.ADMIN, status=HTTPStatus.ACCEPTED)
+
+
+class StoredPathParameters(PictureParameters):
+    revision: str
+    file: str
+
+
+class TmdbPathParameters(DryParameters):
+    size: str
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.[a-z]{3,4}$")
+
+
+class SizedNameParameters(NameParameters, DryParameters):
+    size: str
+
+
+class FileParameters(DryParameters):
+    id: str
+    format: str
+
+
+class StreamersFileParameters(FileParameters):
+    streamer: str
+
+
+def purge_path_endpoints(purger: Purger, *, tmdb_image_url: str) -> list[Endpoint]:
+    async def stored(asked: StoredPathParameters) -> Purging:
+        """Purge a picture by its immutable path."""
+        return await purger.purge(PictureId(asked.id), dry_run=asked.dry_run)
+
+    async def of_tmdb(asked: TmdbPathParameters) -> Purging:
+        """Purge a picture by TMDB's path of it."""
+        source = parsed_source(f"{tmdb_image_url}/original/{asked.file}")
+        return await purger.purge(source.picture, dry_run=asked.dry_run)
+
+    async def sized(asked: SizedNameParameters) -> NameRemoval:
+        """Unpin or purge by a name with a size, as by the name alone."""
+        return await purger.remove(asked.name, dry_run=asked.dry_run)
+
+    return [
+        _deletion(f"{_PATH}/p/{{id}}/{{revision}}/{{file}}", stored, Purging, StoredPathParameters),
+        _deletion(f"{_PATH}/t/p/{{size}}/{{file}}", of_tmdb, Purging, TmdbPathParameters),
+        _deletion(f"{_PATH}/{{kind}}/{{id}}/{{role}}/{{size}}", sized, NameRemoval, SizedNameParameters),
+        *(_of_file(path, kind, role, purger) for path, (kind, role) in _FILES.items()),
+    ]
+
+
+def _of_file(path: str, kind: Kind, role: Role, purger: Purger) -> Endpoint:
+    async def of_file(asked: FileParameters) -> NameRemoval:
+        """Unpin or purge by a file of the streamer library."""
+        try:
+            name = Name(kind, asked.id, role)
+        except ValueError as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+        return await purger.remove(name, dry_run=asked.dry_run)
+
+    parameters = StreamersFileParameters if "{streamer}" in path else FileParameters
+    return _deletion(f"{_PATH}/data/images/{path}", of_file, NameRemoval, parameters)
+
+
+def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:
+    explaining = resolving.explaining
+
+    async def name(asked: NameParameters) -> NameExplanation:
+        """Why a name shows what it shows: every provider's candidates and why each lost, what is stored, what failed.
+
+        Each provider is asked, where its last answer does not count any more.
+        """
+        try:
+            return await explaining.name(asked.name)
+        except ValueError as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+
+    async def picture(asked: SourceParameters) -> PictureExplanation:
+        """What is stored of a picture, what failed the last time, and when it may be tried again."""
+        return await explaining.picture(parsed_source(asked.url).picture)
+
+    return [
+        Endpoint(
+            "GET",
+            "/api/v1/admin/explain/{kind}/{id}/{role}",
+            name,
+            NameExplanation,
+            NameParameters,
+            access=Access.ADMIN,
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/admin/explain",
+            picture,
+            PictureExplanation,
+            SourceParameters,
+            access=Access.ADMIN,
+        ),
+    ]

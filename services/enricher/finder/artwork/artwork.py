@@ -1,0 +1,163 @@
+"""Finding pictures by what they show: the providers in their order, until one has a picture that suits."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.enricher.finder.artwork.candidate import Candidate, Gallery, role_of
+from services.enricher.finder.artwork.choice import Taste, choose
+from services.enricher.finder.artwork.finding import Answer, Answered, Finding, Lack
+from services.enricher.finder.artwork.settings import PROVIDERS, ArtworkSettings
+from services.enricher.finder.artwork.sources import Asking, Source
+from services.enricher.finder.artwork.subject import Subject
+from services.enricher.finder.artwork.translation import Translation
+from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
+from services.enricher.finder.providers import Urgency
+from services.enricher.finder.providers.opening import KEYS
+from shared.pictures import FailureClass, Role
+from shared.telemetry import utc_now
+
+PATIENCE = 0.5
+"""The share of the time left for which a provider is waited for while there is another one to ask."""
+
+GONE_FOR = timedelta(hours=1)
+SOON = timedelta(seconds=5)
+"""Until what did not come in time is there, most likely."""
+
+NO_KEY_FOR = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one provider told."""
+
+    source: str
+    outcome: Outcome[Gallery]
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return self.outcome.value.candidates if isinstance(self.outcome, Found) else ()
+
+    @property
+    def answer(self) -> Answer:
+        match self.outcome:
+            case Unavailable(reason=reason):
+                return Answer(provider=self.source, answered=Answered.FAILED, reason=reason)
+            case Pending():
+                reason = f"{self.source} did not answer in time."
+                return Answer(provider=self.source, answered=Answered.FAILED, reason=reason)
+        answered = Answered.PICTURES if self.candidates else Answered.NOTHING
+        return Answer(provider=self.source, answered=answered)
+
+
+class Artwork:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        translation: Translation,
+        settings: ArtworkSettings,
+        *,
+        languages: Sequence[str],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._sources = {source.name: source for source in sources}
+        self._translation = translation
+        self._settings = settings
+        self._taste = Taste(languages, settings.textless)
+        self._now = now
+
+    async def find(
+        self, subject: Subject, role: Role, *, within: timedelta, urgency: Urgency = Urgency.NOW
+    ) -> Finding:
+        """The best picture of the first provider that has one that suits, or else of whoever has any.
+
+        After `within` at most. Providers that fail are passed over.
+        """
+        role, order = role_of(subject.kind, role), self._order(subject)
+        until = self._now() + within
+        told: list[_Told] = []
+        for name in order:
+            last = name == order[-1]
+            asking = Asking(until if last else self._impatient(until), urgency)
+            told.append(await self._ask(self._sources[name], subject, role, asking))
+            if any(self._taste.suits(candidate) for candidate in told[-1].candidates):
+                break
+        return self._finding(subject, order, told)
+
+    async def explain(self, subject: Subject, role: Role, *, within: timedelta) -> Finding:
+        """The same, with the pictures of all providers: each of them is asked."""
+        role, order = role_of(subject.kind, role), self._order(subject)
+        asking = Asking(self._now() + within)
+        told = await asyncio.gather(
+            *(self._ask(self._sources[name], subject, role, asking) for name in order)
+        )
+        return self._finding(subject, order, told)
+
+    def _order(self, subject: Subject) -> tuple[str, ...]:
+        """Of those that have a key, and pictures of this kind. Unless it is set, who knows the subject as it is
+        named comes before who would have to ask another for its id: that costs requests.
+        """
+        kind = subject.kind
+        able = [name for name, source in self._sources.items() if source.takes(kind)]
+        if given := self._settings.order(kind):
+            return tuple(name for name in given if name in able)
+        usual = [name for name in PROVIDERS if name in able]
+        return tuple(sorted(usual, key=lambda name: not self._sources[name].knows(subject)))
+
+    async def _ask(self, source: Source, subject: Subject, role: Role, asking: Asking) -> _Told:
+        if not source.knows(subject):
+            translated = await self._translation.into(source.takes(subject.kind), subject, asking)
+            if not isinstance(translated, Found):
+                return _Told(source.name, translated)
+            subject = translated.value
+        outcome = await source.look(subject, role, asking)
+        if isinstance(outcome, Found):
+            outcome = Found(outcome.value.of(role), outcome.stale)
+        return _Told(source.name, outcome)
+
+    def _finding(self, subject: Subject, order: Sequence[str], told: Sequence[_Told]) -> Finding:
+        candidates = [candidate for one in told for candidate in one.candidates]
+        choice = choose(candidates, order, self._taste)
+        answers = [one.answer for one in told]
+        answers += [Answer(provider=name, answered=Answered.NOT_ASKED) for name in order[len(told) :]]
+        answers += [
+            Answer(provider=name, answered=Answered.OFF, reason=f"{KEYS[name]} is not set.")
+            for name in PROVIDERS
+            if name not in self._sources
+        ]
+        lack = None if choice.chosen else self._lack(subject, order, [one.outcome for one in told])
+        return Finding(choice=choice, answers=tuple(answers), lack=lack)
+
+    def _lack(self, subject: Subject, order: Sequence[str], outcomes: Sequence[Outcome[Gallery]]) -> Lack:
+        """Gone only where everybody has said so; misconfigured only where nobody else has failed."""
+        now = self._now()
+        if not order:
+            reason = f"No provider that has pictures of a {subject.kind} has a key."
+            return Lack(
+                failure_class=FailureClass.REFUSED,
+                reason=reason,
+                retry_at=now + NO_KEY_FOR,
+                misconfigured=True,
+            )
+        lacks = [_lack(outcome, now) for outcome in outcomes if not isinstance(outcome, Found | NotFound)]
+        if not lacks:
+            reason = "No provider has such a picture."
+            return Lack(failure_class=FailureClass.GONE, reason=reason, retry_at=now + GONE_FOR)
+        return min(lacks, key=lambda lack: (lack.misconfigured, lack.retry_at))
+
+    def _impatient(self, until: datetime) -> datetime:
+        now = self._now()
+        return now + (until - now) * PATIENCE
+
+
+def _lack(outcome: Unavailable | Pending, now: datetime) -> Lack:
+    if isinstance(outcome, Pending):
+        reason = "The provider did not answer in time."
+        return Lack(failure_class=FailureClass.UPSTREAM, reason=reason, retry_at=now + SOON)
+    return Lack(
+        failure_class=outcome.failure_class,
+        reason=outcome.reason,
+        retry_at=max(outcome.retry_at or now, now + timedelta(seconds=1)),
+        misconfigured=outcome.misconfigured,
+    )

@@ -1,0 +1,205 @@
+"""TVDB's pictures and ids."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from services.enricher.finder.artwork.candidate import Candidate, Gallery
+from services.enricher.finder.artwork.languages import two_letters
+from services.enricher.finder.artwork.sources.source import Asking, Records
+from services.enricher.finder.artwork.sources.tvdb_records import TvdbRecords
+from services.enricher.finder.artwork.subject import Ids, Subject, Whose
+from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
+from services.enricher.finder.providers.tvdb import (
+    Tvdb,
+    TvdbArtwork,
+    TvdbEntity,
+    TvdbEpisode,
+    TvdbFound,
+    TvdbPerson,
+    TvdbSeason,
+    TvdbTitle,
+)
+from services.enricher.finder.providers.tvdb.models import TvdbRecord, TvdbRemoteId
+from shared.pictures import Kind, Role
+from shared.telemetry import utc_now
+
+TYPES = {
+    Kind.SERIES: {1: Role.BANNER, 2: Role.POSTER, 3: Role.FANART, 23: Role.LOGO},
+    Kind.SEASON: {6: Role.BANNER, 7: Role.POSTER, 8: Role.FANART},
+    Kind.MOVIE: {14: Role.POSTER, 15: Role.FANART, 16: Role.BANNER, 25: Role.LOGO},
+}
+"""Of artwork, as `/artwork/types` lists them."""
+
+MAX_NAMESAKES = 4
+"""Records of other providers' numbers that are looked at for whether they mean the same one."""
+
+_ENTITIES = {Kind.SERIES: TvdbEntity.SERIES, Kind.MOVIE: TvdbEntity.MOVIES}
+_KINDS = {Kind.SERIES, Kind.MOVIE, Kind.SEASON, Kind.EPISODE, Kind.PERSON}
+_ORDER = "official"
+"""The order of seasons that other providers count in."""
+
+
+class TvdbSource:
+    name = "tvdb"
+
+    def __init__(self, tvdb: Tvdb, records: Records, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._records = TvdbRecords(tvdb, records, now)
+
+    def takes(self, kind: Kind) -> tuple[Whose, ...]:
+        return (Whose.TVDB,) if kind in _KINDS else ()
+
+    def knows(self, subject: Subject) -> bool:
+        return subject.kind in _KINDS and subject.ids.tvdb is not None
+
+    async def look(self, subject: Subject, role: Role, asking: Asking) -> Outcome[Gallery]:
+        id_ = subject.ids.tvdb or 0
+        match subject.kind:
+            case Kind.SEASON if subject.is_placed:
+                return await self._season_of(subject, role, asking)
+            case Kind.SEASON:
+                return await self._season(id_, asking)
+            case Kind.EPISODE:
+                episode = await self._records.episode(subject, asking)
+                image = episode.value.image if isinstance(episode, Found) else None
+                return _single(episode, Role.STILL, image)
+            case Kind.PERSON:
+                person = await self._records.person(id_, asking)
+                image = person.value.image if isinstance(person, Found) else None
+                return _single(person, Role.PROFILE, image)
+        title = await self._records.title(_ENTITIES[subject.kind], id_, asking)
+        return _of_title(title, subject.kind)
+
+    async def more(self, title: Subject, asking: Asking) -> Outcome[Ids]:
+        if title.kind not in {Kind.SERIES, Kind.MOVIE, Kind.PERSON}:
+            return NotFound()
+        ids = title.ids
+        if ids.tvdb is not None:
+            return await self._remote_ids(title.kind, ids.tvdb, asking)
+        remote_id = ids.imdb or (str(ids.tmdb) if ids.tmdb else None)
+        if not remote_id:
+            return NotFound()
+        found = await self._records.found(remote_id, asking)
+        if not isinstance(found, Found):
+            return found
+        records = _of_kind(found.value, title.kind)
+        if ids.imdb:  # says what it is an id of, and nobody else gives such
+            return Found(Ids(tvdb=records[0].id), found.stale) if records else NotFound()
+        return await self._namesake(title, records[:MAX_NAMESAKES], asking)
+
+    async def place(self, part: Subject, asking: Asking) -> Outcome[Subject]:
+        if part.ids.tvdb is None:
+            return NotFound()
+        if part.kind is Kind.SEASON:
+            season = await self._records.season(part.ids.tvdb, asking)
+            if not isinstance(season, Found):
+                return season
+            said = season.value
+            placed = Subject(kind=part.kind, ids=Ids(tvdb=said.series_id), season=said.number)
+            return Found(placed, season.stale) if said.series_id else NotFound()
+        episode = await self._records.episode(part, asking)
+        if not isinstance(episode, Found):
+            return episode
+        one = episode.value
+        if one.series_id is None or one.season_number is None or one.number is None:
+            return NotFound()
+        placed = Subject(
+            kind=part.kind, ids=Ids(tvdb=one.series_id), season=one.season_number, episode=one.number
+        )
+        return Found(placed, episode.stale)
+
+    async def _season_of(self, subject: Subject, role: Role, asking: Asking) -> Outcome[Gallery]:
+        """What the series' record has of it, or else its own record."""
+        title = await self._records.title(TvdbEntity.SERIES, subject.ids.tvdb or 0, asking)
+        if not isinstance(title, Found):
+            return title
+        for season in title.value.seasons:
+            if season.number == subject.season and season.type.type == _ORDER:
+                own = [one for one in title.value.artworks if one.season_id == season.id]
+                gallery = Gallery(candidates=tuple(_candidates(own, Kind.SEASON)))
+                if gallery.of(role).candidates:
+                    return Found(gallery, title.stale)
+                return await self._season(season.id, asking)
+        return NotFound()
+
+    async def _season(self, id_: int, asking: Asking) -> Outcome[Gallery]:
+        season = await self._records.season(id_, asking)
+        if not isinstance(season, Found):
+            return season
+        candidates = tuple(_candidates(season.value.artwork, Kind.SEASON))
+        if not candidates:
+            return _single(season, Role.POSTER, season.value.image)
+        return Found(Gallery(candidates=candidates), season.stale)
+
+    async def _remote_ids(self, kind: Kind, id_: int, asking: Asking) -> Outcome[Ids]:
+        outcome: Outcome[TvdbPerson] | Outcome[TvdbTitle]
+        if kind is Kind.PERSON:
+            outcome = await self._records.person(id_, asking)
+        else:
+            outcome = await self._records.title(_ENTITIES[kind], id_, asking)
+        if not isinstance(outcome, Found):
+            return outcome
+        return Found(_ids(outcome.value.remote_ids), outcome.stale)
+
+    async def _namesake(self, title: Subject, records: Iterable[TvdbRecord], asking: Asking) -> Outcome[Ids]:
+        """The one whose record says that TMDB's number is its own: the search finds it for anybody's number."""
+        for record in records:
+            said = await self._remote_ids(title.kind, record.id, asking)
+            if not isinstance(said, Found | NotFound):
+                return said
+            if isinstance(said, Found) and said.value.tmdb == title.ids.tmdb:
+                return Found(said.value.model_copy(update={"tvdb": record.id}), said.stale)
+        return NotFound()
+
+
+def _of_title(title: Outcome[TvdbTitle], kind: Kind) -> Outcome[Gallery]:
+    if not isinstance(title, Found):
+        return title
+    return Found(Gallery(candidates=tuple(_candidates(title.value.artworks, kind))), title.stale)
+
+
+def _candidates(artworks: Iterable[TvdbArtwork], kind: Kind) -> Iterator[Candidate]:
+    for one in artworks:
+        if role := TYPES[kind].get(one.type):
+            textless = one.includes_text is False or (one.language is None and not one.includes_text)
+            yield Candidate(
+                source_url=one.image,
+                provider=TvdbSource.name,
+                role=role,
+                id=str(one.id),
+                language=None if textless or one.language is None else two_letters(one.language),
+                textless=textless,
+                score=one.score,
+                width=one.width or 0,
+                height=one.height or 0,
+            )
+
+
+def _single(
+    said: Outcome[TvdbEpisode] | Outcome[TvdbPerson] | Outcome[TvdbSeason], role: Role, image: str | None
+) -> Outcome[Gallery]:
+    """Of what has one picture, and no more said of it."""
+    if not isinstance(said, Found):
+        return said
+    id_ = str(said.value.id)
+    one = Candidate(source_url=image, provider=TvdbSource.name, role=role, id=id_) if image else None
+    return Found(Gallery(candidates=(one,) if one else ()), said.stale)
+
+
+def _of_kind(found: TvdbFound, kind: Kind) -> list[TvdbRecord]:
+    ones = {
+        Kind.SERIES: [one.series for one in found.results],
+        Kind.MOVIE: [one.movie for one in found.results],
+        Kind.PERSON: [one.people for one in found.results],
+    }[kind]
+    return [one for one in ones if one]
+
+
+def _ids(remote_ids: Iterable[TvdbRemoteId]) -> Ids:
+    imdb, tmdb = None, None
+    for one in remote_ids:
+        source = one.source.casefold()
+        if source == "imdb":
+            imdb = imdb or one.id
+        elif source.startswith("themoviedb") and one.id.isdecimal():
+            tmdb = tmdb or int(one.id)
+    return Ids(imdb=imdb, tmdb=tmdb)

@@ -1,0 +1,105 @@
+"""Metadata, composed: its settings, its caches and the titles made of them."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from pydantic import Field
+
+from services.enricher.database import Database
+from services.enricher.finder.metadata.cache import Cache
+from services.enricher.finder.metadata.title_sources import TmdbTitles, TraktTitles
+from services.enricher.finder.metadata.titles import Titles, TitleSource
+from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbShelf
+from services.enricher.finder.providers import ProviderStatus
+from services.enricher.finder.providers.opening import Providers
+from services.enricher.finder.providers.tmdb import Tmdb
+from services.enricher.finder.providers.trakt import Trakt
+from shared.settings import CommaList, Settings
+from shared.telemetry import utc_now
+
+
+class MetadataSettings(Settings):
+    ttl_s: float = Field(3600, validation_alias="METADATA_TTL", ge=1)
+    """Of what Trakt says. TMDB's is kept by what it is."""
+    page_deadline_s: float = Field(2, validation_alias="PAGE_DEADLINE", gt=0)
+    languages: CommaList = Field(("en",), validation_alias="LANGUAGES", min_length=1)
+    memory_mb: float = Field(64, validation_alias="METADATA_CACHE_MB", gt=0)
+    """For each provider."""
+    max_entries: int = Field(50_000, validation_alias="METADATA_CACHE_ENTRIES", gt=0)
+    tmdb_cache_mb: float = Field(512, validation_alias="TMDB_CACHE_MB", gt=0)
+    """On disk."""
+
+    @property
+    def ttl(self) -> timedelta:
+        return timedelta(seconds=self.ttl_s)
+
+    @property
+    def page_deadline(self) -> timedelta:
+        return timedelta(seconds=self.page_deadline_s)
+
+    @property
+    def memory_bytes(self) -> int:
+        return int(self.memory_mb * 1024 * 1024)
+
+    @property
+    def tmdb_cache_bytes(self) -> int:
+        return int(self.tmdb_cache_mb * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """`trakt_titles` None: Trakt has no key."""
+
+    titles: Titles
+    tmdb: TmdbMetadata
+    trakt_titles: TraktTitles | None
+    _providers: Providers
+    _trakt_cache: Cache
+
+    @property
+    def providers(self) -> Mapping[str, ProviderStatus]:
+        """How each provider of metadata is, by its name: `trakt`, `tmdb`."""
+        statuses = self._providers.statuses
+        return {name: statuses[name] for name in ("trakt", "tmdb")}
+
+    async def clear(self) -> int:
+        """Forget all that providers said. The number of entries and rows that were."""
+        return self._trakt_cache.clear() + await self.tmdb.clear()
+
+
+@asynccontextmanager
+async def open_metadata(
+    settings: MetadataSettings,
+    providers: Providers,
+    *,
+    database: Database,
+    now: Callable[[], datetime] = utc_now,
+) -> AsyncIterator[Metadata]:
+    """A provider without a key is off, and everything else works."""
+    async with AsyncExitStack() as stack:
+        shelf = await stack.enter_async_context(
+            TmdbShelf(database, max_bytes=settings.tmdb_cache_bytes, now=now).open()
+        )
+        # Caches are left first: what is in flight has to end before what it flies with.
+        cache = partial(Cache, max_entries=settings.max_entries, max_bytes=settings.memory_bytes, now=now)
+        trakt_cache = await stack.enter_async_context(cache().open())
+        tmdb_cache = await stack.enter_async_context(cache(shelf=shelf).open())
+        tmdb = TmdbMetadata(
+            Tmdb(providers.tmdb) if providers.tmdb else None,
+            tmdb_cache,
+            shelf,
+            within=settings.page_deadline,
+            now=now,
+        )
+        trakt_titles = (
+            TraktTitles(Trakt(providers.trakt), trakt_cache, kept=settings.ttl) if providers.trakt else None
+        )
+        sources: list[TitleSource] = [trakt_titles] if trakt_titles else []
+        if providers.tmdb:
+            image_url = providers.settings.tmdb.image_url
+            sources.append(TmdbTitles(tmdb, image_url=image_url, language=settings.languages[0]))
+        titles = Titles(sources, within=settings.page_deadline, now=now)
+        yield Metadata(titles, tmdb, trakt_titles, providers, trakt_cache)

@@ -1,0 +1,198 @@
+"""Titles as Trakt and as TMDB tell them."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from services.enricher.finder.metadata.cache import Cache, CacheRequest
+from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
+from services.enricher.finder.metadata.titles import Title, TitleKey
+from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
+from services.enricher.finder.providers import Turn, Urgency
+from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.tmdb import Resource, resources
+from services.enricher.finder.providers.tmdb.models.lists import Found as FoundElsewhere
+from services.enricher.finder.providers.tmdb.models.titles import Movie, Tv
+from services.enricher.finder.providers.trakt import Elsewhere, Trakt, TraktImages, TraktTitle
+from shared.pictures import Role
+
+
+class TraktTitles:
+    """A source of titles. What Trakt says is kept in memory, and nowhere else."""
+
+    def __init__(self, trakt: Trakt, cache: Cache, *, kept: timedelta) -> None:
+        self._trakt = trakt
+        self._cache = cache
+        self._kept = kept
+
+    def at_hand(self, key: TitleKey, until: datetime) -> Outcome[Title] | None:
+        outcome: Outcome[Title] | None = NotFound()
+        for wanted in self._wanted(key):
+            outcome = self._cache.at_hand(wanted, until)
+            if not isinstance(outcome, NotFound):
+                return outcome
+        return outcome
+
+    async def look(self, key: TitleKey, until: datetime, urgency: Urgency) -> Outcome[Title]:
+        outcome: Outcome[Title] = NotFound()
+        for wanted in self._wanted(key):
+            outcome = await self._cache.look(wanted, until=until, urgency=urgency)
+            if not isinstance(outcome, NotFound):
+                return outcome
+        return outcome
+
+    def _wanted(self, key: TitleKey) -> Iterator[CacheRequest[Title]]:
+        """By each id that there is, until one is known: a title that items name differently is asked for once."""
+        kind = key.kind
+        if imdb_id := key.imdb_id:
+            yield self._one(f"{kind}:{imdb_id}", kind, lambda turn: self._trakt.title(kind, imdb_id, turn))
+        if tmdb_id := key.tmdb_id:
+            yield self._searched("tmdb", kind, tmdb_id)
+        if tvdb_id := key.tvdb_id:
+            yield self._searched("tvdb", kind, tvdb_id)
+        if trakt_id := key.trakt_id:
+            yield self._one(
+                f"{kind}:trakt:{trakt_id}", kind, lambda turn: self._trakt.title(kind, trakt_id, turn)
+            )
+
+    def _searched(self, source: Elsewhere, kind: TitleKind, id_: int) -> CacheRequest[Title]:
+        return self._one(
+            f"{kind}:{source}:{id_}", kind, lambda turn: self._trakt.title_by(source, kind, id_, turn)
+        )
+
+    def _one(
+        self, name: str, kind: TitleKind, asking: Callable[[Turn], Awaitable[TraktTitle]]
+    ) -> CacheRequest[Title]:
+        async def ask(turn: Turn) -> Title:
+            return title_of(await asking(turn), kind)
+
+        return CacheRequest(name, Title, self._kept, ask)
+
+
+def title_of(said: TraktTitle, kind: TitleKind) -> Title:
+    return Title(
+        kind=kind,
+        provider="trakt",
+        title=said.title,
+        year=said.year,
+        imdb_id=said.ids.imdb,
+        tmdb_id=said.ids.tmdb,
+        tvdb_id=said.ids.tvdb,
+        trakt_id=said.ids.trakt,
+        trakt_slug=said.ids.slug,
+        overview=said.overview,
+        tagline=said.tagline,
+        rating=said.rating,
+        votes=said.votes,
+        genres=tuple(genre.replace("-", " ").title() for genre in said.genres),
+        runtime=said.runtime,
+        released=said.released or (said.first_aired.date() if said.first_aired else None),
+        status=said.status,
+        certification=said.certification,
+        language=said.language,
+        pictures=_pictures(said.images),
+    )
+
+
+def _pictures(images: TraktImages) -> dict[Role, str]:
+    found = {
+        Role.POSTER: images.poster,
+        Role.FANART: images.fanart,
+        Role.LOGO: images.logo,
+        Role.BANNER: images.banner,
+        Role.THUMBNAIL: images.thumb,
+    }
+    return {role: urls[0] for role, urls in found.items() if urls}
+
+
+class TmdbTitles:
+    """A source of titles. Another id costs a request more, for which TMDB id it is."""
+
+    def __init__(self, tmdb: TmdbMetadata, *, image_url: str, language: str) -> None:
+        self._tmdb = tmdb
+        self._image_url = image_url
+        self._language = language
+
+    def at_hand(self, key: TitleKey, until: datetime) -> Outcome[Title] | None:
+        if key.tmdb_id:
+            details = self._tmdb.at_hand(self._details(key.kind, key.tmdb_id), until)
+            return self._title(details) if isinstance(details, Found) else details
+        if not (elsewhere := _elsewhere(key)):
+            return NotFound()
+        found = self._tmdb.at_hand(elsewhere, until)
+        if not isinstance(found, Found):
+            return found
+        same = _with_tmdb_id(key, found.value)
+        return self.at_hand(same, until) if same else NotFound()
+
+    async def look(self, key: TitleKey, until: datetime, urgency: Urgency) -> Outcome[Title]:
+        if key.tmdb_id:
+            details = await self._tmdb.look(self._details(key.kind, key.tmdb_id), until, urgency)
+            return self._title(details) if isinstance(details, Found) else details
+        if not (elsewhere := _elsewhere(key)):
+            return NotFound()
+        found = await self._tmdb.look(elsewhere, until, urgency)
+        if not isinstance(found, Found):
+            return found
+        same = _with_tmdb_id(key, found.value)
+        return await self.look(same, until, urgency) if same else NotFound()
+
+    def _details(self, kind: TitleKind, tmdb_id: int) -> Resource[Movie | Tv]:
+        if kind is TitleKind.MOVIE:
+            return resources.movie(tmdb_id, language=self._language)
+        return resources.tv(tmdb_id, language=self._language)
+
+    def _title(self, said: Found[Movie | Tv]) -> Found[Title]:
+        described = said.value
+        title = self._of_movie(described) if isinstance(described, Movie) else self._of_tv(described)
+        return Found(title, said.stale)
+
+    def _of_movie(self, said: Movie) -> Title:
+        return Title(
+            kind=TitleKind.MOVIE,
+            title=said.title,
+            imdb_id=said.imdb_id,
+            runtime=said.runtime,
+            released=said.release_date,
+            **self._of_any(said, said.release_date),
+        )
+
+    def _of_tv(self, said: Tv) -> Title:
+        ids = said.external_ids
+        return Title(
+            kind=TitleKind.TV,
+            title=said.name,
+            imdb_id=ids.imdb_id if ids else None,
+            tvdb_id=ids.tvdb_id if ids else None,
+            runtime=said.episode_run_time[0] if said.episode_run_time else None,
+            released=said.first_air_date,
+            **self._of_any(said, said.first_air_date),
+        )
+
+    def _of_any(self, said: Movie | Tv, released: date | None) -> dict[str, Any]:
+        paths = {Role.POSTER: said.poster_path, Role.FANART: said.backdrop_path}
+        return {
+            "provider": "tmdb",
+            "tmdb_id": said.id,
+            "year": released.year if released else None,
+            "overview": said.overview,
+            "tagline": said.tagline,
+            "rating": said.vote_average,
+            "votes": said.vote_count,
+            "genres": tuple(genre.name for genre in said.genres),
+            "status": said.status,
+            "language": said.original_language,
+            "pictures": {role: f"{self._image_url}/original{path}" for role, path in paths.items() if path},
+        }
+
+
+def _elsewhere(key: TitleKey) -> Resource[FoundElsewhere] | None:
+    if key.imdb_id:
+        return resources.find_imdb(key.imdb_id)
+    return resources.find_tvdb(key.tvdb_id) if key.tvdb_id else None
+
+
+def _with_tmdb_id(key: TitleKey, found: FoundElsewhere) -> TitleKey | None:
+    results = found.movie_results if key.kind is TitleKind.MOVIE else found.tv_results
+    tmdb_id = next((result.id for result in results if 0 < result.id <= resources.MAX_ID), None)
+    return TitleKey(key.kind, tmdb_id=tmdb_id) if tmdb_id else None

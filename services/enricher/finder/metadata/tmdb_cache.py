@@ -1,0 +1,233 @@
+"""What TMDB says, in memory and in the table `tmdb_cache`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Self, TypeVar
+
+import structlog
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database.tables import tmdb_cache
+from services.enricher.finder.metadata.cache import OLDEST, Cache, CacheRequest, CacheStatistics
+from services.enricher.finder.metadata.outcomes import Outcome, Row, Unavailable
+from services.enricher.finder.providers import Turn, Urgency
+from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.tmdb import Resource, Tmdb
+from shared.pictures import FailureClass
+from shared.telemetry import utc_now
+
+SWEEP_EVERY_S = 3600.0
+STALE_KEPT = timedelta(days=30)
+"""After a row expired, for when TMDB is down."""
+
+_log = structlog.get_logger()
+
+
+class ShelfStatistics(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    bytes: int
+    expired: int
+
+
+class TmdbShelf:
+    """Writes are gathered: whatever came while the last ones were written is the next transaction."""
+
+    def __init__(self, database: Database, *, max_bytes: int, now: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._max_bytes = max_bytes
+        self._now = now
+        self._coming: dict[str, Row] = {}
+        self._came = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """Writes, and sweeps once an hour, until it is left; then it writes what is left."""
+        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._sweep())]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._write_what_came()
+
+    async def load(self, key: str) -> Row | None:
+        if coming := self._coming.get(key):
+            return coming
+        asked = select(tmdb_cache).where(tmdb_cache.c.cache_key == key)
+        try:
+            found = await self._database.read(lambda connection: _first(connection, asked))
+        except DatabaseUnavailable as error:
+            _log.warning("tmdb cache not read", error=str(error))
+            return None
+        return Row(found.cache_value, found.expires_at, found.fetched_at) if found else None
+
+    def put(self, key: str, value: str | None, *, expires_at: datetime, fetched_at: datetime) -> None:
+        self._coming[key] = Row(value, expires_at, fetched_at)
+        self._came.set()
+
+    async def clear(self) -> int:
+        """The number of rows that were."""
+        async with self._writing:
+            self._coming.clear()
+            return await self._delete(delete(tmdb_cache))
+
+    async def clear_expired(self, *, stale_kept: timedelta = timedelta(0)) -> int:
+        """Those that expired so long ago, and whatever is too old to be given. The number of rows that were."""
+        await self._write_what_came()
+        now = self._now()
+        columns = tmdb_cache.c
+        expired = (columns.expires_at < now - stale_kept) | (columns.fetched_at < now - OLDEST)
+        return await self._delete(delete(tmdb_cache).where(expired))
+
+    async def statistics(self) -> ShelfStatistics:
+        await self._write_what_came()
+        asked = select(
+            func.count(),
+            func.coalesce(func.sum(_SIZE), 0),
+            func.count().filter(tmdb_cache.c.expires_at < self._now()),
+        )
+        rows, size, expired = await self._database.read(lambda connection: _first(connection, asked))
+        return ShelfStatistics(rows=rows, bytes=size, expired=expired)
+
+    async def sweep(self) -> None:
+        """Remove what has been expired for long, and the oldest where there is more than there may be."""
+        await self.clear_expired(stale_kept=STALE_KEPT)
+        taken = func.sum(_SIZE).over(order_by=tmdb_cache.c.fetched_at.desc()).label("taken")
+        kept = select(tmdb_cache.c.cache_key, taken).subquery()
+        too_many = select(kept.c.cache_key).where(kept.c.taken > self._max_bytes)
+        await self._delete(delete(tmdb_cache).where(tmdb_cache.c.cache_key.in_(too_many)))
+
+    async def _delete(self, statement: Any) -> int:
+        async def do(connection: AsyncConnection) -> int:
+            return (await connection.execute(statement)).rowcount
+
+        return await self._database.write(do)
+
+    async def _write(self) -> None:
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            await self._write_what_came()
+
+    async def _write_what_came(self) -> None:
+        async with self._writing:
+            rows = dict(self._coming)
+            if rows:
+                await self._replace(rows)
+            for key, row in rows.items():
+                if self._coming.get(key) is row:
+                    del self._coming[key]
+
+    async def _replace(self, rows: Mapping[str, Row]) -> None:
+        values = [
+            {"key": key, "value": row.value, "expires": row.expires_at, "fetched": row.fetched_at}
+            for key, row in rows.items()
+        ]
+        try:
+            await self._database.write(lambda connection: connection.execute(_REPLACE, values))
+        except DatabaseUnavailable as error:
+            _log.warning("tmdb cache not written", error=str(error), rows=len(rows))
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except DatabaseUnavailable as error:
+                _log.warning("tmdb cache not swept", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+
+_SIZE = func.length(tmdb_cache.c.cache_key) + func.coalesce(func.length(tmdb_cache.c.cache_value), 0)
+
+
+async def _first(connection: AsyncConnection, statement: Any) -> Any:
+    return (await connection.execute(statement)).first()
+
+
+def _replace() -> sqlite.Insert:
+    inserted = sqlite.insert(tmdb_cache).values(
+        cache_key=bindparam("key"),
+        cache_value=bindparam("value"),
+        expires_at=bindparam("expires"),
+        fetched_at=bindparam("fetched"),
+    )
+    columns = ("cache_value", "expires_at", "fetched_at")
+    return inserted.on_conflict_do_update(
+        index_elements=["cache_key"], set_={name: inserted.excluded[name] for name in columns}
+    )
+
+
+_REPLACE = _replace()
+
+
+Model = TypeVar("Model", bound=Lenient)
+
+OFF = Unavailable(FailureClass.REFUSED, "TMDB is off: TMDB_API_KEY is not set.")
+
+
+class TmdbStatistics(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    memory: CacheStatistics
+    stored: ShelfStatistics
+
+
+class TmdbMetadata:
+    """`tmdb` None: it has no key, and nothing is given."""
+
+    def __init__(
+        self,
+        tmdb: Tmdb | None,
+        cache: Cache,
+        shelf: TmdbShelf,
+        *,
+        within: timedelta,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._tmdb = tmdb
+        self._cache = cache
+        self._shelf = shelf
+        self._within = within
+        self._now = now
+
+    async def get(
+        self, resource: Resource[Model], *, within: timedelta | None = None, urgency: Urgency = Urgency.NOW
+    ) -> Outcome[Model]:
+        """Within so much time, or what is known by then."""
+        return await self.look(resource, self._now() + (within or self._within), urgency)
+
+    def at_hand(self, resource: Resource[Model], until: datetime) -> Outcome[Model] | None:
+        return self._cache.at_hand(self._wanted(self._tmdb, resource), until) if self._tmdb else OFF
+
+    async def look(self, resource: Resource[Model], until: datetime, urgency: Urgency) -> Outcome[Model]:
+        if not self._tmdb:
+            return OFF
+        return await self._cache.look(self._wanted(self._tmdb, resource), until=until, urgency=urgency)
+
+    async def clear(self) -> int:
+        """All of it. The number of rows that were stored."""
+        self._cache.clear()
+        return await self._shelf.clear()
+
+    async def clear_expired(self) -> int:
+        """Also what would be given, stale, while TMDB is down. The number of rows."""
+        return await self._shelf.clear_expired()
+
+    async def statistics(self) -> TmdbStatistics:
+        return TmdbStatistics(memory=self._cache.statistics, stored=await self._shelf.statistics())
+
+    def _wanted(self, tmdb: Tmdb, resource: Resource[Model]) -> CacheRequest[Model]:
+        async def ask(turn: Turn) -> Model:
+            return await tmdb.get(resource, turn)
+
+        return CacheRequest(resource.cache_key, resource.model, resource.kept, ask)

@@ -1,0 +1,37 @@
+"""The providers of metadata, each asked in its own words and within its own budget.
+
+`trakt.Trakt` and `tmdb.Tmdb` answer with models or raise a `ProviderError`. Every question comes with a
+`Turn`: how urgent it is, and until when its answer is wanted.
+"""
+
+from services.enricher.finder.providers.budget import Budget, Limit, Turn, Urgency
+from services.enricher.finder.providers.errors import (
+    Broken,
+    Busy,
+    Misconfigured,
+    NotAsked,
+    NothingThere,
+    ProviderError,
+    Refused,
+    Unreadable,
+)
+from services.enricher.finder.providers.settings import ProviderSettings
+from services.enricher.finder.providers.status import Condition, ProviderStatus
+
+__all__ = [
+    "Broken",
+    "Budget",
+    "Busy",
+    "Condition",
+    "Limit",
+    "Misconfigured",
+    "NotAsked",
+    "NothingThere",
+    "ProviderError",
+    "ProviderSettings",
+    "ProviderStatus",
+    "Refused",
+    "Turn",
+    "Unreadable",
+    "Urgency",
+]

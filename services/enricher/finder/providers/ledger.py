@@ -1,0 +1,85 @@
+"""The ledger: what is spent of each budget, kept so that a restart does not begin a full one."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database.tables import provider_budgets
+from services.enricher.finder.providers.budget import Budget
+from services.enricher.finder.providers.spending import Spending
+from shared.telemetry import utc_now
+
+KEEP_EVERY_S = 1.0
+"""Or sooner, where much was spent: see `Budget.worth_keeping`."""
+
+_log = structlog.get_logger()
+
+
+def credential_name(provider: str, secret: SecretStr) -> str:
+    """Tells keys apart without telling them."""
+    return f"{provider}:{hashlib.sha256(secret.get_secret_value().encode()).hexdigest()[:16]}"
+
+
+class Ledger:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def keeping(self, credential: str, budget: Budget) -> AsyncIterator[None]:
+        """The budget goes on from where it was, and is kept until this is left."""
+        if spending := await self._spending(credential):
+            budget.resume(spending)
+        await self._keep(credential, budget.spending())
+        task = asyncio.create_task(self._keep_on(credential, budget), name=f"ledger of {credential}")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._keep(credential, budget.spending(closed=True))
+
+    async def _keep_on(self, credential: str, budget: Budget) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(KEEP_EVERY_S):
+                    await budget.worth_keeping.wait()
+            except TimeoutError:
+                pass
+            if budget.has_changed:
+                await self._keep(credential, budget.spending())
+
+    async def _spending(self, credential: str) -> Spending | None:
+        asked = select(provider_budgets.c.spending).where(provider_budgets.c.credential == credential)
+
+        async def read(connection: AsyncConnection) -> Any:
+            return (await connection.execute(asked)).scalar_one_or_none()
+
+        try:
+            return Spending.model_validate_json(await self._database.read(read) or "")
+        except ValidationError:
+            return None
+
+    async def _keep(self, credential: str, spending: Spending) -> None:
+        row = {"key": credential, "spent": spending.model_dump_json(), "at": utc_now()}
+        try:
+            await self._database.write(lambda connection: connection.execute(_REPLACE, row))
+        except DatabaseUnavailable as error:
+            _log.warning("budget not kept", credential=credential, error=str(error))
+
+
+_INSERT = sqlite.insert(provider_budgets).values(
+    credential=bindparam("key"), spending=bindparam("spent"), kept_at=bindparam("at")
+)
+_REPLACE = _INSERT.on_conflict_do_update(
+    index_elements=["credential"],
+    set_={"spending": _INSERT.excluded.spending, "kept_at": _INSERT.excluded.kept_at},
+)

@@ -1,0 +1,12 @@
+"""TMDB (https://developer.themoviedb.org): each thing it can be asked for is a `Resource` with a model.
+
+    movie = await tmdb.get(resources.movie(603, language="de"), turn)
+
+Picture paths stay TMDB's own in the models. Serialised with a context they become whatever that makes of them:
+`movie.model_dump(mode="json", context=PictureUrls(…))`, see `models.pictures`.
+"""
+
+from services.enricher.finder.providers.tmdb.client import TMDB_LIMIT, Tmdb, tmdb_address
+from services.enricher.finder.providers.tmdb.resource import Resource
+
+__all__ = ["TMDB_LIMIT", "Resource", "Tmdb", "tmdb_address"]

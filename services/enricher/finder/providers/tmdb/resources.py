@@ -1,0 +1,211 @@
+"""Every resource that is asked for. `language` None: TMDB's own default, American English."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import quote
+
+from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
+from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, Page, TvPage
+from services.enricher.finder.providers.tmdb.models.people import Person
+from services.enricher.finder.providers.tmdb.models.pictures import Pictures
+from services.enricher.finder.providers.tmdb.models.titles import Collection, ExternalIds, Movie, Season, Tv
+from services.enricher.finder.providers.tmdb.resource import Resource, params_of
+
+LISTS = timedelta(hours=1)
+DETAILS = timedelta(hours=24)
+LASTING = timedelta(days=7)
+
+MAX_QUERY = 200
+MAX_PAGE = 500
+"""TMDB refuses more."""
+
+MAX_ID = 2**31 - 1
+_LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?", re.ASCII)
+MAX_SEASON = 100_000
+_MANY = 10_000
+"""Pages name the same titles again and again."""
+
+_NOTHING: Mapping[str, int | None] = MappingProxyType({})
+_PART = re.compile(r"[a-z_]{1,40}", re.ASCII)
+
+
+@lru_cache(_MANY)
+def movie(movie_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Movie]:
+    params = params_of({"language": _language(language), "append_to_response": _parts(append)})
+    return Resource(f"movie/{_id(movie_id)}", f"movie:{movie_id}", Movie, DETAILS, params)
+
+
+@lru_cache(_MANY)
+def tv(tv_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Tv]:
+    params = params_of({"language": _language(language), "append_to_response": _parts(append)})
+    return Resource(f"tv/{_id(tv_id)}", f"tv:{tv_id}", Tv, DETAILS, params)
+
+
+def title_credits(kind: TitleKind, title_id: int, *, language: str | None = None) -> Resource[Credits]:
+    name = f"{kind}:{_id(title_id)}:credits"
+    params = params_of({"language": _language(language)})
+    return Resource(f"{kind}/{title_id}/credits", name, Credits, DETAILS, params)
+
+
+def season(tv_id: int, number: int, *, language: str | None = None) -> Resource[Season]:
+    name = f"tv:{_id(tv_id)}:season:{_season(number)}"
+    params = params_of({"language": _language(language)})
+    return Resource(f"tv/{tv_id}/season/{number}", name, Season, DETAILS, params)
+
+
+def person(person_id: int, *, language: str | None = None) -> Resource[Person]:
+    params = params_of({"language": _language(language)})
+    return Resource(f"person/{_id(person_id)}", f"person:{person_id}", Person, LASTING, params)
+
+
+def combined_credits(person_id: int, *, language: str | None = None) -> Resource[CombinedCredits]:
+    name = f"person:{_id(person_id)}:combined_credits"
+    params = params_of({"language": _language(language)})
+    return Resource(f"person/{person_id}/combined_credits", name, CombinedCredits, LASTING, params)
+
+
+def collection(collection_id: int, *, language: str | None = None) -> Resource[Collection]:
+    name = f"collection:{_id(collection_id)}"
+    params = params_of({"language": _language(language)})
+    return Resource(f"collection/{collection_id}", name, Collection, LASTING, params)
+
+
+def search_movie(
+    query: str, *, page: int = 1, language: str | None = None, year: int | None = None
+) -> Resource[MoviePage]:
+    return _search("movie", query, MoviePage, page=page, language=language, year=("year", year))
+
+
+def search_tv(
+    query: str, *, page: int = 1, language: str | None = None, year: int | None = None
+) -> Resource[TvPage]:
+    return _search("tv", query, TvPage, page=page, language=language, year=("first_air_date_year", year))
+
+
+def search_multi(query: str, *, page: int = 1, language: str | None = None) -> Resource[MultiPage]:
+    return _search("multi", query, MultiPage, page=page, language=language)
+
+
+def trending_movie(*, page: int = 1, language: str | None = None) -> Resource[MoviePage]:
+    return _list("trending/movie/week", "trending:movie:week", MoviePage, page=page, language=language)
+
+
+def trending_tv(*, page: int = 1, language: str | None = None) -> Resource[TvPage]:
+    return _list("trending/tv/week", "trending:tv:week", TvPage, page=page, language=language)
+
+
+@lru_cache(_MANY)
+def find_imdb(imdb_id: str, *, language: str | None = None) -> Resource[Found]:
+    """What has this IMDb id (`tt0133093`, `nm0000206`)."""
+    return _find("imdb_id", imdb_id, f"find:{quote(imdb_id, safe='')}", language)
+
+
+@lru_cache(_MANY)
+def find_tvdb(tvdb_id: int) -> Resource[Found]:
+    """What has this TVDB id: series, seasons and episodes, which are numbered apart from one another."""
+    return _find("tvdb_id", str(_id(tvdb_id)), f"find:tvdb:{tvdb_id}", None)
+
+
+def external_ids(kind: TitleKind, title_id: int) -> Resource[ExternalIds]:
+    """What a title is called elsewhere."""
+    name = f"{kind}:{_id(title_id)}:external_ids"
+    return Resource(f"{kind}/{title_id}/external_ids", name, ExternalIds, DETAILS)
+
+
+def pictures(path: str, languages: Iterable[str] = ()) -> Resource[Pictures]:
+    """Those of what is at a path (`movie/603`, see `…_path`), without text or in these languages; in any
+    without languages.
+    """
+    listed = sorted({language[:2] for language in languages})
+    params = params_of({"include_image_language": ",".join([*listed, "null"]) if listed else None})
+    return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", Pictures, LISTS, params)
+
+
+def title_path(kind: TitleKind, title_id: int) -> str:
+    return f"{kind}/{_id(title_id)}"
+
+
+def season_path(tv_id: int, season: int) -> str:
+    return f"tv/{_id(tv_id)}/season/{_season(season)}"
+
+
+def episode_path(tv_id: int, season: int, episode: int) -> str:
+    return f"{season_path(tv_id, season)}/episode/{_season(episode)}"
+
+
+def person_path(person_id: int) -> str:
+    return f"person/{_id(person_id)}"
+
+
+def collection_path(collection_id: int) -> str:
+    return f"collection/{_id(collection_id)}"
+
+
+def _find(source: str, id_: str, name: str, language: str | None) -> Resource[Found]:
+    params = params_of({"external_source": source, "language": _language(language)})
+    return Resource(f"find/{quote(id_, safe='')}", name, Found, DETAILS, params)
+
+
+def _search(
+    kind: Literal["movie", "tv", "multi"],
+    query: str,
+    model: type[Page],
+    *,
+    page: int,
+    language: str | None,
+    year: tuple[str, int | None] | None = None,
+) -> Resource[Page]:
+    """TMDB does not tell case or spaces apart, so one key serves all spellings."""
+    plain = " ".join(unicodedata.normalize("NFC", query).casefold().split())
+    if not 0 < len(plain) <= MAX_QUERY:
+        raise ValueError(f"A query has 1 to {MAX_QUERY} characters.")
+    name = f"search:{kind}:{quote(plain, safe=' ')}"
+    extra = dict([year] if year else [])
+    return _list(f"search/{kind}", name, model, page=page, language=language, query=plain, extra=extra)
+
+
+def _list(
+    path: str,
+    name: str,
+    model: type[Page],
+    *,
+    page: int,
+    language: str | None,
+    query: str | None = None,
+    extra: Mapping[str, int | None] = _NOTHING,
+) -> Resource[Page]:
+    if not 1 <= page <= MAX_PAGE:
+        raise ValueError(f"TMDB has pages 1 to {MAX_PAGE}.")
+    params = params_of({"page": page if page > 1 else None, "language": _language(language), **extra})
+    return Resource(path, name, model, LISTS, params, query)
+
+
+def _language(language: str | None) -> str | None:
+    if language is not None and not _LANGUAGE.fullmatch(language):
+        raise ValueError("A language is written as en or en-US.")
+    return None if language in ("en", "en-US") else language
+
+
+def _parts(append: tuple[str, ...]) -> str | None:
+    if not all(map(_PART.fullmatch, append)):
+        raise ValueError("TMDB has no such part.")
+    return ",".join(sorted(append)) or None
+
+
+def _id(number: int) -> int:
+    if not 0 < number <= MAX_ID:
+        raise ValueError("TMDB has no such id.")
+    return number
+
+
+def _season(number: int) -> int:
+    """Season 0 has the specials."""
+    if not 0 <= number <= MAX_SEASON:
+        raise ValueError("TMDB has no such season.")
+    return number

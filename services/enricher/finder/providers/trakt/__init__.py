@@ -1,0 +1,24 @@
+"""Trakt (https://docs.trakt.tv), as far as it is asked here: what a title is, by any of its ids, and pictures."""
+
+from services.enricher.finder.providers.trakt.client import TRAKT_LIMIT, Elsewhere, Trakt, trakt_address
+from services.enricher.finder.providers.trakt.models import (
+    TraktEpisode,
+    TraktIds,
+    TraktImages,
+    TraktPerson,
+    TraktSeasons,
+    TraktTitle,
+)
+
+__all__ = [
+    "TRAKT_LIMIT",
+    "Elsewhere",
+    "Trakt",
+    "TraktEpisode",
+    "TraktIds",
+    "TraktImages",
+    "TraktPerson",
+    "TraktSeasons",
+    "TraktTitle",
+    "trakt_address",
+]

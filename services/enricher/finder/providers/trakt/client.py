@@ -1,0 +1,139 @@
+"""Asking Trakt."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Literal, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.enricher.finder.providers.asking import Address, Answer, Provider, Reply
+from services.enricher.finder.providers.budget import Limit, Turn
+from services.enricher.finder.providers.errors import NothingThere, Unreadable
+from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.settings import TraktSettings
+from services.enricher.finder.providers.trakt.models import (
+    TraktEpisode,
+    TraktFound,
+    TraktPerson,
+    TraktSeason,
+    TraktSeasons,
+    TraktTitle,
+)
+
+PROVIDER = "Trakt"
+TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
+"""GET requests of one client id and address, as its documentation says ("Rate Limiting")."""
+
+PAGE_SIZE = 250
+"""More is clamped without a word."""
+
+MAX_PAGES = 400
+
+Elsewhere = Literal["tmdb", "tvdb"]
+"""Whose ids Trakt finds titles by."""
+
+_FULL = {"extended": "full,images"}
+_TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
+_Element = TypeVar("_Element", bound=Lenient)
+
+
+def trakt_address(settings: TraktSettings) -> Address:
+    client_id = settings.client_id.get_secret_value() if settings.client_id else ""
+    headers = {"Content-Type": "application/json", "trakt-api-version": "2", "trakt-api-key": client_id}
+    return Address(settings.base_url, headers)
+
+
+class Trakt:
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def title(self, kind: TitleKind, trakt_id: str, turn: Turn) -> TraktTitle:
+        """By IMDb id, slug or Trakt id: to Trakt a bare number is its own id."""
+        path = f"{_TYPES[kind]}s/{quote(trakt_id, safe='')}"
+        return await self._provider.get(
+            path, _FULL, turn, lambda reply: TraktTitle.read(reply.body, PROVIDER)
+        )
+
+    async def title_by(self, source: Elsewhere, kind: TitleKind, id_: int, turn: Turn) -> TraktTitle:
+        """By another provider's id. Raise NothingThere where the search finds no such title."""
+
+        def first(reply: Reply) -> TraktTitle:
+            for found in _elements(TraktFound, reply):
+                title = found.movie if kind is TitleKind.MOVIE else found.show
+                if title:
+                    return title
+            raise NothingThere(f"{PROVIDER} knows no {kind} with the {source.upper()} id {id_}.")
+
+        return await self._search(source, id_, _TYPES[kind], turn, first)
+
+    async def seasons(self, show_id: str, turn: Turn) -> TraktSeasons:
+        """All of a show's, by its IMDb id, slug or Trakt id."""
+        return await self._provider.get(
+            f"shows/{quote(show_id, safe='')}/seasons",
+            _FULL,
+            turn,
+            lambda reply: TraktSeasons(seasons=_elements(TraktSeason, reply)),
+        )
+
+    async def episode(self, show_id: str, season: int, episode: int, turn: Turn) -> TraktEpisode:
+        path = f"shows/{quote(show_id, safe='')}/seasons/{season}/episodes/{episode}"
+        return await self._provider.get(
+            path, _FULL, turn, lambda reply: TraktEpisode.read(reply.body, PROVIDER)
+        )
+
+    async def person(self, person_id: str, turn: Turn) -> TraktPerson:
+        """By IMDb id, slug or Trakt id."""
+        path = f"people/{quote(person_id, safe='')}"
+        return await self._provider.get(
+            path, _FULL, turn, lambda reply: TraktPerson.read(reply.body, PROVIDER)
+        )
+
+    async def person_by_tmdb(self, tmdb_id: int, turn: Turn) -> TraktPerson:
+        def first(reply: Reply) -> TraktPerson:
+            for found in _elements(TraktFound, reply):
+                if found.person:
+                    return found.person
+            raise NothingThere(f"{PROVIDER} knows nobody with the TMDB id {tmdb_id}.")
+
+        return await self._search("tmdb", tmdb_id, "person", turn, first)
+
+    async def pages(
+        self, path: str, params: Mapping[str, str], element: type[_Element], turn: Turn
+    ) -> AsyncIterator[tuple[_Element, ...]]:
+        """A paged list, for as many pages as the answers say that there are. Each costs a request."""
+        page, limit, count = 1, PAGE_SIZE, 1
+        while page <= min(count, MAX_PAGES):
+            asked = {**params, "page": str(page), "limit": str(limit)}
+            elements, reply = await self._provider.get(
+                path, asked, turn, lambda reply: (_elements(element, reply), reply)
+            )
+            yield elements
+            count = _number(reply, "X-Pagination-Page-Count", 1)
+            limit = _number(reply, "X-Pagination-Limit", limit)
+            page += 1
+
+    async def _search(
+        self, source: Elsewhere, id_: int, kind: str, turn: Turn, read: Callable[[Reply], Answer]
+    ) -> Answer:
+        return await self._provider.get(f"search/{source}/{id_}", {**_FULL, "type": kind}, turn, read)
+
+
+def _elements(element: type[_Element], reply: Reply) -> tuple[_Element, ...]:
+    """Those that can be read."""
+    try:
+        found = TypeAdapter(list[object]).validate_json(reply.body)
+    except ValidationError:
+        raise Unreadable(f"{PROVIDER} sent something else than it documents.") from None
+    readable = []
+    for value in found:
+        with suppress(ValidationError):
+            readable.append(element.model_validate(value))
+    return tuple(readable)
+
+
+def _number(reply: Reply, header: str, default: int) -> int:
+    value = reply.headers.get(header, "")
+    return int(value) if value.isdecimal() and len(value) < 10 and int(value) else default  # noqa: PLR2004 - no count of pages has ten digits

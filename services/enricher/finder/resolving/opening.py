@@ -1,0 +1,161 @@
+"""Resolving, composed: jobs are done, names refreshed and events heard while the context lasts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from pydantic import Field
+
+from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.finder.artwork import Artwork
+from services.enricher.finder.resolving.explaining import Explaining
+from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
+from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
+from services.enricher.finder.resolving.table import ArtworkTable, StoredArtwork
+from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored, ResolvePicture
+from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
+from shared.settings import Settings
+from shared.telemetry import Metrics, canonical_line, utc_now
+from shared.volume import ReadVolume, inbox_of
+
+
+class ResolvingSettings(Settings):
+    refresh_s: float = Field(86_400, validation_alias="ARTWORK_REFRESH", ge=1)
+
+    @property
+    def refresh(self) -> timedelta:
+        return timedelta(seconds=self.refresh_s)
+
+
+AT_ONCE = {Lane.RESOLVE_NOW: 64, Lane.RESOLVE_LATER: 8}
+_PACES = {Lane.RESOLVE_NOW: NOW, Lane.RESOLVE_LATER: LATER}
+
+
+@asynccontextmanager
+async def resolving_jobs(resolver: Resolver, queue: Queue, metrics: Metrics) -> AsyncIterator[None]:
+    """While the context lasts. Leaving it finishes what is being done."""
+    async with AsyncExitStack() as stack:
+        for lane, pace in _PACES.items():
+            handle = partial(_do, lane=lane, pace=pace, resolver=resolver, metrics=metrics)
+            await stack.enter_async_context(queue.consume(lane, handle, concurrency=AT_ONCE[lane]))
+        yield
+
+
+async def _do(
+    envelope: Envelope, *, lane: Lane, pace: Urgencies, resolver: Resolver, metrics: Metrics
+) -> None:
+    """Raise Retry where the database or the queue cannot be had."""
+    age_s = max(0.0, (utc_now() - envelope.occurred_at).total_seconds())
+    metrics.took(lane, age_s)
+    with canonical_line("job", type=envelope.type, lane=lane, attempt=envelope.attempt) as line:
+        line["age_s"] = round(age_s, 3)
+        with metrics.job_seconds.labels(envelope.type).time():
+            try:
+                await _resolve(envelope, pace, resolver)
+            except (DatabaseUnavailable, QueueError) as error:
+                line |= {"outcome": "retry", "reason": str(error)}
+                raise Retry(Delay.ONE_SECOND, str(error), counted=True) from error
+            finally:
+                metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
+
+
+async def _resolve(envelope: Envelope, pace: Urgencies, resolver: Resolver) -> None:
+    job = envelope.payload
+    if not isinstance(job, ResolvePicture):
+        raise Reject(f"The enricher does no {envelope.type}.")
+    if job.name:
+        await resolver.resolve_name(job.name, job.rendition, pace)
+    elif job.picture:
+        await resolver.resolve_picture(job.picture, job.rendition, pace)
+
+
+SWEEP_EVERY_S = 30.0
+AT_MOST = 200
+"""Names in one sweep. One that was full is soon followed by the next."""
+
+SOON_S = 1.0
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def refreshing(table: ArtworkTable, resolver: Resolver) -> AsyncIterator[None]:
+    task = asyncio.create_task(_sweep_for_ever(table, resolver), name="refreshing names")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def sweep(table: ArtworkTable, resolver: Resolver, *, now: Callable[[], datetime] = utc_now) -> bool:
+    """Whether there may be more that is due. Raise QueueError and DatabaseUnavailable."""
+    due = await table.due(now(), at_most=AT_MOST)
+    for known in due:
+        await resolver.refresh(known.name)
+    return len(due) == AT_MOST
+
+
+async def _sweep_for_ever(table: ArtworkTable, resolver: Resolver) -> None:
+    while True:
+        more = False
+        try:
+            more = await sweep(table, resolver)
+        except (DatabaseUnavailable, QueueError) as error:
+            _log.warning("names not refreshed", error=str(error))
+        await asyncio.sleep(SOON_S if more else SWEEP_EVERY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResolving:
+    table: ArtworkTable
+    stored: StoredArtwork
+    pinning: Pinning
+    explaining: Explaining
+    jobs: Jobs
+    resolver: Resolver
+    waiting: EventWaiters
+
+
+@asynccontextmanager
+async def open_resolving(
+    settings: ResolvingSettings,
+    artwork: Artwork,
+    *,
+    database: Database,
+    queue: Queue,
+    volume: ReadVolume,
+    evicted: Evicted,
+    metrics: Metrics,
+) -> AsyncIterator[OpenResolving]:
+    table, jobs, waiting = ArtworkTable(database), Jobs(queue), EventWaiters()
+    stored = StoredArtwork(table, volume.pictures)
+    resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
+
+    async def hear(event: Envelope) -> None:
+        waiting.hear(event.payload)
+        match event.payload:
+            case PictureStored(picture=picture) | PicturePurged(picture=picture):
+                stored.hear(picture)
+            case PicturesEvicted(pictures=pictures):
+                for picture in pictures:
+                    stored.hear(picture)
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(stored.open())
+        await stack.enter_async_context(queue.listen(hear))
+        await stack.enter_async_context(resolving_jobs(resolver, queue, metrics))
+        await stack.enter_async_context(refreshing(table, resolver))
+        yield OpenResolving(
+            table=table,
+            stored=stored,
+            pinning=Pinning(table, volume.names, inbox_of(volume.layout), jobs, waiting),
+            explaining=Explaining(table, artwork, volume.names, volume.pictures),
+            jobs=jobs,
+            resolver=resolver,
+            waiting=waiting,
+        )

@@ -1,0 +1,280 @@
+"""Which picture each name shows: the table `artwork`, and what the volume holds of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import ColumnElement, Row, insert, literal, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database.tables import artwork, media_items
+from services.enricher.finder.artwork import Candidate
+from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source, picture_host, picture_path
+from shared.pictures.source import SourceUrl
+from shared.volume import Pictures, Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture that a name shows. `provider` None: an upload, or of a host that nobody knows."""
+
+    source: Source
+    provider: str | None = None
+    language: str | None = None
+    score: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Self:
+        """Raise ValueError where the provider's URL is none."""
+        return cls(
+            SourceUrl.parse(candidate.source_url),
+            candidate.provider,
+            candidate.language,
+            candidate.score,
+            candidate.width or None,
+            candidate.height or None,
+        )
+
+    @classmethod
+    def pinned(cls, source: Source) -> Self:
+        host = picture_host(source.host) if isinstance(source, SourceUrl) else None
+        return cls(source, host.provider if host else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a picture here: the original's width and height in pixels, and its bytes."""
+
+    local_image_url: str
+    local_thumbnail_url: str
+    storage_path: str
+    processed_at: datetime
+    file_size: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownArtwork:
+    """`id` is the artwork's. A pin is never due."""
+
+    id: int
+    name: Name
+    shown: Shown
+    pinned: bool
+    checked_at: datetime
+    refresh_at: datetime
+    stored: Stored | None
+
+    @property
+    def picture(self) -> PictureId:
+        return self.shown.source.picture
+
+    def is_due(self, now: datetime) -> bool:
+        return not self.pinned and self.refresh_at <= now
+
+
+_columns = artwork.c
+_OURS = ("local_image_url", "local_thumbnail_url", "storage_path", "processed_at", "file_size")
+_OF_STORED = (*_OURS, "width", "height")
+_NOT_STORED: dict[str, Any] = dict.fromkeys(_OURS)
+
+
+class ArtworkTable:
+    """Raises DatabaseUnavailable where the database cannot be asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_name(self, name: Name) -> KnownArtwork | None:
+        return await self._one(_is(name))
+
+    async def of_id(self, artwork_id: int) -> KnownArtwork | None:
+        return await self._one(_columns.id == artwork_id)
+
+    async def of_picture(self, picture: PictureId) -> Sequence[KnownArtwork]:
+        """All names that show it."""
+        return await self._some(_columns.picture_id == picture)
+
+    async def due(self, now: datetime, *, at_most: int) -> Sequence[KnownArtwork]:
+        """What is to be looked for again, the longest due first."""
+        return await self._some(_columns.pinned.is_(False), _columns.refresh_at <= now, at_most=at_most)
+
+    async def source_of(self, picture: PictureId) -> Source | None:
+        """Where a picture comes from, that a name or an item of the library shows."""
+        posters = media_items.c
+        either = union_all(
+            select(_columns.source_url, literal(0)).where(_columns.picture_id == picture),
+            select(posters.poster_url, literal(1)).where(posters.poster_picture == picture),
+        ).limit(1)
+
+        async def reading(connection: AsyncConnection) -> str | None:
+            return (await connection.execute(either)).scalar()
+
+        url = await self._database.read(reading)
+        return parse_source(url) if url else None
+
+    async def put(
+        self, name: Name, shown: Shown, *, now: datetime, refresh_at: datetime, pinned: bool = False
+    ) -> KnownArtwork:
+        """In the place of what was found before, unless that was pinned. The name as it is known then.
+
+        What is stored of another picture says nothing of this one.
+        """
+        said = _said(shown) | {"pinned": pinned, "checked_at": now, "refresh_at": refresh_at}
+
+        async def writing(connection: AsyncConnection) -> KnownArtwork:
+            before = await _first(connection, _is(name))
+            if before is None:
+                of_name = {"kind": name.kind.value, "content_id": name.id, "role": name.role.value}
+                await connection.execute(insert(artwork).values(**of_name, **said))
+            elif not before.pinned or pinned:
+                same = before.picture_id == shown.source.picture
+                kept = {"width": before.width, "height": before.height} if before.storage_path else {}
+                changed = said | (kept if same else _NOT_STORED)
+                await connection.execute(update(artwork).where(_is(name)).values(**changed))
+            row = await _first(connection, _is(name))
+            assert row is not None
+            return _known(row)
+
+        return await self._database.write(writing)
+
+    async def put_off(self, name: Name, until: datetime) -> None:
+        """Look again then: what was found before stays."""
+        statement = update(artwork).where(_is(name), _columns.pinned.is_(False)).values(refresh_at=until)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def unpin(self, name: Name, now: datetime) -> None:
+        """Others may choose from this moment on."""
+        statement = update(artwork).where(_is(name)).values(pinned=False, refresh_at=now)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def remove(self, name: Name) -> None:
+        await self._database.write(lambda connection: connection.execute(artwork.delete().where(_is(name))))
+
+    async def note_stored(self, stored: Mapping[int, Stored | None]) -> None:
+        """What is here of the pictures, by the artworks' ids."""
+
+        async def writing(connection: AsyncConnection) -> None:
+            for artwork_id, one in stored.items():
+                values = {name: getattr(one, name) for name in _OF_STORED} if one else _NOT_STORED
+                await connection.execute(update(artwork).where(_columns.id == artwork_id).values(**values))
+
+        await self._database.write(writing)
+
+    async def _one(self, condition: ColumnElement[bool]) -> KnownArtwork | None:
+        found = await self._some(condition, at_most=1)
+        return found[0] if found else None
+
+    async def _some(self, *conditions: ColumnElement[bool], at_most: int = 1000) -> Sequence[KnownArtwork]:
+        query = select(artwork).where(*conditions).order_by(_columns.refresh_at).limit(at_most)
+
+        async def reading(connection: AsyncConnection) -> Sequence[KnownArtwork]:
+            return [_known(row) for row in await connection.execute(query)]
+
+        return await self._database.read(reading)
+
+
+def _is(name: Name) -> ColumnElement[bool]:
+    kind, role = name.kind.value, name.role.value
+    return (_columns.kind == kind) & (_columns.content_id == name.id) & (_columns.role == role)
+
+
+async def _first(connection: AsyncConnection, condition: ColumnElement[bool]) -> Row[Any] | None:
+    return (await connection.execute(select(artwork).where(condition))).first()
+
+
+def _said(shown: Shown) -> dict[str, Any]:
+    return {
+        "source_url": str(shown.source),
+        "picture_id": shown.source.picture,
+        "provider": shown.provider,
+        "language": shown.language,
+        "score": shown.score,
+        "width": shown.width,
+        "height": shown.height,
+    }
+
+
+def _known(row: Row[Any]) -> KnownArtwork:
+    shown = Shown(parse_source(row.source_url), row.provider, row.language, row.score, row.width, row.height)
+    return KnownArtwork(
+        id=row.id,
+        name=Name(Kind(row.kind), row.content_id, Role(row.role)),
+        shown=shown,
+        pinned=row.pinned,
+        checked_at=row.checked_at,
+        refresh_at=row.refresh_at,
+        stored=Stored(**{name: getattr(row, name) for name in _OF_STORED}) if row.storage_path else None,
+    )
+
+
+WAITING_AT_MOST = 10_000
+"""Pictures; beyond that the table is behind until the next event, and what is shown is as the volume has it."""
+
+_log = structlog.get_logger()
+
+
+class StoredArtwork:
+    """Notes are gathered: whatever is heard while the last ones are written is the next transaction."""
+
+    def __init__(self, table: ArtworkTable, pictures: Pictures) -> None:
+        self._table = table
+        self._pictures = pictures
+        self._heard: set[PictureId] = set()
+        self._noting: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Leaving it waits for what is being noted."""
+        try:
+            yield
+        finally:
+            if self._noting:
+                await self._noting
+
+    def hear(self, picture: PictureId) -> None:
+        """It was stored, or purged."""
+        if len(self._heard) < WAITING_AT_MOST:
+            self._heard.add(picture)
+        if self._noting is None:
+            self._noting = asyncio.create_task(self._note(), name="noting stored artwork")
+
+    async def as_stored(self, known: KnownArtwork) -> Stored | None:
+        """As the volume has it at this moment."""
+        revision = await self._pictures.current(known.picture)
+        return stored_as(known.name, revision) if revision else None
+
+    async def _note(self) -> None:
+        try:
+            while self._heard:
+                heard, self._heard = self._heard, set()
+                known = [one for picture in heard for one in await self._table.of_picture(picture)]
+                stored = {one.id: await self.as_stored(one) for one in known}
+                changed = {one.id: stored[one.id] for one in known if stored[one.id] != one.stored}
+                if changed:
+                    await self._table.note_stored(changed)
+        except DatabaseUnavailable as error:
+            _log.warning("stored artwork not noted", error=str(error))
+        finally:
+            self._noting = None
+
+
+def stored_as(name: Name, revision: Revision) -> Stored:
+    path, original = f"/api/v1/images/{name}", revision.manifest.original
+    return Stored(
+        local_image_url=f"{path}/original",
+        local_thumbnail_url=f"{path}/thumbnail",
+        storage_path=f"{picture_path(revision.tree, revision.picture)}/{revision.id}",
+        processed_at=revision.manifest.fetched_at,
+        file_size=original.bytes,
+        width=original.width,
+        height=original.height,
+    )

@@ -1,0 +1,206 @@
+"""Endpoints of the catalog: statistics, lists, eviction, cleaning up, scrubbing."""
+
+from http import HTTPStatus
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
+from services.enricher.api.tasks import ShownTask, started
+from services.enricher.keeper.catalog import (
+    CatalogEntry,
+    CatalogFilter,
+    CatalogStatistics,
+    DiskUse,
+    OpenCatalog,
+    statistics,
+)
+from services.enricher.keeper.catalog.opening import KIND
+from services.enricher.keeper.catalog.statistics import MIB
+from services.enricher.keeper.scrub import Scrub
+from services.enricher.tasks import Tasks
+from shared.pictures import FailureClass, Kind
+from shared.telemetry import utc_now
+
+NEXT_SHOWN = 100
+UNUSED_DAYS = 30
+
+
+class CatalogListParameters(Parameters):
+    limit: int = Field(50, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10_000_000)
+    source: str | None = Field(None, max_length=40, description="A provider")
+    kind: Kind | None = None
+    failure_class: FailureClass | None = None
+
+
+class CleanupParameters(Parameters):
+    unused_days: float = Field(
+        UNUSED_DAYS, ge=0, le=36_500, description="Nobody has looked at it for so many days"
+    )
+    dry_run: bool = Field(default=False, description="Only say what would go")
+
+
+class CachedImage(BaseModel):
+    """A picture in the catalog. `disk_bytes`: with all its renditions; `file_size`: its original. Without a local_path
+    only a failure is remembered.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    picture_id: str
+    image_url: str | None
+    local_path: str | None = Field(description="Below the volume's root")
+    mime_type: str | None
+    file_size: int | None
+    width: int | None
+    height: int | None
+    source: str | None
+    kind: str | None
+    cached_at: AwareDatetime | None
+    last_accessed: AwareDatetime
+    disk_bytes: int
+    kept: bool
+    failure_class: str | None
+    retry_at: AwareDatetime | None
+
+    @classmethod
+    def of(cls, entry: CatalogEntry) -> "CachedImage":
+        return cls(
+            picture_id=entry.picture,
+            image_url=entry.image_url,
+            local_path=entry.local_path,
+            mime_type=entry.mime_type,
+            file_size=entry.file_size,
+            width=entry.width,
+            height=entry.height,
+            source=entry.source,
+            kind=entry.kind,
+            cached_at=entry.cached_at,
+            last_accessed=entry.last_accessed,
+            disk_bytes=entry.disk.bytes,
+            kept=entry.kept.files > 0,
+            failure_class=entry.failure_class,
+            retry_at=entry.retry_at,
+        )
+
+
+class CachedImages(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[CachedImage, ...]
+    limit: int
+    offset: int
+
+
+class StorageStatistics(BaseModel):
+    """The disk. A budget or floor of 0 is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total_objects: int
+    total_size_mb: float = Field(description="What pictures take, in MiB")
+    used: DiskUse
+    leaving: DiskUse = Field(description="Of it, what is on its way out")
+    excess: DiskUse = Field(description="Of the rest, what has to go")
+    budget: DiskUse
+    free_bytes: int
+    free_files: int | None = Field(description="Absent where the file system counts none")
+    floor: DiskUse = Field(description="With less room than this nothing new is downloaded")
+    obstacle: str | None = Field(description="Why nothing goes although it should")
+
+
+class Eviction(StorageStatistics):
+    next: tuple[CachedImage, ...] = Field(description="What goes first, the longest unused in front")
+    next_bytes: int
+
+
+def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
+    table, budget = catalog.table, catalog.budget
+
+    async def counted(_asked: Parameters) -> CatalogStatistics:
+        """Pictures counted by kind, provider, format, age and class of failure."""
+        return await statistics(table, utc_now())
+
+    async def listed(asked: CatalogListParameters) -> CachedImages:
+        """The catalog, the last used first."""
+        chosen = CatalogFilter(source=asked.source, kind=asked.kind, failure_class=asked.failure_class)
+        entries = await table.list(chosen, limit=asked.limit, offset=asked.offset)
+        return CachedImages(items=tuple(map(CachedImage.of, entries)), limit=asked.limit, offset=asked.offset)
+
+    async def storage(_asked: Parameters) -> StorageStatistics:
+        """What pictures take of the disk, what they may, and what is left."""
+        return StorageStatistics(**await _storage())
+
+    async def eviction(_asked: Parameters) -> Eviction:
+        """What leaves next when room is needed, by name and bytes, without letting it."""
+        chosen = await budget.next(at_most=NEXT_SHOWN)
+        images = tuple(map(CachedImage.of, chosen))
+        return Eviction(
+            **await _storage(), next=images, next_bytes=sum(entry.cached.bytes for entry in chosen)
+        )
+
+    async def cleanup(asked: CleanupParameters) -> ShownTask:
+        """Let pictures go that no name and no item shows, and nobody has looked at for long: a task.
+
+        With `dry_run` it only says which, and how many bytes they take.
+        """
+        return await started(tasks, KIND, asked.model_dump())
+
+    async def _storage() -> dict[str, object]:
+        standing, whole = await budget.standing(), await statistics(table, utc_now())
+        used = standing.usage.disk
+        return {
+            "total_objects": whole.total_objects,
+            "total_size_mb": round(used.bytes / MIB, 1),
+            "used": DiskUse.of(used),
+            "leaving": DiskUse.of(standing.usage.leaving),
+            "excess": DiskUse.of(standing.excess),
+            "budget": DiskUse.of(standing.budget),
+            "free_bytes": standing.space.bytes,
+            "free_files": standing.space.files,
+            "floor": DiskUse.of(standing.floor),
+            "obstacle": standing.obstacle,
+        }
+
+    return [
+        Endpoint("GET", "/api/images/stats", counted, CatalogStatistics),
+        Endpoint("GET", "/api/images/cache/stats", counted, CatalogStatistics),
+        Endpoint("GET", "/api/images/cache/list", listed, CachedImages, CatalogListParameters),
+        Endpoint("GET", "/api/v1/images/storage/stats", storage, StorageStatistics),
+        Endpoint("GET", "/api/v1/admin/eviction", eviction, Eviction, access=Access.ADMIN),
+        Endpoint(
+            "POST",
+            "/api/v1/admin/sync/images/cleanup",
+            cleanup,
+            ShownTask,
+            CleanupParameters,
+            access=Access.ADMIN,
+            status=HTTPStatus.ACCEPTED,
+        ),
+    ]
+
+
+class ScrubParameters(Parameters):
+    dry_run: bool = Field(default=False, description="Only say what is damaged")
+
+
+def integrity_endpoints(tasks: Tasks) -> list[Endpoint]:
+    async def scrub(asked: ScrubParameters) -> ShownTask:
+        """Read every picture that is stored, and compare it with what it should be: a task.
+
+        What is empty, truncated, altered, or has lost its pointer or manifest is made or fetched again. With `dry_run` it is
+        only told.
+        """
+        return await started(tasks, Scrub.KIND, {"dry_run": asked.dry_run})
+
+    return [
+        Endpoint(
+            "POST",
+            "/api/v1/admin/scrub",
+            scrub,
+            ShownTask,
+            ScrubParameters,
+            access=Access.ADMIN,
+            status=HTTPStatus.ACCEPTED,
+        )
+    ]

@@ -1,0 +1,192 @@
+"""The indexer: re-reads from the volume each picture that a record reports or a sweep finds, so reports may come in any order."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.enricher.database import DatabaseUnavailable, WriteBatch
+from services.enricher.keeper.catalog.table import CatalogTable
+from shared.contracts import Envelope, LookAtPicture, LookAtPictures
+from shared.pictures import PictureId
+from shared.queue import Delay, Lane, Queue, Reject, Retry
+from shared.telemetry import Metrics
+from shared.volume import Inventory
+
+INDEXED_AT_ONCE = 500
+"""Records, of which each round takes what has come while the last one was written."""
+
+WRITTEN_AT_ONCE = 500
+"""Pictures, in one transaction."""
+
+REMEMBERED = timedelta(seconds=5)
+"""So long a round says how far behind the records are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Pictures with the URL of their source, where that was said."""
+
+    pictures: Mapping[PictureId, str | None]
+    said_at: datetime
+
+
+class Indexer:
+    def __init__(
+        self,
+        table: CatalogTable,
+        inventory: Inventory,
+        *,
+        now: Callable[[], datetime],
+        on_looked: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_looked = on_looked
+        self._table = table
+        self._inventory = inventory
+        self._now = now
+        self._rounds = WriteBatch(self._look)
+        self._behind = (now(), timedelta())
+
+    async def look(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:
+        """Return when the catalog knows of the pictures what the volume has of them, durably.
+
+        `pictures`: with the URL of their source, where that was said. Raises DatabaseUnavailable, and OSError where
+        the volume cannot be read.
+        """
+        await self._rounds.join(_Record(pictures, said_at))
+
+    @property
+    def lag(self) -> timedelta:
+        """How long ago that was said which was looked at last; nothing, where nothing was for a while."""
+        at, lag = self._behind
+        return lag if self._now() - at < REMEMBERED else timedelta()
+
+    async def _look(self, records: Sequence[_Record]) -> None:
+        self._behind = (self._now(), self._now() - min(record.said_at for record in records))
+        pictures = list(dict.fromkeys(picture for record in records for picture in record.pictures))
+        said = {picture: url for record in records for picture, url in record.pictures.items() if url}
+        for first in range(0, len(pictures), WRITTEN_AT_ONCE):
+            some = pictures[first : first + WRITTEN_AT_ONCE]
+            held = await self._inventory.holdings(some)
+            await self._table.note(some, held, now=self._now(), source_urls=said)
+        self._on_looked()
+
+
+@asynccontextmanager
+async def consuming_records(looking: Indexer, queue: Queue, metrics: Metrics) -> AsyncIterator[None]:
+    """Look at what comes in the lane `catalog` while the context lasts."""
+
+    async def handle(envelope: Envelope) -> None:
+        try:
+            await looking.look(_pictures(envelope), envelope.occurred_at)
+        except (DatabaseUnavailable, OSError) as error:
+            raise Retry(Delay.TEN_SECONDS, str(error), counted=False) from error
+        metrics.took(Lane.CATALOG, max(0.0, looking.lag.total_seconds()))
+
+    async with queue.consume(Lane.CATALOG, handle, concurrency=INDEXED_AT_ONCE):
+        yield
+
+
+def _pictures(envelope: Envelope) -> Mapping[PictureId, str | None]:
+    """Raise Reject for what is no record."""
+    match envelope.payload:
+        case LookAtPicture(picture=picture, source_url=source_url):
+            return {picture: source_url}
+        case LookAtPictures(pictures=pictures):
+            return dict.fromkeys(pictures)
+    raise Reject(f"The catalog does no {envelope.type}.")
+
+
+SWEPT_AT_ONCE = 100
+"""Pictures that are read before anybody else gets a turn, in the background."""
+
+REST = 3.0
+"""Then it rests, so many times as long as it worked."""
+
+ALONE_AT_ONCE = 2000
+"""The same where nobody waits for a turn."""
+
+AGAIN_AFTER_S = 60.0
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Swept:
+    pictures: int = 0
+    """That are on the volume."""
+    changed: int = 0
+    """Of which the catalog did not know how they are, or that they are gone."""
+
+
+class Sweep:
+    """`alone`: nobody else has to get on with anything, so that it rests for nobody."""
+
+    def __init__(
+        self, table: CatalogTable, inventory: Inventory, *, now: Callable[[], datetime], alone: bool = False
+    ) -> None:
+        self._table = table
+        self._inventory = inventory
+        self._now = now
+        self._at_once, self._rest = (ALONE_AT_ONCE, 0.0) if alone else (SWEPT_AT_ONCE, REST)
+
+    async def all(self) -> Swept:
+        """Raises DatabaseUnavailable, and OSError where the volume cannot be read."""
+        swept = Swept()
+        for shelf in self._inventory.shelves:
+            await self._shelf(shelf, swept)
+        return swept
+
+    async def rebuild(self) -> Swept:
+        """The same with a catalog that knows nothing."""
+        await self._table.clear()
+        return await self.all()
+
+    async def _shelf(self, shelf: str, swept: Swept) -> None:
+        began = time.monotonic()
+        known = await self._table.marks(shelf)
+        found = await self._inventory.marks(shelf)
+        changed = [
+            picture for picture in found.keys() | known.keys() if found.get(picture) != known.get(picture)
+        ]
+        await self._pause(began)
+        for first in range(0, len(changed), self._at_once):
+            await self._look(changed[first : first + self._at_once])
+        swept.pictures += len(found)
+        swept.changed += len(changed)
+
+    async def _look(self, pictures: Sequence[PictureId]) -> None:
+        began = time.monotonic()
+        held = await self._inventory.holdings(pictures)
+        await self._table.note(pictures, held, now=self._now(), source_urls={})
+        await self._pause(began)
+
+    async def _pause(self, began_s: float) -> None:
+        if self._rest:
+            await asyncio.sleep((time.monotonic() - began_s) * self._rest)
+
+
+@asynccontextmanager
+async def sweeping(sweep: Sweep, *, every_s: float) -> AsyncIterator[None]:
+    """At the start, for much may have happened, and then now and then."""
+    task = asyncio.create_task(_sweep_for_ever(sweep, every_s), name="sweeping the catalog")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _sweep_for_ever(sweep: Sweep, every_s: float) -> None:
+    while True:
+        try:
+            swept = await sweep.all()
+        except (DatabaseUnavailable, OSError) as error:
+            _log.warning("catalog not swept", error=str(error))
+            await asyncio.sleep(min(every_s, AGAIN_AFTER_S))
+        else:
+            _log.info("catalog swept", pictures=swept.pictures, changed=swept.changed)
+            await asyncio.sleep(every_s)

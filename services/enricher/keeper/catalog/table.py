@@ -1,0 +1,327 @@
+"""The catalog's table: what is known of each picture. Every method is one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.enricher.database import Database
+from services.enricher.database.tables import (
+    artwork,
+    cached_image_totals,
+    cached_images,
+    evicted_images,
+    media_items,
+)
+from services.enricher.keeper.catalog.entry import CatalogEntry
+from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
+from shared.pictures import FailureClass, Kind, PictureId, RevisionId
+from shared.volume import Extent, Holding, Mark
+
+_columns = cached_images.c
+_evicted = evicted_images.c
+_KIND_OF_TYPE = {"movie": Kind.MOVIE, "tv": Kind.SERIES}
+_AS_THEY_ARE = (
+    "image_url",
+    "local_path",
+    "revision",
+    "mime_type",
+    "file_size",
+    "width",
+    "height",
+    "source",
+    "kind",
+    "cached_at",
+    "last_accessed",
+    "fresh_until",
+    "failure_class",
+    "retry_at",
+    "mark",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFilter:
+    """None: any."""
+
+    source: str | None = None
+    kind: Kind | None = None
+    failure_class: FailureClass | None = None
+
+    @property
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        wanted = {"source": self.source, "kind": self.kind, "failure_class": self.failure_class}
+        return [_columns[name] == value for name, value in wanted.items() if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What `pictures` take on the disk, and how much of it is ordered to be evicted and not gone yet."""
+
+    pictures: int
+    disk: Extent
+    leaving: Extent
+    pictures_leaving: int
+
+    @property
+    def staying(self) -> Extent:
+        return Extent(self.disk.bytes - self.leaving.bytes, self.disk.files - self.leaving.files)
+
+
+class CatalogTable:
+    """Raises DatabaseUnavailable where the database cannot be asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(
+        self,
+        looked_at: Iterable[PictureId],
+        held: Mapping[PictureId, Holding],
+        *,
+        now: datetime,
+        source_urls: Mapping[PictureId, str],
+    ) -> None:
+        """That these were looked at, and what the volume held of them: what it did not hold is forgotten."""
+        pictures = list(looked_at)
+
+        async def writing(connection: AsyncConnection) -> None:
+            before = await _entries(connection, _columns.picture_id.in_(pictures))
+            kinds = await _kinds(connection, pictures)
+            come = [
+                CatalogEntry.of(
+                    held[picture],
+                    before=before.get(picture),
+                    source_url=source_urls.get(picture),
+                    kind=kinds.get(picture),
+                    now=now,
+                )
+                for picture in pictures
+                if picture in held
+            ]
+            await connection.execute(delete(cached_images).where(_columns.picture_id.in_(before)))
+            if come:
+                await connection.execute(insert(cached_images), list(map(_row, come)))
+            await _remember_sources(
+                connection, [entry for picture, entry in before.items() if picture not in held], now
+            )
+            await change_totals(connection, gone=before.values(), come=come)
+
+        await self._database.write(writing)
+
+    async def used(self, pictures: Sequence[PictureId], at: datetime) -> None:
+        """That they were served by then."""
+        statement = (
+            update(cached_images)
+            .where(_columns.picture_id == bindparam("picture"), _columns.last_accessed < at)
+            .values(last_accessed=at)
+        )
+        rows = [{"picture": picture} for picture in pictures]
+        await self._database.write(lambda connection: connection.execute(statement, rows))
+
+    async def marks(self, shelf: str) -> Mapping[PictureId, Mark]:
+        """Of what is known on a shelf, as they were when it was looked at."""
+        known = select(_columns.picture_id, _columns.mark).where(
+            _columns.picture_id >= shelf, _columns.picture_id < f"{shelf}g"
+        )
+
+        async def reading(connection: AsyncConnection) -> Mapping[PictureId, Mark]:
+            return {PictureId(picture): Mark(mark) for picture, mark in await connection.execute(known)}
+
+        return await self._database.read(reading)
+
+    async def of_picture(self, picture: PictureId) -> CatalogEntry | None:
+        found = await self._some(_columns.picture_id == picture, limit=1)
+        return found[0] if found else None
+
+    async def source_url_of(self, picture: PictureId) -> str | None:
+        """Where a picture comes from that is on the volume, or was."""
+        either = union_all(
+            select(_columns.image_url, literal(0)).where(_columns.picture_id == picture),
+            select(_evicted.image_url, literal(1)).where(_evicted.picture_id == picture),
+        )
+
+        async def reading(connection: AsyncConnection) -> str | None:
+            return next((url for url, _ in await connection.execute(either) if url), None)
+
+        return await self._database.read(reading)
+
+    async def forget_evicted(self, *, gone_before: datetime, at_most: int) -> None:
+        """Where those came from that went long ago, or before so many others."""
+        latest = select(_evicted.gone_at).order_by(_evicted.gone_at.desc()).limit(1).offset(at_most)
+        long_ago = or_(_evicted.gone_at < gone_before, _evicted.gone_at <= latest.scalar_subquery())
+        statement = delete(evicted_images).where(long_ago)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def totals(self, ages: Mapping[str, date]) -> Mapping[Slice, Sums]:
+        """See `read_totals`."""
+        return await self._database.read(lambda connection: read_totals(connection, ages))
+
+    async def usage(self, ordered_since: datetime) -> Usage:
+        """What was ordered before that is taken to have been lost on the way."""
+        sums = cached_image_totals.c
+        disk = select(
+            func.sum(sums.entries),
+            func.sum(sums.cached_bytes + sums.kept_bytes),
+            func.sum(sums.cached_files + sums.kept_files),
+        )
+        leaving = select(
+            func.count(), func.sum(_columns.cached_bytes), func.sum(_columns.cached_files)
+        ).where(_columns.evicting_since >= ordered_since)
+
+        async def reading(connection: AsyncConnection) -> Usage:
+            known, *taken = (n or 0 for n in (await connection.execute(disk)).one())
+            count, *gone = (n or 0 for n in (await connection.execute(leaving)).one())
+            return Usage(known, Extent(*taken), Extent(*gone), count)
+
+        return await self._database.read(reading)
+
+    async def least_recently_used(
+        self, *, ordered_before: datetime, used_before: datetime, cached_before: datetime, limit: int
+    ) -> Sequence[CatalogEntry]:
+        """What may leave, the longest unused first; without what was ordered to, not before then."""
+        return await self._some(
+            _columns.cached_bytes > 0,
+            _not_leaving(ordered_before),
+            _columns.last_accessed < used_before,
+            or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
+            order=_columns.last_accessed,
+            limit=limit,
+        )
+
+    async def failures_over(
+        self, before: datetime, *, ordered_before: datetime, limit: int
+    ) -> Sequence[CatalogEntry]:
+        """Failures of which nothing is stored, that were over by then."""
+        return await self._some(
+            _columns.revision.is_(None),
+            _columns.retry_at < before,
+            _not_leaving(ordered_before),
+            order=_columns.retry_at,
+            limit=limit,
+        )
+
+    async def order_eviction(self, pictures: Sequence[PictureId], at: datetime | None) -> None:
+        """That they are leaving, as of then; None: they are not after all."""
+        statement = update(cached_images).where(_columns.picture_id.in_(pictures)).values(evicting_since=at)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def due(self, now: datetime, *, used_since: datetime, limit: int) -> Sequence[CatalogEntry]:
+        """Stored pictures that their sources should be asked about, and that somebody looked at."""
+        return await self._some(
+            _columns.fresh_until <= now,
+            _columns.last_accessed >= used_since,
+            or_(_columns.retry_at.is_(None), _columns.retry_at <= now),
+            order=_columns.fresh_until,
+            limit=limit,
+        )
+
+    async def orphans(
+        self, *, unused_since: datetime, cached_before: datetime, after: PictureId, limit: int
+    ) -> Sequence[CatalogEntry]:
+        """What is evictable and no item or name shows, and nobody looked at since; by id, from after that one."""
+        shown = select(artwork.c.id).where(artwork.c.picture_id == _columns.picture_id)
+        on_items = select(media_items.c.id).where(media_items.c.poster_picture == _columns.picture_id)
+        return await self._some(
+            _columns.picture_id > after,
+            _columns.cached_bytes > 0,
+            _columns.last_accessed < unused_since,
+            or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
+            ~shown.exists(),
+            ~on_items.exists(),
+            order=_columns.picture_id,
+            limit=limit,
+        )
+
+    async def list(self, chosen: CatalogFilter, *, limit: int, offset: int) -> Sequence[CatalogEntry]:
+        """The last used first."""
+        return await self._some(
+            *chosen.conditions, order=_columns.last_accessed.desc(), limit=limit, offset=offset
+        )
+
+    async def clear(self) -> None:
+        async def writing(connection: AsyncConnection) -> None:
+            await connection.execute(delete(cached_images))
+            await connection.execute(delete(cached_image_totals))
+
+        await self._database.write(writing)
+
+    async def _some(
+        self, *conditions: ColumnElement[bool], limit: int, offset: int = 0, order: Any = None
+    ) -> Sequence[CatalogEntry]:
+        query = select(cached_images).where(*conditions).order_by(order).limit(limit).offset(offset)
+
+        async def reading(connection: AsyncConnection) -> Sequence[CatalogEntry]:
+            return [_entry(row) for row in await connection.execute(query)]
+
+        return await self._database.read(reading)
+
+
+def _not_leaving(ordered_before: datetime) -> ColumnElement[bool]:
+    return or_(_columns.evicting_since.is_(None), _columns.evicting_since < ordered_before)
+
+
+async def _entries(
+    connection: AsyncConnection, condition: ColumnElement[bool]
+) -> dict[PictureId, CatalogEntry]:
+    rows = await connection.execute(select(cached_images).where(condition))
+    return {entry.picture: entry for entry in map(_entry, rows)}
+
+
+async def _remember_sources(connection: AsyncConnection, gone: Sequence[CatalogEntry], now: datetime) -> None:
+    known = [entry for entry in gone if entry.image_url]
+    if known:
+        pictures = [entry.picture for entry in known]
+        await connection.execute(delete(evicted_images).where(_evicted.picture_id.in_(pictures)))
+        rows = [
+            {"picture_id": entry.picture, "image_url": entry.image_url, "gone_at": now} for entry in known
+        ]
+        await connection.execute(insert(evicted_images), rows)
+
+
+async def _kinds(connection: AsyncConnection, pictures: Sequence[PictureId]) -> Mapping[PictureId, Kind]:
+    """Of a name that shows the picture, or of the item whose poster it is."""
+    posters = media_items.c
+    of_items = select(posters.poster_picture, func.min(posters.media_type)).group_by(posters.poster_picture)
+    of_names = select(artwork.c.picture_id, func.min(artwork.c.kind)).group_by(artwork.c.picture_id)
+    items = await connection.execute(of_items.where(posters.poster_picture.in_(pictures)))
+    names = await connection.execute(of_names.where(artwork.c.picture_id.in_(pictures)))
+    return {picture: _KIND_OF_TYPE[media_type] for picture, media_type in items} | {
+        picture: Kind(kind) for picture, kind in names
+    }
+
+
+def _row(entry: CatalogEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in _AS_THEY_ARE} | {
+        "picture_id": entry.picture,
+        "cached_bytes": entry.cached.bytes,
+        "cached_files": entry.cached.files,
+        "kept_bytes": entry.kept.bytes,
+        "kept_files": entry.kept.files,
+    }
+
+
+def _entry(row: Row[Any]) -> CatalogEntry:
+    same = {name: getattr(row, name) for name in _AS_THEY_ARE}
+    same |= {"kind": row.kind and Kind(row.kind), "revision": row.revision and RevisionId(row.revision)}
+    return CatalogEntry(
+        picture=PictureId(row.picture_id),
+        cached=Extent(row.cached_bytes, row.cached_files),
+        kept=Extent(row.kept_bytes, row.kept_files),
+        **same,
+    )

@@ -1,0 +1,85 @@
+"""The processes that guess."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
+from typing import Self
+
+from pebble import ProcessExpired, ProcessPool
+
+Guess = tuple[str, int | None]
+"""Title and year."""
+
+PROCESSES = min(os.cpu_count() or 1, 4)
+TIMEOUT_S = 5.0
+"""For one name, which may be made to be difficult."""
+
+
+class Guesser:
+    """The processes are started with the first name, and end with the context."""
+
+    def __init__(self, *, processes: int, timeout_s: float) -> None:
+        self._processes = processes
+        self._timeout_s = timeout_s
+        self._pool: ProcessPool | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def ready(cls, *, processes: int = PROCESSES, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Self]:
+        guesser = cls(processes=processes, timeout_s=timeout_s)
+        try:
+            yield guesser
+        finally:
+            await guesser._end()
+
+    async def guess(self, names: Iterable[tuple[str, str]]) -> Sequence[Guess | None]:
+        """In the order of the names, each with its kind, movie or episode.
+
+        None for one that cannot be guessed, took too long, or cost its process.
+        """
+        self._pool = self._pool or self._started()
+        wanted = list(names)
+        try:
+            scheduled = [self._pool.schedule(guess, args=name, timeout=self._timeout_s) for name in wanted]
+        except RuntimeError:  # the pool gave up, as pebble's does when a process without work is killed
+            await self._end()
+            return [None] * len(wanted)
+        return [await _outcome(future) for future in scheduled]
+
+    async def _end(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call] # as it is
+            await asyncio.to_thread(pool.join)
+
+    def _started(self) -> ProcessPool:
+        # Not fork: a child must not inherit threads and locks.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPool(self._processes, initializer=_settle_down, context=context)
+
+
+def guess(name: str, kind: str) -> Guess | None:
+    """Runs in the child, which alone has guessit: it takes 0.2 s and 30 MB to load."""
+    from services.enricher.library.guessing.names import guessed  # noqa: PLC0415 - see above
+
+    return guessed(name, kind)
+
+
+async def _outcome(future: Future[Guess | None]) -> Guess | None:
+    try:
+        return await asyncio.wrap_future(future)
+    except (TimeoutError, ProcessExpired, BrokenProcessPool, MemoryError):
+        return None
+
+
+def _settle_down() -> None:
+    """In the child: leave Ctrl-C to the parent, and the processor to whoever serves pictures."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(19)

@@ -1,0 +1,279 @@
+"""Items with what the providers say of them and the pictures to show beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.enricher.database import DatabaseUnavailable
+from services.enricher.finder.metadata import (
+    Found,
+    NotFound,
+    Outcome,
+    Pending,
+    Title,
+    TitleKey,
+    TitleKind,
+    Unavailable,
+)
+from services.enricher.finder.metadata.titles import Titles
+from services.enricher.finder.providers import Condition
+from services.enricher.library import Item, Library, MediaType, name_of
+from services.enricher.pictures import PictureUrls, Prefetch, ShownPicture, ShownPictures
+from services.enricher.pictures.prefetch import HandedOut
+from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
+
+
+class EnrichedItem(BaseModel):
+    """One title of the library. What providers say of it is absent where they say nothing, or cannot be asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    title: str
+    media_type: MediaType
+    year: int | None
+    imdb_id: str | None
+    tmdb_id: int | None
+    tvdb_id: int | None
+    overseerr_id: int | None
+    list_source: str | None
+    status: str | None
+    last_synced: AwareDatetime | None
+    full_path: str | None = Field(description="Where it was found first")
+    paths: tuple[str, ...] = Field(description="Everywhere it was found")
+    poster_url: str | None = Field(description="The original of its poster, from us")
+    local_image_url: str | None = Field(None, description="The poster, by what it shows, from us")
+    local_poster_url: str | None = None
+    local_banner_url: str | None = None
+    local_fanart_url: str | None = None
+    local_thumbnail_url: str | None = Field(None, description="The poster, small")
+    images: dict[Role, ShownPicture]
+    overview: str | None = None
+    rating: float | None = Field(None, description="Of 10")
+    genres: tuple[str, ...] = ()
+    pending: bool = Field(default=False, description="Not all is there yet: it will be the next time")
+    stale: bool = Field(default=False, description="Of an earlier time, for its provider cannot be asked now")
+
+
+class CountedItems(BaseModel):
+    """Items, how many there are altogether, and how each provider is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[EnrichedItem, ...]
+    total: int
+    providers: dict[str, Condition]
+
+
+class EnrichedPage(CountedItems):
+    page: int
+    limit: int
+    total_pages: int
+
+
+class EnrichedList(CountedItems):
+    limit: int
+    offset: int
+
+
+class TitleMetadata(BaseModel):
+    """What a provider says of a title. `runtime` is in minutes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    media_type: MediaType
+    provider: str
+    title: str
+    year: int | None
+    imdb_id: str | None
+    tmdb_id: int | None
+    tvdb_id: int | None
+    trakt_id: int | None
+    trakt_slug: str | None
+    overview: str | None
+    tagline: str | None
+    rating: float | None = Field(description="Of 10")
+    votes: int | None
+    genres: tuple[str, ...]
+    runtime: int | None
+    released: date | None
+    status: str | None
+    certification: str | None
+    language: str | None
+    poster_url: str | None
+    images: dict[Role, ShownPicture]
+    stale: bool
+
+
+_log = structlog.get_logger()
+
+
+class Posters:
+    """Writes are gathered: whatever comes while the last ones are written is the next transaction."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._coming: dict[int, str] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """Leaving it waits for what is being written."""
+        try:
+            yield self
+        finally:
+            if self._writing:
+                await self._writing
+
+    def store(self, poster_urls: Mapping[int, str]) -> None:
+        """Soon: the bare poster URL of each item. What cannot be written is found again by the next page."""
+        self._coming |= poster_urls
+        if self._coming and self._writing is None:
+            self._writing = asyncio.create_task(self._write(), name="storing posters")
+
+    async def _write(self) -> None:
+        try:
+            while self._coming:
+                found, self._coming = self._coming, {}
+                await self._library.store_posters(found)
+        except DatabaseUnavailable as error:
+            _log.warning("posters not stored", error=str(error))
+        finally:
+            self._writing = None
+
+
+_PASSING = frozenset({FailureClass.BUSY, FailureClass.UPSTREAM, FailureClass.OURS})
+"""What keeps us from asking now, and will not for long. Whoever has no key has nothing to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """Items as they are handed out, and the pictures that they show."""
+
+    items: Sequence[EnrichedItem]
+    pictures: frozenset[PictureId]
+    complete: bool
+    """Nothing is missing or stale that could be had a moment later."""
+
+
+class _Described:
+    """An item with what became of asking for its title."""
+
+    def __init__(self, item: Item, outcome: Outcome[Title]) -> None:
+        self.item = item
+        self.outcome = outcome
+        self.title = outcome.value if isinstance(outcome, Found) else None
+        self.stale = isinstance(outcome, Found) and outcome.stale
+        self.pending = isinstance(outcome, Pending) or (
+            isinstance(outcome, Unavailable) and outcome.failure_class in _PASSING
+        )
+        said = self.title.pictures if self.title else {}
+        self.poster = _poster(item.poster_url, said.get(Role.POSTER))
+        self.pictures = {**said, Role.POSTER: self.poster} if self.poster else said
+
+    @property
+    def is_settled(self) -> bool:
+        return not self.pending and not self.stale
+
+
+class Enrichment:
+    def __init__(
+        self, titles: Titles, *, posters: Posters, shown: ShownPictures, urls: PictureUrls, ahead: Prefetch
+    ) -> None:
+        self._titles = titles
+        self._posters = posters
+        self._shown = shown
+        self._urls = urls
+        self._ahead = ahead
+
+    async def of(self, items: Sequence[Item]) -> Enriched:
+        """By the page's deadline. Beside it posters that were not known are stored, and all are fetched ahead."""
+        keys = [_key(item) for item in items]
+        outcomes = await self._titles.lookup(set(keys))
+        described = [_Described(item, outcomes[key]) for item, key in zip(items, keys, strict=True)]
+        self._posters.store(
+            {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
+        )
+        self._ahead.soon(
+            [HandedOut(one.poster, name_of(one.item, Role.POSTER)) for one in described if one.poster]
+        )
+        enriched = [await self._enriched(one) for one in described]
+        pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
+        return Enriched(enriched, pictures, all(one.is_settled for one in described))
+
+    async def as_it_is(self, item: Item) -> EnrichedItem:
+        """Without asking anybody."""
+        return await self._enriched(_Described(item, NotFound()))
+
+    async def title(self, found: Found[Title]) -> TitleMetadata:
+        title = found.value
+        poster = title.pictures.get(Role.POSTER)
+        return TitleMetadata.model_validate(
+            {
+                **dict(title),
+                "media_type": title.kind,
+                "poster_url": poster and self._urls.by_source(poster),
+                "images": await self._images(title.pictures),
+                "stale": found.stale,
+            }
+        )
+
+    async def _enriched(self, described: _Described) -> EnrichedItem:
+        item, title = described.item, described.title
+        return EnrichedItem(
+            id=item.id,
+            title=item.title,
+            media_type=item.media_type,
+            year=item.year,
+            imdb_id=item.imdb_id,
+            tmdb_id=item.tmdb_id,
+            tvdb_id=item.tvdb_id,
+            overseerr_id=item.overseerr_id,
+            list_source=item.list_source,
+            status=item.status,
+            last_synced=item.last_synced,
+            full_path=item.full_path,
+            paths=item.paths,
+            poster_url=self._urls.by_source(described.poster) if described.poster else None,
+            **self._local(item),
+            images=await self._images(described.pictures),
+            overview=title.overview if title else None,
+            rating=title.rating if title else None,
+            genres=title.genres if title else (),
+            pending=described.pending,
+            stale=described.stale,
+        )
+
+    def _local(self, item: Item) -> dict[str, str]:
+        """Its pictures by their names: found when they are asked for. None where no provider knows the item."""
+        names = {role: name_of(item, role) for role in (Role.POSTER, Role.BANNER, Role.FANART)}
+        urls = {role: self._urls.by_name(name, "original") for role, name in names.items() if name}
+        local = {f"local_{role}_url": url for role, url in urls.items()}
+        if poster := names[Role.POSTER]:
+            local["local_image_url"] = urls[Role.POSTER]
+            local["local_thumbnail_url"] = self._urls.by_name(poster, "thumbnail")
+        return local
+
+    async def _images(self, pictures: Mapping[Role, str]) -> dict[Role, ShownPicture]:
+        return {role: await self._shown.of(url, role) for role, url in pictures.items()}
+
+
+def _key(item: Item) -> TitleKey:
+    return TitleKey(TitleKind(item.media_type), imdb_id=item.imdb_id, tmdb_id=item.tmdb_id)
+
+
+def _poster(stored: str | None, said: str | None) -> str | None:
+    """What is stored stays, for providers come and go, until the same one shows another, from whichever host."""
+    return said if said and (stored is None or _provider(stored) == _provider(said)) else stored
+
+
+def _provider(url: str) -> str:
+    host = url.partition("://")[2].partition("/")[0]
+    known = picture_host(host)
+    return known.provider if known else host

@@ -1,0 +1,127 @@
+"""What consumers of either engine share: listening to events, telling of work, running handlers, dead letters."""
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from shared.contracts import DeadLetter, Envelope, LaneWork, ServiceStats
+from shared.queue.port import Handler, Lane, Queue
+from shared.telemetry import Metrics, trace_id, traced
+
+
+async def redrive(queue: Queue, letter: DeadLetter) -> None:
+    """Publish the message of a dead letter to its lane as if it had never been tried: same id, same trace.
+
+    Raises ValueError when its body cannot be read or its lane is unknown, and a QueueError as `publish` does.
+    """
+    try:
+        envelope = Envelope.model_validate_json(letter.body)
+    except ValidationError as error:
+        raise ValueError("the message of this dead letter cannot be read") from error
+    untried = envelope.model_copy(update={"attempt": 1, "history": (), "deferred_since": None})
+    await queue.publish(untried, Lane(letter.lane))
+
+
+log = structlog.get_logger(__name__)
+
+LISTENER_LIMIT = 10_000
+"""Events that may wait for one listener; then the oldest are dropped."""
+
+
+class Listener:
+    def __init__(self, handler: Handler, *, limit: int = LISTENER_LIMIT) -> None:
+        self._handler = handler
+        self._waiting: asyncio.Queue[Envelope] = asyncio.Queue(limit)
+        self._dropped = 0
+
+    def hear(self, envelope: Envelope) -> None:
+        """Never waits: the newest event is worth more than the oldest."""
+        if self._waiting.full():
+            self._waiting.get_nowait()
+            self._count_dropped()
+        self._waiting.put_nowait(envelope)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Hand events on while the context lasts."""
+        task = asyncio.create_task(self._hand_on())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _hand_on(self) -> None:
+        while True:
+            envelope = await self._waiting.get()
+            with traced(envelope.trace_id):
+                try:
+                    await self._handler(envelope)
+                except Exception:
+                    log.exception("event_handler_failed", type=envelope.type, id=envelope.id)
+
+    def _count_dropped(self) -> None:
+        """Logged at 1, 2, 4, 8 …: a listener that is too slow must not flood the log as well."""
+        self._dropped += 1
+        if self._dropped & (self._dropped - 1) == 0:
+            log.warning("events_dropped", dropped=self._dropped)
+
+
+TELL_EVERY_S = 5.0
+
+
+@asynccontextmanager
+async def telling_work(queue: Queue, metrics: Metrics, service: str) -> AsyncIterator[None]:
+    """While the context lasts. Where services share a process, whoever comes first tells for all of them."""
+    instance = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
+    task = asyncio.create_task(_tell_for_ever(queue, metrics, service, instance), name="telling work")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _tell_for_ever(queue: Queue, metrics: Metrics, service: str, instance: str) -> None:
+    while True:
+        await asyncio.sleep(TELL_EVERY_S)
+        taken = metrics.work.since_last()
+        lanes = {
+            lane: LaneWork(jobs=one.jobs, oldest_s=round(one.oldest_s, 3)) for lane, one in taken.items()
+        }
+        event = ServiceStats(service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes)
+        await queue.announce(Envelope.of(event, trace_id=trace_id()))
+
+
+CONSUMER_GRACE_S = 8.0
+"""How long leaving `consume` waits for running handlers before it cancels them. What is cancelled is done again by somebody else."""
+
+
+class Running:
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self, grace_s: float) -> None:
+        """Wait for what runs, then cancel what still does, and wait for that too."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        await self.cancel()
+
+    async def cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,51 @@
+"""Settings: how every model of them is read, and those that several services share."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.pictures import HostRules
+from shared.pictures.hosts import PICTURE_HOSTS
+
+ONESHEET_VERSION = "0.1.0"
+
+
+def _listed(value: object) -> object:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""`a, b` in the environment."""
+
+
+class Settings(BaseSettings):
+    """Read once, when the service is composed. A field's alias is the name operators know."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        populate_by_name=True,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        # Of fields' own names, which are for code: a stray URL, LEVEL or HOSTS is not meant for us.
+        env_prefix="ONESHEET_FIELD_",
+    )
+
+
+class HostSettings(Settings):
+    allowed_hosts: CommaList = Field(
+        tuple(known.host for known in PICTURE_HOSTS), validation_alias="ALLOWED_HOSTS"
+    )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _readable(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        HostRules.of(rules)
+        return rules
+
+    @property
+    def rules(self) -> HostRules:
+        return HostRules.of(self.allowed_hosts)

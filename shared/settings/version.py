@@ -1,3 +1,0 @@
-"""Which Onesheet this is."""
-
-ONESHEET_VERSION = "0.1.0"
