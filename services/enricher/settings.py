@@ -4,9 +4,7 @@ from pydantic import Field
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.database import DatabaseSettings
-from services.enricher.finder.artwork import ArtworkSettings
-from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
-from services.enricher.finder.resolving import ResolvingSettings
+from services.enricher.finder import FinderSettings
 from services.enricher.keeper.catalog import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pictures import PictureUrlSettings
@@ -15,12 +13,9 @@ from shared.settings import HostSettings, Settings
 
 class EnricherSettings(Settings):
     access: AccessSettings = Field(default_factory=AccessSettings)
-    artwork: ArtworkSettings = Field(default_factory=ArtworkSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    finder: FinderSettings = Field(default_factory=FinderSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
-    metadata: MetadataSettings = Field(default_factory=MetadataSettings)
-    providers: ProviderSettings = Field(default_factory=ProviderSettings)
-    resolving: ResolvingSettings = Field(default_factory=ResolvingSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)

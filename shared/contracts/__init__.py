@@ -16,6 +16,8 @@ from shared.contracts.events import (
     PicturesUsed,
     ServiceStats,
     TaskProgressed,
+    changed_pictures,
+    removed_pictures,
 )
 from shared.contracts.jobs import (
     DropSpool,
@@ -68,4 +70,6 @@ __all__ = [
     "StoreUpload",
     "TaskProgressed",
     "UnpinPicture",
+    "changed_pictures",
+    "removed_pictures",
 ]

@@ -4,7 +4,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.contracts.jobs import CheckedPictureId, CheckedRevisionId
 from shared.contracts.message import Message
-from shared.pictures import Failure, Name, Rendition
+from shared.pictures import Failure, Name, PictureId, Rendition
 
 
 class PictureStored(Message):
@@ -51,6 +51,21 @@ class HostPaused(Message):
 
     host: str
     until: AwareDatetime
+
+
+def changed_pictures(event: Message) -> tuple[PictureId, ...]:
+    """Pictures of which the volume has something else than before: stored, purged or evicted."""
+    return (event.picture,) if isinstance(event, PictureStored) else removed_pictures(event)
+
+
+def removed_pictures(event: Message) -> tuple[PictureId, ...]:
+    """Pictures that the volume has no longer: purged or evicted."""
+    match event:
+        case PicturePurged(picture=picture):
+            return (picture,)
+        case PicturesEvicted(pictures=pictures):
+            return pictures
+    return ()
 
 
 class LaneWork(BaseModel):

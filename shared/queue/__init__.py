@@ -1,6 +1,6 @@
 """The queue: the port, and its engines. Which one is chosen by `QUEUE_URL`, in one factory."""
 
-from shared.queue.consuming import telling_work
+from shared.queue.consuming import announcing, telling_work
 from shared.queue.factory import QueueSettings, open_queue
 from shared.queue.port import (
     Delay,
@@ -29,6 +29,7 @@ __all__ = [
     "Reject",
     "Retry",
     "Unroutable",
+    "announcing",
     "open_queue",
     "telling_work",
 ]

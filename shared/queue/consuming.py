@@ -3,16 +3,25 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 
-from shared.contracts import DeadLetter, Envelope, LaneWork, ServiceStats
+from shared.contracts import DeadLetter, Envelope, LaneWork, Message, ServiceStats
 from shared.queue.port import Handler, Lane, Queue
 from shared.telemetry import Metrics, trace_id, traced
+
+
+def announcing(queue: Queue) -> Callable[[Message], Awaitable[None]]:
+    """What announces an event with the trace that it happens in."""
+
+    async def announce(event: Message) -> None:
+        await queue.announce(Envelope.of(event, trace_id=trace_id()))
+
+    return announce
 
 
 async def redrive(queue: Queue, letter: DeadLetter) -> None:

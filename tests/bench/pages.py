@@ -134,7 +134,7 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
             posters=posters,
             shown=ShownPictures(volume.pictures, urls),
             urls=urls,
-            ahead=Prefetch(queue, volume.pictures, HostRules.of([])),
+            prefetch=Prefetch(queue, volume.pictures, HostRules.of([])),
         )
         nothing_kept = KeptPages(max_bytes=1)
         made = Pages(listings, enrichment, kept=nothing_kept, providers=lambda: metadata.providers)

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.app import add_enricher
+from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
 from services.enricher.finder.providers.settings import TmdbSettings, TraktSettings, TvdbSettings
 from services.enricher.finder.resolving import ResolvingSettings
@@ -154,23 +155,27 @@ async def running_enricher(
     """
     settings = EnricherSettings(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
-        metadata=metadata or MetadataSettings(),
-        providers=ProviderSettings(
-            trakt=TraktSettings(
-                client_id=SecretStr(CLIENT_ID) if trakt else None,
-                base_url=trakt.root if trakt else "http://x",
+        finder=FinderSettings(
+            metadata=metadata or MetadataSettings(),
+            providers=ProviderSettings(
+                trakt=TraktSettings(
+                    client_id=SecretStr(CLIENT_ID) if trakt else None,
+                    base_url=trakt.root if trakt else "http://x",
+                ),
+                tmdb=TmdbSettings(
+                    api_key=SecretStr(API_KEY) if tmdb else None,
+                    base_url=tmdb.base_url if tmdb else "http://x",
+                ),
+                tvdb=TvdbSettings(
+                    api_key=SecretStr(tvdb_key) if tvdb else None,
+                    base_url=tvdb.base_url if tvdb else "http://x",
+                ),
             ),
-            tmdb=TmdbSettings(
-                api_key=SecretStr(API_KEY) if tmdb else None, base_url=tmdb.base_url if tmdb else "http://x"
-            ),
-            tvdb=TvdbSettings(
-                api_key=SecretStr(tvdb_key) if tvdb else None, base_url=tvdb.base_url if tvdb else "http://x"
-            ),
+            resolving=resolving or ResolvingSettings(),
         ),
         catalog=catalog or CatalogSettings(),
         library=LibrarySettings(roots=roots),
         hosts=hosts or HostSettings(),
-        resolving=resolving or ResolvingSettings(),
         urls=urls or PictureUrlSettings(),
     )
     state_dir = directory / "state"

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from services.__main__ import introduce
 from services.enricher.api.access import AccessSettings
+from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import ProviderSettings
 from services.enricher.finder.providers.settings import TmdbSettings
 from services.enricher.settings import EnricherSettings
@@ -52,7 +53,9 @@ async def main(_volume_settings: VolumeSettings) -> None:
             proxy=ProxySettings(hosts=hosts, tmdb_image_url=images),
             fetcher=FetcherSettings(download=DownloadSettings(hosts=hosts, allow_private=(authority,))),
             enricher=EnricherSettings(
-                access=AccessSettings(admin_token=ADMIN_TOKEN), hosts=hosts, providers=providers
+                access=AccessSettings(admin_token=ADMIN_TOKEN),
+                hosts=hosts,
+                finder=FinderSettings(providers=providers),
             ),
             http=HttpSettings(),
             on_listening=listening,

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from services.enricher.database import Database
-from services.enricher.library import Library, LibrarySettings, open_library
+from services.enricher.library import Library, LibrarySettings, library_with_scans
 from services.enricher.library.scan import KIND, Scans
 from services.enricher.tasks import Tasks
 
@@ -21,6 +21,6 @@ class ScannedLibrary:
 async def scanned_library(
     database: Database, settings: LibrarySettings, *, on_written: Callable[[], None] = lambda: None
 ) -> AsyncIterator[ScannedLibrary]:
-    opened = open_library(database, settings, on_written=on_written)
-    async with Tasks.running(database, {KIND: opened.scan}) as tasks:
-        yield ScannedLibrary(opened.library, opened.scans(tasks), tasks)
+    library, scan, places = library_with_scans(database, settings, on_written=on_written)
+    async with Tasks.running(database, {KIND: scan}) as tasks:
+        yield ScannedLibrary(library, Scans(tasks, places), tasks)

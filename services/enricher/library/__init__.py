@@ -1,14 +1,14 @@
-"""The library: which titles there are, each once, however many files, folders and lists it was found in.
+"""The library: which titles there are, each once, however many files, folders and lists it was found in; with pages of them.
 
     library = Library(database)
-    item = await library.add(Entry("Dune", MediaType.MOVIE, year=2021, ids=Ids(imdb="tt1160419")))
+    item = await library.add(LibraryEntry("Dune", MediaType.MOVIE, year=2021, ids=ItemIds(imdb="tt1160419")))
     page = await library.page(Selection(media_type=MediaType.MOVIE), Window.of_page(3, 50))
 
 With scans, which are tasks:
 
-    opened = open_library(database, LibrarySettings())
-    async with Tasks.running(database, {"scan": opened.scan}) as tasks:
-        task = await opened.scans(tasks).start("/media")
+    library, scan, places = library_with_scans(database, LibrarySettings())
+    async with Tasks.running(database, {"scan": scan}) as tasks:
+        task = await Scans(tasks, places).start("/media")
 
 Titles, years, ids, places and picture URLs are kept; what providers say of a title never is.
 """
@@ -24,7 +24,7 @@ from services.enricher.library.item import (
     name_of,
 )
 from services.enricher.library.library import Library
-from services.enricher.library.opening import LibrarySettings, OpenLibrary, open_library
+from services.enricher.library.opening import LibrarySettings, library_with_scans, open_library
 from services.enricher.library.scan import ScanRefused, Scans
 
 __all__ = [
@@ -34,12 +34,12 @@ __all__ = [
     "LibraryEntry",
     "LibrarySettings",
     "MediaType",
-    "OpenLibrary",
     "Page",
     "ScanRefused",
     "Scans",
     "Selection",
     "Window",
+    "library_with_scans",
     "name_of",
     "open_library",
 ]

@@ -1,15 +1,26 @@
-"""The library with its scans, composed."""
+"""The library's front door: titles, scans, pages and syncing, composed."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic import Field
 
+from services.enricher.api.endpoint import Endpoint
 from services.enricher.database import Database
+from services.enricher.finder import Finder
+from services.enricher.library import api
 from services.enricher.library.library import Library
+from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.library.scan import Places, Scan, Scans
-from services.enricher.tasks import Tasks
+from services.enricher.library.sync import Syncing, sync_works
+from services.enricher.pictures import PictureUrls, Prefetch, ShownPictures
+from services.enricher.tasks import Tasks, Work
+from shared.contracts import Envelope, changed_pictures, removed_pictures
+from shared.pictures import HostRules
+from shared.queue import Queue
 from shared.settings import CommaList, Settings
+from shared.volume import Pictures, ReadVolume
 
 
 class LibrarySettings(Settings):
@@ -18,20 +29,78 @@ class LibrarySettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenLibrary:
-    """`scan` is the work of tasks of the kind `scan`."""
+class LibraryWing:
+    works: Mapping[str, Work]
+    """The kinds of tasks that it does."""
 
-    library: Library
-    scan: Scan
-    places: Places
+    _library: Library
+    _places: Places
+    _pages: Pages
+    _enrichment: Enrichment
+    _kept: KeptPages
+    _finder: Finder
 
-    def scans(self, tasks: Tasks) -> Scans:
-        return Scans(tasks, self.places)
+    def endpoints(
+        self, tasks: Tasks, urls: PictureUrls, rules: HostRules, pictures: Pictures
+    ) -> list[Endpoint]:
+        scans = Scans(tasks, self._places)
+        return [
+            *api.item_endpoints(self._pages, self._enrichment, self._finder.metadata, self._kept),
+            *api.library_endpoints(self._library, scans, self._enrichment),
+            *api.library_name_endpoints(self._library, urls),
+            *api.sync_endpoints(tasks, self._library),
+            *api.warm_endpoints(tasks, pictures, rules),
+        ]
 
 
-def open_library(
+@asynccontextmanager
+async def open_library(
+    settings: LibrarySettings,
+    finder: Finder,
+    *,
+    database: Database,
+    queue: Queue,
+    volume: ReadVolume,
+    urls: PictureUrls,
+    rules: HostRules,
+) -> AsyncIterator[LibraryWing]:
+    kept = KeptPages()
+    shown, prefetch = ShownPictures(volume.pictures, urls), Prefetch(queue, volume.pictures, rules)
+    listings = Listings(Library(database))
+
+    def written() -> None:
+        listings.forget()
+        kept.clear()
+
+    library, scan, places = library_with_scans(database, settings, on_written=written)
+
+    async def hear(event: Envelope) -> None:
+        """What was said of a picture holds no longer."""
+        for picture in changed_pictures(event.payload):
+            shown.forget(picture)
+            kept.forget(picture)
+        for picture in removed_pictures(event.payload):
+            prefetch.forget(picture)
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        await enter(prefetch.open())
+        await enter(queue.listen(hear))
+        posters = await enter(Posters(library).open())
+        titles = finder.metadata.titles
+        enrichment = Enrichment(titles, posters=posters, shown=shown, urls=urls, prefetch=prefetch)
+        pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
+        syncing = Syncing(finder, volume.names, volume.pictures)
+        works: dict[str, Work] = {"scan": scan, **sync_works(syncing, library)}
+        yield LibraryWing(works, library, places, pages, enrichment, kept, finder)
+
+
+def library_with_scans(
     database: Database, settings: LibrarySettings, *, on_written: Callable[[], None] = lambda: None
-) -> OpenLibrary:
-    """`on_written` hears of each write to the library, by whomever, and not of what tasks write of themselves."""
+) -> tuple[Library, Scan, Places]:
+    """`on_written` hears of each write to the library, by whomever, and not of what tasks write of themselves.
+
+    The scan is the work of tasks of the kind `scan`, which `Scans` starts below the places.
+    """
     watched, places = database.watched(on_written), Places(settings.roots)
-    return OpenLibrary(Library(watched), Scan(watched, places), places)
+    return Library(watched), Scan(watched, places), places

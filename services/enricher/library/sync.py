@@ -11,16 +11,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
-from services.enricher.finder.resolving import OpenResolving
+from services.enricher.finder import Finder
 from services.enricher.finder.resolving.pinning import Waiter
-from services.enricher.finder.resolving.resolver import LATER, USUAL
-from services.enricher.library import Library, MediaType, Selection, Window, name_of
+from services.enricher.library.item import MediaType, Selection, Window, name_of
+from services.enricher.library.library import Library
 from services.enricher.tasks import Progress, Work
-from shared.contracts import FetchPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, Failure, FailureClass, Kind, Name, PictureId, Role, SourceUrl
+from shared.pictures import DOWNLOAD, Failure, FailureClass, Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import utc_now
-from shared.volume import Names, Pictures, ReadVolume
+from shared.volume import Names, Pictures
 
 _OF_TITLES = (Role.POSTER, Role.FANART, Role.BANNER, Role.LOGO)
 
@@ -48,9 +47,9 @@ class Syncing:
     """Raises DatabaseUnavailable. Nothing else that goes wrong with one picture keeps the others from being tried."""
 
     def __init__(
-        self, resolving: OpenResolving, names: Names, pictures: Pictures, *, now: Callable[[], datetime]
+        self, finder: Finder, names: Names, pictures: Pictures, *, now: Callable[[], datetime] = utc_now
     ) -> None:
-        self._resolving = resolving
+        self._finder = finder
         self._names = names
         self._pictures = pictures
         self._now = now
@@ -70,8 +69,9 @@ class Syncing:
             elif dry_run:
                 progress.item(str(name), "would be fetched")
             else:
-                ask = self._resolving.resolver.resolve_name(name, USUAL, LATER)
-                await self._wait(str(name), ask, self._resolving.waiting.seat(name=name), progress)
+                await self._wait(
+                    str(name), self._finder.resolve(name), self._finder.wait(name=name), progress
+                )
 
         await _several(names, one, progress)
 
@@ -85,9 +85,8 @@ class Syncing:
             elif failure := await self._failure_of_picture(picture):
                 progress.item(str(source), "not due", failure=failure)
             else:
-                job = FetchPicture(source_url=source, rendition=ORIGINAL)
-                ask = self._resolving.jobs.queue(job, LATER.pictures)
-                await self._wait(str(source), ask, self._resolving.waiting.seat(picture=picture), progress)
+                seat = self._finder.wait(picture=picture)
+                await self._wait(str(source), self._finder.fetch(source), seat, progress)
 
         await _several(_each(sources), one, progress)
 
@@ -115,8 +114,8 @@ class Syncing:
         failure = await self._names.failure(name)
         if failure and not failure.is_over(self._now()):
             return failure
-        known = await self._resolving.table.of_name(name)
-        return await self._failure_of_picture(known.picture) if known else None
+        found = await self._finder.found(name)
+        return await self._failure_of_picture(found) if found else None
 
     async def _failure_of_picture(self, picture: PictureId) -> Failure | None:
         failure = (await self._pictures.state(picture)).failures.get(DOWNLOAD)
@@ -228,12 +227,6 @@ class Warm:
         assert isinstance(urls, list)
         progress.total = len(urls)
         await self._syncing.sources(map(SourceUrl.parse, urls), progress)
-
-
-def syncing_pictures(
-    resolving: OpenResolving, volume: ReadVolume, *, now: Callable[[], datetime] = utc_now
-) -> Syncing:
-    return Syncing(resolving, volume.names, volume.pictures, now=now)
 
 
 def sync_works(syncing: Syncing, library: Library) -> Mapping[str, Work]:

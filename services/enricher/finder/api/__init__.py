@@ -1,1 +1,38 @@
 """The finder's endpoints."""
+
+from collections.abc import Awaitable, Callable
+
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.finder.api.artwork import artwork_endpoints
+from services.enricher.finder.api.pins import pin_endpoints
+from services.enricher.finder.api.purging import (
+    Purger,
+    explain_endpoints,
+    purge_endpoints,
+    purge_path_endpoints,
+)
+from services.enricher.finder.api.tmdb import TmdbApi
+from services.enricher.finder.resolving import OpenResolving
+from services.enricher.pictures import PictureUrls
+from shared.pictures import HostRules, PictureId
+
+__all__ = ["TmdbApi", "picture_endpoints"]
+
+
+def picture_endpoints(
+    resolving: OpenResolving,
+    urls: PictureUrls,
+    rules: HostRules,
+    *,
+    size_of: Callable[[PictureId], Awaitable[int]],
+    tmdb_image_url: str,
+) -> list[Endpoint]:
+    """All endpoints of pictures that are the finder's."""
+    purger = Purger(resolving, size_of)
+    return [
+        *artwork_endpoints(resolving, urls),
+        *pin_endpoints(purger, urls, rules),
+        *purge_endpoints(purger),
+        *purge_path_endpoints(purger, tmdb_image_url=tmdb_image_url),
+        *explain_endpoints(resolving),
+    ]

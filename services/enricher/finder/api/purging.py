@@ -1,5 +1,6 @@
 """Endpoints that purge pictures by name, URL, title or public path, and that explain a choice."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -10,7 +11,6 @@ from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.finder.api.artwork import NameParameters, parsed_source
 from services.enricher.finder.resolving import OpenResolving
 from services.enricher.finder.resolving.explaining import NameExplanation, PictureExplanation
-from services.enricher.keeper.catalog import CatalogTable
 from shared.contracts import PurgePicture
 from shared.http import Problem
 from shared.pictures import Kind, Name, PictureId, Role
@@ -74,13 +74,14 @@ class NameRemoval(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Purger:
     resolving: OpenResolving
-    catalog: CatalogTable
+    size_of: Callable[[PictureId], Awaitable[int]]
+    """In bytes on the disk, as far as known."""
 
     async def purge(self, picture: PictureId, *, dry_run: bool) -> Purging:
         """Order that it goes, unless it is only asked what would."""
         if not dry_run:
             await self.resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
-        return Purging(picture_id=picture, bytes=await self.size(picture))
+        return Purging(picture_id=picture, bytes=await self.size_of(picture))
 
     async def remove(self, name: Name, *, dry_run: bool) -> NameRemoval:
         """Order that it is unpinned, or else purged, unless it is only asked what would. Raise Problem for nothing."""
@@ -89,15 +90,10 @@ class Purger:
         if not pinned and not await pinning.knows(name):
             raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known by this name.")
         picture = None if pinned else await pinning.shown(name)
-        size = await self.size(picture) if picture else 0
+        size = await self.size_of(picture) if picture else 0
         if not dry_run and not await pinning.unpin(name):
             await pinning.purge(name)
         return NameRemoval(name=str(name), unpinned=pinned, picture_id=picture, bytes=size, dry_run=dry_run)
-
-    async def size(self, picture: PictureId) -> int:
-        """In bytes on the disk, as far as the catalog knows it."""
-        entry = await self.catalog.of_picture(picture)
-        return entry.disk.bytes if entry else 0
 
 
 def purge_endpoints(purger: Purger) -> list[Endpoint]:
@@ -122,7 +118,7 @@ def purge_endpoints(purger: Purger) -> list[Endpoint]:
         names = await _names(asked, resolving)
         shown = [(name, await resolving.pinning.shown(name)) for name in names]
         pictures = [
-            PurgedName(name=str(name), picture_id=picture, bytes=await purger.size(picture))
+            PurgedName(name=str(name), picture_id=picture, bytes=await purger.size_of(picture))
             for name, picture in shown
             if picture
         ]

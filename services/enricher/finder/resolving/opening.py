@@ -16,7 +16,7 @@ from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
 from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
 from services.enricher.finder.resolving.table import ArtworkTable, StoredArtwork
-from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored, ResolvePicture
+from shared.contracts import Envelope, ResolvePicture, changed_pictures
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
 from shared.settings import Settings
 from shared.telemetry import Metrics, canonical_line, utc_now
@@ -138,12 +138,8 @@ async def open_resolving(
 
     async def hear(event: Envelope) -> None:
         waiting.hear(event.payload)
-        match event.payload:
-            case PictureStored(picture=picture) | PicturePurged(picture=picture):
-                stored.hear(picture)
-            case PicturesEvicted(pictures=pictures):
-                for picture in pictures:
-                    stored.hear(picture)
+        for picture in changed_pictures(event.payload):
+            stored.hear(picture)
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stored.open())

@@ -9,7 +9,7 @@ from services.enricher.finder.providers import Urgency
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
 from shared.contracts import Envelope, FetchPicture, Message, NameRefused, PictureFailed, RefuseName
 from shared.pictures import Failure, FailureClass, Format, Name, PictureId, Rendition, Source
-from shared.queue import Delay, Lane, Queue
+from shared.queue import Delay, Lane, Queue, announcing
 from shared.telemetry import add_to_line, trace_id, utc_now
 from shared.volume import Joined, Names
 
@@ -17,13 +17,11 @@ from shared.volume import Joined, Names
 class Jobs:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self.tell = announcing(queue)
 
     async def queue(self, job: Message, lane: Lane, *, delay: Delay | None = None) -> None:
         """Raise QueueError where it could not be handed over."""
         await self._queue.publish(Envelope.of(job, trace_id=trace_id()), lane, delay=delay)
-
-    async def tell(self, event: Message) -> None:
-        await self._queue.announce(Envelope.of(event, trace_id=trace_id()))
 
 
 USUAL = Rendition("w342", Format.WEBP)

@@ -1,1 +1,12 @@
 """The library's endpoints."""
+
+from services.enricher.library.api.items import item_endpoints, library_endpoints, library_name_endpoints
+from services.enricher.library.api.sync import sync_endpoints, warm_endpoints
+
+__all__ = [
+    "item_endpoints",
+    "library_endpoints",
+    "library_name_endpoints",
+    "sync_endpoints",
+    "warm_endpoints",
+]

@@ -10,17 +10,8 @@ from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, S
 from services.enricher.api.tasks import ShownTask
 from services.enricher.finder.api.outcomes import found_or_problem
 from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
-from services.enricher.library import (
-    ItemIds,
-    Library,
-    LibraryEntry,
-    MediaType,
-    ScanRefused,
-    Scans,
-    Selection,
-    Window,
-    name_of,
-)
+from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Selection, Window, name_of
+from services.enricher.library.library import Library
 from services.enricher.library.pages import (
     EnrichedItem,
     EnrichedList,
@@ -30,6 +21,7 @@ from services.enricher.library.pages import (
     Pages,
     TitleMetadata,
 )
+from services.enricher.library.scan import ScanRefused, Scans
 from services.enricher.pictures import PictureUrls
 from services.enricher.tasks import TaskRefused
 from shared.http import Problem, RenderedBody

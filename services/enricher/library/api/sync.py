@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
-from services.enricher.library import Library, MediaType, name_of
+from services.enricher.library.item import MediaType, name_of
+from services.enricher.library.library import Library
 from services.enricher.library.sync import ROLES, SyncMissing, SyncTitle, Warm
 from services.enricher.tasks import Tasks
 from shared.http import Problem

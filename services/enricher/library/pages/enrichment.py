@@ -23,7 +23,8 @@ from services.enricher.finder.metadata import (
 )
 from services.enricher.finder.metadata.titles import Titles
 from services.enricher.finder.providers import Condition
-from services.enricher.library import Item, Library, MediaType, name_of
+from services.enricher.library.item import Item, MediaType, name_of
+from services.enricher.library.library import Library
 from services.enricher.pictures import PictureUrls, Prefetch, ShownPicture, ShownPictures
 from services.enricher.pictures.prefetch import HandedOut
 from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
@@ -184,13 +185,13 @@ class _Described:
 
 class Enrichment:
     def __init__(
-        self, titles: Titles, *, posters: Posters, shown: ShownPictures, urls: PictureUrls, ahead: Prefetch
+        self, titles: Titles, *, posters: Posters, shown: ShownPictures, urls: PictureUrls, prefetch: Prefetch
     ) -> None:
         self._titles = titles
         self._posters = posters
         self._shown = shown
         self._urls = urls
-        self._ahead = ahead
+        self._prefetch = prefetch
 
     async def of(self, items: Sequence[Item]) -> Enriched:
         """By the page's deadline. Beside it posters that were not known are stored, and all are fetched ahead."""
@@ -200,7 +201,7 @@ class Enrichment:
         self._posters.store(
             {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
         )
-        self._ahead.soon(
+        self._prefetch.soon(
             [HandedOut(one.poster, name_of(one.item, Role.POSTER)) for one in described if one.poster]
         )
         enriched = [await self._enriched(one) for one in described]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from cachetools import LRUCache, TTLCache
 
 from services.enricher.finder.providers import Condition, ProviderStatus
-from services.enricher.library import Library, Page, Selection, Window
+from services.enricher.library.item import Page, Selection, Window
+from services.enricher.library.library import Library
 from services.enricher.library.pages.enrichment import (
     CountedItems,
     Enriched,

@@ -1,0 +1,106 @@
+"""The finder's front door: what the others ask of it, and the wing composed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.database import Database
+from services.enricher.finder import api
+from services.enricher.finder.artwork import ArtworkSettings, open_artwork
+from services.enricher.finder.metadata import Metadata, MetadataSettings, open_metadata
+from services.enricher.finder.providers import ProviderSettings, ProviderStatus
+from services.enricher.finder.providers.opening import Providers, open_providers
+from services.enricher.finder.resolving import OpenResolving, ResolvingSettings, open_resolving
+from services.enricher.finder.resolving.pinning import Waiter
+from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
+from services.enricher.pictures import PictureUrls
+from shared.contracts import FetchPicture
+from shared.pictures import ORIGINAL, HostRules, Name, PictureId, SourceUrl
+from shared.queue import Queue
+from shared.settings import Settings
+from shared.telemetry import Metrics
+from shared.volume import ReadVolume
+
+
+class FinderSettings(Settings):
+    providers: ProviderSettings = Field(default_factory=ProviderSettings)
+    metadata: MetadataSettings = Field(default_factory=MetadataSettings)
+    artwork: ArtworkSettings = Field(default_factory=ArtworkSettings)
+    resolving: ResolvingSettings = Field(default_factory=ResolvingSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Who has what, and which picture a name shows. Raises QueueError and DatabaseUnavailable."""
+
+    metadata: Metadata
+    _providers: Providers
+    _resolving: OpenResolving
+
+    @property
+    def statuses(self) -> Mapping[str, ProviderStatus]:
+        """How each provider is, by its name."""
+        return self._providers.statuses
+
+    async def resolve(self, name: Name) -> None:
+        """Have a picture found for it and fetched, behind what somebody waits for."""
+        await self._resolving.resolver.resolve_name(name, USUAL, LATER)
+
+    async def fetch(self, source: SourceUrl) -> None:
+        """Have its picture fetched, behind what somebody waits for."""
+        job = FetchPicture(source_url=source, rendition=ORIGINAL)
+        await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def found(self, name: Name) -> PictureId | None:
+        """The picture that was found for it the last time, stored or not."""
+        known = await self._resolving.table.of_name(name)
+        return known.picture if known else None
+
+    def wait(
+        self, *, name: Name | None = None, picture: PictureId | None = None
+    ) -> AbstractAsyncContextManager[Waiter]:
+        """Somebody who hears what becomes of one of them: to be entered before it is asked for."""
+        return self._resolving.waiting.seat(name=name, picture=picture)
+
+    def endpoints(
+        self, urls: PictureUrls, rules: HostRules, *, size_of: Callable[[PictureId], Awaitable[int]]
+    ) -> list[Endpoint]:
+        """`size_of`: the bytes that a picture takes on the disk, as far as known."""
+        image_url = self._providers.settings.tmdb.image_url
+        return [
+            *api.TmdbApi(self.metadata.tmdb, urls, image_url=image_url).endpoints,
+            *api.picture_endpoints(self._resolving, urls, rules, size_of=size_of, tmdb_image_url=image_url),
+        ]
+
+
+@asynccontextmanager
+async def open_finder(
+    settings: FinderSettings,
+    *,
+    database: Database,
+    queue: Queue,
+    volume: ReadVolume,
+    evicted: Evicted,
+    metrics: Metrics,
+) -> AsyncIterator[Finder]:
+    """`evicted` says where a picture came from that is not on the volume any more."""
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        providers = await enter(open_providers(settings.providers, database=database, metrics=metrics))
+        metadata = await enter(open_metadata(settings.metadata, providers, database=database))
+        artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
+        resolving = await enter(
+            open_resolving(
+                settings.resolving,
+                artwork,
+                database=database,
+                queue=queue,
+                volume=volume,
+                evicted=evicted,
+                metrics=metrics,
+            )
+        )
+        yield Finder(metadata, providers, resolving)
