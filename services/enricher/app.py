@@ -10,8 +10,10 @@ from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.database import open_database
 from services.enricher.finder import open_finder
+from services.enricher.finder.tables import PICTURES_OF_NAMES
 from services.enricher.keeper import open_keeper
 from services.enricher.library import open_library
+from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pictures import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks import Tasks
@@ -19,6 +21,9 @@ from shared.http import Skeleton
 from shared.queue import Queue, announcing, telling_work
 from shared.settings import ONESHEET_VERSION
 from shared.volume import ReadVolume
+
+SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
+"""What shows pictures; where several show one, the last has the word."""
 
 
 @asynccontextmanager
@@ -32,7 +37,13 @@ async def add_enricher(
         database = await enter(open_database(settings.database, state_dir=state_dir))
         keeper = await enter(
             open_keeper(
-                settings.catalog, database=database, queue=queue, volume=volume, rules=rules, metrics=metrics
+                settings.catalog,
+                database=database,
+                queue=queue,
+                volume=volume,
+                shown_by=SHOWN_BY,
+                rules=rules,
+                metrics=metrics,
             )
         )
         finder = await enter(
@@ -42,6 +53,7 @@ async def add_enricher(
                 queue=queue,
                 volume=volume,
                 evicted=keeper.source_of,
+                also_from=(SOURCES_OF_ITEMS,),
                 metrics=metrics,
             )
         )

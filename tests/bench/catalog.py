@@ -59,7 +59,7 @@ async def catalog(directory: Path) -> list[Figure]:
 async def _rebuilt(directory: Path) -> list[Figure]:
     """Its memory is looked at after a fifth of the time, and at the end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.enricher.keeper.catalog"),
+        *(sys.executable, "-m", "services.enricher.catalog"),
         cwd=directory,
         env={
             **os.environ,

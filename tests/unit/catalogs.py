@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from services.enricher.app import SHOWN_BY
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.keeper.catalog import CatalogTable
 from shared.pictures import (
@@ -125,4 +126,4 @@ class RememberedInventory:
 @asynccontextmanager
 async def opened_table(directory: Path) -> AsyncIterator[tuple[CatalogTable, Database]]:
     async with open_database(DatabaseSettings(), state_dir=directory) as database:
-        yield CatalogTable(database), database
+        yield CatalogTable(database, SHOWN_BY), database

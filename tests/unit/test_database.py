@@ -25,8 +25,9 @@ from services.enricher.database import (
     open_database,
 )
 from services.enricher.database.connecting import FrugalConnection
+from services.enricher.database.schema import metadata
 from services.enricher.database.sqlite import configuration, upgrade
-from services.enricher.database.tables import metadata, tasks
+from services.enricher.tasks.tables import tasks
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCRIPTS = ScriptDirectory.from_config(configuration())

@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.database.tables import provider_budgets
 from services.enricher.finder.providers import Budget, Limit, Turn, Urgency
 from services.enricher.finder.providers.ledger import Ledger, credential_name
 from services.enricher.finder.providers.spending import Spending
+from services.enricher.finder.tables import provider_budgets
 
 LIMIT = Limit(100, timedelta(minutes=5))
 KEY = "trakt:0123"

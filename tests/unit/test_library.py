@@ -14,10 +14,10 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.database.tables import media_items
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed
 from services.enricher.library.same_title import KnownEntry, by_title, plain
+from services.enricher.library.tables import media_items
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MOVIE, TV = MediaType.MOVIE, MediaType.TV

@@ -13,9 +13,9 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.database.tables import tasks as table
 from services.enricher.tasks import Progress, Task, TaskFailed, TaskItem, TaskRefused, Tasks, TaskState, Work
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
+from services.enricher.tasks.tables import tasks as table
 from services.enricher.tasks.task import ERROR_LIMIT
 from shared.contracts import TaskProgressed
 from shared.pictures import Failure, FailureClass

@@ -9,9 +9,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.database.tables import tmdb_cache
 from services.enricher.finder.metadata.cache import OLDEST
 from services.enricher.finder.metadata.tmdb_cache import STALE_KEPT, TmdbShelf
+from services.enricher.finder.tables import tmdb_cache
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

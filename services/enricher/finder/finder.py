@@ -1,6 +1,6 @@
 """The finder's front door: what the others ask of it, and the wing composed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from services.enricher.finder.providers.opening import Providers, open_providers
 from services.enricher.finder.resolving import OpenResolving, ResolvingSettings, open_resolving
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
+from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures import PictureUrls
 from shared.contracts import FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Name, PictureId, SourceUrl
@@ -84,9 +85,10 @@ async def open_finder(
     queue: Queue,
     volume: ReadVolume,
     evicted: Evicted,
+    also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
 ) -> AsyncIterator[Finder]:
-    """`evicted` says where a picture came from that is not on the volume any more."""
+    """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         providers = await enter(open_providers(settings.providers, database=database, metrics=metrics))
@@ -100,6 +102,7 @@ async def open_finder(
                 queue=queue,
                 volume=volume,
                 evicted=evicted,
+                also_from=also_from,
                 metrics=metrics,
             )
         )

@@ -1,13 +1,13 @@
 """The keeper's front door: what is stored and how full it is, what failed for good; and the wing composed."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.database import Database
 from services.enricher.keeper import api
-from services.enricher.keeper.catalog import CatalogSettings, OpenCatalog, open_catalog
+from services.enricher.keeper.catalog import CatalogSettings, OpenCatalog, ShownBy, open_catalog
 from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_letters
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.keeper.scrub import Scrub
@@ -59,9 +59,11 @@ async def open_keeper(
     database: Database,
     queue: Queue,
     volume: ReadVolume,
+    shown_by: Sequence[ShownBy],
     rules: HostRules,
     metrics: Metrics,
 ) -> AsyncIterator[Keeper]:
+    """`shown_by`: what other wings show, by which pictures have a kind, and are no orphans."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         catalog = await enter(
@@ -70,6 +72,7 @@ async def open_keeper(
                 database=database,
                 queue=queue,
                 inventory=inventory_of(volume.layout),
+                shown_by=shown_by,
                 rules=rules,
                 metrics=metrics,
             )

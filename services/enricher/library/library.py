@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Insert, Update, bindparam, delete, insert,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
-from services.enricher.database.tables import media_items
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, Page, Selection, Window
 from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup
+from services.enricher.library.tables import media_items
 from shared.pictures import picture_id
 from shared.telemetry import utc_now
 

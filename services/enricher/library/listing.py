@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database.tables import media_items
 from services.enricher.library.item import Item, MediaType, Page, Selection, Window
+from services.enricher.library.tables import media_items
 
 _columns = media_items.c
 _OF_ITEM = [column for column in _columns if column.name in {*Item.__slots__, "title_key"}]

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database.tables import media_items
 from services.enricher.library.item import ItemIds, MediaType
+from services.enricher.library.tables import media_items
 
 Link = tuple[str, ...]
 

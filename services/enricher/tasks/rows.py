@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Update, and_, delete, func, insert, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
-from services.enricher.database.tables import task_items, tasks
+from services.enricher.tasks.tables import task_items, tasks
 from services.enricher.tasks.task import Progress, Task, TaskItem, TaskRefused, TaskState
 
 QUEUED_LIMIT = 100

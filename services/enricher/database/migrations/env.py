@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from services.enricher.database.tables import metadata
+from services.enricher.database.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

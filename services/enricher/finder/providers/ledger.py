@@ -13,9 +13,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.database.tables import provider_budgets
 from services.enricher.finder.providers.budget import Budget
 from services.enricher.finder.providers.spending import Spending
+from services.enricher.finder.tables import provider_budgets
 from shared.telemetry import utc_now
 
 KEEP_EVERY_S = 1.0

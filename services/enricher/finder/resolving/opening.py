@@ -1,7 +1,7 @@
 """Resolving, composed: jobs are done, names refreshed and events heard while the context lasts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from services.enricher.finder.artwork import Artwork
 from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
 from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
-from services.enricher.finder.resolving.table import ArtworkTable, StoredArtwork
+from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewhere, StoredArtwork
 from shared.contracts import Envelope, ResolvePicture, changed_pictures
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
 from shared.settings import Settings
@@ -130,9 +130,10 @@ async def open_resolving(
     queue: Queue,
     volume: ReadVolume,
     evicted: Evicted,
+    also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
 ) -> AsyncIterator[OpenResolving]:
-    table, jobs, waiting = ArtworkTable(database), Jobs(queue), EventWaiters()
+    table, jobs, waiting = ArtworkTable(database, also_from), Jobs(queue), EventWaiters()
     stored = StoredArtwork(table, volume.pictures)
     resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
 

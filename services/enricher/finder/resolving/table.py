@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Self
 
 import structlog
-from sqlalchemy import ColumnElement, Row, insert, literal, select, union_all, update
+from sqlalchemy import ColumnElement, Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.database.tables import artwork, media_items
 from services.enricher.finder.artwork import Candidate
+from services.enricher.finder.tables import artwork
 from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source, picture_host, picture_path
 from shared.pictures.source import SourceUrl
 from shared.volume import Pictures, Revision
@@ -87,11 +87,16 @@ _OF_STORED = (*_OURS, "width", "height")
 _NOT_STORED: dict[str, Any] = dict.fromkeys(_OURS)
 
 
+SourcesElsewhere = Select[tuple[str, str]]
+"""A query of another wing's: a `picture`, and the `url` it comes from."""
+
+
 class ArtworkTable:
     """Raises DatabaseUnavailable where the database cannot be asked."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, also_from: Sequence[SourcesElsewhere] = ()) -> None:
         self._database = database
+        self._also_from = also_from
 
     async def of_name(self, name: Name) -> KnownArtwork | None:
         return await self._one(_is(name))
@@ -108,15 +113,17 @@ class ArtworkTable:
         return await self._some(_columns.pinned.is_(False), _columns.refresh_at <= now, at_most=at_most)
 
     async def source_of(self, picture: PictureId) -> Source | None:
-        """Where a picture comes from, that a name or an item of the library shows."""
-        posters = media_items.c
-        either = union_all(
-            select(_columns.source_url, literal(0)).where(_columns.picture_id == picture),
-            select(posters.poster_url, literal(1)).where(posters.poster_picture == picture),
-        ).limit(1)
+        """Where a picture comes from that a name shows, or that another wing knows."""
+        queries = [select(_columns.source_url).where(_columns.picture_id == picture)]
+        for query in self._also_from:
+            known = query.subquery().c
+            queries.append(select(known.url).where(known.picture == picture))
 
         async def reading(connection: AsyncConnection) -> str | None:
-            return (await connection.execute(either)).scalar()
+            for query in queries:
+                if url := (await connection.execute(query.limit(1))).scalar():
+                    return str(url)
+            return None
 
         url = await self._database.read(reading)
         return parse_source(url) if url else None

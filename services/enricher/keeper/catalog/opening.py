@@ -17,7 +17,7 @@ from services.enricher.keeper.catalog.budget import (
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.indexer import Indexer, Sweep, consuming_records, sweeping
 from services.enricher.keeper.catalog.refreshing import Refreshing, refreshing
-from services.enricher.keeper.catalog.table import CatalogTable
+from services.enricher.keeper.catalog.table import CatalogTable, ShownBy
 from services.enricher.tasks import Progress, patiently
 from shared.contracts import Envelope, PicturesUsed
 from shared.contracts.jobs import EVICTED_AT_ONCE
@@ -88,11 +88,12 @@ async def open_catalog(
     database: Database,
     queue: Queue,
     inventory: Inventory,
+    shown_by: Sequence[ShownBy],
     rules: HostRules,
     metrics: Metrics,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
-    table = CatalogTable(database)
+    table = CatalogTable(database, shown_by)
     use = AccessTimes(table, now=now)
     budget = DiskBudget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
     looking = Indexer(table, inventory, now=now, on_looked=budget.changed)

@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Select,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -21,21 +23,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
-from services.enricher.database.tables import (
-    artwork,
-    cached_image_totals,
-    cached_images,
-    evicted_images,
-    media_items,
-)
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
+from services.enricher.keeper.tables import cached_image_totals, cached_images, evicted_images
 from shared.pictures import FailureClass, Kind, PictureId, RevisionId
 from shared.volume import Extent, Holding, Mark
 
 _columns = cached_images.c
 _evicted = evicted_images.c
-_KIND_OF_TYPE = {"movie": Kind.MOVIE, "tv": Kind.SERIES}
 _AS_THEY_ARE = (
     "image_url",
     "local_path",
@@ -53,6 +48,10 @@ _AS_THEY_ARE = (
     "retry_at",
     "mark",
 )
+
+
+ShownBy = Select[tuple[str, str]]
+"""A query of another wing's: `picture`, each that something shows, and the `kind` of what shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,9 @@ class Usage:
 class CatalogTable:
     """Raises DatabaseUnavailable where the database cannot be asked."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shown_by: Sequence[ShownBy] = ()) -> None:
         self._database = database
+        self._shown_by = shown_by
 
     async def note(
         self,
@@ -102,7 +102,7 @@ class CatalogTable:
 
         async def writing(connection: AsyncConnection) -> None:
             before = await _entries(connection, _columns.picture_id.in_(pictures))
-            kinds = await _kinds(connection, pictures)
+            kinds = await _kinds(connection, pictures, self._shown_by)
             come = [
                 CatalogEntry.of(
                     held[picture],
@@ -235,15 +235,13 @@ class CatalogTable:
         self, *, unused_since: datetime, cached_before: datetime, after: PictureId, limit: int
     ) -> Sequence[CatalogEntry]:
         """What is evictable and no item or name shows, and nobody looked at since; by id, from after that one."""
-        shown = select(artwork.c.id).where(artwork.c.picture_id == _columns.picture_id)
-        on_items = select(media_items.c.id).where(media_items.c.poster_picture == _columns.picture_id)
+        shown = [query.subquery() for query in self._shown_by]
         return await self._some(
             _columns.picture_id > after,
             _columns.cached_bytes > 0,
             _columns.last_accessed < unused_since,
             or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
-            ~shown.exists(),
-            ~on_items.exists(),
+            *(~exists().where(by.c.picture == _columns.picture_id) for by in shown),
             order=_columns.picture_id,
             limit=limit,
         )
@@ -294,16 +292,16 @@ async def _remember_sources(connection: AsyncConnection, gone: Sequence[CatalogE
         await connection.execute(insert(evicted_images), rows)
 
 
-async def _kinds(connection: AsyncConnection, pictures: Sequence[PictureId]) -> Mapping[PictureId, Kind]:
-    """Of a name that shows the picture, or of the item whose poster it is."""
-    posters = media_items.c
-    of_items = select(posters.poster_picture, func.min(posters.media_type)).group_by(posters.poster_picture)
-    of_names = select(artwork.c.picture_id, func.min(artwork.c.kind)).group_by(artwork.c.picture_id)
-    items = await connection.execute(of_items.where(posters.poster_picture.in_(pictures)))
-    names = await connection.execute(of_names.where(artwork.c.picture_id.in_(pictures)))
-    return {picture: _KIND_OF_TYPE[media_type] for picture, media_type in items} | {
-        picture: Kind(kind) for picture, kind in names
-    }
+async def _kinds(
+    connection: AsyncConnection, pictures: Sequence[PictureId], shown_by: Sequence[ShownBy]
+) -> Mapping[PictureId, Kind]:
+    """Of what shows each of the pictures; the last that shows it has the word."""
+    kinds: dict[PictureId, Kind] = {}
+    for query in shown_by:
+        by = query.subquery().c
+        found = select(by.picture, func.min(by.kind)).where(by.picture.in_(pictures)).group_by(by.picture)
+        kinds |= {PictureId(picture): Kind(kind) for picture, kind in await connection.execute(found)}
+    return kinds
 
 
 def _row(entry: CatalogEntry) -> dict[str, Any]:

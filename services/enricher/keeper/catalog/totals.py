@@ -9,8 +9,8 @@ from typing import Self
 from sqlalchemy import bindparam, case, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database.tables import cached_image_totals
 from services.enricher.keeper.catalog.entry import CatalogEntry
+from services.enricher.keeper.tables import cached_image_totals
 from shared.volume import NOTHING, Extent
 
 _columns = cached_image_totals.c

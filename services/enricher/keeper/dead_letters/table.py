@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
-from services.enricher.database.tables import dead_letters
+from services.enricher.keeper.tables import dead_letters
 from shared.contracts import DeadLetter, Envelope, FailedAttempt, Message
 
 

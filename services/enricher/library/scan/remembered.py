@@ -8,11 +8,11 @@ from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
-from services.enricher.database.tables import media_items
 from services.enricher.library.item import LibraryEntry
 from services.enricher.library.library import remove, store
 from services.enricher.library.scan.names import as_text
 from services.enricher.library.scan.tree import Sighting
+from services.enricher.library.tables import media_items
 
 AT_ONCE = 500
 Scanned = Row[Any]

@@ -1,9 +1,10 @@
-"""Make the catalog anew from the volume alone: `python -m services.enricher.keeper.catalog`, while no enricher runs."""
+"""Make the catalog anew from the volume alone: `python -m services.enricher.catalog`, while no enricher runs."""
 
 import time
 
 import structlog
 
+from services.enricher.app import SHOWN_BY
 from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.keeper.catalog.indexer import Sweep
 from services.enricher.keeper.catalog.table import CatalogTable
@@ -18,7 +19,7 @@ async def main(settings: VolumeSettings) -> None:
     inventory = inventory_of(prepared_layout(settings))
     async with open_database(DatabaseSettings(), state_dir=settings.state_dir) as database:
         began = time.monotonic()
-        sweep = Sweep(CatalogTable(database), inventory, now=utc_now, alone=True)
+        sweep = Sweep(CatalogTable(database, SHOWN_BY), inventory, now=utc_now, alone=True)
         swept = await sweep.rebuild()
         seconds = round(time.monotonic() - began, 1)
         _log.info("catalog made anew", pictures=swept.pictures, seconds=seconds)

@@ -1,8 +1,19 @@
-"""A moment in a column: aware in the program, UTC in the database, which may forget zones as SQLite does."""
+"""What the tables of all wings have in common: their names' convention, and the type of a moment."""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, TypeDecorator
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Of all tables, which each wing defines for itself, as the latest migration leaves them."""
 
 
 class Moment(TypeDecorator[datetime]):
