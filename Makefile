@@ -38,6 +38,7 @@ lint: $(VENV)/.for-lint ## Check style, format, types and who may import whom
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.house
 
 format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be corrected safely
 	@$(BIN)/ruff check --fix-only --quiet
