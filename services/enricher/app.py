@@ -15,6 +15,7 @@ from services.enricher.finder.api.tmdb import TmdbApi
 from services.enricher.finder.artwork import open_artwork
 from services.enricher.finder.metadata import open_metadata
 from services.enricher.finder.providers.opening import open_providers
+from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.resolving import open_resolving
 from services.enricher.keeper.api.catalog import catalog_endpoints, integrity_endpoints
 from services.enricher.keeper.api.dead_letters import dead_letter_endpoints, queue_endpoints
@@ -108,7 +109,7 @@ async def add_enricher(
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened.library, opened.scans(tasks), enrichment),
-            *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
+            *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.of(TmdbSettings).image_url).endpoints,
             *task_endpoints(tasks),
             *dead_letter_endpoints(dead, tasks),
             *queue_endpoints(watch),
@@ -124,7 +125,7 @@ async def add_enricher(
                 pictures=volume.pictures,
                 urls=urls,
                 rules=settings.hosts.rules,
-                tmdb_image_url=settings.providers.tmdb.image_url,
+                tmdb_image_url=settings.providers.of(TmdbSettings).image_url,
             ),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)

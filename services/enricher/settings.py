@@ -1,6 +1,8 @@
 """What can be set of the enricher."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, InstanceOf, model_validator
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.database import DatabaseSettings
@@ -21,6 +23,15 @@ class EnricherSettings(Settings):
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     metadata: MetadataSettings = Field(default_factory=MetadataSettings)
-    providers: ProviderSettings = Field(default_factory=ProviderSettings)
+    providers: InstanceOf[ProviderSettings] = Field(default_factory=ProviderSettings.read)
     resolving: ResolvingSettings = Field(default_factory=ResolvingSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
+
+    @model_validator(mode="after")
+    def _orders_name_registered_providers(self) -> Self:
+        names = [spec.name for spec in self.providers]
+        if unknown := self.artwork.named - set(names):
+            raise ValueError(
+                f"PROVIDER_ORDER_…: there is no provider {', '.join(sorted(unknown))}, only {', '.join(names)}."
+            )
+        return self

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 import services
 import shared
+from services.enricher.finder.providers import ProviderSettings
 from services.fetcher.settings import FetcherSettings, RenderSettings
 from shared.http import HttpSettings
 from shared.queue import QueueSettings
@@ -48,7 +49,9 @@ def every_settings_class() -> Iterator[type[Settings]]:
 def fields() -> Iterator[tuple[type[Settings], FieldInfo]]:
     for settings in every_settings_class():
         for field in settings.model_fields.values():
-            nested = isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
+            nested = isinstance(field.annotation, type) and issubclass(
+                field.annotation, Settings | ProviderSettings
+            )
             if not nested:
                 yield settings, field
 

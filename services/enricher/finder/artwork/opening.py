@@ -5,19 +5,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from services.enricher.finder.artwork.artwork import Artwork
+from services.enricher.finder.artwork.id_mapping import IdMapping
 from services.enricher.finder.artwork.settings import ArtworkSettings
-from services.enricher.finder.artwork.sources.fanart import FanartSource
-from services.enricher.finder.artwork.sources.source import Dictionary, Records, Source
-from services.enricher.finder.artwork.sources.tmdb import TmdbSource
-from services.enricher.finder.artwork.sources.trakt import TraktSource
-from services.enricher.finder.artwork.sources.tvdb import TvdbSource
-from services.enricher.finder.artwork.translation import Translation
+from services.enricher.finder.artwork.source import ArtworkParts, IdSource, Records
 from services.enricher.finder.metadata import Metadata, MetadataSettings
 from services.enricher.finder.metadata.cache import Cache
-from services.enricher.finder.providers.fanart import Fanart
 from services.enricher.finder.providers.opening import Providers
-from services.enricher.finder.providers.trakt import Trakt
-from services.enricher.finder.providers.tvdb import Tvdb
 from shared.telemetry import utc_now
 
 
@@ -37,21 +30,26 @@ async def open_artwork(
     )
     async with cache.open():
         records = Records(cache, metadata_settings.ttl)
-        sources: list[Source] = []
-        dictionaries: list[Dictionary] = []
-        if providers.tmdb:
-            image_url = providers.settings.tmdb.image_url
-            tmdb = TmdbSource(metadata.tmdb, image_url=image_url, languages=languages)
-            sources.append(tmdb)
-            dictionaries.append(tmdb)
-        if providers.tvdb:
-            tvdb = TvdbSource(Tvdb(providers.tvdb), records, now=now)
-            sources.append(tvdb)
-            dictionaries.append(tvdb)
-        if providers.trakt and metadata.trakt_titles:
-            trakt = TraktSource(Trakt(providers.trakt), metadata.trakt_titles, records)
-            sources.append(trakt)
-            dictionaries.append(trakt)
-        if providers.fanart:
-            sources.append(FanartSource(Fanart(providers.fanart), records))
-        yield Artwork(sources, Translation(dictionaries), settings, languages=languages, now=now)
+        sources = [
+            source
+            for spec in providers.settings
+            if spec.artwork
+            and (provider := providers.get(spec.name))
+            and (
+                source := spec.artwork(
+                    ArtworkParts(provider, providers.settings, metadata, records, languages, now)
+                )
+            )
+        ]
+        yield Artwork(
+            sources,
+            IdMapping([source for source in sources if isinstance(source, IdSource)]),
+            settings,
+            off={
+                name: status.detail
+                for name, status in providers.statuses.items()
+                if name not in providers.opened
+            },
+            languages=languages,
+            now=now,
+        )

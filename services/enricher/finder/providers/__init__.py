@@ -4,7 +4,7 @@
 `Turn`: how urgent it is, and until when its answer is wanted.
 """
 
-from services.enricher.finder.providers.budget import Budget, Limit, Turn, Urgency
+from services.enricher.finder.providers.budget import Limit, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.errors import (
     Broken,
     Busy,
@@ -20,7 +20,6 @@ from services.enricher.finder.providers.status import Condition, ProviderStatus
 
 __all__ = [
     "Broken",
-    "Budget",
     "Busy",
     "Condition",
     "Limit",
@@ -30,6 +29,7 @@ __all__ = [
     "ProviderError",
     "ProviderSettings",
     "ProviderStatus",
+    "RateBudget",
     "Refused",
     "Turn",
     "Unreadable",
