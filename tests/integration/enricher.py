@@ -145,6 +145,7 @@ async def running_enricher(
     hosts: HostSettings | None = None,
     resolving: ResolvingSettings | None = None,
     metadata: MetadataSettings | None = None,
+    providers: ProviderSettings | None = None,
     urls: PictureUrlSettings | None = None,
     roots: tuple[str, ...] = (),
     api_tokens: tuple[str, ...] = (),
@@ -157,7 +158,8 @@ async def running_enricher(
     settings = EnricherSettings(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
         metadata=metadata or MetadataSettings(),
-        providers=ProviderSettings.read(
+        providers=providers
+        or ProviderSettings.read(
             TraktSettings(
                 client_id=SecretStr(CLIENT_ID) if trakt else None,
                 base_url=trakt.root if trakt else "http://x",

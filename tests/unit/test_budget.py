@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.enricher.finder.providers import Limit, NotAsked, RateBudget, Turn, Urgency
-from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE
+from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE, BudgetSnapshot
 from services.enricher.finder.providers.rate_limit_headers import Allowance
 
 SECOND = timedelta(seconds=1)
@@ -275,3 +275,47 @@ async def test_a_clock_that_is_set_back_stops_nobody_for_long(clock: Clock) -> N
     await take(budget, clock, 10)
     clock.go_on(timedelta(hours=-3))
     assert budget.busy_until is None
+
+
+async def test_several_limits_hold_together(clock: Clock) -> None:
+    budget = RateBudget("Hardcover", Limit(2, MINUTE), Limit(5, 60 * MINUTE), now=clock)
+    for _ in range(2):
+        await take(budget, clock, 2)
+        with pytest.raises(NotAsked) as refused:
+            await take(budget, clock)
+        assert refused.value.busy_until - clock.now < MINUTE + SECOND
+        clock.go_on(MINUTE + SECOND)
+    await take(budget, clock)
+    assert budget.busy_until
+    assert 57 * MINUTE < budget.busy_until - clock.now < 58 * MINUTE
+
+
+async def test_a_restart_goes_on_with_every_limit(clock: Clock) -> None:
+    before = RateBudget("Hardcover", Limit(2, MINUTE), Limit(4, 60 * MINUTE), now=clock)
+    await take(before, clock, 2)
+    clock.go_on(2 * MINUTE)
+    await take(before, clock, 1)
+    after = RateBudget("Hardcover", Limit(2, MINUTE), Limit(4, 60 * MINUTE), now=clock)
+    after.resume(before.snapshot(closed=True))
+    await take(after, clock, 1)
+    clock.go_on(2 * MINUTE)
+    assert after.busy_until
+    assert after.busy_until - NOON == 60 * MINUTE + timedelta(milliseconds=1)
+
+
+async def test_a_limit_that_is_told_lower_counts_for_its_own_window(clock: Clock) -> None:
+    budget = RateBudget("Hardcover", Limit(10, MINUTE), Limit(100, 60 * MINUTE), now=clock)
+    budget.told(Allowance(left=50, until=NOON + 60 * MINUTE, limit=3, period=60 * MINUTE))
+    await take(budget, clock, 3)
+    assert budget.busy_until
+    assert budget.busy_until - NOON > 59 * MINUTE
+
+
+def test_what_the_version_before_kept_is_read(clock: Clock) -> None:
+    kept = (
+        '{"requests":10,"spent_at_ms":[1767268740000,1767268790000],"paused_until":"1970-01-01T00:00:00Z",'
+        '"pauses":0,"left":null,"left_until":null,"closed":true}'
+    )
+    budget = a_budget(clock)
+    budget.resume(BudgetSnapshot.model_validate_json(kept))
+    assert budget.snapshot().spent_at_ms == (1767268740000, 1767268790000)

@@ -11,14 +11,17 @@ ROUNDS = 2
 
 
 class IdMapping:
-    """The provider that the id is wanted for is asked before the others."""
+    """The provider that the id is wanted for is asked first, then whoever has given one of those that are known."""
 
     def __init__(self, sources: Sequence[IdSource]) -> None:
         self._sources = sources
 
     async def into(self, whose: Sequence[Whose], subject: Subject, asking: Asking) -> Outcome[Subject]:
         """The subject with an id of one of these. Not NotFound while somebody who may know has not answered."""
-        sources = sorted(self._sources, key=lambda source: source.name not in whose)
+        sources = sorted(
+            self._sources,
+            key=lambda source: (source.name not in whose, getattr(subject.ids, source.name, None) is None),
+        )
         if not subject.is_placed:
             placed = await self._placed(sources, subject, asking)
             if not isinstance(placed, Found):

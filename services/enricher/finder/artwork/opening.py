@@ -1,15 +1,16 @@
 """Artwork, composed: the sources of those providers that have a key."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from services.enricher.finder.artwork.artwork import Artwork
 from services.enricher.finder.artwork.id_mapping import IdMapping
 from services.enricher.finder.artwork.settings import ArtworkSettings
-from services.enricher.finder.artwork.source import ArtworkParts, IdSource, Records
+from services.enricher.finder.artwork.source import ArtworkParts, ArtworkSource, IdSource, Records
 from services.enricher.finder.metadata import Metadata, MetadataSettings
 from services.enricher.finder.metadata.cache import Cache
+from services.enricher.finder.providers.asking import Provider
 from services.enricher.finder.providers.opening import Providers
 from shared.telemetry import utc_now
 
@@ -30,26 +31,25 @@ async def open_artwork(
     )
     async with cache.open():
         records = Records(cache, metadata_settings.ttl)
-        sources = [
-            source
-            for spec in providers.settings
-            if spec.artwork
-            and (provider := providers.get(spec.name))
-            and (
-                source := spec.artwork(
-                    ArtworkParts(provider, providers.settings, metadata, records, languages, now)
-                )
+        sources = tuple(
+            _sources(
+                providers,
+                lambda asked: ArtworkParts(asked, providers.settings, metadata, records, languages, now),
             )
-        ]
+        )
+        statuses = providers.statuses.items()
         yield Artwork(
             sources,
             IdMapping([source for source in sources if isinstance(source, IdSource)]),
             settings,
-            off={
-                name: status.detail
-                for name, status in providers.statuses.items()
-                if name not in providers.opened
-            },
+            off={name: status.detail for name, status in statuses if not providers.get(name)},
             languages=languages,
             now=now,
         )
+
+
+def _sources(providers: Providers, parts: Callable[[Provider], ArtworkParts]) -> Iterator[ArtworkSource]:
+    for spec in providers.settings:
+        asked = providers.get(spec.name)
+        if asked and spec.artwork and (source := spec.artwork(parts(asked))):
+            yield source
