@@ -1,4 +1,6 @@
-"""The providers of metadata, each asked in its own words and within its own budget.
+"""The providers of metadata and pictures, each asked in its own words and within its own budgets.
+
+Each is a package of its own and a line in `registry`; its `spec.SPEC` says all that is to be known of it.
 
 `trakt.Trakt` and `tmdb.Tmdb` answer with models or raise a `ProviderError`. Every question comes with a
 `Turn`: how urgent it is, and until when its answer is wanted.

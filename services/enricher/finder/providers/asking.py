@@ -208,8 +208,10 @@ class Provider:
 
     async def _log_in(self, login: Login, turn: Turn, before: Token | None) -> Token:
         body = dict(login.body(before))
-        sent = {"form": body} if login.as_form else {"json": body}
-        request = ProviderRequest(login.path, "POST", **sent)  # type: ignore[arg-type] # one of the two
+        if login.as_form:
+            request = ProviderRequest(login.path, "POST", form=body)
+        else:
+            request = ProviderRequest(login.path, "POST", json=body)
         return await self._answer(request, turn, lambda reply: login.read(reply.body, self._now()))
 
     async def _answer(

@@ -88,6 +88,7 @@ class TokenSource:
         self._store = store or MemoryTokenStore()
         self._lock = asyncio.Lock()
         self._current: Token | None = None
+        self._refused: Token | None = None
         self._unproven = 0
         self._failure: ProviderError | None = None
         self._failed_until = now()
@@ -107,6 +108,7 @@ class TokenSource:
 
     def refuse(self, token: Token) -> bool:
         """It was not accepted: whether another one is worth a try."""
+        self._refused = token
         if token != self._current or self._unproven < TRIES:
             return True
         self._fail(Misconfigured("The provider gives tokens that it does not accept (401).", status=401))
@@ -134,7 +136,7 @@ class TokenSource:
         return token
 
     def _serves(self, token: Token | None, refused: Token | None) -> bool:
-        if token is None or token == refused:
+        if token is None or token in (refused, self._refused):
             return False
         return token.expires_at is None or token.expires_at - MARGIN > self._now()
 
