@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.pictures import HostRules
-from shared.pictures.hosts import PICTURE_HOSTS
+from shared.pictures import HostRules, hosts
 
 ONESHEET_VERSION = "0.1.0"
 
@@ -37,7 +36,8 @@ class Settings(BaseSettings):
 
 class HostSettings(Settings):
     allowed_hosts: CommaList = Field(
-        tuple(known.host for known in PICTURE_HOSTS), validation_alias="ALLOWED_HOSTS"
+        default_factory=lambda: tuple(known.host for known in hosts.PICTURE_HOSTS),
+        validation_alias="ALLOWED_HOSTS",
     )
 
     @field_validator("allowed_hosts")

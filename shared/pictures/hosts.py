@@ -37,6 +37,10 @@ def picture_host(host: str) -> PictureHost | None:
     return _BY_HOST.get(host)
 
 
+def hosts_of(provider: str) -> tuple[PictureHost, ...]:
+    return tuple(known for known in PICTURE_HOSTS if known.provider == provider)
+
+
 @dataclass(frozen=True, slots=True)
 class HostRules:
     """Which hosts we fetch from: `host`, `host:port`, `*.example.org` (what lies below it), or `*`.

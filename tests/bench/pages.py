@@ -10,7 +10,7 @@ import aiohttp
 from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings, open_metadata
 from services.enricher.finder.providers.opening import open_providers
-from services.enricher.finder.providers.settings import TraktSettings
+from services.enricher.finder.providers.trakt import TraktSettings
 from services.enricher.library import ItemIds, LibraryEntry, LibrarySettings, MediaType, Selection
 from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.pictures import PictureUrls, PictureUrlSettings, Prefetch, ShownPictures
@@ -110,7 +110,7 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
     state_dir = directory / "state"
     layout = prepared_layout(VolumeSettings(volume_url=f"file:{directory}/data", state_directory=state_dir))
     volume = volume_to_read(layout)
-    providers = ProviderSettings(trakt=TraktSettings(client_id=CLIENT_ID, base_url=trakt.root))
+    providers = ProviderSettings.read(TraktSettings(client_id=CLIENT_ID, base_url=trakt.root))
     urls = PictureUrls(PictureUrlSettings())
 
     def library_written() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.enricher.finder.providers.fanart import FanartMovie, FanartSeries
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
 from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, TvPage
 from services.enricher.finder.providers.tmdb.models.people import Person

@@ -14,7 +14,9 @@ from services.enricher.api.access import AccessSettings
 from services.enricher.app import add_enricher
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
-from services.enricher.finder.providers.settings import TmdbSettings, TraktSettings, TvdbSettings
+from services.enricher.finder.providers.tmdb import TmdbSettings
+from services.enricher.finder.providers.trakt import TraktSettings
+from services.enricher.finder.providers.tvdb import TvdbSettings
 from services.enricher.finder.resolving import ResolvingSettings
 from services.enricher.keeper.catalog import CatalogSettings
 from services.enricher.library import LibrarySettings
@@ -144,6 +146,7 @@ async def running_enricher(
     hosts: HostSettings | None = None,
     resolving: ResolvingSettings | None = None,
     metadata: MetadataSettings | None = None,
+    providers: ProviderSettings | None = None,
     urls: PictureUrlSettings | None = None,
     roots: tuple[str, ...] = (),
     api_tokens: tuple[str, ...] = (),
@@ -157,16 +160,17 @@ async def running_enricher(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
         finder=FinderSettings(
             metadata=metadata or MetadataSettings(),
-            providers=ProviderSettings(
-                trakt=TraktSettings(
+            providers=providers
+            or ProviderSettings.read(
+                TraktSettings(
                     client_id=SecretStr(CLIENT_ID) if trakt else None,
                     base_url=trakt.root if trakt else "http://x",
                 ),
-                tmdb=TmdbSettings(
+                TmdbSettings(
                     api_key=SecretStr(API_KEY) if tmdb else None,
                     base_url=tmdb.base_url if tmdb else "http://x",
                 ),
-                tvdb=TvdbSettings(
+                TvdbSettings(
                     api_key=SecretStr(tvdb_key) if tvdb else None,
                     base_url=tvdb.base_url if tvdb else "http://x",
                 ),

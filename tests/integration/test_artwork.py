@@ -22,13 +22,11 @@ from services.enricher.finder.artwork import (
     open_artwork,
 )
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings, open_metadata
+from services.enricher.finder.providers.fanart import FanartSettings
 from services.enricher.finder.providers.opening import open_providers
-from services.enricher.finder.providers.settings import (
-    FanartSettings,
-    TmdbSettings,
-    TraktSettings,
-    TvdbSettings,
-)
+from services.enricher.finder.providers.tmdb import TmdbSettings
+from services.enricher.finder.providers.trakt import TraktSettings
+from services.enricher.finder.providers.tvdb import TvdbSettings
 from shared.pictures import FailureClass, Kind, Role
 from shared.telemetry import Metrics
 from tests.integration.test_metadata import Clock
@@ -74,11 +72,11 @@ class World:
         """With these providers; all of them in this order for movies and series."""
         key = {name: SecretStr(keys[name]) if name in (on or ALL) else None for name in ALL}
         root = {name: host.root for name, host in self.hosts.items()}
-        settings = ProviderSettings(
-            trakt=TraktSettings(client_id=key["trakt"], base_url=root["trakt"]),
-            tmdb=TmdbSettings(api_key=key["tmdb"], base_url=f"{root['tmdb']}/3"),
-            tvdb=TvdbSettings(api_key=key["tvdb"], base_url=f"{root['tvdb']}/v4"),
-            fanart=FanartSettings(api_key=key["fanart"], base_url=f"{root['fanart']}/v3"),
+        settings = ProviderSettings.read(
+            TraktSettings(client_id=key["trakt"], base_url=root["trakt"]),
+            TmdbSettings(api_key=key["tmdb"], base_url=f"{root['tmdb']}/3"),
+            TvdbSettings(api_key=key["tvdb"], base_url=f"{root['tvdb']}/v4"),
+            FanartSettings(api_key=key["fanart"], base_url=f"{root['fanart']}/v3"),
         )
         chosen = ArtworkSettings(movie=order, series=order, season=order, textless=textless)
         described = MetadataSettings(languages=languages)

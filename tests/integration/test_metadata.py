@@ -27,8 +27,8 @@ from services.enricher.finder.metadata import (
 )
 from services.enricher.finder.providers import Condition
 from services.enricher.finder.providers.opening import open_providers
-from services.enricher.finder.providers.settings import AskingSettings, TmdbSettings, TraktSettings
-from services.enricher.finder.providers.tmdb import resources
+from services.enricher.finder.providers.tmdb import TmdbSettings, resources
+from services.enricher.finder.providers.trakt import TraktSettings
 from shared.pictures import FailureClass, Role
 from shared.telemetry import Metrics
 from tests.providers.behaviour import Behaviour
@@ -64,10 +64,9 @@ class World:
     async def open(
         self, *, trakt: str | None = CLIENT_ID, tmdb: str | None = API_KEY
     ) -> AsyncIterator[Metadata]:
-        providers = ProviderSettings(
-            asking=AskingSettings(),
-            trakt=TraktSettings(client_id=SecretStr(trakt) if trakt else None, base_url=self.trakt.root),
-            tmdb=TmdbSettings(api_key=SecretStr(tmdb) if tmdb else None, base_url=self.tmdb.base_url),
+        providers = ProviderSettings.read(
+            TraktSettings(client_id=SecretStr(trakt) if trakt else None, base_url=self.trakt.root),
+            TmdbSettings(api_key=SecretStr(tmdb) if tmdb else None, base_url=self.tmdb.base_url),
         )
         async with (
             open_database(DatabaseSettings(), state_dir=self.state_dir) as database,

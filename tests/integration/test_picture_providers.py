@@ -5,10 +5,8 @@ from pydantic import SecretStr
 
 from services.enricher.finder.providers import Misconfigured, NothingThere
 from services.enricher.finder.providers.asking import Address
-from services.enricher.finder.providers.fanart import Fanart, fanart_address
-from services.enricher.finder.providers.kinds import TitleKind
-from services.enricher.finder.providers.picture_url import picture_url
-from services.enricher.finder.providers.settings import FanartSettings
+from services.enricher.finder.providers.fanart import Fanart, FanartSettings, fanart_address
+from services.enricher.finder.providers.models import TitleKind, picture_url
 from services.enricher.finder.providers.tmdb import Tmdb, resources
 from services.enricher.finder.providers.trakt import Trakt
 from shared.pictures import SourceUrl

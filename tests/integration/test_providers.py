@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from services.enricher.finder.providers import (
     Broken,
-    Budget,
     Busy,
     Condition,
     Limit,
@@ -18,17 +17,17 @@ from services.enricher.finder.providers import (
     NotAsked,
     NothingThere,
     ProviderError,
+    RateBudget,
     Refused,
     Turn,
     Unreadable,
     Urgency,
 )
 from services.enricher.finder.providers.asking import Address, Provider, open_sessions
-from services.enricher.finder.providers.kinds import TitleKind
-from services.enricher.finder.providers.lenient import Lenient
-from services.enricher.finder.providers.settings import AskingSettings, TmdbSettings, TraktSettings
-from services.enricher.finder.providers.tmdb import Resource, Tmdb, resources, tmdb_address
-from services.enricher.finder.providers.trakt import Trakt, TraktTitle, trakt_address
+from services.enricher.finder.providers.models import Lenient, TitleKind
+from services.enricher.finder.providers.settings import AskingSettings
+from services.enricher.finder.providers.tmdb import Resource, Tmdb, TmdbSettings, resources, tmdb_address
+from services.enricher.finder.providers.trakt import Trakt, TraktSettings, TraktTitle, trakt_address
 from shared.pictures import FailureClass
 from shared.telemetry import Metrics, utc_now
 from tests.providers.behaviour import Behaviour
@@ -47,7 +46,7 @@ async def asked(
 ) -> AsyncIterator[Provider]:
     settings = AskingSettings(timeout_s=timeout_s, max_body_mb=1)
     async with open_sessions(settings) as outbound:
-        budget = Budget(name, PLENTY, now=now)
+        budget = RateBudget(name, PLENTY, now=now)
         yield Provider(
             name, address, outbound, budget=budget, max_bytes=settings.max_bytes, metrics=Metrics(), now=now
         )

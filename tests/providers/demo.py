@@ -11,7 +11,7 @@ from services.__main__ import introduce
 from services.enricher.api.access import AccessSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import ProviderSettings
-from services.enricher.finder.providers.settings import TmdbSettings
+from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.settings import EnricherSettings
 from services.fetcher.settings import DownloadSettings, FetcherSettings
 from services.one_process import run
@@ -36,8 +36,8 @@ async def main(_volume_settings: VolumeSettings) -> None:
         tmdb = await stack.enter_async_context(TmdbHost.running())
         authority, images = host.root.removeprefix("http://"), host.url("/t/p")
         hosts = HostSettings(allowed_hosts=(*HostSettings().allowed_hosts, authority))
-        providers = ProviderSettings(
-            tmdb=TmdbSettings(api_key=SecretStr(API_KEY), base_url=tmdb.base_url, image_url=images)
+        providers = ProviderSettings.read(
+            TmdbSettings(api_key=SecretStr(API_KEY), base_url=tmdb.base_url, image_url=images)
         )
         filling: set[asyncio.Task[None]] = set()
 

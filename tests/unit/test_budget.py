@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.enricher.finder.providers import Budget, Limit, NotAsked, Turn, Urgency
-from services.enricher.finder.providers.allowance import Allowance
-from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE
+from services.enricher.finder.providers import Limit, NotAsked, RateBudget, Turn, Urgency
+from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE, BudgetSnapshot
+from services.enricher.finder.providers.rate_limit_headers import Allowance
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -32,15 +32,15 @@ def clock() -> Clock:
     return Clock()
 
 
-def a_budget(clock: Clock, requests: int = 10, period: timedelta = MINUTE) -> Budget:
-    return Budget("Trakt", Limit(requests, period), now=clock)
+def a_budget(clock: Clock, requests: int = 10, period: timedelta = MINUTE) -> RateBudget:
+    return RateBudget("Trakt", Limit(requests, period), now=clock)
 
 
 def turn(clock: Clock, *, waits: timedelta = timedelta(0), urgency: Urgency = Urgency.NOW) -> Turn:
     return Turn(urgency, clock.now + waits)
 
 
-async def take(budget: Budget, clock: Clock, times: int = 1, urgency: Urgency = Urgency.NOW) -> None:
+async def take(budget: RateBudget, clock: Clock, times: int = 1, urgency: Urgency = Urgency.NOW) -> None:
     for _ in range(times):
         await budget.take(turn(clock, urgency=urgency))
 
@@ -65,7 +65,7 @@ async def test_what_left_the_window_makes_room(clock: Clock) -> None:
 
 
 async def test_whoever_can_wait_is_admitted_when_there_is_room() -> None:
-    budget = Budget("TMDB", Limit(2, timedelta(milliseconds=200)))
+    budget = RateBudget("TMDB", Limit(2, timedelta(milliseconds=200)))
     started = asyncio.get_running_loop().time()
     until = datetime.now(UTC) + 5 * SECOND
     await asyncio.gather(*(budget.take(Turn(Urgency.NOW, until)) for _ in range(5)))
@@ -94,7 +94,7 @@ async def test_background_work_leaves_a_share_to_those_who_wait(clock: Clock) ->
 
 
 async def test_nobody_who_waits_stands_behind_background_work() -> None:
-    budget = Budget("Trakt", Limit(1, timedelta(milliseconds=100)))
+    budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=100)))
     until = datetime.now(UTC) + 5 * SECOND
     await budget.take(Turn(Urgency.NOW, until))
     admitted: list[str] = []
@@ -122,7 +122,7 @@ async def test_background_work_that_waits_makes_nobody_too_late(clock: Clock) ->
 
 
 async def test_background_work_that_somebody_joins_is_moved_up() -> None:
-    budget = Budget("Trakt", Limit(1, timedelta(milliseconds=100)))
+    budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=100)))
     until = datetime.now(UTC) + 5 * SECOND
     await budget.take(Turn(Urgency.NOW, until))
     turns = [Turn(Urgency.LATER, until) for _ in range(3)]
@@ -140,7 +140,7 @@ async def test_background_work_that_somebody_joins_is_moved_up() -> None:
 
 
 async def test_who_gives_up_leaves_the_line_and_costs_nothing() -> None:
-    budget = Budget("Trakt", Limit(1, timedelta(milliseconds=100)))
+    budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=100)))
     until = datetime.now(UTC) + 5 * SECOND
     await budget.take(Turn(Urgency.NOW, until))
     leaver = asyncio.create_task(budget.take(Turn(Urgency.NOW, until)))
@@ -195,7 +195,7 @@ async def test_a_pause_is_kept_by_everybody(clock: Clock) -> None:
 
 
 async def test_a_pause_that_begins_holds_back_who_waits_already() -> None:
-    budget = Budget("Trakt", Limit(1, timedelta(milliseconds=50)))
+    budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=50)))
     until = datetime.now(UTC) + 5 * SECOND
     await budget.take(Turn(Urgency.NOW, until))
     waiting = asyncio.create_task(budget.take(Turn(Urgency.NOW, until)))
@@ -236,7 +236,7 @@ async def test_a_restart_does_not_begin_a_full_window(clock: Clock) -> None:
     await take(before, clock, 10)
     clock.go_on(SECOND)
     after = a_budget(clock)
-    after.resume(before.spending(closed=True))
+    after.resume(before.snapshot(closed=True))
     assert after.busy_until == before.busy_until
     with pytest.raises(NotAsked):
         await take(after, clock)
@@ -247,7 +247,7 @@ async def test_a_restart_goes_on_with_pauses_and_with_what_the_provider_said(clo
     before.told(Allowance(left=1, until=NOON + MINUTE))
     before.pause(timedelta(seconds=20), asked_at=clock.now)
     after = a_budget(clock)
-    after.resume(before.spending(closed=True))
+    after.resume(before.snapshot(closed=True))
     assert after.busy_until == NOON + timedelta(seconds=20)
     clock.go_on(timedelta(seconds=20))
     await take(after, clock)
@@ -258,7 +258,7 @@ async def test_a_restart_goes_on_with_pauses_and_with_what_the_provider_said(clo
 async def test_what_a_crash_forgot_counts_as_spent(clock: Clock) -> None:
     before = a_budget(clock, requests=100)
     await take(before, clock, 50)
-    spending = before.spending()
+    spending = before.snapshot()
     while not before.worth_keeping.is_set():
         await take(before, clock)
     after = a_budget(clock, requests=100)
@@ -275,3 +275,47 @@ async def test_a_clock_that_is_set_back_stops_nobody_for_long(clock: Clock) -> N
     await take(budget, clock, 10)
     clock.go_on(timedelta(hours=-3))
     assert budget.busy_until is None
+
+
+async def test_several_limits_hold_together(clock: Clock) -> None:
+    budget = RateBudget("Hardcover", Limit(2, MINUTE), Limit(5, 60 * MINUTE), now=clock)
+    for _ in range(2):
+        await take(budget, clock, 2)
+        with pytest.raises(NotAsked) as refused:
+            await take(budget, clock)
+        assert refused.value.busy_until - clock.now < MINUTE + SECOND
+        clock.go_on(MINUTE + SECOND)
+    await take(budget, clock)
+    assert budget.busy_until
+    assert 57 * MINUTE < budget.busy_until - clock.now < 58 * MINUTE
+
+
+async def test_a_restart_goes_on_with_every_limit(clock: Clock) -> None:
+    before = RateBudget("Hardcover", Limit(2, MINUTE), Limit(4, 60 * MINUTE), now=clock)
+    await take(before, clock, 2)
+    clock.go_on(2 * MINUTE)
+    await take(before, clock, 1)
+    after = RateBudget("Hardcover", Limit(2, MINUTE), Limit(4, 60 * MINUTE), now=clock)
+    after.resume(before.snapshot(closed=True))
+    await take(after, clock, 1)
+    clock.go_on(2 * MINUTE)
+    assert after.busy_until
+    assert after.busy_until - NOON == 60 * MINUTE + timedelta(milliseconds=1)
+
+
+async def test_a_limit_that_is_told_lower_counts_for_its_own_window(clock: Clock) -> None:
+    budget = RateBudget("Hardcover", Limit(10, MINUTE), Limit(100, 60 * MINUTE), now=clock)
+    budget.told(Allowance(left=50, until=NOON + 60 * MINUTE, limit=3, period=60 * MINUTE))
+    await take(budget, clock, 3)
+    assert budget.busy_until
+    assert budget.busy_until - NOON > 59 * MINUTE
+
+
+def test_what_the_version_before_kept_is_read(clock: Clock) -> None:
+    kept = (
+        '{"requests":10,"spent_at_ms":[1767268740000,1767268790000],"paused_until":"1970-01-01T00:00:00Z",'
+        '"pauses":0,"left":null,"left_until":null,"closed":true}'
+    )
+    budget = a_budget(clock)
+    budget.resume(BudgetSnapshot.model_validate_json(kept))
+    assert budget.snapshot().spent_at_ms == (1767268740000, 1767268790000)

@@ -6,7 +6,7 @@ import pytest
 
 from services.enricher.finder.artwork import Candidate, Choice, Reason, Taste, Textless, choose
 from services.enricher.finder.artwork.languages import two_letters
-from services.enricher.finder.artwork.settings import ArtworkSettings
+from services.enricher.settings import EnricherSettings
 from shared.pictures import Role
 
 ORDER = ("tvdb", "tmdb", "fanart")
@@ -113,8 +113,12 @@ def test_languages_have_one_writing(code: str, written: str) -> None:
     assert two_letters(code) == written
 
 
-@pytest.mark.parametrize("order", ["tvdb,imdb", "tvdb,tvdb"])
-def test_an_order_has_each_provider_once(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+@pytest.mark.parametrize(
+    ("order", "said"), [("tvdb,imdb", "no provider imdb, only tvdb, tmdb"), ("tvdb,tvdb", "once at most")]
+)
+def test_an_order_has_registered_providers_each_once(
+    monkeypatch: pytest.MonkeyPatch, order: str, said: str
+) -> None:
     monkeypatch.setenv("PROVIDER_ORDER_MOVIE", order)
-    with pytest.raises(ValueError, match="once at most"):
-        ArtworkSettings()
+    with pytest.raises(ValueError, match=said):
+        EnricherSettings()

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.finder.providers import Budget, Limit, Turn, Urgency
+from services.enricher.finder.providers import Limit, RateBudget, Turn, Urgency
+from services.enricher.finder.providers.budget import BudgetSnapshot
 from services.enricher.finder.providers.ledger import Ledger, credential_name
-from services.enricher.finder.providers.spending import Spending
 from services.enricher.finder.tables import provider_budgets
 
 LIMIT = Limit(100, timedelta(minutes=5))
@@ -26,19 +26,19 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-async def kept(database: Database) -> Spending:
+async def kept(database: Database) -> BudgetSnapshot:
     async def read(connection: AsyncConnection) -> str:
         return str((await connection.execute(select(provider_budgets.c.spending))).scalar_one())
 
-    return Spending.model_validate_json(await database.read(read))
+    return BudgetSnapshot.model_validate_json(await database.read(read))
 
 
-async def spend(budget: Budget, times: int) -> None:
+async def spend(budget: RateBudget, times: int) -> None:
     for _ in range(times):
         await budget.take(Turn(Urgency.NOW, datetime.now(UTC) + timedelta(seconds=1)))
 
 
-async def room_in(budget: Budget) -> int:
+async def room_in(budget: RateBudget) -> int:
     room = 0
     while not budget.busy_until:
         await spend(budget, 1)
@@ -47,7 +47,7 @@ async def room_in(budget: Budget) -> int:
 
 
 async def test_what_was_spent_is_kept_soon_and_a_killed_process_gains_nothing(database: Database) -> None:
-    killed, after = Budget("Trakt", LIMIT), Budget("Trakt", LIMIT)
+    killed, after = RateBudget("Trakt", LIMIT), RateBudget("Trakt", LIMIT)
     async with Ledger(database).keeping(KEY, killed):
         await spend(killed, 60)
         async with asyncio.timeout(5):
@@ -59,7 +59,7 @@ async def test_what_was_spent_is_kept_soon_and_a_killed_process_gains_nothing(da
 
 
 async def test_after_an_orderly_end_exactly_what_was_left_is_left(database: Database) -> None:
-    before, after = Budget("Trakt", LIMIT), Budget("Trakt", LIMIT)
+    before, after = RateBudget("Trakt", LIMIT), RateBudget("Trakt", LIMIT)
     async with Ledger(database).keeping(KEY, before):
         await spend(before, 60)
     async with Ledger(database).keeping(KEY, after):
@@ -67,17 +67,17 @@ async def test_after_an_orderly_end_exactly_what_was_left_is_left(database: Data
 
 
 async def test_another_credential_has_a_budget_of_its_own(database: Database) -> None:
-    async with Ledger(database).keeping(KEY, Budget("Trakt", LIMIT)) as _:
-        other = Budget("Trakt", LIMIT)
+    async with Ledger(database).keeping(KEY, RateBudget("Trakt", LIMIT)) as _:
+        other = RateBudget("Trakt", LIMIT)
         async with Ledger(database).keeping(credential_name("trakt", SecretStr("other")), other):
             assert await room_in(other) == 100
 
 
 async def test_what_cannot_be_read_begins_anew(database: Database) -> None:
-    async with Ledger(database).keeping(KEY, Budget("Trakt", LIMIT)):
+    async with Ledger(database).keeping(KEY, RateBudget("Trakt", LIMIT)):
         pass
     await database.write(lambda connection: connection.execute(update(provider_budgets).values(spending="{")))
-    budget = Budget("Trakt", LIMIT)
+    budget = RateBudget("Trakt", LIMIT)
     async with Ledger(database).keeping(KEY, budget):
         assert await room_in(budget) == 100
 

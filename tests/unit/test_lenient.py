@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from services.enricher.finder.providers import Unreadable
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb import Resource, resources
 from services.enricher.finder.providers.tmdb.models.lists import MoviePage
 from services.enricher.finder.providers.tmdb.models.titles import Movie

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 import services
 import shared
+from services.enricher.finder.providers import ProviderSettings
 from services.fetcher.settings import FetcherSettings, RenderSettings
 from shared.http import HttpSettings
 from shared.queue import QueueSettings
@@ -42,13 +43,15 @@ def every_settings_class() -> Iterator[type[Settings]]:
     while waiting:
         found = waiting.pop().__subclasses__()
         waiting += found
-        yield from found
+        yield from (one for one in found if one.__module__.startswith(("services.", "shared.")))
 
 
 def fields() -> Iterator[tuple[type[Settings], FieldInfo]]:
     for settings in every_settings_class():
         for field in settings.model_fields.values():
-            nested = isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
+            nested = isinstance(field.annotation, type) and issubclass(
+                field.annotation, Settings | ProviderSettings
+            )
             if not nested:
                 yield settings, field
 
@@ -87,8 +90,13 @@ def test_every_setting_is_documented_with_its_default_and_no_other_is() -> None:
 
 
 def test_the_default_hosts_are_named() -> None:
-    hosts = HostSettings.model_fields["allowed_hosts"].default
+    hosts = HostSettings.model_fields["allowed_hosts"].get_default(call_default_factory=True)
     assert all(f"`{host}`" in DOCUMENT.read_text(encoding="utf-8") for host in hosts)
+
+
+def test_the_providers_are_named_in_their_order() -> None:
+    names = ",".join(spec.name for spec in ProviderSettings.read())
+    assert f"`{names}`" in DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_a_setting_that_two_services_read_has_one_default() -> None:

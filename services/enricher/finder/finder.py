@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, InstanceOf, model_validator
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.database import Database
@@ -13,6 +14,7 @@ from services.enricher.finder.artwork import ArtworkSettings, open_artwork
 from services.enricher.finder.metadata import Metadata, MetadataSettings, open_metadata
 from services.enricher.finder.providers import ProviderSettings, ProviderStatus
 from services.enricher.finder.providers.opening import Providers, open_providers
+from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.resolving import OpenResolving, ResolvingSettings, open_resolving
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
@@ -27,10 +29,19 @@ from shared.volume import ReadVolume
 
 
 class FinderSettings(Settings):
-    providers: ProviderSettings = Field(default_factory=ProviderSettings)
+    providers: InstanceOf[ProviderSettings] = Field(default_factory=ProviderSettings.read)
     metadata: MetadataSettings = Field(default_factory=MetadataSettings)
     artwork: ArtworkSettings = Field(default_factory=ArtworkSettings)
     resolving: ResolvingSettings = Field(default_factory=ResolvingSettings)
+
+    @model_validator(mode="after")
+    def _orders_name_registered_providers(self) -> Self:
+        names = [spec.name for spec in self.providers]
+        if unknown := self.artwork.named - set(names):
+            raise ValueError(
+                f"PROVIDER_ORDER_…: there is no provider {', '.join(sorted(unknown))}, only {', '.join(names)}."
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class Finder:
         self, urls: PictureUrls, rules: HostRules, *, size_of: Callable[[PictureId], Awaitable[int]]
     ) -> list[Endpoint]:
         """`size_of`: the bytes that a picture takes on the disk, as far as known."""
-        image_url = self._providers.settings.tmdb.image_url
+        image_url = self._providers.settings.of(TmdbSettings).image_url
         return [
             *api.TmdbApi(self.metadata.tmdb, urls, image_url=image_url).endpoints,
             *api.picture_endpoints(self._resolving, urls, rules, size_of=size_of, tmdb_image_url=image_url),

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.finder.api.outcomes import found_or_problem
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbStatistics
-from services.enricher.finder.providers.kinds import TitleKind
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.tmdb import Resource, resources
 from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
 from services.enricher.finder.providers.tmdb.models.lists import MoviePage, MultiPage, TvPage

@@ -1,20 +1,19 @@
 """Finding pictures by what they show: the providers in their order, until one has a picture that suits."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery, role_of
 from services.enricher.finder.artwork.choice import Taste, choose
 from services.enricher.finder.artwork.finding import Answer, Answered, Finding, Lack
-from services.enricher.finder.artwork.settings import PROVIDERS, ArtworkSettings
-from services.enricher.finder.artwork.sources import Asking, Source
+from services.enricher.finder.artwork.id_mapping import IdMapping
+from services.enricher.finder.artwork.settings import ArtworkSettings
+from services.enricher.finder.artwork.source import ArtworkSource, Asking
 from services.enricher.finder.artwork.subject import Subject
-from services.enricher.finder.artwork.translation import Translation
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.finder.providers import Urgency
-from services.enricher.finder.providers.opening import KEYS
 from shared.pictures import FailureClass, Role
 from shared.telemetry import utc_now
 
@@ -52,17 +51,21 @@ class _Told:
 
 
 class Artwork:
+    """Of sources in the order in which they are preferred. `off`: why the others are not asked, by their names."""
+
     def __init__(
         self,
-        sources: Sequence[Source],
-        translation: Translation,
+        sources: Sequence[ArtworkSource],
+        ids: IdMapping,
         settings: ArtworkSettings,
         *,
+        off: Mapping[str, str],
         languages: Sequence[str],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._sources = {source.name: source for source in sources}
-        self._translation = translation
+        self._ids = ids
+        self._off = off
         self._settings = settings
         self._taste = Taste(languages, settings.textless)
         self._now = now
@@ -102,15 +105,14 @@ class Artwork:
         able = [name for name, source in self._sources.items() if source.takes(kind)]
         if given := self._settings.order(kind):
             return tuple(name for name in given if name in able)
-        usual = [name for name in PROVIDERS if name in able]
-        return tuple(sorted(usual, key=lambda name: not self._sources[name].knows(subject)))
+        return tuple(sorted(able, key=lambda name: not self._sources[name].knows(subject)))
 
-    async def _ask(self, source: Source, subject: Subject, role: Role, asking: Asking) -> _Told:
+    async def _ask(self, source: ArtworkSource, subject: Subject, role: Role, asking: Asking) -> _Told:
         if not source.knows(subject):
-            translated = await self._translation.into(source.takes(subject.kind), subject, asking)
-            if not isinstance(translated, Found):
-                return _Told(source.name, translated)
-            subject = translated.value
+            mapped = await self._ids.into(source.takes(subject.kind), subject, asking)
+            if not isinstance(mapped, Found):
+                return _Told(source.name, mapped)
+            subject = mapped.value
         outcome = await source.look(subject, role, asking)
         if isinstance(outcome, Found):
             outcome = Found(outcome.value.of(role), outcome.stale)
@@ -122,9 +124,7 @@ class Artwork:
         answers = [one.answer for one in told]
         answers += [Answer(provider=name, answered=Answered.NOT_ASKED) for name in order[len(told) :]]
         answers += [
-            Answer(provider=name, answered=Answered.OFF, reason=f"{KEYS[name]} is not set.")
-            for name in PROVIDERS
-            if name not in self._sources
+            Answer(provider=name, answered=Answered.OFF, reason=reason) for name, reason in self._off.items()
         ]
         lack = None if choice.chosen else self._lack(subject, order, [one.outcome for one in told])
         return Finding(choice=choice, answers=tuple(answers), lack=lack)

@@ -1,4 +1,4 @@
-"""The choice among candidates: the same one whenever it is made of the same, and with the reasons."""
+"""The choice among candidates. It depends on nothing but them and the settings, and says why each other one lost."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,23 +1,17 @@
 """Artwork, composed: the sources of those providers that have a key."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from services.enricher.finder.artwork.artwork import Artwork
+from services.enricher.finder.artwork.id_mapping import IdMapping
 from services.enricher.finder.artwork.settings import ArtworkSettings
-from services.enricher.finder.artwork.sources.fanart import FanartSource
-from services.enricher.finder.artwork.sources.source import Dictionary, Records, Source
-from services.enricher.finder.artwork.sources.tmdb import TmdbSource
-from services.enricher.finder.artwork.sources.trakt import TraktSource
-from services.enricher.finder.artwork.sources.tvdb import TvdbSource
-from services.enricher.finder.artwork.translation import Translation
+from services.enricher.finder.artwork.source import ArtworkParts, ArtworkSource, IdSource, Records
 from services.enricher.finder.metadata import Metadata, MetadataSettings
 from services.enricher.finder.metadata.cache import Cache
-from services.enricher.finder.providers.fanart import Fanart
+from services.enricher.finder.providers.asking import Provider
 from services.enricher.finder.providers.opening import Providers
-from services.enricher.finder.providers.trakt import Trakt
-from services.enricher.finder.providers.tvdb import Tvdb
 from shared.telemetry import utc_now
 
 
@@ -37,21 +31,25 @@ async def open_artwork(
     )
     async with cache.open():
         records = Records(cache, metadata_settings.ttl)
-        sources: list[Source] = []
-        dictionaries: list[Dictionary] = []
-        if providers.tmdb:
-            image_url = providers.settings.tmdb.image_url
-            tmdb = TmdbSource(metadata.tmdb, image_url=image_url, languages=languages)
-            sources.append(tmdb)
-            dictionaries.append(tmdb)
-        if providers.tvdb:
-            tvdb = TvdbSource(Tvdb(providers.tvdb), records, now=now)
-            sources.append(tvdb)
-            dictionaries.append(tvdb)
-        if providers.trakt and metadata.trakt_titles:
-            trakt = TraktSource(Trakt(providers.trakt), metadata.trakt_titles, records)
-            sources.append(trakt)
-            dictionaries.append(trakt)
-        if providers.fanart:
-            sources.append(FanartSource(Fanart(providers.fanart), records))
-        yield Artwork(sources, Translation(dictionaries), settings, languages=languages, now=now)
+        sources = tuple(
+            _sources(
+                providers,
+                lambda asked: ArtworkParts(asked, providers.settings, metadata, records, languages, now),
+            )
+        )
+        statuses = providers.statuses.items()
+        yield Artwork(
+            sources,
+            IdMapping([source for source in sources if isinstance(source, IdSource)]),
+            settings,
+            off={name: status.detail for name, status in statuses if not providers.get(name)},
+            languages=languages,
+            now=now,
+        )
+
+
+def _sources(providers: Providers, parts: Callable[[Provider], ArtworkParts]) -> Iterator[ArtworkSource]:
+    for spec in providers.settings:
+        asked = providers.get(spec.name)
+        if asked and spec.artwork and (source := spec.artwork(parts(asked))):
+            yield source

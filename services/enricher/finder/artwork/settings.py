@@ -1,16 +1,16 @@
 """What can be set of the choice of pictures."""
 
+from collections.abc import Mapping
+
 from pydantic import Field, field_validator
 
 from services.enricher.finder.artwork.choice import Textless
 from shared.pictures import Kind
 from shared.settings import CommaList, Settings
 
-PROVIDERS = ("tvdb", "tmdb", "trakt", "fanart")
-
 
 class ArtworkSettings(Settings):
-    """An order that is empty: `PROVIDERS`, but first those that know the id without another's help."""
+    """An order that is empty: that of the registry, but first those that know the id without another's help."""
 
     series: CommaList = Field((), validation_alias="PROVIDER_ORDER_SERIES")
     movie: CommaList = Field((), validation_alias="PROVIDER_ORDER_MOVIE")
@@ -22,13 +22,22 @@ class ArtworkSettings(Settings):
 
     @field_validator("series", "movie", "season", "episode", "person", "collection")
     @classmethod
-    def _known(cls, order: tuple[str, ...]) -> tuple[str, ...]:
-        if not set(order) <= set(PROVIDERS) or len(set(order)) < len(order):
-            raise ValueError(f"The order has each of {', '.join(PROVIDERS)} once at most.")
+    def _once(cls, order: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(order)) < len(order):
+            raise ValueError("The order has each provider once at most.")
         return order
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Every provider that stands in an order."""
+        return frozenset(name for order in self._orders.values() for name in order)
+
     def order(self, kind: Kind) -> tuple[str, ...]:
-        orders = {
+        return self._orders[kind]
+
+    @property
+    def _orders(self) -> Mapping[Kind, tuple[str, ...]]:
+        return {
             Kind.SERIES: self.series,
             Kind.MOVIE: self.movie,
             Kind.SEASON: self.season,
@@ -36,4 +45,3 @@ class ArtworkSettings(Settings):
             Kind.PERSON: self.person,
             Kind.COLLECTION: self.collection,
         }
-        return orders[kind]

@@ -19,7 +19,7 @@ from services.enricher.finder.metadata.opening import Metadata, MetadataSettings
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.finder.metadata.titles import Title, TitleKey
 from services.enricher.finder.providers import ProviderSettings, ProviderStatus, Urgency
-from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.models import TitleKind
 
 __all__ = [
     "Found",

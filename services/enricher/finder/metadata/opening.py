@@ -15,7 +15,7 @@ from services.enricher.finder.metadata.titles import Titles, TitleSource
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbShelf
 from services.enricher.finder.providers import ProviderStatus
 from services.enricher.finder.providers.opening import Providers
-from services.enricher.finder.providers.tmdb import Tmdb
+from services.enricher.finder.providers.tmdb import Tmdb, TmdbSettings
 from services.enricher.finder.providers.trakt import Trakt
 from shared.settings import CommaList, Settings
 from shared.telemetry import utc_now
@@ -88,18 +88,20 @@ async def open_metadata(
         trakt_cache = await stack.enter_async_context(cache().open())
         tmdb_cache = await stack.enter_async_context(cache(shelf=shelf).open())
         tmdb = TmdbMetadata(
-            Tmdb(providers.tmdb) if providers.tmdb else None,
+            Tmdb(asked) if (asked := providers.get("tmdb")) else None,
             tmdb_cache,
             shelf,
             within=settings.page_deadline,
             now=now,
         )
         trakt_titles = (
-            TraktTitles(Trakt(providers.trakt), trakt_cache, kept=settings.ttl) if providers.trakt else None
+            TraktTitles(Trakt(trakt), trakt_cache, kept=settings.ttl)
+            if (trakt := providers.get("trakt"))
+            else None
         )
         sources: list[TitleSource] = [trakt_titles] if trakt_titles else []
-        if providers.tmdb:
-            image_url = providers.settings.tmdb.image_url
+        if asked:
+            image_url = providers.settings.of(TmdbSettings).image_url
             sources.append(TmdbTitles(tmdb, image_url=image_url, language=settings.languages[0]))
         titles = Titles(sources, within=settings.page_deadline, now=now)
         yield Metadata(titles, tmdb, trakt_titles, providers, trakt_cache)

@@ -9,7 +9,7 @@ from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.metadata.titles import Title, TitleKey
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers import Turn, Urgency
-from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.tmdb import Resource, resources
 from services.enricher.finder.providers.tmdb.models.lists import Found as FoundElsewhere
 from services.enricher.finder.providers.tmdb.models.titles import Movie, Tv

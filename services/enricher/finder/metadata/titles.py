@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.finder.providers import Urgency
-from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.models import TitleKind
 from shared.pictures import FailureClass, Role
 from shared.telemetry import utc_now
 

@@ -16,7 +16,7 @@ from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.finder.metadata.cache import OLDEST, Cache, CacheRequest, CacheStatistics
 from services.enricher.finder.metadata.outcomes import Outcome, Row, Unavailable
 from services.enricher.finder.providers import Turn, Urgency
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb import Resource, Tmdb
 from services.enricher.finder.tables import tmdb_cache
 from shared.pictures import FailureClass

@@ -1,10 +1,12 @@
-"""The providers of metadata, each asked in its own words and within its own budget.
+"""The providers of metadata and pictures, each asked in its own words and within its own budgets.
+
+Each is a package of its own and a line in `registry`; its `spec.SPEC` says all that is to be known of it.
 
 `trakt.Trakt` and `tmdb.Tmdb` answer with models or raise a `ProviderError`. Every question comes with a
 `Turn`: how urgent it is, and until when its answer is wanted.
 """
 
-from services.enricher.finder.providers.budget import Budget, Limit, Turn, Urgency
+from services.enricher.finder.providers.budget import Limit, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.errors import (
     Broken,
     Busy,
@@ -20,7 +22,6 @@ from services.enricher.finder.providers.status import Condition, ProviderStatus
 
 __all__ = [
     "Broken",
-    "Budget",
     "Busy",
     "Condition",
     "Limit",
@@ -30,6 +31,7 @@ __all__ = [
     "ProviderError",
     "ProviderSettings",
     "ProviderStatus",
+    "RateBudget",
     "Refused",
     "Turn",
     "Unreadable",

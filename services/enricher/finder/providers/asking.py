@@ -1,4 +1,4 @@
-"""Asking one provider: within its budget, bounded in time and bytes, every outcome an answer or an error."""
+"""Asking one provider: within its budgets, bounded in time and bytes, every outcome an answer or an error."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import structlog
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from services.enricher.finder.providers.allowance import allowance_in
-from services.enricher.finder.providers.budget import Budget, Turn, Urgency
+from services.enricher.finder.providers import graphql
+from services.enricher.finder.providers.budget import RateBudget, Turn, Urgency
 from services.enricher.finder.providers.errors import (
     Broken,
     Busy,
@@ -24,11 +24,12 @@ from services.enricher.finder.providers.errors import (
     ProviderError,
     Refused,
     Unreadable,
+    error_for,
 )
-from services.enricher.finder.providers.login import Login, Tokens
+from services.enricher.finder.providers.rate_limit_headers import allowance_in
 from services.enricher.finder.providers.settings import AskingSettings
 from services.enricher.finder.providers.status import Condition, ProviderStatus
-from services.enricher.finder.providers.statuses import error_for
+from services.enricher.finder.providers.tokens import Login, Token, TokenSource, TokenStore
 from shared.http.answers import parse_retry_after
 from shared.http.outbound import Outbound, open_outbound
 from shared.telemetry import Metrics, utc_now
@@ -62,7 +63,7 @@ def open_sessions(settings: AskingSettings) -> AbstractAsyncContextManager[Outbo
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer with status 200."""
+    """An answer that is no failure."""
 
     body: bytes
     headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
@@ -78,12 +79,36 @@ class Address:
     login: Login | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderRequest:
+    """`path` is below the base URL and quoted already, or a whole URL of another host of the provider.
+
+    `json` or `form` is its body. `user`: the account that it is made for, beside the application's key. A
+    question in GraphQL is none that changes something, although it is posted.
+    """
+
+    path: str
+    method: str = "GET"
+    params: Mapping[str, str] = field(default_factory=dict)
+    json: object = None
+    form: Mapping[str, str] | None = None
+    user: TokenSource | None = None
+    is_graphql: bool = False
+
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET" and not self.is_graphql
+
+
 class _TokenRefused(Misconfigured):
     """Another token may be accepted."""
 
 
 class Provider:
-    """One provider under one credential. Raises a ProviderError for everything that is no answer."""
+    """One provider under one credential. Raises a ProviderError for everything that is no answer.
+
+    `writes` is the budget of what is no GET, where it has one of its own.
+    """
 
     def __init__(
         self,
@@ -91,37 +116,68 @@ class Provider:
         address: Address,
         outbound: Outbound,
         *,
-        budget: Budget,
+        budget: RateBudget,
+        writes: RateBudget | None = None,
         max_bytes: int,
         metrics: Metrics,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
         self.budget = budget
+        self._writes = writes or budget
         self._address = address
-        self._session = outbound.session_for(URL(address.base_url))
+        self._outbound = outbound
         self._seats = {urgency: asyncio.Semaphore(count) for urgency, count in SEATS.items()}
         self._max_bytes = max_bytes
         self._metrics = metrics
         self._now = now
-        self._tokens = Tokens(partial(self._log_in, address.login), now=now) if address.login else None
+        self._tokens = self.token_source(address.login) if address.login else None
         self._trouble: ProviderError | None = None
         self._broken_in_a_row = 0
 
     async def get(
-        self, path: str, params: Mapping[str, str], turn: Turn, read: Callable[[Reply], Answer]
+        self,
+        path: str,
+        params: Mapping[str, str],
+        turn: Turn,
+        read: Callable[[Reply], Answer],
+        *,
+        user: TokenSource | None = None,
     ) -> Answer:
         """What `read` makes of the reply. `path` is below the base URL and quoted already."""
+        return await self.ask(ProviderRequest(path, params=params, user=user), turn, read)
+
+    async def graphql(
+        self,
+        query: str,
+        variables: Mapping[str, object],
+        turn: Turn,
+        model: type[graphql.Model],
+        *,
+        path: str = "",
+        user: TokenSource | None = None,
+    ) -> graphql.Model:
+        """The `data` of the answer; its errors are raised as if HTTP had said them."""
+        body = {"query": query, "variables": dict(variables)}
+        request = ProviderRequest(path, "POST", json=body, user=user, is_graphql=True)
+        return await self.ask(request, turn, lambda reply: graphql.data_of(reply.body, self.name, model))
+
+    async def ask(self, request: ProviderRequest, turn: Turn, read: Callable[[Reply], Answer]) -> Answer:
+        """What `read` makes of the reply to any request."""
         result = "answered"
         try:
-            self.budget.expect(turn)
+            self._budget_of(request).expect(turn)
             async with self._seats[turn.urgency]:
-                return await self._let_in(path, params, turn, read)
+                return await self._authorised(request, turn, read)
         except ProviderError as error:
             result = type(error).__name__
             raise
         finally:
             self._metrics.provider_requests.labels(self.name, result).inc()
+
+    def token_source(self, login: Login, store: TokenStore | None = None) -> TokenSource:
+        """Of tokens that are had from this provider like this: the application's own, or an account's."""
+        return TokenSource(partial(self._log_in, login), now=self._now, store=store)
 
     @property
     def status(self) -> ProviderStatus:
@@ -136,58 +192,69 @@ class Provider:
             return ProviderStatus(condition=Condition.BUSY, detail=detail, busy_until=busy_until)
         return ProviderStatus(condition=Condition.READY, detail=f"{self.name} answers.")
 
-    async def _let_in(
-        self, path: str, params: Mapping[str, str], turn: Turn, read: Callable[[Reply], Answer]
+    async def _authorised(
+        self, request: ProviderRequest, turn: Turn, read: Callable[[Reply], Answer]
     ) -> Answer:
-        ask = partial(self._answer, "GET", path, turn, read, params=params)
-        if not self._tokens:
-            return await ask()
-        token = await self._tokens.get(turn)
+        """With a token where one is wanted, and once more with another where it was refused."""
+        tokens = request.user or self._tokens
+        if not tokens:
+            return await self._answer(request, turn, read)
+        token = await tokens.get(turn)
         try:
-            return await ask(token=token)
+            return await self._answer(request, turn, read, (tokens, token))
         except _TokenRefused:
-            return await ask(token=await self._tokens.get(turn, refused=token))
+            other = await tokens.get(turn, refused=token)
+            return await self._answer(request, turn, read, (tokens, other))
 
-    async def _log_in(self, login: Login, turn: Turn) -> str:
-        return await self._answer(
-            "POST", login.path, turn, lambda reply: login.read(reply.body), json=dict(login.body)
-        )
+    async def _log_in(self, login: Login, turn: Turn, before: Token | None) -> Token:
+        body = dict(login.body(before))
+        if login.as_form:
+            request = ProviderRequest(login.path, "POST", form=body)
+        else:
+            request = ProviderRequest(login.path, "POST", json=body)
+        return await self._answer(request, turn, lambda reply: login.read(reply.body, self._now()))
 
     async def _answer(
         self,
-        method: str,
-        path: str,
+        request: ProviderRequest,
         turn: Turn,
         read: Callable[[Reply], Answer],
-        *,
-        token: str | None = None,
-        **sent: Any,
+        shown: tuple[TokenSource, Token] | None = None,
     ) -> Answer:
-        await self.budget.take(turn)
+        await self._budget_of(request).take(turn)
         asked_at = self._now()
         try:
-            answer = read(await self._ask(method, path, asked_at, token, **sent))
+            answer = read(await self._ask(request, asked_at, shown))
         except ProviderError as error:
             about_the_thing = isinstance(error, NothingThere | Refused | _TokenRefused)
-            self._note(None if about_the_thing else error, asked_at)
+            about_the_account = request.user is not None and isinstance(error, Misconfigured)
+            self._record_health(None if about_the_thing or about_the_account else error, asked_at)
             raise
-        self._note(None, asked_at)
+        self._record_health(None, asked_at)
         return answer
 
-    async def _ask(self, method: str, path: str, asked_at: datetime, token: str | None, **sent: Any) -> Reply:
+    async def _ask(
+        self, request: ProviderRequest, asked_at: datetime, shown: tuple[TokenSource, Token] | None
+    ) -> Reply:
         # The URL has the key of some providers in it: it stands in no error and no log.
+        url = self._url(request)
         try:
-            async with self._session.request(
-                method,
-                f"{self._address.base_url}/{path}",
-                params={**self._address.params, **sent.pop("params", {})},
-                headers={**self._address.headers, **({"Authorization": f"Bearer {token}"} if token else {})},
+            async with self._outbound.session_for(url).request(
+                request.method,
+                url,
+                params={**self._address.params, **request.params},
+                headers=self._headers(request, shown),
+                json=request.json,
+                data=request.form,
                 allow_redirects=False,
-                **sent,
             ) as response:
-                self._prove(token, response.status)
-                self._listen(response, asked_at)
-                return Reply(await self._read(response), response.headers)
+                status, body = response.status, None
+                if request.is_graphql and status == HTTPStatus.OK:
+                    body = await self._read(response)
+                    status = graphql.status_of(body)
+                self._check_token(shown, status)
+                self._heed(request, status, response.headers, asked_at)
+                return Reply(await self._read(response) if body is None else body, response.headers)
         except TimeoutError:
             raise Broken(f"{self.name} did not answer in time.") from None
         except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError) as error:
@@ -195,29 +262,49 @@ class Provider:
         except (aiohttp.ClientError, ValueError) as error:
             raise Broken(f"{self.name} broke off its answer ({type(error).__name__}).") from None
 
-    def _prove(self, token: str | None, status: int) -> None:
+    def _url(self, request: ProviderRequest) -> URL:
+        if request.path.startswith(("https://", "http://")):
+            return URL(request.path)
+        base_url = self._address.base_url
+        return URL(f"{base_url}/{request.path}" if request.path else base_url)
+
+    def _headers(self, request: ProviderRequest, shown: tuple[TokenSource, Token] | None) -> CIMultiDict[str]:
+        headers = CIMultiDict(self._address.headers)
+        if request.form is not None:
+            headers.pop("Content-Type", None)  # a form says its own
+        if shown:
+            headers["Authorization"] = f"Bearer {shown[1].access}"
+        return headers
+
+    def _budget_of(self, request: ProviderRequest) -> RateBudget:
+        return self._writes if request.is_write else self.budget
+
+    def _check_token(self, shown: tuple[TokenSource, Token] | None, status: int) -> None:
         """Raise _TokenRefused where another token may be accepted."""
-        if not token or not self._tokens:
+        if not shown:
             return
+        tokens, token = shown
         if status != HTTPStatus.UNAUTHORIZED:
-            self._tokens.accepted(token)
-        elif self._tokens.refuse(token):
+            tokens.accepted(token)
+        elif tokens.refuse(token):
             raise _TokenRefused(f"{self.name} does not accept our token any more ({status}).", status=status)
 
-    def _listen(self, response: aiohttp.ClientResponse, asked_at: datetime) -> None:
+    def _heed(
+        self, request: ProviderRequest, status: int, headers: Mapping[str, str], asked_at: datetime
+    ) -> None:
         """Raise the error that the answer is, after the budget has heard what it says about asking again."""
-        now = self._now()
-        allowance = allowance_in(response.headers, now)
+        now, budget = self._now(), self._budget_of(request)
+        allowance = allowance_in(headers, now)
         if allowance:
-            self.budget.told(allowance)
-        error = error_for(self.name, response.status, response.headers, now)
+            budget.told(allowance)
+        error = error_for(self.name, status, headers, now, method=request.method)
         if not isinstance(error, Busy | Broken):
-            self.budget.answered()
+            budget.answered()
         if isinstance(error, Busy):
-            wait = parse_retry_after(response.headers.get("Retry-After"), now)
+            wait = parse_retry_after(headers.get("Retry-After"), now)
             if wait is None and allowance and not allowance.left:
                 wait = allowance.until - now
-            self.budget.pause(wait, asked_at=asked_at)
+            budget.pause(wait, asked_at=asked_at)
         if error:
             raise error
 
@@ -230,11 +317,12 @@ class Provider:
                 raise Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.")
         return bytes(body)
 
-    def _note(self, trouble: ProviderError | None, asked_at: datetime) -> None:
+    def _record_health(self, trouble: ProviderError | None, asked_at: datetime) -> None:
         """Log when it changes how the provider is, not for each of a page's titles."""
         self._broken_in_a_row = self._broken_in_a_row + 1 if isinstance(trouble, Broken) else 0
         if self._broken_in_a_row >= FAILURES_TO_PAUSE:
-            self.budget.pause(None, asked_at=asked_at)
+            for budget in {self.budget, self._writes}:
+                budget.pause(None, asked_at=asked_at)
         if type(trouble) is not type(self._trouble):
             if trouble:
                 _log.warning("provider in trouble", provider=self.name, reason=trouble.reason)

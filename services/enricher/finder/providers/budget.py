@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from pyrate_limiter import InMemoryBucket, Rate, RateItem
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.enricher.finder.providers.allowance import Allowance
 from services.enricher.finder.providers.errors import NotAsked
-from services.enricher.finder.providers.spending import Spending
+from services.enricher.finder.providers.rate_limit_headers import Allowance
 from shared.telemetry import utc_now
 
 RESERVED = 0.4
@@ -39,6 +38,26 @@ class Limit:
     period: timedelta
 
 
+class BudgetSnapshot(BaseModel):
+    """What has gone out of a budget, as it is kept over restarts.
+
+    `spent_at_ms`: when each request of the current windows was made, in milliseconds since 1970.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    requests: int = Field(ge=1)
+    """That the first window has room for: the provider may have told another number than ours."""
+    spent_at_ms: tuple[int, ...] = ()
+    paused_until: AwareDatetime
+    pauses: int = Field(0, ge=0)
+    left: int | None = None
+    """What the provider said, and until when that holds."""
+    left_until: AwareDatetime | None = None
+    closed: bool = False
+    """Kept in good order: nothing was spent after it."""
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
     """One request's place in the line. `until`: when its answer is not wanted any more."""
@@ -46,7 +65,7 @@ class Turn:
     urgency: Urgency
     until: datetime
     admitted: asyncio.Future[None] | None = None
-    budget: "Budget | None" = None
+    budget: "RateBudget | None" = None
 
     def hurry(self) -> None:
         """Somebody waits for what was background work until now."""
@@ -55,27 +74,25 @@ class Turn:
         self.urgency = Urgency.NOW
 
 
-class Budget:
-    """Admits requests within the window, at once while there is room: bursts are allowed.
+class RateBudget:
+    """Admits requests within every limit, at once while there is room: bursts are allowed.
 
     What the provider says takes precedence over our own count: fewer left than we thought, or nothing until
-    a certain time. The window is counted by pyrate-limiter.
+    a certain time.
     """
 
-    def __init__(self, provider: str, limit: Limit, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, provider: str, *limits: Limit, now: Callable[[], datetime] = utc_now) -> None:
         self._provider = provider
         self._now = now
         self._lines: dict[Urgency, deque[Turn]] = {urgency: deque() for urgency in Urgency}
-        self._period = limit.period
-        self._requests = limit.requests
-        self._window = InMemoryBucket([_rate(limit.requests, limit.period)])
+        self._windows = [_Window(limit) for limit in limits]
         self._told: Allowance | None = None
         self._paused_at = self._paused_until = datetime.fromtimestamp(0, UTC)
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
         self._unkept = 0
         self.worth_keeping = asyncio.Event()
-        """Set when what was spent since `spending` was last called is more than a crash may forget."""
+        """Set when what was spent since `snapshot` was last called is more than a crash may forget."""
 
     async def take(self, turn: Turn) -> None:
         """Return when it is the turn's turn. Raise NotAsked, at once, where that would be too late for it."""
@@ -96,7 +113,7 @@ class Budget:
     def expect(self, turn: Turn) -> datetime:
         """When it would be the turn's turn, as far as is known. Raise NotAsked where that is too late for it."""
         ahead = sum(len(self._lines[urgency]) for urgency in _not_behind(turn.urgency))
-        opens = self._opens(ahead + self._places(turn.urgency))
+        opens = self._opens(turn.urgency, ahead)
         if opens > turn.until:
             raise NotAsked(self._provider, busy_until=opens, now=self._now())
         return opens
@@ -110,9 +127,9 @@ class Budget:
 
     def told(self, allowance: Allowance) -> None:
         """What an answer said is left. Answers overtake one another: in one window only less is news."""
-        if allowance.limit and allowance.period == self._period and allowance.limit != self._requests:
-            self._requests = allowance.limit
-            self._window.rates = [_rate(allowance.limit, self._period)]
+        for window in self._windows:
+            if allowance.limit and allowance.period == window.period:
+                window.requests = allowance.limit
         known = self._told
         if not known or known.until < allowance.until - _TICK or allowance.left < known.left:
             until = min(allowance.until, self._now() + LONGEST_PAUSE)
@@ -142,50 +159,48 @@ class Budget:
     @property
     def busy_until(self) -> datetime | None:
         """When somebody who waits could be admitted; None: at once."""
-        opens = self._opens(1)
+        opens = self._opens(Urgency.NOW)
         return opens if opens > self._now() else None
 
     @property
     def has_changed(self) -> bool:
-        """Since `spending` was last called."""
+        """Since `snapshot` was last called."""
         return self._unkept > 0
 
-    def spending(self, *, closed: bool = False) -> Spending:
+    def snapshot(self, *, closed: bool = False) -> BudgetSnapshot:
         """What has to outlive a restart; `closed`: nothing will be spent after this."""
         self._forget_the_past()
         self._unkept = 0
         self.worth_keeping.clear()
-        return Spending(
+        return BudgetSnapshot(
             closed=closed,
-            requests=self._requests,
-            spent_at_ms=tuple(item.timestamp for item in self._window.items),
+            requests=self._windows[0].requests,
+            spent_at_ms=tuple(max(self._windows, key=lambda window: window.period).spent_at_ms),
             paused_until=self._paused_until,
             pauses=self._pauses,
             left=self._told.left if self._told else None,
             left_until=self._told.until if self._told else None,
         )
 
-    def resume(self, spending: Spending) -> None:
+    def resume(self, kept: BudgetSnapshot) -> None:
         """Go on from where a process before this one was. What a crash may have forgotten counts as spent."""
         now = self._now()
-        self._requests = spending.requests
-        self._window.rates = [_rate(spending.requests, self._period)]
-        for spent_at in sorted(spending.spent_at_ms):
-            self._window.put(RateItem("", min(spent_at, _ms(now))))
-        if not spending.closed:
-            for _ in range(self._forgettable):
-                self._window.put(RateItem("", _ms(now)))
-        self._paused_until = min(spending.paused_until, now + LONGEST_PAUSE)
-        self._pauses = spending.pauses
-        if spending.left is not None and spending.left_until:
-            self._told = Allowance(spending.left, min(spending.left_until, now + LONGEST_PAUSE))
+        self._windows[0].requests = kept.requests
+        forgotten = 0 if kept.closed else self._forgettable
+        for window in self._windows:
+            window.spent_at_ms.extend(sorted(min(spent_at, _ms(now)) for spent_at in kept.spent_at_ms))
+            window.spent_at_ms.extend([_ms(now)] * forgotten)
+        self._paused_until = min(kept.paused_until, now + LONGEST_PAUSE)
+        self._pauses = kept.pauses
+        if kept.left is not None and kept.left_until:
+            self._told = Allowance(kept.left, min(kept.left_until, now + LONGEST_PAUSE))
 
     def _admit(self) -> None:
         """Let in whoever is first for as long as there is room, and come back when there is again."""
         if self._timer:
             self._timer.cancel()
         while line := self._lines[Urgency.NOW] or self._lines[Urgency.LATER]:
-            opens = self._opens(self._places(line[0].urgency))
+            opens = self._opens(line[0].urgency)
             wait_s = (opens - self._now()).total_seconds()
             if wait_s > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait_s, self._admit)
@@ -197,7 +212,8 @@ class Budget:
 
     def _spend(self) -> None:
         self._forget_the_past()
-        self._window.put(RateItem("", _ms(self._now())))
+        for window in self._windows:
+            window.spent_at_ms.append(_ms(self._now()))
         if self._told:
             self._told = Allowance(max(0, self._told.left - 1), self._told.until)
         self._unkept += 1
@@ -206,42 +222,63 @@ class Budget:
 
     @property
     def _forgettable(self) -> int:
-        return max(1, self._requests // 10)
+        return max(1, self._windows[0].requests // 10)
 
-    def _opens(self, places: int) -> datetime:
-        """When there is room for so many requests, as far as is known; in the past or now: at once."""
+    def _opens(self, urgency: Urgency, ahead: int = 0) -> datetime:
+        """When there is room for one more request than those ahead, as far as is known; in the past or now:
+        at once.
+        """
         self._forget_the_past()
-        opens = max(self._paused_until, self._window_opens(places))
-        return max(opens, self._told.until) if self._told and self._told.left < places else opens
-
-    def _window_opens(self, places: int) -> datetime:
-        windows, rest = divmod(places - 1, self._requests)
-        blocking = self._window.peek(self._requests - rest - 1)
-        opens = _at(blocking.timestamp) + self._period + _TICK if blocking else self._now()
-        return opens + windows * self._period
-
-    def _places(self, urgency: Urgency) -> int:
-        """How much room there must be for one request."""
-        if urgency is Urgency.NOW:
-            return 1
-        return 1 + min(self._requests - 1, round(self._requests * RESERVED))
+        now = self._now()
+        places = [ahead + window.places(urgency) for window in self._windows]
+        opens = max(
+            self._paused_until,
+            *(window.opens(room, now) for window, room in zip(self._windows, places, strict=True)),
+        )
+        return max(opens, self._told.until) if self._told and self._told.left < places[0] else opens
 
     def _forget_the_past(self) -> None:
         now = self._now()
         if self._told and self._told.until <= now:
             self._told = None
-        newest = self._window.peek(0)
-        if newest and newest.timestamp > _ms(now):
-            self._window.flush()  # the clock was set back: what it counted cannot be placed any more
-        self._window.leak(_ms(now))
+        for window in self._windows:
+            window.forget_before(_ms(now))
+
+
+class _Window:
+    """One limit's sliding window. It is stricter than a provider's fixed one, wherever that begins."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.requests = limit.requests
+        self.period = limit.period
+        self.spent_at_ms: deque[int] = deque()
+        """The oldest first."""
+
+    def places(self, urgency: Urgency) -> int:
+        """How much room there must be for one request."""
+        if urgency is Urgency.NOW:
+            return 1
+        return 1 + min(self.requests - 1, round(self.requests * RESERVED))
+
+    def opens(self, places: int, now: datetime) -> datetime:
+        """When there is room for so many requests."""
+        windows, rest = divmod(places - 1, self.requests)
+        newer = self.requests - rest
+        full = len(self.spent_at_ms) >= newer
+        opens = _at(self.spent_at_ms[-newer]) + self.period + _TICK if full else now
+        return opens + windows * self.period
+
+    def forget_before(self, now_ms: int) -> None:
+        """Forget what has left the window; all of it where the clock was set back, for it cannot be placed."""
+        if self.spent_at_ms and self.spent_at_ms[-1] > now_ms:
+            self.spent_at_ms.clear()
+        oldest_ms = now_ms - int(self.period.total_seconds() * 1000)
+        while self.spent_at_ms and self.spent_at_ms[0] < oldest_ms:
+            self.spent_at_ms.popleft()
 
 
 def _not_behind(urgency: Urgency) -> tuple[Urgency, ...]:
     return (Urgency.NOW,) if urgency is Urgency.NOW else (Urgency.NOW, Urgency.LATER)
-
-
-def _rate(requests: int, period: timedelta) -> Rate:
-    return Rate(requests, int(period.total_seconds() * 1000))
 
 
 def _ms(at: datetime) -> int:

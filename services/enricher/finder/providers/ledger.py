@@ -13,13 +13,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.finder.providers.budget import Budget
-from services.enricher.finder.providers.spending import Spending
+from services.enricher.finder.providers.budget import BudgetSnapshot, RateBudget
 from services.enricher.finder.tables import provider_budgets
 from shared.telemetry import utc_now
 
 KEEP_EVERY_S = 1.0
-"""Or sooner, where much was spent: see `Budget.worth_keeping`."""
+"""Or sooner, where much was spent: see `RateBudget.worth_keeping`."""
 
 _log = structlog.get_logger()
 
@@ -34,20 +33,20 @@ class Ledger:
         self._database = database
 
     @asynccontextmanager
-    async def keeping(self, credential: str, budget: Budget) -> AsyncIterator[None]:
+    async def keeping(self, credential: str, budget: RateBudget) -> AsyncIterator[None]:
         """The budget goes on from where it was, and is kept until this is left."""
-        if spending := await self._spending(credential):
-            budget.resume(spending)
-        await self._keep(credential, budget.spending())
+        if kept := await self._kept(credential):
+            budget.resume(kept)
+        await self._keep(credential, budget.snapshot())
         task = asyncio.create_task(self._keep_on(credential, budget), name=f"ledger of {credential}")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await self._keep(credential, budget.spending(closed=True))
+            await self._keep(credential, budget.snapshot(closed=True))
 
-    async def _keep_on(self, credential: str, budget: Budget) -> None:
+    async def _keep_on(self, credential: str, budget: RateBudget) -> None:
         while True:
             try:
                 async with asyncio.timeout(KEEP_EVERY_S):
@@ -55,21 +54,21 @@ class Ledger:
             except TimeoutError:
                 pass
             if budget.has_changed:
-                await self._keep(credential, budget.spending())
+                await self._keep(credential, budget.snapshot())
 
-    async def _spending(self, credential: str) -> Spending | None:
+    async def _kept(self, credential: str) -> BudgetSnapshot | None:
         asked = select(provider_budgets.c.spending).where(provider_budgets.c.credential == credential)
 
         async def read(connection: AsyncConnection) -> Any:
             return (await connection.execute(asked)).scalar_one_or_none()
 
         try:
-            return Spending.model_validate_json(await self._database.read(read) or "")
+            return BudgetSnapshot.model_validate_json(await self._database.read(read) or "")
         except ValidationError:
             return None
 
-    async def _keep(self, credential: str, spending: Spending) -> None:
-        row = {"key": credential, "spent": spending.model_dump_json(), "at": utc_now()}
+    async def _keep(self, credential: str, snapshot: BudgetSnapshot) -> None:
+        row = {"key": credential, "spent": snapshot.model_dump_json(), "at": utc_now()}
         try:
             await self._database.write(lambda connection: connection.execute(_REPLACE, row))
         except DatabaseUnavailable as error:

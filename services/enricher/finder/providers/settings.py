@@ -1,19 +1,26 @@
-"""What can be set of the providers: with what key and where each is asked, and how patiently."""
+"""What can be set of asking providers. What is set of each one stands in its own package."""
 
-import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, field_validator
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
+from services.enricher.finder.providers.registry import ProviderSpec, specs_of
 from shared.http.outbound import OutboundSettings
 from shared.settings import ONESHEET_VERSION, Settings
 
 _URL = TypeAdapter(HttpUrl)
-_V4_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_Set = TypeVar("_Set", bound=Settings)
 
 
 def _base_url(url: str) -> str:
     _URL.validate_python(url)
     return url.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""Of a provider's API: what is asked for is written after it and a slash."""
 
 
 class AskingSettings(Settings):
@@ -31,48 +38,35 @@ class AskingSettings(Settings):
         return int(self.max_body_mb * 1024 * 1024)
 
 
-class TraktSettings(Settings):
-    client_id: SecretStr | None = Field(None, validation_alias="TRAKT_CLIENT_ID")
-    base_url: str = Field("https://api.trakt.tv", validation_alias="TRAKT_BASE_URL")
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """The registered providers, each with what is set of it."""
 
-    _checked = field_validator("base_url")(_base_url)
+    asking: AskingSettings
+    registered: tuple[tuple[ProviderSpec[Any], Settings], ...]
 
+    @classmethod
+    def read(
+        cls,
+        *given: Settings,
+        asking: AskingSettings | None = None,
+        specs: tuple[ProviderSpec[Any], ...] | None = None,
+    ) -> Self:
+        """As they are given, by their class, or else as the environment has them."""
+        classes = {type(one): one for one in given}
+        registered = specs_of() if specs is None else specs
+        return cls(
+            asking or AskingSettings(),
+            tuple((spec, classes.get(spec.settings) or spec.settings()) for spec in registered),
+        )
 
-class TmdbSettings(Settings):
-    api_key: SecretStr | None = Field(None, validation_alias="TMDB_API_KEY")
-    base_url: str = Field("https://api.themoviedb.org/3", validation_alias="TMDB_BASE_URL")
-    image_url: str = Field("https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL")
+    def __iter__(self) -> Iterator[ProviderSpec[Any]]:
+        """The specifications, those whose pictures come first before the others."""
+        return (spec for spec, _ in self.registered)
 
-    _checked = field_validator("base_url", "image_url")(_base_url)
-
-    @property
-    def credential(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Headers and query parameters: a v4 token (three parts, as JSON Web Tokens have) or else a v3 key."""
-        secret = self.api_key.get_secret_value() if self.api_key else ""
-        if _V4_TOKEN.fullmatch(secret):
-            return {"Authorization": f"Bearer {secret}"}, {}
-        return {}, {"api_key": secret}
-
-
-class TvdbSettings(Settings):
-    api_key: SecretStr | None = Field(None, validation_alias="TVDB_API_KEY")
-    pin: SecretStr | None = Field(None, validation_alias="TVDB_PIN")
-    """Of a subscriber, which keys for users' own subscriptions need."""
-    base_url: str = Field("https://api4.thetvdb.com/v4", validation_alias="TVDB_BASE_URL")
-
-    _checked = field_validator("base_url")(_base_url)
-
-
-class FanartSettings(Settings):
-    api_key: SecretStr | None = Field(None, validation_alias="FANART_API_KEY")
-    base_url: str = Field("https://webservice.fanart.tv/v3", validation_alias="FANART_BASE_URL")
-
-    _checked = field_validator("base_url")(_base_url)
-
-
-class ProviderSettings(Settings):
-    asking: AskingSettings = Field(default_factory=AskingSettings)
-    trakt: TraktSettings = Field(default_factory=TraktSettings)
-    tmdb: TmdbSettings = Field(default_factory=TmdbSettings)
-    tvdb: TvdbSettings = Field(default_factory=TvdbSettings)
-    fanart: FanartSettings = Field(default_factory=FanartSettings)
+    def of(self, kind: type[_Set]) -> _Set:
+        """What is set of the provider that has settings of this class. Raise LookupError without one."""
+        for _, settings in self.registered:
+            if isinstance(settings, kind):
+                return settings
+        raise LookupError(f"No provider has {kind.__name__}.")

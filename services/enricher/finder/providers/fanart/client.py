@@ -3,14 +3,22 @@
 from datetime import timedelta
 from urllib.parse import quote
 
+from pydantic import Field, SecretStr
+
 from services.enricher.finder.providers.asking import Address, Provider
 from services.enricher.finder.providers.budget import Limit, Turn
 from services.enricher.finder.providers.fanart.models import FanartMovie, FanartSeries
-from services.enricher.finder.providers.settings import FanartSettings
+from services.enricher.finder.providers.settings import BaseUrl
+from shared.settings import Settings
 
 PROVIDER = "fanart.tv"
 FANART_LIMIT = Limit(10, timedelta(seconds=1))
 """None is documented: a quarter of what TMDB allows."""
+
+
+class FanartSettings(Settings):
+    api_key: SecretStr | None = Field(None, validation_alias="FANART_API_KEY")
+    base_url: BaseUrl = Field("https://webservice.fanart.tv/v3", validation_alias="FANART_BASE_URL")
 
 
 def fanart_address(settings: FanartSettings) -> Address:

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from services.enricher.finder.providers.lenient import Lenient
-from services.enricher.finder.providers.picture_url import picture_url
+from services.enricher.finder.providers.models import Lenient, picture_url
 
 NO_LANGUAGE = "00"
 

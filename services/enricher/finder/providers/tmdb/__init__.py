@@ -6,7 +6,7 @@ Picture paths stay TMDB's own in the models. Serialised with a context they beco
 `movie.model_dump(mode="json", context=PictureUrls(…))`, see `models.pictures`.
 """
 
-from services.enricher.finder.providers.tmdb.client import TMDB_LIMIT, Tmdb, tmdb_address
-from services.enricher.finder.providers.tmdb.resource import Resource
+from services.enricher.finder.providers.tmdb.client import TMDB_LIMIT, Tmdb, TmdbSettings, tmdb_address
+from services.enricher.finder.providers.tmdb.resources import Resource
 
-__all__ = ["TMDB_LIMIT", "Resource", "Tmdb", "tmdb_address"]
+__all__ = ["TMDB_LIMIT", "Resource", "Tmdb", "TmdbSettings", "tmdb_address"]

@@ -1,21 +1,23 @@
-"""Every resource that is asked for. `language` None: TMDB's own default, American English."""
+"""Every resource that TMDB is asked for. `language` None: its own default, American English."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Literal
-from urllib.parse import quote
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote, urlencode
 
-from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
 from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, Page, TvPage
 from services.enricher.finder.providers.tmdb.models.people import Person
 from services.enricher.finder.providers.tmdb.models.pictures import Pictures
 from services.enricher.finder.providers.tmdb.models.titles import Collection, ExternalIds, Movie, Season, Tv
-from services.enricher.finder.providers.tmdb.resource import Resource, params_of
+
+PROVIDER = "TMDB"
 
 LISTS = timedelta(hours=1)
 DETAILS = timedelta(hours=24)
@@ -34,45 +36,77 @@ _MANY = 10_000
 _NOTHING: Mapping[str, int | None] = MappingProxyType({})
 _PART = re.compile(r"[a-z_]{1,40}", re.ASCII)
 
+Model = TypeVar("Model", bound=Lenient)
+_Model_co = TypeVar("_Model_co", bound=Lenient, covariant=True)
+
+
+@dataclass(frozen=True)
+class Resource(Generic[_Model_co]):
+    """One thing that TMDB can be asked for, what it is called in the cache, and for how long it is kept.
+
+    `params` are what changes the answer, without what is the default; never the credential.
+    """
+
+    path: str
+    name: str
+    model: type[_Model_co]
+    kept: timedelta
+    params: tuple[tuple[str, str], ...] = ()
+    query: str | None = None
+    """What is searched for: part of the name, and asked for as a parameter."""
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The parameters of the request."""
+        return dict(self.params) | ({"query": self.query} if self.query else {})
+
+    @cached_property
+    def cache_key(self) -> str:
+        """`movie:603`, `search:movie:matrix?page=2`."""
+        return f"{self.name}?{urlencode(self.params)}" if self.params else self.name
+
+    def read(self, body: bytes | str) -> _Model_co:
+        return self.model.read(body, PROVIDER)
+
 
 @lru_cache(_MANY)
 def movie(movie_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Movie]:
-    params = params_of({"language": _language(language), "append_to_response": _parts(append)})
+    params = _params({"language": _language(language), "append_to_response": _parts(append)})
     return Resource(f"movie/{_id(movie_id)}", f"movie:{movie_id}", Movie, DETAILS, params)
 
 
 @lru_cache(_MANY)
 def tv(tv_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Tv]:
-    params = params_of({"language": _language(language), "append_to_response": _parts(append)})
+    params = _params({"language": _language(language), "append_to_response": _parts(append)})
     return Resource(f"tv/{_id(tv_id)}", f"tv:{tv_id}", Tv, DETAILS, params)
 
 
 def title_credits(kind: TitleKind, title_id: int, *, language: str | None = None) -> Resource[Credits]:
     name = f"{kind}:{_id(title_id)}:credits"
-    params = params_of({"language": _language(language)})
+    params = _params({"language": _language(language)})
     return Resource(f"{kind}/{title_id}/credits", name, Credits, DETAILS, params)
 
 
 def season(tv_id: int, number: int, *, language: str | None = None) -> Resource[Season]:
     name = f"tv:{_id(tv_id)}:season:{_season(number)}"
-    params = params_of({"language": _language(language)})
+    params = _params({"language": _language(language)})
     return Resource(f"tv/{tv_id}/season/{number}", name, Season, DETAILS, params)
 
 
 def person(person_id: int, *, language: str | None = None) -> Resource[Person]:
-    params = params_of({"language": _language(language)})
+    params = _params({"language": _language(language)})
     return Resource(f"person/{_id(person_id)}", f"person:{person_id}", Person, LASTING, params)
 
 
 def combined_credits(person_id: int, *, language: str | None = None) -> Resource[CombinedCredits]:
     name = f"person:{_id(person_id)}:combined_credits"
-    params = params_of({"language": _language(language)})
+    params = _params({"language": _language(language)})
     return Resource(f"person/{person_id}/combined_credits", name, CombinedCredits, LASTING, params)
 
 
 def collection(collection_id: int, *, language: str | None = None) -> Resource[Collection]:
     name = f"collection:{_id(collection_id)}"
-    params = params_of({"language": _language(language)})
+    params = _params({"language": _language(language)})
     return Resource(f"collection/{collection_id}", name, Collection, LASTING, params)
 
 
@@ -123,7 +157,7 @@ def pictures(path: str, languages: Iterable[str] = ()) -> Resource[Pictures]:
     without languages.
     """
     listed = sorted({language[:2] for language in languages})
-    params = params_of({"include_image_language": ",".join([*listed, "null"]) if listed else None})
+    params = _params({"include_image_language": ",".join([*listed, "null"]) if listed else None})
     return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", Pictures, LISTS, params)
 
 
@@ -147,8 +181,13 @@ def collection_path(collection_id: int) -> str:
     return f"collection/{_id(collection_id)}"
 
 
+def _params(given: Mapping[str, str | int | None]) -> tuple[tuple[str, str], ...]:
+    """Sorted, without those that are None."""
+    return tuple(sorted((name, str(value)) for name, value in given.items() if value is not None))
+
+
 def _find(source: str, id_: str, name: str, language: str | None) -> Resource[Found]:
-    params = params_of({"external_source": source, "language": _language(language)})
+    params = _params({"external_source": source, "language": _language(language)})
     return Resource(f"find/{quote(id_, safe='')}", name, Found, DETAILS, params)
 
 
@@ -182,7 +221,7 @@ def _list(
 ) -> Resource[Page]:
     if not 1 <= page <= MAX_PAGE:
         raise ValueError(f"TMDB has pages 1 to {MAX_PAGE}.")
-    params = params_of({"page": page if page > 1 else None, "language": _language(language), **extra})
+    params = _params({"page": page if page > 1 else None, "language": _language(language), **extra})
     return Resource(path, name, model, LISTS, params, query)
 
 

@@ -1,6 +1,13 @@
 """Trakt (https://docs.trakt.tv), as far as it is asked here: what a title is, by any of its ids, and pictures."""
 
-from services.enricher.finder.providers.trakt.client import TRAKT_LIMIT, Elsewhere, Trakt, trakt_address
+from services.enricher.finder.providers.trakt.client import (
+    TRAKT_LIMIT,
+    TRAKT_WRITES,
+    Elsewhere,
+    Trakt,
+    TraktSettings,
+    trakt_address,
+)
 from services.enricher.finder.providers.trakt.models import (
     TraktEpisode,
     TraktIds,
@@ -12,6 +19,7 @@ from services.enricher.finder.providers.trakt.models import (
 
 __all__ = [
     "TRAKT_LIMIT",
+    "TRAKT_WRITES",
     "Elsewhere",
     "Trakt",
     "TraktEpisode",
@@ -19,6 +27,7 @@ __all__ = [
     "TraktImages",
     "TraktPerson",
     "TraktSeasons",
+    "TraktSettings",
     "TraktTitle",
     "trakt_address",
 ]

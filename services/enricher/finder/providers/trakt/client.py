@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from services.enricher.finder.providers.asking import Address, Answer, Provider, Reply
 from services.enricher.finder.providers.budget import Limit, Turn
 from services.enricher.finder.providers.errors import NothingThere, Unreadable
-from services.enricher.finder.providers.kinds import TitleKind
-from services.enricher.finder.providers.lenient import Lenient
-from services.enricher.finder.providers.settings import TraktSettings
+from services.enricher.finder.providers.models import Lenient, TitleKind
+from services.enricher.finder.providers.settings import BaseUrl
 from services.enricher.finder.providers.trakt.models import (
     TraktEpisode,
     TraktFound,
@@ -22,10 +21,14 @@ from services.enricher.finder.providers.trakt.models import (
     TraktSeasons,
     TraktTitle,
 )
+from shared.settings import Settings
 
 PROVIDER = "Trakt"
 TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
 """GET requests of one client id and address, as its documentation says ("Rate Limiting")."""
+
+TRAKT_WRITES = Limit(1, timedelta(seconds=1))
+"""POST, PUT and DELETE of one user; same place."""
 
 PAGE_SIZE = 250
 """More is clamped without a word."""
@@ -38,6 +41,11 @@ Elsewhere = Literal["tmdb", "tvdb"]
 _FULL = {"extended": "full,images"}
 _TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
 _Element = TypeVar("_Element", bound=Lenient)
+
+
+class TraktSettings(Settings):
+    client_id: SecretStr | None = Field(None, validation_alias="TRAKT_CLIENT_ID")
+    base_url: BaseUrl = Field("https://api.trakt.tv", validation_alias="TRAKT_BASE_URL")
 
 
 def trakt_address(settings: TraktSettings) -> Address:

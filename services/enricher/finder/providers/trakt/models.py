@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from shared.pictures import SourceUrl
 
 

@@ -1,6 +1,6 @@
 """TVDB, version 4 (https://thetvdb.github.io/v4-api): records with their artwork, by its own ids and others'."""
 
-from services.enricher.finder.providers.tvdb.client import TVDB_LIMIT, Tvdb, tvdb_address
+from services.enricher.finder.providers.tvdb.client import TVDB_LIMIT, Tvdb, TvdbSettings, tvdb_address
 from services.enricher.finder.providers.tvdb.models import (
     TvdbArtwork,
     TvdbEntity,
@@ -22,6 +22,7 @@ __all__ = [
     "TvdbMerges",
     "TvdbPerson",
     "TvdbSeason",
+    "TvdbSettings",
     "TvdbTitle",
     "tvdb_address",
 ]

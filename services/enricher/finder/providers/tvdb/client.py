@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from services.enricher.finder.providers.asking import Address, Provider, Reply
 from services.enricher.finder.providers.budget import Limit, Turn
 from services.enricher.finder.providers.errors import NothingThere, Unreadable
-from services.enricher.finder.providers.lenient import Lenient
-from services.enricher.finder.providers.login import Login
-from services.enricher.finder.providers.settings import TvdbSettings
+from services.enricher.finder.providers.models import Lenient
+from services.enricher.finder.providers.settings import BaseUrl
+from services.enricher.finder.providers.tokens import Login, Token
 from services.enricher.finder.providers.tvdb.models import (
     TvdbEntity,
     TvdbEpisode,
@@ -24,6 +24,7 @@ from services.enricher.finder.providers.tvdb.models import (
     TvdbTitle,
     TvdbUpdate,
 )
+from shared.settings import Settings
 
 PROVIDER = "TVDB"
 TVDB_LIMIT = Limit(40, timedelta(seconds=1))
@@ -36,12 +37,19 @@ MAX_PAGES = 20
 _Model = TypeVar("_Model", bound=Lenient)
 
 
+class TvdbSettings(Settings):
+    api_key: SecretStr | None = Field(None, validation_alias="TVDB_API_KEY")
+    pin: SecretStr | None = Field(None, validation_alias="TVDB_PIN")
+    """Of a subscriber, which keys for users' own subscriptions need."""
+    base_url: BaseUrl = Field("https://api4.thetvdb.com/v4", validation_alias="TVDB_BASE_URL")
+
+
 class _Envelope(BaseModel):
     status: str = ""
     data: object = None
 
 
-class _Token(BaseModel):
+class _TokenData(BaseModel):
     token: str
 
 
@@ -59,7 +67,7 @@ class _Page(Lenient):
 def tvdb_address(settings: TvdbSettings) -> Address:
     secrets = {"apikey": settings.api_key, "pin": settings.pin}
     body = {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
-    return Address(settings.base_url, login=Login("login", body, _token))
+    return Address(settings.base_url, login=Login("login", lambda _: body, _token))
 
 
 class Tvdb:
@@ -130,9 +138,10 @@ def _singular(entity: str) -> str:
     return entity.casefold().rstrip("s")
 
 
-def _token(body: bytes) -> str:
+def _token(body: bytes, _now: datetime) -> Token:
+    """It lasts about a month, which is not said: it is renewed where it is refused."""
     try:
-        return _Token.model_validate(_data(body)).token
+        return Token(_TokenData.model_validate(_data(body)).token)
     except ValidationError:
         raise _unreadable() from None
 

@@ -6,8 +6,7 @@ from urllib.parse import urljoin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.enricher.finder.providers.lenient import Lenient
-from services.enricher.finder.providers.picture_url import picture_url
+from services.enricher.finder.providers.models import Lenient, picture_url
 
 PICTURES = "https://artworks.thetvdb.com"
 

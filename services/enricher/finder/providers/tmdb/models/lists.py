@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Literal, TypeVar
 
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb.models.pictures import BackdropPath, PosterPath, ProfilePath
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Protocol
 
 from pydantic import PlainSerializer, SerializationInfo, StringConstraints
 
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from shared.pictures import Role
 
 

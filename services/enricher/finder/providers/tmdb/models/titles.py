@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from services.enricher.finder.providers.lenient import Lenient
+from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb.models.credits import CastMember, Credits, CrewMember
 from services.enricher.finder.providers.tmdb.models.lists import MovieEntry
 from services.enricher.finder.providers.tmdb.models.pictures import (

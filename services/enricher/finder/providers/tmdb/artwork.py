@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery
 from services.enricher.finder.artwork.languages import two_letters
-from services.enricher.finder.artwork.sources.source import Asking
+from services.enricher.finder.artwork.source import Asking
 from services.enricher.finder.artwork.subject import Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
-from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.tmdb import resources
 from services.enricher.finder.providers.tmdb.models.lists import Found as FoundElsewhere
 from services.enricher.finder.providers.tmdb.models.lists import MovieEntry, PersonEntry, TvEntry

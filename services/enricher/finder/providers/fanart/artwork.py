@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery
 from services.enricher.finder.artwork.languages import two_letters
-from services.enricher.finder.artwork.sources.source import Asking, Records
+from services.enricher.finder.artwork.source import Asking, Records
 from services.enricher.finder.artwork.subject import Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, Outcome
 from services.enricher.finder.providers.fanart import Fanart, FanartMovie, FanartPicture, FanartSeries

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from services.enricher.finder.artwork.sources.source import Asking, Records
+from services.enricher.finder.artwork.source import Asking, Records
 from services.enricher.finder.artwork.subject import Subject
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.providers.tvdb import (

@@ -1,13 +1,24 @@
-"""Models of what providers send, who leave out, null and misspell what they document."""
+"""What providers send, read: they leave out, null and misspell what they document."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from pydantic_core import PydanticUndefined
 from pydantic_core.core_schema import ValidationInfo
+from yarl import URL
 
 from services.enricher.finder.providers.errors import Unreadable
+from shared.pictures import SourceUrl
+from shared.pictures.hosts import picture_host
+
+
+class TitleKind(StrEnum):
+    """What a title is: providers have other words for it, and other addresses."""
+
+    MOVIE = "movie"
+    TV = "tv"
 
 
 class Lenient(BaseModel):
@@ -39,6 +50,18 @@ class Lenient(BaseModel):
             return cls.model_validate_json(body)
         except ValidationError:
             raise Unreadable(f"{provider} sent something else than it documents.") from None
+
+
+def picture_url(spelled: str) -> str:
+    """A picture's URL as a provider spells it, in the one spelling that gives the picture its id.
+
+    Spaces and brackets are escaped, and https taken where the provider's picture host is known to have it.
+    Raise ValueError for what is no URL of a picture.
+    """
+    url = SourceUrl.parse(str(URL(spelled.strip()).with_fragment(None))).url
+    if url.scheme == "http" and url.explicit_port is None and picture_host(url.host or ""):
+        url = url.with_scheme("https")
+    return str(url)
 
 
 def _readable(

@@ -1,15 +1,17 @@
 """The ports that a provider of pictures is asked through."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from services.enricher.finder.artwork.candidate import Gallery
 from services.enricher.finder.artwork.subject import Ids, Subject, Whose
+from services.enricher.finder.metadata import Metadata
 from services.enricher.finder.metadata.cache import Cache, CacheRequest
 from services.enricher.finder.metadata.outcomes import Outcome, Value
-from services.enricher.finder.providers import Turn, Urgency
+from services.enricher.finder.providers import ProviderSettings, Turn, Urgency
+from services.enricher.finder.providers.asking import Provider
 from shared.pictures import Kind, Role
 
 
@@ -21,7 +23,7 @@ class Asking:
     urgency: Urgency = Urgency.NOW
 
 
-class Source(Protocol):
+class ArtworkSource(Protocol):
     @property
     def name(self) -> str: ...
 
@@ -35,7 +37,10 @@ class Source(Protocol):
         """Of a subject that it knows: its pictures in this role."""
 
 
-class Dictionary(Protocol):
+@runtime_checkable
+class IdSource(Protocol):
+    """A provider that knows by what other ids titles go, and where seasons and episodes are."""
+
     @property
     def name(self) -> str: ...
 
@@ -58,3 +63,15 @@ class Records:
     ) -> Outcome[Value]:
         wanted = CacheRequest(key, model, self.kept, ask)
         return await self.cache.look(wanted, until=asking.until, urgency=asking.urgency)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtworkParts:
+    """What a provider's specification may make its source of. `languages`: in which pictures are wanted."""
+
+    provider: Provider
+    settings: ProviderSettings
+    metadata: Metadata
+    records: Records
+    languages: Sequence[str]
+    now: Callable[[], datetime]

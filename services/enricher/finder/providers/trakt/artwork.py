@@ -1,12 +1,12 @@
 """Trakt's pictures and ids. Of each role it names one picture, and says nothing more of it."""
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery
-from services.enricher.finder.artwork.sources.source import Asking, Records
+from services.enricher.finder.artwork.source import Asking, Records
 from services.enricher.finder.artwork.subject import Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.metadata.title_sources import TraktTitles
 from services.enricher.finder.metadata.titles import Title, TitleKey
-from services.enricher.finder.providers.kinds import TitleKind
+from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.trakt import (
     Trakt,
     TraktEpisode,

@@ -1,8 +1,8 @@
-"""Translation: what a subject is called at a provider that does not know it by the id it is named with."""
+"""The mapping of ids: what a subject is called at a provider that does not know it by the id it is named with."""
 
 from collections.abc import Sequence
 
-from services.enricher.finder.artwork.sources import Asking, Dictionary
+from services.enricher.finder.artwork.source import Asking, IdSource
 from services.enricher.finder.artwork.subject import Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 
@@ -10,37 +10,38 @@ ROUNDS = 2
 """An IMDb id leads to TMDB's, and TMDB's to TVDB's."""
 
 
-class Translation:
-    """The provider that the id is wanted for is asked before the others."""
+class IdMapping:
+    """The provider that the id is wanted for is asked first, then whoever has given one of those that are known."""
 
-    def __init__(self, dictionaries: Sequence[Dictionary]) -> None:
-        self._dictionaries = dictionaries
+    def __init__(self, sources: Sequence[IdSource]) -> None:
+        self._sources = sources
 
     async def into(self, whose: Sequence[Whose], subject: Subject, asking: Asking) -> Outcome[Subject]:
         """The subject with an id of one of these. Not NotFound while somebody who may know has not answered."""
-        dictionaries = sorted(self._dictionaries, key=lambda dictionary: dictionary.name not in whose)
+        sources = sorted(
+            self._sources,
+            key=lambda source: (source.name not in whose, getattr(subject.ids, source.name, None) is None),
+        )
         if not subject.is_placed:
-            placed = await self._placed(dictionaries, subject, asking)
+            placed = await self._placed(sources, subject, asking)
             if not isinstance(placed, Found):
                 return placed
             subject = placed.value
         missing: Outcome[Subject] = NotFound()
-        for dictionary in [*dictionaries] * ROUNDS:
+        for source in [*sources] * ROUNDS:
             if subject.ids.has(*whose):
                 break
-            outcome = await dictionary.more(subject.title, asking)
+            outcome = await source.more(subject.title, asking)
             if isinstance(outcome, Found):
                 subject = subject.called(outcome.value)
             elif not isinstance(outcome, NotFound):
                 missing = _weightier(missing, outcome)
         return Found(subject) if subject.ids.has(*whose) else missing
 
-    async def _placed(
-        self, dictionaries: Sequence[Dictionary], part: Subject, asking: Asking
-    ) -> Outcome[Subject]:
+    async def _placed(self, sources: Sequence[IdSource], part: Subject, asking: Asking) -> Outcome[Subject]:
         missing: Outcome[Subject] = NotFound()
-        for dictionary in dictionaries:
-            outcome = await dictionary.place(part, asking)
+        for source in sources:
+            outcome = await source.place(part, asking)
             if isinstance(outcome, Found):
                 return outcome
             if not isinstance(outcome, NotFound):

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery
 from services.enricher.finder.artwork.languages import two_letters
-from services.enricher.finder.artwork.sources.source import Asking, Records
-from services.enricher.finder.artwork.sources.tvdb_records import TvdbRecords
+from services.enricher.finder.artwork.source import Asking, Records
 from services.enricher.finder.artwork.subject import Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.providers.tvdb import (
@@ -20,6 +19,7 @@ from services.enricher.finder.providers.tvdb import (
     TvdbTitle,
 )
 from services.enricher.finder.providers.tvdb.models import TvdbRecord, TvdbRemoteId
+from services.enricher.finder.providers.tvdb.records import TvdbRecords
 from shared.pictures import Kind, Role
 from shared.telemetry import utc_now
 

@@ -1,0 +1,3 @@
+"""Says something else."""
+
+SPEC = "none"
