@@ -43,6 +43,7 @@ async def add_enricher(
     skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
+    background = skeleton.background
     tokens = BearerTokens.of(settings.access, state_dir)
     kept = KeptPages()
     urls = PictureUrls(settings.urls)
@@ -55,11 +56,17 @@ async def add_enricher(
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        database = await enter(open_database(settings.database, state_dir=state_dir))
-        providers = await enter(
-            open_providers(settings.providers, database=database, metrics=skeleton.metrics)
+        database = await enter(
+            open_database(settings.database, state_dir=state_dir, metrics=skeleton.metrics)
         )
-        metadata = await enter(open_metadata(settings.metadata, providers, database=database))
+        providers = await enter(
+            open_providers(
+                settings.providers, database=database, metrics=skeleton.metrics, background=background
+            )
+        )
+        metadata = await enter(
+            open_metadata(settings.metadata, providers, database=database, background=background)
+        )
         artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
         catalog = await enter(
             open_catalog(
@@ -69,6 +76,7 @@ async def add_enricher(
                 inventory=inventory_of(volume.layout),
                 rules=settings.hosts.rules,
                 metrics=skeleton.metrics,
+                background=background,
             )
         )
         opened = open_library(database, settings.library, on_written=library_written)
@@ -79,8 +87,8 @@ async def add_enricher(
         await enter(streams.listening(queue))
         skeleton.app.on_shutdown.append(streams.end)
         watch = LaneWatch(queue, skeleton.metrics)
-        await enter(watching_lanes(watch, queue))
-        await enter(telling_work(queue, skeleton.metrics, "enricher"))
+        await enter(watching_lanes(watch, queue, background))
+        await enter(telling_work(queue, skeleton.metrics, "enricher", background=background))
         posters = await enter(Posters(opened.library).open())
         enrichment = Enrichment(metadata.titles, posters=posters, shown=shown, urls=urls, ahead=ahead)
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: metadata.providers)
@@ -93,6 +101,7 @@ async def add_enricher(
                 volume=volume,
                 evicted=catalog.source_of,
                 metrics=skeleton.metrics,
+                background=background,
             )
         )
         syncing = syncing_pictures(resolving, volume)
@@ -104,7 +113,9 @@ async def add_enricher(
             **sync_works(syncing, opened.library),
             Scrub.KIND: Scrub(volume.pictures, soundness_of(volume.layout), catalog.source_of, queue),
         }
-        tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell, alone=True))
+        tasks = await enter(
+            Tasks.running(database, works, background=background, tell=resolving.jobs.tell, alone=True)
+        )
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened.library, opened.scans(tasks), enrichment),

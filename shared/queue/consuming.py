@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from shared.background import Background
 from shared.contracts import DeadLetter, Envelope, LaneWork, ServiceStats
 from shared.queue.port import Handler, Lane, Queue
 from shared.telemetry import Metrics, trace_id, traced
@@ -77,26 +78,22 @@ TELL_EVERY_S = 5.0
 
 
 @asynccontextmanager
-async def telling_work(queue: Queue, metrics: Metrics, service: str) -> AsyncIterator[None]:
+async def telling_work(
+    queue: Queue, metrics: Metrics, service: str, *, background: Background
+) -> AsyncIterator[None]:
     """While the context lasts. Where services share a process, whoever comes first tells for all of them."""
     instance = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
-    task = asyncio.create_task(_tell_for_ever(queue, metrics, service, instance), name="telling work")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
-
-async def _tell_for_ever(queue: Queue, metrics: Metrics, service: str, instance: str) -> None:
-    while True:
-        await asyncio.sleep(TELL_EVERY_S)
+    async def tell() -> None:
         taken = metrics.work.since_last()
         lanes = {
             lane: LaneWork(jobs=one.jobs, oldest_s=round(one.oldest_s, 3)) for lane, one in taken.items()
         }
         event = ServiceStats(service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes)
         await queue.announce(Envelope.of(event, trace_id=trace_id()))
+
+    async with background.repeating("telling work", tell, every_s=TELL_EVERY_S, at_once=False):
+        yield
 
 
 CONSUMER_GRACE_S = 8.0

@@ -1,6 +1,5 @@
 """The ledger: what is spent of each budget, kept so that a restart does not begin a full one."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.database.tables import provider_budgets
 from services.enricher.finder.providers.budget import Budget
 from services.enricher.finder.providers.spending import Spending
+from shared.background import Background
 from shared.telemetry import utc_now
 
 KEEP_EVERY_S = 1.0
@@ -30,8 +30,9 @@ def credential_name(provider: str, secret: SecretStr) -> str:
 
 
 class Ledger:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, background: Background) -> None:
         self._database = database
+        self._background = background
 
     @asynccontextmanager
     async def keeping(self, credential: str, budget: Budget) -> AsyncIterator[None]:
@@ -39,23 +40,18 @@ class Ledger:
         if spending := await self._spending(credential):
             budget.resume(spending)
         await self._keep(credential, budget.spending())
-        task = asyncio.create_task(self._keep_on(credential, budget), name=f"ledger of {credential}")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await self._keep(credential, budget.spending(closed=True))
 
-    async def _keep_on(self, credential: str, budget: Budget) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(KEEP_EVERY_S):
-                    await budget.worth_keeping.wait()
-            except TimeoutError:
-                pass
+        async def keep_on() -> None:
             if budget.has_changed:
                 await self._keep(credential, budget.spending())
+
+        try:
+            async with self._background.repeating(
+                "keeping budgets", keep_on, every_s=KEEP_EVERY_S, wake=budget.worth_keeping
+            ):
+                yield
+        finally:
+            await self._keep(credential, budget.spending(closed=True))
 
     async def _spending(self, credential: str) -> Spending | None:
         asked = select(provider_budgets.c.spending).where(provider_budgets.c.credential == credential)

@@ -18,6 +18,7 @@ from services.enricher.finder.providers.status import ProviderStatus
 from services.enricher.finder.providers.tmdb import TMDB_LIMIT, tmdb_address
 from services.enricher.finder.providers.trakt import TRAKT_LIMIT, trakt_address
 from services.enricher.finder.providers.tvdb import TVDB_LIMIT, tvdb_address
+from shared.background import Background
 from shared.http.outbound import Outbound
 from shared.telemetry import Metrics, utc_now
 
@@ -56,6 +57,7 @@ async def open_providers(
     *,
     database: Database,
     metrics: Metrics,
+    background: Background,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Providers]:
     async with AsyncExitStack() as stack:
@@ -64,7 +66,7 @@ async def open_providers(
             _opened,
             outbound,
             max_bytes=settings.asking.max_bytes,
-            ledger=Ledger(database),
+            ledger=Ledger(database, background),
             metrics=metrics,
             now=now,
         )

@@ -30,7 +30,7 @@ from services.enricher.database.tables import (
 )
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
-from shared.pictures import FailureClass, Kind, PictureId, RevisionId
+from shared.pictures import FailureClass, Kind, PictureId
 from shared.volume import Extent, Holding, Mark
 
 _columns = cached_images.c
@@ -264,12 +264,8 @@ class CatalogTable:
     async def _some(
         self, *conditions: ColumnElement[bool], limit: int, offset: int = 0, order: Any = None
     ) -> Sequence[CatalogEntry]:
-        query = select(cached_images).where(*conditions).order_by(order).limit(limit).offset(offset)
-
-        async def reading(connection: AsyncConnection) -> Sequence[CatalogEntry]:
-            return [_entry(row) for row in await connection.execute(query)]
-
-        return await self._database.read(reading)
+        query = select(cached_images).where(*conditions).order_by(order)
+        return await self._database.rows(query, _entry, of=cached_images, limit=limit, offset=offset)
 
 
 def _not_leaving(ordered_before: datetime) -> ColumnElement[bool]:
@@ -294,16 +290,15 @@ async def _remember_sources(connection: AsyncConnection, gone: Sequence[CatalogE
         await connection.execute(insert(evicted_images), rows)
 
 
-async def _kinds(connection: AsyncConnection, pictures: Sequence[PictureId]) -> Mapping[PictureId, Kind]:
+async def _kinds(connection: AsyncConnection, pictures: Sequence[PictureId]) -> Mapping[PictureId, str]:
     """Of a name that shows the picture, or of the item whose poster it is."""
     posters = media_items.c
     of_items = select(posters.poster_picture, func.min(posters.media_type)).group_by(posters.poster_picture)
     of_names = select(artwork.c.picture_id, func.min(artwork.c.kind)).group_by(artwork.c.picture_id)
     items = await connection.execute(of_items.where(posters.poster_picture.in_(pictures)))
     names = await connection.execute(of_names.where(artwork.c.picture_id.in_(pictures)))
-    return {picture: _KIND_OF_TYPE[media_type] for picture, media_type in items} | {
-        picture: Kind(kind) for picture, kind in names
-    }
+    kinds = {picture: _KIND_OF_TYPE.get(media_type, media_type) for picture, media_type in items}
+    return kinds | {row.picture_id: row[1] for row in names}
 
 
 def _row(entry: CatalogEntry) -> dict[str, Any]:
@@ -318,7 +313,6 @@ def _row(entry: CatalogEntry) -> dict[str, Any]:
 
 def _entry(row: Row[Any]) -> CatalogEntry:
     same = {name: getattr(row, name) for name in _AS_THEY_ARE}
-    same |= {"kind": row.kind and Kind(row.kind), "revision": row.revision and RevisionId(row.revision)}
     return CatalogEntry(
         picture=PictureId(row.picture_id),
         cached=Extent(row.cached_bytes, row.cached_files),
