@@ -136,16 +136,17 @@ class _Work:
         self.in_a_row += 1
         self.failure = type(error).__name__
         self.count()
+        told = {"work": self.name, "in_a_row": self.in_a_row}
         least_s = min(self.every_s or FIRST_PAUSE_S, LONGEST_PAUSE_S)
         if isinstance(error, self.expected):
-            _log.warning("background work failed", work=self.name, error=str(error), in_a_row=self.in_a_row)
+            _log.warning("background work failed", error=str(error), **told)
             if not self.leaving:
-                await self.wait(max(self.soon_s, 0.0), None)
                 await self.wait(least_s, self.wake)
         else:
-            _log.error("background work failed", work=self.name, exc_info=error, in_a_row=self.in_a_row)
+            _log.error("background work failed", exc_info=error, **told)
             growing_s = FIRST_PAUSE_S * 2 ** min(self.in_a_row - 1, 10)
-            await self.wait(min(max(least_s, growing_s), LONGEST_PAUSE_S), None)
+            if not self.leaving:
+                await self.wait(min(max(least_s, growing_s), LONGEST_PAUSE_S), None)
 
     def _succeeded(self) -> None:
         if self.in_a_row:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from shared.background import Background
+from shared.background import Background, cancel_and_wait
 from shared.contracts import DeadLetter, Envelope, LaneWork, ServiceStats
 from shared.queue.port import Handler, Lane, Queue
 from shared.telemetry import Metrics, trace_id, traced
@@ -49,23 +49,18 @@ class Listener:
         self._waiting.put_nowait(envelope)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def listening(self, background: Background) -> AsyncIterator[None]:
         """Hand events on while the context lasts."""
-        task = asyncio.create_task(self._hand_on())
-        try:
+        async with background.repeating("handing on events", self._hand_on, every_s=0):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _hand_on(self) -> None:
-        while True:
-            envelope = await self._waiting.get()
-            with traced(envelope.trace_id):
-                try:
-                    await self._handler(envelope)
-                except Exception:
-                    log.exception("event_handler_failed", type=envelope.type, id=envelope.id)
+        envelope = await self._waiting.get()
+        with traced(envelope.trace_id):
+            try:
+                await self._handler(envelope)
+            except Exception:  # of one event: the next does not wait for it
+                log.exception("event_handler_failed", type=envelope.type, id=envelope.id)
 
     def _count_dropped(self) -> None:
         """Logged at 1, 2, 4, 8 …: a listener that is too slow must not flood the log as well."""
@@ -119,6 +114,4 @@ class Running:
         await self.cancel()
 
     async def cancel(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
