@@ -127,7 +127,7 @@ def _sweeping_volume(
 def _telling_use(
     background: Background, fault: Fault, patch: pytest.MonkeyPatch
 ) -> AbstractAsyncContextManager[None]:
-    use = ProxyUse(_queue(), SimpleNamespace())  # type: ignore[arg-type]
+    use = ProxyUse(_queue(), SimpleNamespace())
     patch.setattr(use, "tell", fault.soon)
     return use.telling("", background)
 
@@ -492,7 +492,7 @@ def test_tasks_are_started_only_where_it_is_known_what_ends_them() -> None:
 
 def test_all_background_work_is_among_the_examples_here() -> None:
     names = [
-        node.args[0].value if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
+        str(ast.literal_eval(node.args[0]))
         for _, tree in sources()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and called(node) == "repeating"
