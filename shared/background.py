@@ -68,8 +68,8 @@ class Background:
     ) -> AsyncIterator[None]:
         """Do `once` every `every_s` seconds (None: only when woken) while the context lasts.
 
-        `wake`: an event that brings the next round forward, or if there is more to do, it comes after `soon_s`; sooner
-        than that it never comes. `at_once`: it begins with a round and not with a pause. `expected`: failures that are told
+        `wake`: an event that brings the next round forward. `soon_s`: where there is more to do, the next round comes after
+        so long; sooner it never comes. `at_once`: it begins with a round and not with a pause. `expected`: failures that are told
         without a traceback and do not make the pauses grow. `name` is a label of metrics: one of a few.
         """
         work = _Work(name, once, self._wait, every_s, soon_s, wake, at_once, expected, self._count(name))
@@ -122,15 +122,15 @@ class _Work:
                 await self._failed(error)
             else:
                 self._succeeded()
-                await self._pause(more=more is True)
+                await self._pause(self.every_s, more=more is True)
             while task.cancelling() and not self.leaving:  # by what was done, which kept that to itself
                 task.uncancel()
 
-    async def _pause(self, *, more: bool) -> None:
+    async def _pause(self, seconds: float | None, *, more: bool = False) -> None:
         if self.soon_s:
             await self.wait(self.soon_s, None)
         if not more:
-            await self.wait(self.every_s and self.every_s - self.soon_s, self.wake)
+            await self.wait(seconds and seconds - self.soon_s, self.wake)
 
     async def _failed(self, error: BaseException) -> None:
         self.in_a_row += 1
@@ -141,7 +141,7 @@ class _Work:
         if isinstance(error, self.expected):
             _log.warning("background work failed", error=str(error), **told)
             if not self.leaving:
-                await self.wait(least_s, self.wake)
+                await self._pause(least_s)
         else:
             _log.error("background work failed", exc_info=error, **told)
             growing_s = FIRST_PAUSE_S * 2 ** min(self.in_a_row - 1, 10)

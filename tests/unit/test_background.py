@@ -332,6 +332,10 @@ async def test_what_was_expected_is_told_without_a_traceback_and_tried_again_at_
     assert counted(metrics, "test") == 3
 
 
+async def test_what_fails_as_expected_is_not_tried_again_faster_than_it_may_be() -> None:
+    assert await pauses_of(OSError(), every_s=5, soon_s=1, expected=(OSError,)) == [1, 4]
+
+
 async def test_with_more_to_do_the_next_round_comes_soon() -> None:
     assert await pauses_of(True, False, every_s=60, soon_s=1) == [1, 1, 59]
 
