@@ -28,8 +28,10 @@ async def run(
 ) -> None:
     layout = prepared_layout(volume_settings)
     with volume_to_write(layout) as volume:
-        async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
-            skeleton = create_skeleton("onesheet", Metrics())
+        skeleton = create_skeleton("onesheet", Metrics())
+        async with open_queue(
+            QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
+        ) as queue:
             reading = volume_to_read(layout)
             add_proxy(skeleton, proxy, queue=queue, volume=reading)
             async with (

@@ -14,8 +14,8 @@ PORT = 8082
 async def main(volume_settings: VolumeSettings) -> None:
     layout, state_dir = prepared_layout(volume_settings), volume_settings.state_dir
     settings, http = EnricherSettings(), HttpSettings()
-    async with open_queue(QueueSettings(), state_dir=state_dir) as queue:
-        skeleton = create_skeleton("enricher", Metrics())
+    skeleton = create_skeleton("enricher", Metrics())
+    async with open_queue(QueueSettings(), state_dir=state_dir, background=skeleton.background) as queue:
         volume = volume_to_read(layout)
         async with add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir):
             await serve(skeleton.app, http, default_port=PORT)

@@ -31,10 +31,11 @@ async def add_enricher(
     skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
-    urls, rules, metrics = PictureUrls(settings.urls), settings.hosts.rules, skeleton.metrics
+    urls, rules = PictureUrls(settings.urls), settings.hosts.rules
+    metrics, background = skeleton.metrics, skeleton.background
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        database = await enter(open_database(settings.database, state_dir=state_dir))
+        database = await enter(open_database(settings.database, state_dir=state_dir, metrics=metrics))
         keeper = await enter(
             open_keeper(
                 settings.catalog,
@@ -44,6 +45,7 @@ async def add_enricher(
                 shown_by=SHOWN_BY,
                 rules=rules,
                 metrics=metrics,
+                background=background,
             )
         )
         finder = await enter(
@@ -55,6 +57,7 @@ async def add_enricher(
                 evicted=keeper.source_of,
                 also_from=(SOURCES_OF_ITEMS,),
                 metrics=metrics,
+                background=background,
             )
         )
         library = await enter(
@@ -69,10 +72,12 @@ async def add_enricher(
             )
         )
         works = {**keeper.works, **library.works}
-        tasks = await enter(Tasks.running(database, works, tell=announcing(queue), alone=True))
+        tasks = await enter(
+            Tasks.running(database, works, background=background, tell=announcing(queue), alone=True)
+        )
         streams = EventStreams()
         await enter(streams.listening(queue))
-        await enter(telling_work(queue, metrics, "enricher"))
+        await enter(telling_work(queue, metrics, "enricher", background=background))
         endpoints = [
             *library.endpoints(tasks, urls, rules, volume.pictures),
             *finder.endpoints(urls, rules, size_of=keeper.size_of),

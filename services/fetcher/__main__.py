@@ -12,11 +12,15 @@ PORT = 8083
 
 
 async def main(volume_settings: VolumeSettings) -> None:
+    skeleton = create_skeleton("fetcher", Metrics())
     with volume_to_write(prepared_layout(volume_settings)) as volume:
-        async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
-            skeleton = create_skeleton("fetcher", Metrics())
-            async with add_fetcher(skeleton, FetcherSettings(), queue=queue, volume=volume):
-                await serve(skeleton.app, HttpSettings(), default_port=PORT)
+        async with (
+            open_queue(
+                QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
+            ) as queue,
+            add_fetcher(skeleton, FetcherSettings(), queue=queue, volume=volume),
+        ):
+            await serve(skeleton.app, HttpSettings(), default_port=PORT)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -12,6 +13,7 @@ from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
 from services.fetcher.worker import Worker
+from shared.background import Background
 from shared.http import Skeleton
 from shared.queue import Lane, Queue, telling_work
 from shared.volume import Layout, OnStep, WriteVolume, sweep, unwatched
@@ -64,8 +66,10 @@ async def add_fetcher(
             on_step=on_step,
         )
         worker = Worker(queue, deps)
-        await stack.enter_async_context(_sweeping(volume.layout))
-        await stack.enter_async_context(telling_work(queue, metrics, "fetcher"))
+        await stack.enter_async_context(sweeping(volume.layout, skeleton.background))
+        await stack.enter_async_context(
+            telling_work(queue, metrics, "fetcher", background=skeleton.background)
+        )
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))
         if settings.download.allow_private:
@@ -75,19 +79,7 @@ async def add_fetcher(
         yield
 
 
-@asynccontextmanager
-async def _sweeping(layout: Layout) -> AsyncIterator[None]:
-    async def sweep_for_ever() -> None:
-        while True:
-            try:
-                await asyncio.to_thread(sweep, layout)
-            except OSError as error:
-                _log.warning("sweep failed", error=str(error))
-            await asyncio.sleep(SWEEP_EVERY_S)
-
-    task = asyncio.create_task(sweep_for_ever(), name="sweep")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+def sweeping(layout: Layout, background: Background) -> AbstractAsyncContextManager[None]:
+    """Delete what is over, every few seconds, while the context lasts."""
+    once = partial(asyncio.to_thread, sweep, layout)
+    return background.repeating("sweeping the volume", once, every_s=SWEEP_EVERY_S, expected=(OSError,))

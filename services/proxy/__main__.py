@@ -13,8 +13,10 @@ PORT = 8081
 
 async def main(volume_settings: VolumeSettings) -> None:
     volume = volume_to_read(prepared_layout(volume_settings))
-    async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
-        skeleton = create_skeleton("proxy", Metrics())
+    skeleton = create_skeleton("proxy", Metrics())
+    async with open_queue(
+        QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
+    ) as queue:
         add_proxy(skeleton, ProxySettings(), queue=queue, volume=volume)
         await serve(skeleton.app, HttpSettings(), default_port=PORT)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from shared.background import Background
 from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Name, PictureId
 from shared.queue import Queue
@@ -38,17 +39,15 @@ class AccessCounts:
             self._used[picture] += times
 
     @asynccontextmanager
-    async def telling(self, access_log_address: str) -> AsyncIterator[None]:
+    async def telling(self, access_log_address: str, background: Background) -> AsyncIterator[None]:
         """Tell what was used every few seconds, and once more at the end; hear nginx's log where there is one."""
-        task = asyncio.create_task(self._tell_for_ever(), name="use")
         transport = await self._hear(access_log_address) if access_log_address else None
         try:
-            yield
+            async with background.repeating("telling use", self.tell, every_s=TELL_EVERY_S, at_once=False):
+                yield
         finally:
             if transport:
                 transport.close()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await self.tell()
 
     async def tell(self) -> None:
@@ -78,11 +77,6 @@ class AccessCounts:
         for name, times in shown.items():
             if picture := await self._names.picture(name):
                 self.count(picture, times)
-
-    async def _tell_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(TELL_EVERY_S)
-            await self.tell()
 
     async def _hear(self, address: str) -> asyncio.DatagramTransport:
         host, _, port = address.rpartition(":")

@@ -38,7 +38,8 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
     hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024, volume.names)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
-        async with room.open(), staleness.open(), use.telling(settings.access_log_address):
+        telling = use.telling(settings.access_log_address, skeleton.background)
+        async with room.open(), staleness.open(), telling:
             yield
 
     async def look_at_volume() -> None:

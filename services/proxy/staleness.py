@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from services.proxy.wanted import Changeable, WantedPicture, source_of
+from shared.background import cancel_and_wait
 from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import ORIGINAL, HostRules, PictureId, SourceUrl
 from shared.queue import Lane, Queue, QueueError
@@ -38,9 +39,7 @@ class Staleness:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         yield
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     def notice(self, changeable: Changeable) -> None:
         """Return at once; looking and queueing happen beside the request."""

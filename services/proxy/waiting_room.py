@@ -13,6 +13,7 @@ import structlog
 
 from services.proxy.fetch_requests import FetchRequest, Key
 from services.proxy.lookup import Lookup
+from shared.background import cancel_and_wait
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.pictures import Failure, PictureId, Rendition
 from shared.queue import Lane, Queue, QueueError
@@ -85,10 +86,7 @@ class WaitingRoom:
             try:
                 yield
             finally:
-                tasks = list(self._tasks.values())
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await cancel_and_wait(*self._tasks.values())
 
     async def wait(
         self, question: FetchRequest, renditions: tuple[Rendition, ...], *, timeout_s: float

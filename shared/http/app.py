@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 
+from shared.background import Background
 from shared.http.answers import Problem, problem_response
 from shared.settings import Settings
 from shared.telemetry import MAX_FIELD, Level, Metrics, canonical_line, new_trace_id, traced
@@ -39,7 +40,7 @@ Check = Callable[[], Awaitable[object]]
 """Returns when a dependency is usable, raises with the reason when it is not."""
 
 Note = Callable[[], Mapping[str, str]]
-"""Says how something is without which the service is ready all the same."""
+"""Says how something is without which the service is ready all the same; empty: nothing is worth a note."""
 
 CHECK_TIMEOUT_S = 2.0
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -59,7 +60,7 @@ def health_routes(
         results = await asyncio.gather(*(_check(checks[name]) for name in names))
         report = dict(zip(names, results, strict=True))
         well = all(result == "ok" for result in results)
-        said = {name: note() for name, note in notes.items()}
+        said = {name: told for name, note in notes.items() if (told := note())}
         return web.json_response(
             {"status": "ready" if well else "not ready", "dependencies": report, **said},
             status=200 if well else 503,
@@ -141,6 +142,7 @@ class Skeleton:
     app: web.Application
     service: str
     metrics: Metrics
+    background: Background
     checks: dict[str, Check] = field(default_factory=dict)
     notes: dict[str, Note] = field(default_factory=dict)
 
@@ -154,7 +156,9 @@ class Skeleton:
 
 
 def create_skeleton(service: str, metrics: Metrics) -> Skeleton:
-    skeleton = Skeleton(web.Application(), service, metrics)
+    background = Background(metrics)
+    skeleton = Skeleton(web.Application(), service, metrics, background)
+    skeleton.notes["background"] = background.failing
     skeleton.app.on_response_prepare.append(_say_no_versions)
     skeleton.add_routes(health_routes(metrics, skeleton.checks, skeleton.notes))
     skeleton.app.router.add_route("*", _ANYTHING, observed(_nobody_handles, "unknown", service, metrics))

@@ -3,6 +3,8 @@
 from shared.queue.consuming import announcing, telling_work
 from shared.queue.factory import QueueSettings, open_queue
 from shared.queue.port import (
+    MAX_ATTEMPTS,
+    RETRY_DELAYS,
     Delay,
     Handler,
     Lane,
@@ -17,6 +19,8 @@ from shared.queue.port import (
 )
 
 __all__ = [
+    "MAX_ATTEMPTS",
+    "RETRY_DELAYS",
     "Delay",
     "Handler",
     "Lane",

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from shared.background import Background, cancel_and_wait
 from shared.contracts import DeadLetter, Envelope, LaneWork, Message, ServiceStats
 from shared.queue.port import Handler, Lane, Queue
 from shared.telemetry import Metrics, trace_id, traced
@@ -57,23 +58,18 @@ class Listener:
         self._waiting.put_nowait(envelope)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def listening(self, background: Background) -> AsyncIterator[None]:
         """Hand events on while the context lasts."""
-        task = asyncio.create_task(self._hand_on())
-        try:
+        async with background.repeating("handing on events", self._hand_on, every_s=0):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _hand_on(self) -> None:
-        while True:
-            envelope = await self._waiting.get()
-            with traced(envelope.trace_id):
-                try:
-                    await self._handler(envelope)
-                except Exception:
-                    log.exception("event_handler_failed", type=envelope.type, id=envelope.id)
+        envelope = await self._waiting.get()
+        with traced(envelope.trace_id):
+            try:
+                await self._handler(envelope)
+            except Exception:  # of one event: the next does not wait for it
+                log.exception("event_handler_failed", type=envelope.type, id=envelope.id)
 
     def _count_dropped(self) -> None:
         """Logged at 1, 2, 4, 8 …: a listener that is too slow must not flood the log as well."""
@@ -86,26 +82,22 @@ TELL_EVERY_S = 5.0
 
 
 @asynccontextmanager
-async def telling_work(queue: Queue, metrics: Metrics, service: str) -> AsyncIterator[None]:
+async def telling_work(
+    queue: Queue, metrics: Metrics, service: str, *, background: Background
+) -> AsyncIterator[None]:
     """While the context lasts. Where services share a process, whoever comes first tells for all of them."""
     instance = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
-    task = asyncio.create_task(_tell_for_ever(queue, metrics, service, instance), name="telling work")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
-
-async def _tell_for_ever(queue: Queue, metrics: Metrics, service: str, instance: str) -> None:
-    while True:
-        await asyncio.sleep(TELL_EVERY_S)
+    async def tell() -> None:
         taken = metrics.work.since_last()
         lanes = {
             lane: LaneWork(jobs=one.jobs, oldest_s=round(one.oldest_s, 3)) for lane, one in taken.items()
         }
         event = ServiceStats(service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes)
         await queue.announce(Envelope.of(event, trace_id=trace_id()))
+
+    async with background.repeating("telling work", tell, every_s=TELL_EVERY_S, at_once=False):
+        yield
 
 
 CONSUMER_GRACE_S = 8.0
@@ -131,6 +123,4 @@ class Running:
         await self.cancel()
 
     async def cancel(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from shared.background import Background
 from shared.queue.port import Queue
 from shared.settings import Settings
 
@@ -26,8 +27,11 @@ class QueueSettings(Settings):
 FILE_NAME = "queue.sqlite"
 
 
-def open_queue(settings: QueueSettings, *, state_dir: Path) -> AbstractAsyncContextManager[Queue]:
-    """The queue that `settings.url` names, open while the context lasts.
+def open_queue(
+    settings: QueueSettings, *, state_dir: Path, background: Background | None = None
+) -> AbstractAsyncContextManager[Queue]:
+    """The queue that `settings.url` names, open while the context lasts. `background`: of the process, for what the
+    engine does for itself.
 
     Raises ValueError for a scheme that nothing here implements.
     """
@@ -36,20 +40,26 @@ def open_queue(settings: QueueSettings, *, state_dir: Path) -> AbstractAsyncCont
     match scheme:
         case "sqlite":
             path = Path(rest) if rest else state_dir / FILE_NAME
-            return _open_embedded(path, settings)
+            return _open_embedded(path, settings, background)
         case "amqp" | "amqps":
-            return _open_rabbitmq(url, settings)
+            return _open_rabbitmq(url, settings, background)
         case _:
             raise ValueError(f"QUEUE_URL has the scheme {scheme!r}: amqp, amqps or sqlite are known.")
 
 
-def _open_embedded(path: Path, settings: QueueSettings) -> AbstractAsyncContextManager[Queue]:
+def _open_embedded(
+    path: Path, settings: QueueSettings, background: Background | None
+) -> AbstractAsyncContextManager[Queue]:
     from shared.queue.embedded import open_embedded  # noqa: PLC0415 - only the chosen engine
 
-    return open_embedded(path, lane_limit=settings.lane_limit)
+    return open_embedded(path, lane_limit=settings.lane_limit, background=background)
 
 
-def _open_rabbitmq(url: str, settings: QueueSettings) -> AbstractAsyncContextManager[Queue]:
+def _open_rabbitmq(
+    url: str, settings: QueueSettings, background: Background | None
+) -> AbstractAsyncContextManager[Queue]:
     from shared.queue.rabbitmq import open_rabbitmq  # noqa: PLC0415 - only the chosen engine
 
-    return open_rabbitmq(url, lane_limit=settings.lane_limit, management_url=settings.management_url)
+    return open_rabbitmq(
+        url, lane_limit=settings.lane_limit, management_url=settings.management_url, background=background
+    )

@@ -16,9 +16,6 @@ back later, `Reject` makes it a dead letter. Any other exception is a bug: logge
 attempt that counts until `MAX_ATTEMPTS`, then dead.
 """
 
-MAX_ATTEMPTS = 4
-"""The first attempt and three more: what a handler that raises something unexpected gets."""
-
 MAX_DELIVERIES = 50
 """How often a message may be handed out without being settled before it is a dead letter (a backstop
 against a message that kills whoever takes it; far above what prefetched, untouched messages collect)."""
@@ -47,6 +44,15 @@ class Delay(Enum):
     def within(cls, wait_s: float) -> "Delay":
         """The longest that does not overshoot `wait_s`; at least one second."""
         return max((d for d in cls if d.value <= wait_s), key=lambda d: d.value, default=cls.ONE_SECOND)
+
+
+RETRY_DELAYS = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
+"""After the first, second and third attempt that failed and counts: of a job of `later`, or of a handler that raised something
+unexpected.
+"""
+
+MAX_ATTEMPTS = 1 + len(RETRY_DELAYS)
+"""After the last of them a job is dead."""
 
 
 class QueueError(Exception):

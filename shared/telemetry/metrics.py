@@ -109,6 +109,18 @@ class Metrics:
         self.evictions_ordered = Counter(
             "onesheet_evictions_ordered", "Pictures that were chosen to make room", registry=self.registry
         )
+        self.background_failures = Counter(
+            "onesheet_background_failures",
+            "Rounds of background work that failed",
+            ["name"],
+            registry=self.registry,
+        )
+        self.unreadable_rows = Counter(
+            "onesheet_unreadable_rows",
+            "Rows that were passed over because they could not be read",
+            ["table"],
+            registry=self.registry,
+        )
         self.work = WorkCounter()
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)

@@ -14,6 +14,7 @@ from services.enricher.finder.providers.trakt import TraktSettings
 from services.enricher.library import ItemIds, LibraryEntry, LibrarySettings, MediaType, Selection
 from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.pictures import PictureUrls, PictureUrlSettings, Prefetch, ShownPictures
+from shared.background import Background
 from shared.pictures import HostRules
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
@@ -119,8 +120,12 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
     async with (
         open_queue(QueueSettings(), state_dir=state_dir) as queue,
         open_database(DatabaseSettings(), state_dir=state_dir) as database,
-        open_providers(providers, database=database, metrics=Metrics()) as asked,
-        open_metadata(MetadataSettings(), asked, database=database) as metadata,
+        open_providers(
+            providers, database=database, metrics=Metrics(), background=Background(Metrics())
+        ) as asked,
+        open_metadata(
+            MetadataSettings(), asked, database=database, background=Background(Metrics())
+        ) as metadata,
         scanned_library(database.watched(library_written), LibrarySettings()) as opened,
         Posters(opened.library).open() as posters,
     ):

@@ -5,12 +5,14 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueSettings, QueueUnavailable, open_queue
-from shared.queue.embedded import open_embedded
+from shared.queue.embedded import open_embedded, worker
+from shared.queue.embedded.store import Store
 from shared.queue.port import MAX_DELIVERIES
 from tests.contract.conftest import REAL, Embedded, Received, a_job
 
@@ -120,6 +122,27 @@ async def test_what_was_settled_is_not_forgotten_when_the_file_fails_for_a_momen
         await queue.ping()
         assert await queue.depth(LANE) == 0
     assert in_the_file(engine.path, "SELECT lane FROM messages") == [(Lane.PICTURES_LATER.value,)]
+
+
+async def test_the_queue_goes_on_after_an_error_that_nobody_expected(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, faults = Store.turn, iter([KeyError("unexpected")])
+
+    def broken_once(store: Store, *asked: Any) -> Any:
+        if fault := next(faults, None):
+            raise fault
+        return turn(store, *asked)
+
+    monkeypatch.setattr(worker, "PAUSE_AFTER_ERROR_S", 0.0)
+    async with engine.open() as queue:
+        await queue.publish(a_job(), LANE)
+        monkeypatch.setattr(Store, "turn", broken_once)
+        with pytest.raises(QueueUnavailable):
+            await queue.publish(a_job(), LANE)
+        await queue.publish(a_job(), LANE)
+        await queue.ping()
+        assert await queue.depth(LANE) == 2
 
 
 async def test_a_slow_listener_loses_the_oldest_events(tmp_path: Path) -> None:

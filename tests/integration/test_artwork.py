@@ -27,6 +27,7 @@ from services.enricher.finder.providers.opening import open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.providers.trakt import TraktSettings
 from services.enricher.finder.providers.tvdb import TvdbSettings
+from shared.background import Background
 from shared.pictures import FailureClass, Kind, Role
 from shared.telemetry import Metrics
 from tests.integration.test_metadata import Clock
@@ -82,8 +83,16 @@ class World:
         described = MetadataSettings(languages=languages)
         async with (
             open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
-            open_providers(settings, database=database, metrics=Metrics(), now=self.clock) as providers,
-            open_metadata(described, providers, database=database, now=self.clock) as metadata,
+            open_providers(
+                settings,
+                database=database,
+                metrics=Metrics(),
+                background=Background(Metrics()),
+                now=self.clock,
+            ) as providers,
+            open_metadata(
+                described, providers, database=database, background=Background(Metrics()), now=self.clock
+            ) as metadata,
             open_artwork(chosen, described, providers, metadata, now=self.clock) as artwork,
         ):
             yield artwork

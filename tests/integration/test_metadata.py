@@ -29,6 +29,7 @@ from services.enricher.finder.providers import Condition
 from services.enricher.finder.providers.opening import open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings, resources
 from services.enricher.finder.providers.trakt import TraktSettings
+from shared.background import Background
 from shared.pictures import FailureClass, Role
 from shared.telemetry import Metrics
 from tests.providers.behaviour import Behaviour
@@ -70,8 +71,20 @@ class World:
         )
         async with (
             open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
-            open_providers(providers, database=database, metrics=Metrics(), now=self.clock) as opened,
-            open_metadata(MetadataSettings(), opened, database=database, now=self.clock) as metadata,
+            open_providers(
+                providers,
+                database=database,
+                metrics=Metrics(),
+                background=Background(Metrics()),
+                now=self.clock,
+            ) as opened,
+            open_metadata(
+                MetadataSettings(),
+                opened,
+                database=database,
+                background=Background(Metrics()),
+                now=self.clock,
+            ) as metadata,
         ):
             yield metadata
 

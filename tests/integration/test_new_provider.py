@@ -38,6 +38,7 @@ from services.enricher.finder.providers.opening import open_providers
 from services.enricher.finder.providers.registry import PACKAGES, specs_of
 from services.enricher.finder.providers.settings import AskingSettings
 from services.enricher.finder.providers.tokens import MemoryTokenStore, Token
+from shared.background import Background
 from shared.pictures import Kind, Role, SourceUrl, hosts
 from shared.pictures.hosts import PictureHost
 from shared.settings import HostSettings
@@ -140,10 +141,13 @@ def with_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def found(settings: FinderSettings, state_dir: Path) -> Finding:
+    background = Background(Metrics())
     async with (
         open_database(DatabaseSettings(), state_dir=state_dir) as database,
-        open_providers(settings.providers, database=database, metrics=Metrics()) as providers,
-        open_metadata(settings.metadata, providers, database=database) as metadata,
+        open_providers(
+            settings.providers, database=database, metrics=Metrics(), background=background
+        ) as providers,
+        open_metadata(settings.metadata, providers, database=database, background=background) as metadata,
         open_artwork(settings.artwork, settings.metadata, providers, metadata) as artwork,
     ):
         subject = Subject.parse(Kind.MOVIE, "tmdb:603")

@@ -86,6 +86,10 @@ async def test_it_starts_with_no_setting_and_says_where_it_is(tmp_path: Path) ->
         assert (ready.status, report["status"]) == (200, "ready")
         assert report["dependencies"] == {"queue": "ok", "volume": "ok", "database": "ok"}
         assert all(said.startswith("off") for said in report["providers"].values())
+        assert "background" not in report
+        metrics = (await get(service, "/metrics"))[1].decode()
+        for name in ("handing on events", "telling use", "sweeping the volume", "making room"):
+            assert f'onesheet_background_failures_total{{name="{name}"}} 0.0' in metrics
         refused, _ = await get(service, "/api/images/proxy", url="http://b.example/x.jpg")
         assert refused.status == 403
         await press_ctrl_c(service)

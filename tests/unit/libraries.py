@@ -8,6 +8,8 @@ from services.enricher.database import Database
 from services.enricher.library import Library, LibrarySettings, library_with_scans
 from services.enricher.library.scan import KIND, Scans
 from services.enricher.tasks import Tasks
+from shared.background import Background
+from shared.telemetry import Metrics
 
 
 @dataclass(frozen=True)
@@ -22,5 +24,5 @@ async def scanned_library(
     database: Database, settings: LibrarySettings, *, on_written: Callable[[], None] = lambda: None
 ) -> AsyncIterator[ScannedLibrary]:
     library, scan, places = library_with_scans(database, settings, on_written=on_written)
-    async with Tasks.running(database, {KIND: scan}) as tasks:
+    async with Tasks.running(database, {KIND: scan}, background=Background(Metrics())) as tasks:
         yield ScannedLibrary(library, Scans(tasks, places), tasks)

@@ -12,9 +12,11 @@ from services.enricher.keeper.catalog import CatalogFilter, CatalogTable
 from services.enricher.keeper.catalog.access_times import AccessTimes
 from services.enricher.keeper.catalog.indexer import Indexer, Sweep
 from services.enricher.keeper.catalog.refreshing import Refreshing
+from shared.background import Background
 from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import HostRules, PictureId, SourceUrl
 from shared.queue import Delay, Lane
+from shared.telemetry import Metrics
 from tests.unit.catalogs import (
     NOON,
     Clock,
@@ -165,7 +167,7 @@ async def test_use_is_noted_together_and_once_a_minute(table: CatalogTable) -> N
     await table.note(held, held, now=NOON, source_urls={})
     clock = Clock(NOON + HOUR)
     use = AccessTimes(table, now=clock)
-    async with use.noting():
+    async with use.noting(Background(Metrics())):
         use.hear([picture(1), picture(2)])
         await use.note()
         clock.advance(seconds=30)
@@ -179,7 +181,7 @@ async def test_what_was_used_last_is_noted_at_the_end(table: CatalogTable) -> No
     held = {picture(1): holding(1)}
     await table.note(held, held, now=NOON, source_urls={})
     use = AccessTimes(table, now=Clock(NOON + HOUR))
-    async with use.noting():
+    async with use.noting(Background(Metrics())):
         use.hear([picture(1)])
     entry = await table.of_picture(picture(1))
     assert entry

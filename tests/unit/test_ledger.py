@@ -15,6 +15,8 @@ from services.enricher.finder.providers import Limit, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.budget import BudgetSnapshot
 from services.enricher.finder.providers.ledger import Ledger, credential_name
 from services.enricher.finder.tables import provider_budgets
+from shared.background import Background
+from shared.telemetry import Metrics
 
 LIMIT = Limit(100, timedelta(minutes=5))
 KEY = "trakt:0123"
@@ -48,37 +50,39 @@ async def room_in(budget: RateBudget) -> int:
 
 async def test_what_was_spent_is_kept_soon_and_a_killed_process_gains_nothing(database: Database) -> None:
     killed, after = RateBudget("Trakt", LIMIT), RateBudget("Trakt", LIMIT)
-    async with Ledger(database).keeping(KEY, killed):
+    async with Ledger(database, Background(Metrics())).keeping(KEY, killed):
         await spend(killed, 60)
         async with asyncio.timeout(5):
             while len((await kept(database)).spent_at_ms) < 60:  # noqa: ASYNC110 - the database tells nobody
                 await asyncio.sleep(0.02)
         await spend(killed, 5)  # of these nothing is kept yet
-        async with Ledger(database).keeping(KEY, after):
+        async with Ledger(database, Background(Metrics())).keeping(KEY, after):
             assert 25 <= await room_in(after) <= 35
 
 
 async def test_after_an_orderly_end_exactly_what_was_left_is_left(database: Database) -> None:
     before, after = RateBudget("Trakt", LIMIT), RateBudget("Trakt", LIMIT)
-    async with Ledger(database).keeping(KEY, before):
+    async with Ledger(database, Background(Metrics())).keeping(KEY, before):
         await spend(before, 60)
-    async with Ledger(database).keeping(KEY, after):
+    async with Ledger(database, Background(Metrics())).keeping(KEY, after):
         assert await room_in(after) == 40
 
 
 async def test_another_credential_has_a_budget_of_its_own(database: Database) -> None:
-    async with Ledger(database).keeping(KEY, RateBudget("Trakt", LIMIT)) as _:
+    async with Ledger(database, Background(Metrics())).keeping(KEY, RateBudget("Trakt", LIMIT)) as _:
         other = RateBudget("Trakt", LIMIT)
-        async with Ledger(database).keeping(credential_name("trakt", SecretStr("other")), other):
+        async with Ledger(database, Background(Metrics())).keeping(
+            credential_name("trakt", SecretStr("other")), other
+        ):
             assert await room_in(other) == 100
 
 
 async def test_what_cannot_be_read_begins_anew(database: Database) -> None:
-    async with Ledger(database).keeping(KEY, RateBudget("Trakt", LIMIT)):
+    async with Ledger(database, Background(Metrics())).keeping(KEY, RateBudget("Trakt", LIMIT)):
         pass
     await database.write(lambda connection: connection.execute(update(provider_budgets).values(spending="{")))
     budget = RateBudget("Trakt", LIMIT)
-    async with Ledger(database).keeping(KEY, budget):
+    async with Ledger(database, Background(Metrics())).keeping(KEY, budget):
         assert await room_in(budget) == 100
 
 

@@ -17,8 +17,10 @@ from services.enricher.tasks import Progress, Task, TaskFailed, TaskItem, TaskRe
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
 from services.enricher.tasks.tables import tasks as table
 from services.enricher.tasks.task import ERROR_LIMIT
+from shared.background import Background
 from shared.contracts import TaskProgressed
 from shared.pictures import Failure, FailureClass
+from shared.telemetry import Metrics
 
 Found = TypeVar("Found")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -56,7 +58,15 @@ class Gate:
 def running(
     database: Database, *, now: Clock | None = None, **works: Work
 ) -> AbstractAsyncContextManager[Tasks]:
-    return Tasks.running(database, works, now=now or Clock(), look_s=0.02, beat_s=0.02, stale_after_s=30)
+    return Tasks.running(
+        database,
+        works,
+        background=Background(Metrics()),
+        now=now or Clock(),
+        look_s=0.02,
+        beat_s=0.02,
+        stale_after_s=30,
+    )
 
 
 async def ended(tasks: Tasks, task: Task) -> Task:
@@ -386,7 +396,9 @@ async def test_how_far_a_task_is_is_told_at_its_begin_its_end_and_while_it_moves
     async def moved() -> bool | None:
         return len(told) > 1 or None
 
-    async with Tasks.running(database, {"scan": gate}, beat_s=0.02, tell=tell) as tasks:
+    async with Tasks.running(
+        database, {"scan": gate}, background=Background(Metrics()), beat_s=0.02, tell=tell
+    ) as tasks:
         task = await tasks.start("scan", {})
         await eventually(moved)
         await asyncio.sleep(0.1)  # in which it does not move
@@ -424,7 +436,9 @@ async def test_nothing_is_told_of_a_task_after_its_end(
         await beating.wait()
 
     monkeypatch.setattr(TaskRows, "beat", beat)
-    async with Tasks.running(database, {"scan": work}, beat_s=0.02, tell=tell) as tasks:
+    async with Tasks.running(
+        database, {"scan": work}, background=Background(Metrics()), beat_s=0.02, tell=tell
+    ) as tasks:
         await tasks.start("scan", {})
         await end_told.wait()
         await asyncio.sleep(0.05)
@@ -458,7 +472,9 @@ async def test_who_is_alone_goes_on_at_once_with_what_a_dead_process_left(databa
         task = await dead.start("scan", {})
         await gate.begun.get()
         gate.open.set()
-        async with Tasks.running(database, {"scan": Gate()}, now=Clock(), look_s=0.02, alone=True) as alone:
+        async with Tasks.running(
+            database, {"scan": Gate()}, background=Background(Metrics()), now=Clock(), look_s=0.02, alone=True
+        ) as alone:
             # The other one's heart still beats: only who knows that it is alone takes this over.
             await eventually(lambda: _starts_again(alone, task))
 

@@ -12,6 +12,8 @@ from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.finder.metadata.cache import OLDEST
 from services.enricher.finder.metadata.tmdb_cache import STALE_KEPT, TmdbShelf
 from services.enricher.finder.tables import tmdb_cache
+from shared.background import Background
+from shared.telemetry import Metrics
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -32,7 +34,7 @@ async def rows(database: Database) -> dict[str, Row[tuple[str, str, datetime, da
 
 
 async def test_what_was_put_is_written_at_the_latest_at_the_end(database: Database) -> None:
-    async with TmdbShelf(database, max_bytes=1000).open() as shelf:
+    async with TmdbShelf(database, max_bytes=1000).open(Background(Metrics())) as shelf:
         shelf.put("movie:1", "{}", expires_at=NOON + HOUR, fetched_at=NOON)
         shelf.put("movie:1", '{"id":1}', expires_at=NOON + HOUR, fetched_at=NOON)
         shelf.put("movie:2", None, expires_at=NOON + HOUR, fetched_at=NOON)

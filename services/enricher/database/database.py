@@ -1,14 +1,17 @@
 """The database as its users see it: one function of a connection is one transaction; small writes go together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import exc, select
+import structlog
+from cachetools import TTLCache
+from sqlalchemy import Row, Select, Table, exc, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.pictures import FailureClass
+from shared.telemetry import Metrics
 from shared.volume import VolumeRefused
 
 
@@ -22,8 +25,39 @@ class DatabaseUnavailable(Exception):
     failure_class = FailureClass.OURS
 
 
+UNREADABLE_TOLD_EVERY_S = 3600.0
+"""Of each table. All are counted."""
+
+_log = structlog.get_logger()
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncConnection], Awaitable[Answer]]
+
+
+class UnreadableRows:
+    """Rows that nothing here can make sense of, as another version may have left them: told, counted, and passed over."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics
+        self._told: TTLCache[str, None] = TTLCache(100, ttl=UNREADABLE_TOLD_EVERY_S)
+
+    def without(
+        self, rows: Iterable[Row[Any]], read: Callable[[Row[Any]], Answer], *, of: Table
+    ) -> list[Answer]:
+        """The others, each as `read` makes it."""
+        readable = []
+        for row in rows:
+            try:
+                readable.append(read(row))
+            except (ValueError, LookupError, TypeError) as error:
+                self._pass_over(of.name, error)
+        return readable
+
+    def _pass_over(self, table: str, error: Exception) -> None:
+        if self._metrics:
+            self._metrics.unreadable_rows.labels(table).inc()
+        if table not in self._told:
+            self._told[table] = None
+            _log.error("rows passed over that cannot be read", table=table, error=str(error)[:300])
 
 
 class Database:
@@ -36,7 +70,9 @@ class Database:
         writing: AsyncEngine,
         under_way: set[asyncio.Task[object]] | None = None,
         on_written: Callable[[], None] = lambda: None,
+        unreadable: UnreadableRows | None = None,
     ) -> None:
+        self._unreadable = unreadable or UnreadableRows()
         self._reading = reading
         self._writing = writing
         self._under_way: set[asyncio.Task[object]] = set() if under_way is None else under_way
@@ -44,9 +80,11 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def over(cls, *, reading: AsyncEngine, writing: AsyncEngine) -> AsyncIterator[Self]:
+    async def over(
+        cls, *, reading: AsyncEngine, writing: AsyncEngine, metrics: Metrics | None = None
+    ) -> AsyncIterator[Self]:
         """Closed in order: what is under way is finished, then no thread or connection is left."""
-        database = cls(reading=reading, writing=writing)
+        database = cls(reading=reading, writing=writing, unreadable=UnreadableRows(metrics))
         try:
             yield database
         finally:
@@ -57,12 +95,42 @@ class Database:
     def watched(self, on_written: Callable[[], None]) -> Self:
         """The same database, telling of each transaction that was written through it."""
         return type(self)(
-            reading=self._reading, writing=self._writing, under_way=self._under_way, on_written=on_written
+            reading=self._reading,
+            writing=self._writing,
+            under_way=self._under_way,
+            on_written=on_written,
+            unreadable=self._unreadable,
         )
 
     async def read(self, work: Work[Answer]) -> Answer:
         """Raise DatabaseUnavailable where the database cannot be asked."""
         return await self._whole(_transaction(self._reading, work))
+
+    async def rows(
+        self,
+        query: Select[Any],
+        read: Callable[[Row[Any]], Answer],
+        *,
+        of: Table,
+        offset: int = 0,
+        limit: int,
+    ) -> list[Answer]:
+        """The rows after the offset, as `read` makes them. Those are passed over for which it raises ValueError, LookupError
+        or TypeError; however many they are, others come in their place.
+        """
+
+        async def reading(connection: AsyncConnection) -> list[Answer]:
+            readable: list[Answer] = []
+            begin = offset
+            while len(readable) < limit:
+                some = (await connection.execute(query.offset(begin).limit(limit))).all()
+                readable += self._unreadable.without(some, read, of=of)
+                begin += limit
+                if len(some) < limit:
+                    break
+            return readable[:limit]
+
+        return await self.read(reading)
 
     async def write(self, work: Work[Answer]) -> Answer:
         """All of it or nothing. Raise DatabaseUnavailable where the database cannot be written."""

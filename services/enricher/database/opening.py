@@ -5,11 +5,14 @@ from pathlib import Path
 
 from services.enricher.database.database import Database
 from services.enricher.database.sqlite import DatabaseSettings, open_sqlite
+from shared.telemetry import Metrics
 
 FILE_NAME = "enricher.sqlite"
 
 
-def open_database(settings: DatabaseSettings, *, state_dir: Path) -> AbstractAsyncContextManager[Database]:
+def open_database(
+    settings: DatabaseSettings, *, state_dir: Path, metrics: Metrics | None = None
+) -> AbstractAsyncContextManager[Database]:
     """The database that `settings.url` names, with the schema of this version, open while the context lasts.
 
     Raises ValueError for a scheme that nothing here implements.
@@ -17,4 +20,4 @@ def open_database(settings: DatabaseSettings, *, state_dir: Path) -> AbstractAsy
     scheme, _, rest = (settings.url or "sqlite:").partition(":")
     if scheme != "sqlite":
         raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite is known.")
-    return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME)
+    return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME, metrics=metrics)

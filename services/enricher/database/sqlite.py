@@ -18,6 +18,7 @@ from services.enricher.database.connecting import FrugalConnection, connect
 from services.enricher.database.database import Database, DatabaseRefused
 from services.enricher.database.lock import sole_owner
 from shared.settings import Settings
+from shared.telemetry import Metrics
 from shared.volume import check_local
 
 
@@ -62,7 +63,7 @@ EVERYBODY = (
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path) -> AsyncIterator[Database]:
+async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIterator[Database]:
     """The database in the file at `path`, made if it is not there.
 
     Raises DatabaseRefused on a network file system, while another process has the file, and for a file that is
@@ -75,7 +76,7 @@ async def open_sqlite(path: Path) -> AsyncIterator[Database]:
         reading = _engine(
             path, connections=READERS, begin="BEGIN", pragmas=(*EVERYBODY, "PRAGMA query_only = ON")
         )
-        async with Database.over(reading=reading, writing=writing) as database:
+        async with Database.over(reading=reading, writing=writing, metrics=metrics) as database:
             await _upgrade(writing, path)
             yield database
 

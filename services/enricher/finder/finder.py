@@ -20,6 +20,7 @@ from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures import PictureUrls
+from shared.background import Background
 from shared.contracts import FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Name, PictureId, SourceUrl
 from shared.queue import Queue
@@ -98,12 +99,17 @@ async def open_finder(
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
+    background: Background,
 ) -> AsyncIterator[Finder]:
     """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        providers = await enter(open_providers(settings.providers, database=database, metrics=metrics))
-        metadata = await enter(open_metadata(settings.metadata, providers, database=database))
+        providers = await enter(
+            open_providers(settings.providers, database=database, metrics=metrics, background=background)
+        )
+        metadata = await enter(
+            open_metadata(settings.metadata, providers, database=database, background=background)
+        )
         artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
         resolving = await enter(
             open_resolving(
@@ -115,6 +121,7 @@ async def open_finder(
                 evicted=evicted,
                 also_from=also_from,
                 metrics=metrics,
+                background=background,
             )
         )
         yield Finder(metadata, providers, resolving)

@@ -12,6 +12,7 @@ from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_let
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.keeper.scrub import Scrub
 from services.enricher.tasks import Tasks, Work
+from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
 from shared.queue import Queue
 from shared.telemetry import Metrics
@@ -62,6 +63,7 @@ async def open_keeper(
     shown_by: Sequence[ShownBy],
     rules: HostRules,
     metrics: Metrics,
+    background: Background,
 ) -> AsyncIterator[Keeper]:
     """`shown_by`: what other wings show, by which pictures have a kind, and are no orphans."""
     async with AsyncExitStack() as stack:
@@ -75,10 +77,11 @@ async def open_keeper(
                 shown_by=shown_by,
                 rules=rules,
                 metrics=metrics,
+                background=background,
             )
         )
         watch = LaneWatch(queue, metrics)
-        await enter(watching_lanes(watch, queue))
+        await enter(watching_lanes(watch, queue, background))
         dead = await enter(open_dead_letters(database, queue, metrics))
         works: dict[str, Work] = {
             "cleanup": catalog.cleanup,

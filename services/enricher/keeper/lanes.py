@@ -1,6 +1,5 @@
 """The lanes, watched: how full they are, how old what is taken is, and how fast they move."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from shared.background import Background
 from shared.contracts import Envelope, LaneWork, ServiceStats
 from shared.queue import Lane, LaneMeasure, Queue, QueueError
 from shared.telemetry import Metrics
@@ -92,21 +92,11 @@ class LaneWatch:
 
 
 @asynccontextmanager
-async def watching_lanes(watch: LaneWatch, queue: Queue) -> AsyncIterator[None]:
+async def watching_lanes(watch: LaneWatch, queue: Queue, background: Background) -> AsyncIterator[None]:
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, ServiceStats):
             watch.hear(event.payload)
 
-    task = asyncio.create_task(_measure_for_ever(watch), name="lane depths")
-    try:
-        async with queue.listen(hear):
-            yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _measure_for_ever(watch: LaneWatch) -> None:
-    while True:
-        await watch.measure()
-        await asyncio.sleep(MEASURE_EVERY_S)
+    measuring = background.repeating("measuring lanes", watch.measure, every_s=MEASURE_EVERY_S)
+    async with measuring, queue.listen(hear):
+        yield

@@ -16,6 +16,7 @@ from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.library.item import MediaType, Selection, Window, name_of
 from services.enricher.library.library import Library
 from services.enricher.tasks import Progress, Work
+from shared.background import cancel_and_wait
 from shared.pictures import DOWNLOAD, Failure, FailureClass, Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import utc_now
@@ -142,9 +143,7 @@ async def _several(
             progress.step()
             under_way = await _one_done(under_way)
     finally:
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await cancel_and_wait(*under_way)
 
 
 async def _one_done(under_way: set[asyncio.Future[None]]) -> set[asyncio.Future[None]]:

@@ -62,7 +62,9 @@ What providers say of a title (overview, rating, genres) is not kept here."""
 
 PICTURES_OF_ITEMS: Select[tuple[str, str]] = select(
     media_items.c.poster_picture.label("picture"),
-    case({"movie": "movie", "tv": "series"}, value=media_items.c.media_type).label("kind"),
+    case(
+        {"movie": "movie", "tv": "series"}, value=media_items.c.media_type, else_=media_items.c.media_type
+    ).label("kind"),
 )
 """The poster of each item, with the kind of what it shows."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from cachetools import TTLCache
 
+from shared.background import cancel_and_wait
 from shared.contracts import Envelope, FetchPicture
 from shared.pictures import Format, HostRules, Name, PictureId, Rendition, SourceUrl, picture_id
 from shared.queue import Lane, Queue, QueueError
@@ -47,9 +48,7 @@ class Prefetch:
     async def open(self) -> AsyncIterator[None]:
         """What is still being queued at the end is dropped: nobody was promised it."""
         yield
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     def soon(self, posters: Iterable[HandedOut]) -> None:
         """Return at once; looking and queueing happen beside the page's answer."""

@@ -65,12 +65,8 @@ class TaskRows:
 
     async def list(self, *, limit: int, offset: int) -> Sequence[Task]:
         """The newest first."""
-        query = select(*_OF_TASK).order_by(_columns.id.desc()).limit(limit).offset(offset)
-
-        async def reading(connection: AsyncConnection) -> Sequence[Task]:
-            return [_task(row) for row in await connection.execute(query)]
-
-        return await self._database.read(reading)
+        query = select(*_OF_TASK).order_by(_columns.id.desc())
+        return await self._database.rows(query, _task, of=tasks, limit=limit, offset=offset)
 
     async def items(
         self, task_id: int, *, outcome: str | None, limit: int, offset: int

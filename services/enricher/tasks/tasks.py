@@ -4,7 +4,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
@@ -22,6 +22,7 @@ from services.enricher.tasks.task import (
     TaskRefused,
     TaskState,
 )
+from shared.background import Background, cancel_and_wait
 from shared.contracts import TaskProgressed
 from shared.telemetry import utc_now
 
@@ -69,6 +70,7 @@ class Tasks:
         database: Database,
         works: Mapping[str, Work],
         *,
+        background: Background,
         now: Callable[[], datetime] = utc_now,
         look_s: float = LOOK_S,
         beat_s: float = BEAT_S,
@@ -83,14 +85,17 @@ class Tasks:
         tasks = cls(database, works, now=now, stale_after_s=stale_after_s, tell=tell)
         if alone:
             await tasks._rows.take_over()
-        background = [asyncio.create_task(tasks._take(look_s)), asyncio.create_task(tasks._beat(beat_s))]
-        try:
+        taking = background.repeating(
+            "taking tasks", tasks._take, every_s=look_s, wake=tasks._wake, expected=(DatabaseUnavailable,)
+        )
+        beating = background.repeating(
+            "telling how far tasks are", tasks._beat, every_s=beat_s, at_once=False
+        )
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(tasks._end_all)
+            await stack.enter_async_context(beating)
+            await stack.enter_async_context(taking)
             yield tasks
-        finally:
-            under_way = [running.working for running in tasks._running.values()]
-            for task in (*background, *under_way):
-                task.cancel()
-            await asyncio.gather(*background, *under_way, return_exceptions=True)
 
     async def start(self, kind: str, arguments: Mapping[str, object]) -> Task:
         """The task, or the same one that waits or runs already. `arguments` are what JSON can hold.
@@ -124,19 +129,12 @@ class Tasks:
             self._running[task_id].progress.cancel()
         return await self._rows.get(task_id)
 
-    async def _take(self, look_s: float) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                while task := await self._rows.claim(self._works):
-                    self._begin(task)
-            except DatabaseUnavailable as error:
-                _log.error("tasks not looked at", error=str(error))
-            try:
-                async with asyncio.timeout(look_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+    async def _take(self) -> None:
+        while task := await self._rows.claim(self._works):
+            self._begin(task)
+
+    async def _end_all(self) -> None:
+        await cancel_and_wait(*(running.working for running in self._running.values()))
 
     def _begin(self, task: Task) -> None:
         progress = Progress()
@@ -174,17 +172,15 @@ class Tasks:
             return TaskState.FAILED, "An error of the program; its log says more."
         return TaskState.DONE, None
 
-    async def _beat(self, beat_s: float) -> None:
-        while True:
-            await asyncio.sleep(beat_s)
-            for task_id, running in list(self._running.items()):
-                try:
-                    if await self._rows.beat(task_id, running.progress):
-                        running.progress.cancel()
-                except DatabaseUnavailable as error:
-                    _log.error("task not written", task=task_id, error=str(error))
-                if running.has_moved() and task_id in self._running:
-                    await self._tell_of(task_id, TaskState.RUNNING)
+    async def _beat(self) -> None:
+        for task_id, running in list(self._running.items()):
+            try:
+                if await self._rows.beat(task_id, running.progress):
+                    running.progress.cancel()
+            except DatabaseUnavailable as error:
+                _log.error("task not written", task=task_id, error=str(error))
+            if running.has_moved() and task_id in self._running:
+                await self._tell_of(task_id, TaskState.RUNNING)
 
     async def _tell_of(self, task_id: int, state: TaskState) -> None:
         """Nothing is told after the end, whatever was about to be."""

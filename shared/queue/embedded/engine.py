@@ -9,12 +9,14 @@ from types import MappingProxyType
 
 import structlog
 
+from shared.background import Background
 from shared.contracts import Envelope
 from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
 from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
 from shared.queue.embedded.worker import StoreThread
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
+from shared.telemetry import Metrics
 
 
 @contextmanager
@@ -104,6 +106,7 @@ async def open_embedded(
     consumer_grace_s: float = CONSUMER_GRACE_S,
     delays: Mapping[Delay, float] = REAL_DELAYS,
     listener_limit: int = LISTENER_LIMIT,
+    background: Background | None = None,
 ) -> AsyncIterator["EmbeddedQueue"]:
     """The queue in the file at `path`, made if it is not there. What was running waits again.
 
@@ -122,6 +125,7 @@ async def open_embedded(
                 consumer_grace_s=consumer_grace_s,
                 delays=delays,
                 listener_limit=listener_limit,
+                background=background or Background(Metrics()),
             )
         finally:
             worker.close()
@@ -139,12 +143,14 @@ class EmbeddedQueue:
         consumer_grace_s: float,
         delays: Mapping[Delay, float],
         listener_limit: int,
+        background: Background,
     ) -> None:
         self._worker = worker
         self._lane_limit = lane_limit
         self._grace_s = consumer_grace_s
         self._delays = delays
         self._listener_limit = listener_limit
+        self._background = background
         self._listeners: list[Listener] = []
 
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
@@ -169,7 +175,7 @@ class EmbeddedQueue:
     @asynccontextmanager
     async def listen(self, handler: Handler) -> AsyncIterator[None]:
         listener = Listener(handler, limit=self._listener_limit)
-        async with listener.listening():
+        async with listener.listening(self._background):
             self._listeners.append(listener)
             try:
                 yield

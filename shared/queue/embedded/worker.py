@@ -131,7 +131,9 @@ class StoreThread:
             turn = await asyncio.get_running_loop().run_in_executor(
                 self._thread, store.turn, changes, self._wanted()
             )
-        except sqlite3.Error as error:
+        except (
+            Exception
+        ) as error:  # the outermost edge of a turn: without the next, everybody would wait for ever
             log.exception("queue_file_failed", path=str(self._path))
             await self._recover(asked, error)
         else:
@@ -169,7 +171,7 @@ class StoreThread:
         self._asked.append((Release(message.seq), asyncio.get_running_loop().create_future()))
         self._wake.set()
 
-    async def _recover(self, asked: list[Asked], error: sqlite3.Error) -> None:
+    async def _recover(self, asked: list[Asked], error: Exception) -> None:
         """Publishers are told; what was settled must not be forgotten, and is tried again."""
         self._failing = True
         for change, done in asked:

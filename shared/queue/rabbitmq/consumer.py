@@ -8,14 +8,13 @@ import structlog
 from aio_pika import Channel, Connection
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
+from shared.background import Background
 from shared.queue.consuming import Running
 from shared.queue.port import Handler, Lane, QueueError
 from shared.queue.rabbitmq.link import CLOSE_TIMEOUT_S, Link, as_queue_errors
 from shared.queue.rabbitmq.publisher import Publisher
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt, bury
 from shared.telemetry import utc_now
-
-log = structlog.get_logger(__name__)
 
 SUBSCRIBE_TIMEOUT_S = 5.0
 PAUSE_S = 0.2
@@ -43,29 +42,21 @@ class Subscription:
         self._subscribed = asyncio.Event()
 
     @asynccontextmanager
-    async def lasting(self, *, patience_s: float) -> AsyncIterator[None]:
+    async def lasting(self, background: Background, *, patience_s: float) -> AsyncIterator[None]:
         """Entered once it consumes, or after a while without: it then joins when the broker is back."""
-        keeper = asyncio.create_task(self._keep())
+        keeping = background.repeating("consuming", self._consume, every_s=PAUSE_S, expected=(QueueError,))
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await self._subscribed.wait()
-            yield
+            async with keeping:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(patience_s):
+                        await self._subscribed.wait()
+                yield
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
             await self._finish()
 
-    async def _keep(self) -> None:
-        while True:
-            try:
-                with as_queue_errors("consuming"):
-                    await self._last(await self._link.session())
-            except QueueError as error:
-                log.warning("consumer_lost", error=str(error))
-            except Exception:  # the outermost edge: a lane without its consumer would fill up in silence
-                log.exception("consumer_broke")
-            await asyncio.sleep(PAUSE_S)
+    async def _consume(self) -> None:
+        with as_queue_errors("consuming"):
+            await self._last(await self._link.session())
 
     async def _last(self, connection: Connection) -> None:
         """Consume until the channel is lost, the broker cancels the consumer, or we are told to leave."""
@@ -101,6 +92,8 @@ async def _close(channel: Channel) -> None:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await channel.close()
 
+
+log = structlog.get_logger(__name__)
 
 PAUSE_BEFORE_GIVING_BACK_S = 1.0
 """Without it, a message whose outcome cannot be published would come back at once, and use up its deliveries."""

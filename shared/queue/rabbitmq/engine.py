@@ -9,6 +9,7 @@ from aio_pika import Channel, Connection
 from aio_pika.abc import AbstractIncomingMessage
 from pydantic import ValidationError
 
+from shared.background import Background
 from shared.contracts import Envelope
 from shared.queue.consuming import CONSUMER_GRACE_S, Listener
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
@@ -17,6 +18,7 @@ from shared.queue.rabbitmq.link import Link, addresses_of
 from shared.queue.rabbitmq.management import Management, open_management
 from shared.queue.rabbitmq.publisher import PUBLISH_TIMEOUT_S, Publisher
 from shared.queue.rabbitmq.topology import EVENTS, LISTENER, REAL_DELAYS, Topology
+from shared.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +32,14 @@ async def open_rabbitmq(
     publish_timeout_s: float = PUBLISH_TIMEOUT_S,
     consumer_grace_s: float = CONSUMER_GRACE_S,
     delays: Mapping[Delay, float] = REAL_DELAYS,
+    background: Background | None = None,
 ) -> AsyncIterator["RabbitQueue"]:
     """The queue on the broker at `url`, which may be away for now: then it connects later.
 
     Raises QueueUnavailable when the broker is there and will never have us: wrong credentials, no such virtual
     host, queues declared with other arguments.
     """
+    background = background or Background(Metrics())
     addresses = addresses_of(url)
     topology = Topology(delays)
     publisher = Publisher(addresses, topology, lane_limit=lane_limit, timeout_s=publish_timeout_s)
@@ -43,7 +47,7 @@ async def open_rabbitmq(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(publisher.close)
         stack.push_async_callback(consuming.close)
-        await asyncio.gather(publisher.open(), consuming.open(publish_timeout_s))
+        await asyncio.gather(publisher.open(background), consuming.open(background, publish_timeout_s))
         management = None
         if management_url:
             vhost = addresses[0].path.removeprefix("/") or "/"
@@ -52,6 +56,7 @@ async def open_rabbitmq(
             publisher,
             consuming,
             management,
+            background,
             patience_s=publish_timeout_s,
             consumer_grace_s=consumer_grace_s,
         )
@@ -65,6 +70,7 @@ class RabbitQueue:
         publisher: Publisher,
         consuming: Link[Connection],
         management: Management | None,
+        background: Background,
         *,
         patience_s: float,
         consumer_grace_s: float,
@@ -72,6 +78,7 @@ class RabbitQueue:
         self._publisher = publisher
         self._consuming = consuming
         self._management = management
+        self._background = background
         self._patience_s = patience_s
         self._grace_s = consumer_grace_s
 
@@ -88,7 +95,7 @@ class RabbitQueue:
             self._publisher, lane, handler, concurrency=concurrency, grace_s=self._grace_s
         )
         async with Subscription(self._consuming, consumer.subscribe, consumer.finish).lasting(
-            patience_s=self._patience()
+            self._background, patience_s=self._patience()
         ):
             try:
                 yield
@@ -130,8 +137,8 @@ class RabbitQueue:
             return queue, await queue.consume(hear, no_ack=True)
 
         async with (
-            listener.listening(),
-            Subscription(self._consuming, subscribe).lasting(patience_s=self._patience()),
+            listener.listening(self._background),
+            Subscription(self._consuming, subscribe).lasting(self._background, patience_s=self._patience()),
         ):
             yield
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +22,7 @@ from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
 from pamqp.common import FieldTable
 from yarl import URL
 
+from shared.background import Background
 from shared.queue.port import QueueError, QueueFull, QueueUnavailable, Unroutable
 
 
@@ -92,14 +93,15 @@ class Link(Generic[T]):
         name: str,
         prepare: Callable[[Connection, Callable[..., Any]], Awaitable[T]],
     ) -> None:
-        self._addresses = addresses
+        self._addresses = itertools.cycle(addresses)
         self._name = name
         self._prepare = prepare
         self._session: T | None = None
         self._connected = asyncio.Event()
         self._decided = asyncio.Event()
         self._failure: QueueError | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._pause_s = FIRST_PAUSE_S
+        self._keeping = AsyncExitStack()
         self._away_since: float | None = None
 
     @property
@@ -116,10 +118,12 @@ class Link(Generic[T]):
         """How long there has been no connection."""
         return asyncio.get_running_loop().time() - self._away_since if self._away_since is not None else 0.0
 
-    async def open(self, patience_s: float) -> None:
+    async def open(self, background: Background, patience_s: float) -> None:
         """Start connecting. A broker that is away for the moment does not stop us, a wrong setting does."""
         self._away_since = asyncio.get_running_loop().time()
-        self._keeper = asyncio.create_task(self._keep())
+        await self._keeping.enter_async_context(
+            background.repeating("keeping connected", self._connect, every_s=0)
+        )
         try:
             async with asyncio.timeout(patience_s):
                 await self._decided.wait()
@@ -130,23 +134,20 @@ class Link(Generic[T]):
             raise QueueUnavailable(f"The queue cannot be used: {self._failure}") from self._failure
 
     async def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._keeping.aclose()
 
-    async def _keep(self) -> None:
-        pause_s = FIRST_PAUSE_S
-        for address in itertools.cycle(self._addresses):
-            try:
-                await self._last(address)
-                pause_s = FIRST_PAUSE_S
-            except QueueError as error:
-                self._failure = error
-                if _is_misconfigured(error):
-                    self._decided.set()
-                log.warning("queue_unreachable", link=self._name, host=address.host, error=str(error))
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+    async def _connect(self) -> None:
+        address = next(self._addresses)
+        try:
+            await self._last(address)
+            self._pause_s = FIRST_PAUSE_S
+        except QueueError as error:
+            self._failure = error
+            if _is_misconfigured(error):
+                self._decided.set()
+            log.warning("queue_unreachable", link=self._name, host=address.host, error=str(error))
+        await asyncio.sleep(self._pause_s)
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     async def _last(self, address: URL) -> None:
         """Connect and keep the session until it is lost. Raises a QueueError when there never was one."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from shared.background import cancel_and_wait
 from shared.queue.port import Lane, LaneMeasure, QueueError, QueueFull, QueueUnavailable
 
 FRESH_FOR_S = 1.0
@@ -45,9 +46,7 @@ class LaneGauge:
         reading.waiting += 1
 
     async def close(self) -> None:
-        for task in self._asking.values():
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await cancel_and_wait(*self._asking.values())
 
     def _age(self, reading: QueueReading) -> float:
         return asyncio.get_running_loop().time() - reading.at

@@ -10,6 +10,7 @@ from aio_pika import Connection, DeliveryMode, Message
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
+from shared.background import Background
 from shared.contracts import Envelope
 from shared.queue.port import Delay, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.rabbitmq.link import Link, as_queue_errors
@@ -43,8 +44,8 @@ class Publisher:
         self._gauge = LaneGauge(self.depth, limit=lane_limit)
         self._asking = asyncio.Lock()
 
-    async def open(self) -> None:
-        await self._link.open(self._timeout_s)
+    async def open(self, background: Background) -> None:
+        await self._link.open(background, self._timeout_s)
 
     async def close(self) -> None:
         await self._gauge.close()

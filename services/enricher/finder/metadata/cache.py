@@ -24,6 +24,7 @@ from services.enricher.finder.metadata.outcomes import (
     Value,
 )
 from services.enricher.finder.providers import NothingThere, ProviderError, Turn, Urgency
+from shared.background import cancel_and_wait
 from shared.pictures import FailureClass
 from shared.telemetry import utc_now
 
@@ -96,10 +97,7 @@ class Cache:
         try:
             yield self
         finally:
-            landings = [flight.landing for flight in self._flights.values()]
-            for landing in landings:
-                landing.cancel()
-            await asyncio.gather(*landings, return_exceptions=True)
+            await cancel_and_wait(*(flight.landing for flight in self._flights.values()))
 
     def at_hand(self, wanted: CacheRequest[Value], until: datetime) -> Outcome[Value] | None:
         """What is known without asking anybody; None where somebody who waits until `until` had better ask."""

@@ -17,6 +17,7 @@ from services.enricher.finder.providers import ProviderStatus
 from services.enricher.finder.providers.opening import Providers
 from services.enricher.finder.providers.tmdb import Tmdb, TmdbSettings
 from services.enricher.finder.providers.trakt import Trakt
+from shared.background import Background
 from shared.settings import CommaList, Settings
 from shared.telemetry import utc_now
 
@@ -76,12 +77,13 @@ async def open_metadata(
     providers: Providers,
     *,
     database: Database,
+    background: Background,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Metadata]:
     """A provider without a key is off, and everything else works."""
     async with AsyncExitStack() as stack:
         shelf = await stack.enter_async_context(
-            TmdbShelf(database, max_bytes=settings.tmdb_cache_bytes, now=now).open()
+            TmdbShelf(database, max_bytes=settings.tmdb_cache_bytes, now=now).open(background)
         )
         # Caches are left first: what is in flight has to end before what it flies with.
         cache = partial(Cache, max_entries=settings.max_entries, max_bytes=settings.memory_bytes, now=now)

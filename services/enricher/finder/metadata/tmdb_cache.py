@@ -19,6 +19,7 @@ from services.enricher.finder.providers import Turn, Urgency
 from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb import Resource, Tmdb
 from services.enricher.finder.tables import tmdb_cache
+from shared.background import Background
 from shared.pictures import FailureClass
 from shared.telemetry import utc_now
 
@@ -49,15 +50,18 @@ class TmdbShelf:
         self._writing = asyncio.Lock()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Self]:
+    async def open(self, background: Background) -> AsyncIterator[Self]:
         """Writes, and sweeps once an hour, until it is left; then it writes what is left."""
-        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._sweep())]
+        writing = background.repeating(
+            "writing the TMDB cache", self._write_what_came, every_s=None, wake=self._came
+        )
+        sweeping = background.repeating(
+            "sweeping the TMDB cache", self.sweep, every_s=SWEEP_EVERY_S, expected=(DatabaseUnavailable,)
+        )
         try:
-            yield self
+            async with writing, sweeping:
+                yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await self._write_what_came()
 
     async def load(self, key: str) -> Row | None:
@@ -113,12 +117,6 @@ class TmdbShelf:
 
         return await self._database.write(do)
 
-    async def _write(self) -> None:
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            await self._write_what_came()
-
     async def _write_what_came(self) -> None:
         async with self._writing:
             rows = dict(self._coming)
@@ -137,14 +135,6 @@ class TmdbShelf:
             await self._database.write(lambda connection: connection.execute(_REPLACE, values))
         except DatabaseUnavailable as error:
             _log.warning("tmdb cache not written", error=str(error), rows=len(rows))
-
-    async def _sweep(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except DatabaseUnavailable as error:
-                _log.warning("tmdb cache not swept", error=str(error))
-            await asyncio.sleep(SWEEP_EVERY_S)
 
 
 _SIZE = func.length(tmdb_cache.c.cache_key) + func.coalesce(func.length(tmdb_cache.c.cache_value), 0)

@@ -1,6 +1,5 @@
 """The ledger: what is spent of each budget, kept so that a restart does not begin a full one."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.finder.providers.budget import BudgetSnapshot, RateBudget
 from services.enricher.finder.tables import provider_budgets
+from shared.background import Background
 from shared.telemetry import utc_now
 
 KEEP_EVERY_S = 1.0
@@ -29,8 +29,9 @@ def credential_name(provider: str, secret: SecretStr) -> str:
 
 
 class Ledger:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, background: Background) -> None:
         self._database = database
+        self._background = background
 
     @asynccontextmanager
     async def keeping(self, credential: str, budget: RateBudget) -> AsyncIterator[None]:
@@ -38,23 +39,18 @@ class Ledger:
         if kept := await self._kept(credential):
             budget.resume(kept)
         await self._keep(credential, budget.snapshot())
-        task = asyncio.create_task(self._keep_on(credential, budget), name=f"ledger of {credential}")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await self._keep(credential, budget.snapshot(closed=True))
 
-    async def _keep_on(self, credential: str, budget: RateBudget) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(KEEP_EVERY_S):
-                    await budget.worth_keeping.wait()
-            except TimeoutError:
-                pass
+        async def keep_on() -> None:
             if budget.has_changed:
                 await self._keep(credential, budget.snapshot())
+
+        try:
+            async with self._background.repeating(
+                "keeping budgets", keep_on, every_s=KEEP_EVERY_S, wake=budget.worth_keeping
+            ):
+                yield
+        finally:
+            await self._keep(credential, budget.snapshot(closed=True))
 
     async def _kept(self, credential: str) -> BudgetSnapshot | None:
         asked = select(provider_budgets.c.spending).where(provider_budgets.c.credential == credential)

@@ -15,6 +15,7 @@ from services.enricher.finder.providers.ledger import Ledger, credential_name
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.settings import ProviderSettings
 from services.enricher.finder.providers.status import ProviderStatus
+from shared.background import Background
 from shared.telemetry import Metrics, utc_now
 
 
@@ -46,9 +47,10 @@ async def open_providers(
     *,
     database: Database,
     metrics: Metrics,
+    background: Background,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Providers]:
-    ledger = Ledger(database)
+    ledger = Ledger(database, background)
 
     async def kept(spec: ProviderSpec[Any], key: SecretStr, what: str, *limits: Limit) -> RateBudget:
         budget = RateBudget(spec.title, *limits, now=now)

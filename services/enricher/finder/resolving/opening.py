@@ -1,13 +1,11 @@
 """Resolving, composed: jobs are done, names refreshed and events heard while the context lasts."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-import structlog
 from pydantic import Field
 
 from services.enricher.database import Database, DatabaseUnavailable
@@ -16,6 +14,7 @@ from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
 from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
 from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewhere, StoredArtwork
+from shared.background import Background
 from shared.contracts import Envelope, ResolvePicture, changed_pictures
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
 from shared.settings import Settings
@@ -79,17 +78,18 @@ AT_MOST = 200
 
 SOON_S = 1.0
 
-_log = structlog.get_logger()
 
-
-@asynccontextmanager
-async def refreshing(table: ArtworkTable, resolver: Resolver) -> AsyncIterator[None]:
-    task = asyncio.create_task(_sweep_for_ever(table, resolver), name="refreshing names")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+def refreshing(
+    table: ArtworkTable, resolver: Resolver, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """Sweep now and then while the context lasts."""
+    return background.repeating(
+        "refreshing names",
+        partial(sweep, table, resolver),
+        every_s=SWEEP_EVERY_S,
+        soon_s=SOON_S,
+        expected=(DatabaseUnavailable, QueueError),
+    )
 
 
 async def sweep(table: ArtworkTable, resolver: Resolver, *, now: Callable[[], datetime] = utc_now) -> bool:
@@ -98,16 +98,6 @@ async def sweep(table: ArtworkTable, resolver: Resolver, *, now: Callable[[], da
     for known in due:
         await resolver.refresh(known.name)
     return len(due) == AT_MOST
-
-
-async def _sweep_for_ever(table: ArtworkTable, resolver: Resolver) -> None:
-    while True:
-        more = False
-        try:
-            more = await sweep(table, resolver)
-        except (DatabaseUnavailable, QueueError) as error:
-            _log.warning("names not refreshed", error=str(error))
-        await asyncio.sleep(SOON_S if more else SWEEP_EVERY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +122,7 @@ async def open_resolving(
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
+    background: Background,
 ) -> AsyncIterator[OpenResolving]:
     table, jobs, waiting = ArtworkTable(database, also_from), Jobs(queue), EventWaiters()
     stored = StoredArtwork(table, volume.pictures)
@@ -146,7 +137,7 @@ async def open_resolving(
         await stack.enter_async_context(stored.open())
         await stack.enter_async_context(queue.listen(hear))
         await stack.enter_async_context(resolving_jobs(resolver, queue, metrics))
-        await stack.enter_async_context(refreshing(table, resolver))
+        await stack.enter_async_context(refreshing(table, resolver, background))
         yield OpenResolving(
             table=table,
             stored=stored,

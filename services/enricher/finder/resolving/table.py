@@ -181,12 +181,8 @@ class ArtworkTable:
         return found[0] if found else None
 
     async def _some(self, *conditions: ColumnElement[bool], at_most: int = 1000) -> Sequence[KnownArtwork]:
-        query = select(artwork).where(*conditions).order_by(_columns.refresh_at).limit(at_most)
-
-        async def reading(connection: AsyncConnection) -> Sequence[KnownArtwork]:
-            return [_known(row) for row in await connection.execute(query)]
-
-        return await self._database.read(reading)
+        query = select(artwork).where(*conditions).order_by(_columns.refresh_at)
+        return await self._database.rows(query, _known, of=artwork, limit=at_most)
 
 
 def _is(name: Name) -> ColumnElement[bool]:

@@ -1,6 +1,5 @@
 """Use: when pictures were last looked at, as the proxies say; noted now and then, so that no hit writes anything."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -10,6 +9,7 @@ from cachetools import TTLCache
 
 from services.enricher.database import DatabaseUnavailable
 from services.enricher.keeper.catalog.table import CatalogTable
+from shared.background import Background
 from shared.pictures import PictureId
 
 NOTED_EVERY_S = 5.0
@@ -37,13 +37,12 @@ class AccessTimes:
                 self._heard.add(picture)
 
     @asynccontextmanager
-    async def noting(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._note_for_ever(), name="noting use")
+    async def noting(self, background: Background) -> AsyncIterator[None]:
+        """Note what was heard every few seconds, and once more at the end."""
         try:
-            yield
+            async with background.repeating("noting use", self.note, every_s=NOTED_EVERY_S, at_once=False):
+                yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await self.note()
 
     async def note(self) -> None:
@@ -55,8 +54,3 @@ class AccessTimes:
             _log.warning("use not noted", pictures=len(heard), error=str(error))
         else:
             self._noted.update(dict.fromkeys(heard))
-
-    async def _note_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(NOTED_EVERY_S)
-            await self.note()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from services.enricher.database import DatabaseUnavailable
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.table import CatalogTable, Usage
+from shared.background import Background
 from shared.contracts import Envelope, Evictable, EvictPictures
 from shared.contracts.jobs import EVICTED_AT_ONCE
 from shared.queue import Lane, Queue, QueueError
@@ -105,17 +106,8 @@ class DiskBudget:
         self._now = now
         self._making_room = False
         self._obstacle: str | None = None
-        self._changed = asyncio.Event()
-
-    def changed(self) -> None:
-        """The catalog knows of more, or less: to be looked at soon."""
-        self._changed.set()
-
-    async def wait_for_change(self, *, at_most_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
-                await self._changed.wait()
-        self._changed.clear()
+        self.change = asyncio.Event()
+        """Set where the catalog knows of more, or less: to be looked at soon."""
 
     @property
     def obstacle(self) -> str | None:
@@ -219,40 +211,27 @@ async def order_eviction(
 
 
 @asynccontextmanager
-async def keeping_within(budget: DiskBudget) -> AsyncIterator[None]:
+async def keeping_within(budget: DiskBudget, background: Background) -> AsyncIterator[None]:
     """Make room, as it is needed, while the context lasts."""
-    tasks = [
-        asyncio.create_task(_make_room_for_ever(budget), name="making room"),
-        asyncio.create_task(_tidy_for_ever(budget), name="tidying the catalog"),
-    ]
-    try:
+    expected = (DatabaseUnavailable, QueueError, OSError)
+    making_room = background.repeating(
+        "making room",
+        budget.make_room,
+        every_s=LOOK_EVERY_S,
+        soon_s=LOOK_AGAIN_S,
+        wake=budget.change,
+        expected=expected,
+    )
+    tidying = background.repeating(
+        "tidying the catalog",
+        budget.tidy,
+        every_s=TIDY_EVERY_S,
+        soon_s=LOOK_EVERY_S,
+        at_once=False,
+        expected=expected,
+    )
+    async with making_room, tidying:
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _make_room_for_ever(budget: DiskBudget) -> None:
-    while True:
-        more = False
-        try:
-            more = await budget.make_room()
-        except (DatabaseUnavailable, QueueError, OSError) as error:
-            _log.warning("room not made", error=str(error))
-        await asyncio.sleep(LOOK_AGAIN_S)
-        if not more:
-            await budget.wait_for_change(at_most_s=LOOK_EVERY_S)
-
-
-async def _tidy_for_ever(budget: DiskBudget) -> None:
-    more = False
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S if more else TIDY_EVERY_S)
-        try:
-            more = await budget.tidy()
-        except (DatabaseUnavailable, QueueError) as error:
-            _log.warning("catalog not tidied", error=str(error))
 
 
 def _excess(usage: Usage, space: Space, budget: Extent, floor: Extent) -> Extent:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from shared.pictures import DOWNLOAD, Failure, Kind, PictureId, RevisionId, State, picture_path
+from shared.pictures import DOWNLOAD, Failure, PictureId, RevisionId, State, picture_path
 from shared.volume import Extent, Holding, Mark
 
 
@@ -22,8 +22,8 @@ class CatalogEntry:
     height: int | None
     source: str | None
     """The provider."""
-    kind: Kind | None
-    """Of a name that shows it."""
+    kind: str | None
+    """Of a name that shows it: a `Kind`, or one that another version knew."""
     cached_at: datetime | None
     last_accessed: datetime
     fresh_until: datetime | None
@@ -40,7 +40,7 @@ class CatalogEntry:
         *,
         before: Self | None,
         source_url: str | None,
-        kind: Kind | None,
+        kind: str | None,
         now: datetime,
     ) -> Self:
         """`source_url`: as somebody said it who knows, for where nothing is stored the volume does not."""

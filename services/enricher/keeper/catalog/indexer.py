@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ import structlog
 
 from services.enricher.database import DatabaseUnavailable, WriteBatch
 from services.enricher.keeper.catalog.table import CatalogTable
+from shared.background import Background
 from shared.contracts import Envelope, LookAtPicture, LookAtPictures
 from shared.pictures import PictureId
 from shared.queue import Delay, Lane, Queue, Reject, Retry
@@ -110,7 +111,6 @@ REST = 3.0
 ALONE_AT_ONCE = 2000
 """The same where nobody waits for a turn."""
 
-AGAIN_AFTER_S = 60.0
 _log = structlog.get_logger()
 
 
@@ -169,24 +169,13 @@ class Sweep:
             await asyncio.sleep((time.monotonic() - began_s) * self._rest)
 
 
-@asynccontextmanager
-async def sweeping(sweep: Sweep, *, every_s: float) -> AsyncIterator[None]:
+def sweeping(sweep: Sweep, background: Background, *, every_s: float) -> AbstractAsyncContextManager[None]:
     """At the start, for much may have happened, and then now and then."""
-    task = asyncio.create_task(_sweep_for_ever(sweep, every_s), name="sweeping the catalog")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
+    async def once() -> None:
+        swept = await sweep.all()
+        _log.info("catalog swept", pictures=swept.pictures, changed=swept.changed)
 
-async def _sweep_for_ever(sweep: Sweep, every_s: float) -> None:
-    while True:
-        try:
-            swept = await sweep.all()
-        except (DatabaseUnavailable, OSError) as error:
-            _log.warning("catalog not swept", error=str(error))
-            await asyncio.sleep(min(every_s, AGAIN_AFTER_S))
-        else:
-            _log.info("catalog swept", pictures=swept.pictures, changed=swept.changed)
-            await asyncio.sleep(every_s)
+    return background.repeating(
+        "sweeping the catalog", once, every_s=every_s, expected=(DatabaseUnavailable, OSError)
+    )

@@ -19,6 +19,7 @@ from services.enricher.keeper.catalog.indexer import Indexer, Sweep, consuming_r
 from services.enricher.keeper.catalog.refreshing import Refreshing, refreshing
 from services.enricher.keeper.catalog.table import CatalogTable, ShownBy
 from services.enricher.tasks import Progress, patiently
+from shared.background import Background
 from shared.contracts import Envelope, PicturesUsed
 from shared.contracts.jobs import EVICTED_AT_ONCE
 from shared.pictures import HostRules, PictureId, Source, parse_source
@@ -91,12 +92,13 @@ async def open_catalog(
     shown_by: Sequence[ShownBy],
     rules: HostRules,
     metrics: Metrics,
+    background: Background,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
     table = CatalogTable(database, shown_by)
     use = AccessTimes(table, now=now)
     budget = DiskBudget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
-    looking = Indexer(table, inventory, now=now, on_looked=budget.changed)
+    looking = Indexer(table, inventory, now=now, on_looked=budget.change.set)
 
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, PicturesUsed):
@@ -104,10 +106,10 @@ async def open_catalog(
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        await enter(use.noting())
+        await enter(use.noting(background))
         await enter(queue.listen(hear))
         await enter(consuming_records(looking, queue, metrics))
-        await enter(sweeping(Sweep(table, inventory, now=now), every_s=settings.sweep_every_s))
-        await enter(keeping_within(budget))
-        await enter(refreshing(Refreshing(table, queue, rules, now=now)))
+        await enter(sweeping(Sweep(table, inventory, now=now), background, every_s=settings.sweep_every_s))
+        await enter(keeping_within(budget, background))
+        await enter(refreshing(Refreshing(table, queue, rules, now=now), background))
         yield OpenCatalog(table, budget, Cleanup(table, queue, grace=settings.grace, now=now))

@@ -3,16 +3,15 @@
 A hit that nginx serves reaches no proxy that could notice: so the catalog does.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
-import structlog
 from cachetools import TTLCache
 
 from services.enricher.database import DatabaseUnavailable
 from services.enricher.keeper.catalog.table import CatalogTable
+from shared.background import Background
 from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import HostRules, PictureId, SourceUrl, picture_host
 from shared.queue import Lane, Queue, QueueError
@@ -24,7 +23,6 @@ ASKED_LASTS_S = 900.0
 
 AT_ONCE = 200
 LOOK_EVERY_S = 30.0
-_log = structlog.get_logger()
 
 
 class Refreshing:
@@ -63,20 +61,12 @@ class Refreshing:
         return source if self._rules.allow(source) and not (host and host.immutable) else None
 
 
-@asynccontextmanager
-async def refreshing(pictures: Refreshing) -> AsyncIterator[None]:
-    task = asyncio.create_task(_refresh_for_ever(pictures), name="refreshing pictures")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _refresh_for_ever(pictures: Refreshing) -> None:
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        try:
-            await pictures.refresh()
-        except (DatabaseUnavailable, QueueError) as error:
-            _log.warning("pictures not refreshed", error=str(error))
+def refreshing(pictures: Refreshing, background: Background) -> AbstractAsyncContextManager[None]:
+    """Queue what is due, now and then, while the context lasts."""
+    return background.repeating(
+        "refreshing pictures",
+        pictures.refresh,
+        every_s=LOOK_EVERY_S,
+        at_once=False,
+        expected=(DatabaseUnavailable, QueueError),
+    )

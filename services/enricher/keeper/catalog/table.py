@@ -26,7 +26,7 @@ from services.enricher.database import Database
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
 from services.enricher.keeper.tables import cached_image_totals, cached_images, evicted_images
-from shared.pictures import FailureClass, Kind, PictureId, RevisionId
+from shared.pictures import FailureClass, Kind, PictureId
 from shared.volume import Extent, Holding, Mark
 
 _columns = cached_images.c
@@ -262,12 +262,8 @@ class CatalogTable:
     async def _some(
         self, *conditions: ColumnElement[bool], limit: int, offset: int = 0, order: Any = None
     ) -> Sequence[CatalogEntry]:
-        query = select(cached_images).where(*conditions).order_by(order).limit(limit).offset(offset)
-
-        async def reading(connection: AsyncConnection) -> Sequence[CatalogEntry]:
-            return [_entry(row) for row in await connection.execute(query)]
-
-        return await self._database.read(reading)
+        query = select(cached_images).where(*conditions).order_by(order)
+        return await self._database.rows(query, _entry, of=cached_images, limit=limit, offset=offset)
 
 
 def _not_leaving(ordered_before: datetime) -> ColumnElement[bool]:
@@ -294,13 +290,13 @@ async def _remember_sources(connection: AsyncConnection, gone: Sequence[CatalogE
 
 async def _kinds(
     connection: AsyncConnection, pictures: Sequence[PictureId], shown_by: Sequence[ShownBy]
-) -> Mapping[PictureId, Kind]:
+) -> Mapping[PictureId, str]:
     """Of what shows each of the pictures; the last that shows it has the word."""
-    kinds: dict[PictureId, Kind] = {}
+    kinds: dict[PictureId, str] = {}
     for query in shown_by:
         by = query.subquery().c
         found = select(by.picture, func.min(by.kind)).where(by.picture.in_(pictures)).group_by(by.picture)
-        kinds |= {PictureId(picture): Kind(kind) for picture, kind in await connection.execute(found)}
+        kinds |= {PictureId(picture): kind for picture, kind in await connection.execute(found)}
     return kinds
 
 
@@ -316,7 +312,6 @@ def _row(entry: CatalogEntry) -> dict[str, Any]:
 
 def _entry(row: Row[Any]) -> CatalogEntry:
     same = {name: getattr(row, name) for name in _AS_THEY_ARE}
-    same |= {"kind": row.kind and Kind(row.kind), "revision": row.revision and RevisionId(row.revision)}
     return CatalogEntry(
         picture=PictureId(row.picture_id),
         cached=Extent(row.cached_bytes, row.cached_files),

@@ -108,11 +108,7 @@ class LetterTable:
     async def next(self, chosen: LetterFilter, *, after: int, limit: int) -> Sequence[Letter]:
         """The oldest first, from after that one."""
         query = select(dead_letters).where(*_chosen(chosen), _columns.id > after).order_by(_columns.id)
-
-        async def reading(connection: AsyncConnection) -> Sequence[Letter]:
-            return [_letter(row) for row in await connection.execute(query.limit(limit))]
-
-        return await self._database.read(reading)
+        return await self._database.rows(query, _letter, of=dead_letters, limit=limit)
 
     async def counts(self, chosen: LetterFilter) -> dict[tuple[str, str | None], int]:
         """By lane and class of failure."""
@@ -164,11 +160,7 @@ class LetterTable:
 
     async def _some(self, *conditions: ColumnElement[bool], limit: int, offset: int = 0) -> Sequence[Letter]:
         newest = select(dead_letters).where(*conditions).order_by(_columns.id.desc())
-
-        async def reading(connection: AsyncConnection) -> Sequence[Letter]:
-            return [_letter(row) for row in await connection.execute(newest.limit(limit).offset(offset))]
-
-        return await self._database.read(reading)
+        return await self._database.rows(newest, _letter, of=dead_letters, limit=limit, offset=offset)
 
 
 def _chosen(chosen: LetterFilter) -> Sequence[ColumnElement[bool]]:
