@@ -33,6 +33,7 @@ from services.enricher.tasks import Tasks, Work
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
 from shared.http import Skeleton
 from shared.pictures import PictureId
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Handler, Queue, telling_work
 from shared.settings import ONESHEET_VERSION
 from shared.volume import ReadVolume, inventory_of, soundness_of
@@ -40,12 +41,18 @@ from shared.volume import ReadVolume, inventory_of, soundness_of
 
 @asynccontextmanager
 async def add_enricher(
-    skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
+    skeleton: Skeleton,
+    settings: EnricherSettings,
+    *,
+    queue: Queue,
+    volume: ReadVolume,
+    state_dir: Path,
+    paths: PublicPaths = PUBLIC_PATHS,
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
     tokens = BearerTokens.of(settings.access, state_dir)
     kept = KeptPages()
-    urls = PictureUrls(settings.urls)
+    urls = PictureUrls(settings.urls, paths)
     shown = ShownPictures(volume.pictures, urls)
     ahead = Prefetch(queue, volume.pictures, settings.hosts.rules)
 
@@ -93,6 +100,7 @@ async def add_enricher(
                 volume=volume,
                 evicted=catalog.source_of,
                 metrics=skeleton.metrics,
+                paths=paths,
             )
         )
         syncing = syncing_pictures(resolving, volume)
@@ -125,6 +133,7 @@ async def add_enricher(
                 urls=urls,
                 rules=settings.hosts.rules,
                 tmdb_image_url=settings.providers.tmdb.image_url,
+                paths=paths,
             ),
         ]
         skeleton.checks.update(queue=queue.ping, database=database.ping)

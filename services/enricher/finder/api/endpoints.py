@@ -17,6 +17,7 @@ from services.enricher.library.api.sync import warm_endpoints
 from services.enricher.pictures import PictureUrls
 from services.enricher.tasks import Tasks
 from shared.pictures import HostRules
+from shared.pictures.public_paths import PublicPaths
 from shared.volume import Pictures
 
 
@@ -30,14 +31,15 @@ def image_endpoints(
     urls: PictureUrls,
     rules: HostRules,
     tmdb_image_url: str,
+    paths: PublicPaths,
 ) -> list[Endpoint]:
     purger = Purger(resolving, catalog)
     return [
-        *library_name_endpoints(library, urls),
+        *library_name_endpoints(library, urls, paths),
         *artwork_endpoints(resolving, urls),
         *pin_endpoints(purger, urls, rules),
         *purge_endpoints(purger),
-        *purge_path_endpoints(purger, tmdb_image_url=tmdb_image_url),
+        *purge_path_endpoints(purger, paths, tmdb_image_url=tmdb_image_url),
         *warm_endpoints(tasks, pictures, rules),
         *explain_endpoints(resolving),
     ]

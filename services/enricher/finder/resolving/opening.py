@@ -17,6 +17,7 @@ from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
 from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
 from services.enricher.finder.resolving.table import ArtworkTable, StoredArtwork
 from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored, ResolvePicture
+from shared.pictures.public_paths import PublicPaths
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
 from shared.settings import Settings
 from shared.telemetry import Metrics, canonical_line, utc_now
@@ -131,9 +132,10 @@ async def open_resolving(
     volume: ReadVolume,
     evicted: Evicted,
     metrics: Metrics,
+    paths: PublicPaths,
 ) -> AsyncIterator[OpenResolving]:
     table, jobs, waiting = ArtworkTable(database), Jobs(queue), EventWaiters()
-    stored = StoredArtwork(table, volume.pictures)
+    stored = StoredArtwork(table, volume.pictures, paths)
     resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
 
     async def hear(event: Envelope) -> None:
