@@ -25,7 +25,8 @@ TMDB_FILE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpg|jpeg|png|webp|avif|gif|svg)
 """What TMDB's picture host calls a file: read by Python, by PCRE and by JavaScript."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}", re.ASCII)
-_LITERAL = re.compile(r"[A-Za-z0-9/_-]*", re.ASCII)
+_FOLDER = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_LAST = re.compile(r"[A-Za-z0-9_-]*\{[a-z]+\}", re.ASCII)
 _FORMAT = ".{format}"
 
 
@@ -69,22 +70,22 @@ class NameForm(Form):
 class FileForm(Form):
     """A file of somebody's library, of one kind and role; its size is in the query.
 
-    The last placeholder before `.{format}` is the name's id. Each one before it is a whole segment, is held to the same
-    characters, and says nothing. Raise ValueError for any other pattern.
+    It lies in a directory, by which nginx knows it. The last placeholder before `.{format}` is the name's id. Each one
+    before it is a whole segment, is held to the same characters, and says nothing. Raise ValueError for any other pattern.
     """
 
     kind: Kind
     role: Role
 
     def __post_init__(self) -> None:
-        before = self.pattern.removesuffix(_FORMAT)
-        *folders, last = before.split("/")
+        root, *folders, last = self.pattern.removesuffix(_FORMAT).split("/")
         sound = (
-            before != self.pattern
-            and all(_LITERAL.fullmatch(folder) or _PLACEHOLDER.fullmatch(folder) for folder in folders)
-            and len(_PLACEHOLDER.findall(last)) == 1
-            and last.endswith("}")
-            and _LITERAL.fullmatch(_PLACEHOLDER.sub("", last))
+            self.pattern.endswith(_FORMAT)
+            and not root
+            and folders
+            and _FOLDER.fullmatch(folders[0])
+            and all(_FOLDER.fullmatch(one) or _PLACEHOLDER.fullmatch(one) for one in folders)
+            and _LAST.fullmatch(last)
         )
         if not sound:
             raise ValueError(f"This is no form of a file: {self.pattern}")
