@@ -15,11 +15,11 @@ SEED ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test fuzz lint format bench clean test-servers bench-tools
+.PHONY: help run demo test fuzz lint format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 
 help: ## Explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.for-run ## Start all services on this machine (Ctrl-C ends them)
 	@$(BIN)/python -m services
@@ -43,6 +43,10 @@ lint: $(VENV)/.for-lint ## Check style, format, types and who may import whom
 format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be corrected safely
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
+
+vocabulary: $(VENV)/.for-run ## Write what nginx must know of pictures' paths, from the table of them
+	@$(BIN)/python -m shared.pictures.vocabulary >deploy/nginx/.vocabulary
+	@mv deploy/nginx/.vocabulary deploy/nginx/vocabulary
 
 bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (needs wrk; some minutes)
 	@$(BIN)/python -m tests.bench

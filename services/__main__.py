@@ -8,6 +8,7 @@ from services.fetcher.settings import FetcherSettings
 from services.one_process import run
 from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import start
 from shared.volume import VolumeSettings
 
@@ -19,14 +20,14 @@ def introduce(address: str, *, example: str = EXAMPLE) -> None:
     """Tell whoever started us where to look; on stderr, for stdout is the log."""
     print(  # noqa: T201 - read by whoever started it
         f"\n  Onesheet is at {address}\n"
-        f"  A picture:     {address}/api/images/proxy?size=medium&url={quote(example, safe='')}\n"
+        f"  A picture:     {address}{PUBLIC_PATHS.source.pattern}?size=medium&url={quote(example, safe='')}\n"
         f"  The API:       {address}/api/docs\n",
         file=sys.stderr,
         flush=True,
     )
 
 
-async def main(volume_settings: VolumeSettings) -> None:
+async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_PATHS) -> None:
     await run(
         volume_settings,
         proxy=ProxySettings(),
@@ -34,6 +35,7 @@ async def main(volume_settings: VolumeSettings) -> None:
         enricher=EnricherSettings(),
         http=HttpSettings(),
         on_listening=introduce,
+        paths=paths,
     )
 
 

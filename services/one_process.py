@@ -9,6 +9,7 @@ from services.fetcher.settings import FetcherSettings
 from services.proxy.app import add_proxy
 from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings, create_skeleton
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import serve
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
@@ -25,6 +26,7 @@ async def run(
     enricher: EnricherSettings,
     http: HttpSettings,
     on_listening: Callable[[str], None],
+    paths: PublicPaths = PUBLIC_PATHS,
 ) -> None:
     layout = prepared_layout(volume_settings)
     with volume_to_write(layout) as volume:
@@ -33,11 +35,16 @@ async def run(
             QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
         ) as queue:
             reading = volume_to_read(layout)
-            add_proxy(skeleton, proxy, queue=queue, volume=reading)
+            add_proxy(skeleton, proxy, queue=queue, volume=reading, paths=paths)
             async with (
                 add_fetcher(skeleton, fetcher, queue=queue, volume=volume),
                 add_enricher(
-                    skeleton, enricher, queue=queue, volume=reading, state_dir=volume_settings.state_dir
+                    skeleton,
+                    enricher,
+                    queue=queue,
+                    volume=reading,
+                    state_dir=volume_settings.state_dir,
+                    paths=paths,
                 ),
             ):
                 await serve(skeleton.app, http, default_port=PORT, on_listening=on_listening)

@@ -3,6 +3,7 @@
 from services.enricher.app import add_enricher
 from services.enricher.settings import EnricherSettings
 from shared.http import HttpSettings, create_skeleton
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
@@ -11,13 +12,15 @@ from shared.volume import VolumeSettings, prepared_layout, volume_to_read
 PORT = 8082
 
 
-async def main(volume_settings: VolumeSettings) -> None:
+async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_PATHS) -> None:
     layout, state_dir = prepared_layout(volume_settings), volume_settings.state_dir
     settings, http = EnricherSettings(), HttpSettings()
     skeleton = create_skeleton("enricher", Metrics())
     async with open_queue(QueueSettings(), state_dir=state_dir, background=skeleton.background) as queue:
         volume = volume_to_read(layout)
-        async with add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir):
+        async with add_enricher(
+            skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths
+        ):
             await serve(skeleton.app, http, default_port=PORT)
 
 

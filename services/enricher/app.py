@@ -18,6 +18,7 @@ from services.enricher.pictures import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks import Tasks
 from shared.http import Skeleton
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, announcing, telling_work
 from shared.settings import ONESHEET_VERSION
 from shared.volume import ReadVolume
@@ -28,10 +29,16 @@ SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
 
 @asynccontextmanager
 async def add_enricher(
-    skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
+    skeleton: Skeleton,
+    settings: EnricherSettings,
+    *,
+    queue: Queue,
+    volume: ReadVolume,
+    state_dir: Path,
+    paths: PublicPaths = PUBLIC_PATHS,
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
-    urls, rules = PictureUrls(settings.urls), settings.hosts.rules
+    urls, rules = PictureUrls(settings.urls, paths), settings.hosts.rules
     metrics, background = skeleton.metrics, skeleton.background
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -56,6 +63,7 @@ async def add_enricher(
                 volume=volume,
                 evicted=keeper.source_of,
                 also_from=(SOURCES_OF_ITEMS,),
+                paths=paths,
                 metrics=metrics,
                 background=background,
             )
@@ -79,8 +87,8 @@ async def add_enricher(
         await enter(streams.listening(queue))
         await enter(telling_work(queue, metrics, "enricher", background=background))
         endpoints = [
-            *library.endpoints(tasks, urls, rules, volume.pictures),
-            *finder.endpoints(urls, rules, size_of=keeper.size_of),
+            *library.endpoints(tasks, urls, rules, paths, volume.pictures),
+            *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,

@@ -3,6 +3,7 @@
 from services.proxy.app import add_proxy
 from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings, create_skeleton
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
@@ -11,13 +12,13 @@ from shared.volume import VolumeSettings, prepared_layout, volume_to_read
 PORT = 8081
 
 
-async def main(volume_settings: VolumeSettings) -> None:
+async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_PATHS) -> None:
     volume = volume_to_read(prepared_layout(volume_settings))
     skeleton = create_skeleton("proxy", Metrics())
     async with open_queue(
         QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
     ) as queue:
-        add_proxy(skeleton, ProxySettings(), queue=queue, volume=volume)
+        add_proxy(skeleton, ProxySettings(), queue=queue, volume=volume, paths=paths)
         await serve(skeleton.app, HttpSettings(), default_port=PORT)
 
 

@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 
 from services.proxy.access_counts import AccessCounts
+from services.proxy.answers import Answers
 from services.proxy.delivery import Delivery
 from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
@@ -16,13 +17,21 @@ from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import Skeleton
 from shared.http.signatures import Signatures
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue
 from shared.volume import ReadVolume
 
 _log = structlog.get_logger()
 
 
-def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volume: ReadVolume) -> None:
+def add_proxy(
+    skeleton: Skeleton,
+    settings: ProxySettings,
+    *,
+    queue: Queue,
+    volume: ReadVolume,
+    paths: PublicPaths = PUBLIC_PATHS,
+) -> None:
     pictures = volume.pictures
     rules = settings.hosts.rules
     sight = Lookup(pictures, volume.names)
@@ -47,29 +56,33 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
 
     skeleton.checks.update(queue=queue.ping, volume=look_at_volume)
     skeleton.app.cleanup_ctx.append(open_rooms)
+    signatures = Signatures(settings.signing_keys)
+    delivery = Delivery(
+        pictures,
+        sight,
+        volume.hosts,
+        rules=rules,
+        waiting_room=room,
+        staleness=staleness,
+        metrics=skeleton.metrics,
+    )
+    responder = Responder(
+        hot,
+        cors_origin=settings.cors_origin,
+        allow_svg=settings.allow_svg,
+        accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
+    )
+    answers = Answers(responder, delivery, signatures, paths, redirects=settings.miss_fallback == "redirect")
     skeleton.app[PROXY] = Proxy(
         settings=settings,
         rules=rules,
-        signatures=Signatures(settings.signing_keys),
-        delivery=Delivery(
-            pictures,
-            sight,
-            volume.hosts,
-            rules=rules,
-            waiting_room=room,
-            staleness=staleness,
-            metrics=skeleton.metrics,
-        ),
+        signatures=signatures,
+        delivery=delivery,
         hot=hot,
-        responder=Responder(
-            hot,
-            cors_origin=settings.cors_origin,
-            allow_svg=settings.allow_svg,
-            accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
-        ),
+        answers=answers,
         use=use,
     )
-    skeleton.add_routes(picture_routes)
+    skeleton.add_routes(picture_routes(paths))
     if not settings.signing_keys and "*" in settings.hosts.allowed_hosts:
         _log.warning(
             "anybody can have pictures of any host fetched: set SIGNING_KEYS, or narrow ALLOWED_HOSTS"

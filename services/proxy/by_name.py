@@ -1,6 +1,7 @@
 """Pictures asked for by what they show: in our own form, and as a library of streamers has them in its pages."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -8,14 +9,13 @@ from yarl import URL
 
 from services.proxy.wanted import PARSED_AT_MOST, Named, renditions_of
 from shared.http import Problem
-from shared.pictures import Format, Kind, Name, Rendition, Role
+from shared.pictures import Format, Name, Rendition
 from shared.pictures.formats import parse_format
+from shared.pictures.name import check_id
+from shared.pictures.public_paths import FileForm
 from shared.pictures.rendition import ORIGINAL
 
 _BARE_NUMBER = re.compile(r"[0-9]+", re.ASCII)
-
-NAMED = r"/api/v1/images/{kind:(?!(?:series|movie)/[0-9]+/)[^/]+}/{id:[^/]+}/{role:[^/]+}/{file:[^/]+}"
-"""The route of a name, but for bare numbers of series and movies: whoever has the library says what those are."""
 
 
 @lru_cache(PARSED_AT_MOST)
@@ -36,24 +36,22 @@ def by_name(kind: str, id_: str, role: str, file: str, welcome: tuple[Format, ..
     return Named(name, renditions, negotiated=format_ is None and size != "original")
 
 
-def by_file(kind: Kind, id_: str, role: Role, extension: str, url: URL) -> Named:
-    """A file of the streamer library, and `?size=` at most once. Raise Problem for anything else.
+def by_file(form: FileForm, given: Sequence[str], url: URL) -> Named:
+    """A file of somebody's library, by what its path has in the place of the form's placeholders, and `?size=` at most
+    once. Raise Problem for anything else.
 
     The extension is the format of a rendition; an original is what it is, whatever it is called.
     """
+    *others, id_, extension = given
     sizes = url.query.getall("size", [])
     if len(sizes) > 1:
         raise Problem(HTTPStatus.BAD_REQUEST, "Give size once.")
     size = (sizes[0] if sizes else "") or "original"
     try:
+        for other in others:
+            check_id(other)
         format_ = parse_format(extension)
         rendition = ORIGINAL if size == "original" else Rendition(size, format_)
-        return Named(Name(kind, id_, role), (rendition,))
+        return Named(Name(form.kind, id_, form.role), (rendition,))
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-
-
-def by_streamers_file(streamer: str, id_: str, extension: str, url: URL) -> Named:
-    """The artwork of a stream, in its streamer's folder, which is no part of the name."""
-    by_file(Kind.STREAMER, streamer, Role.ARTWORK, extension, url)
-    return by_file(Kind.STREAM, id_, Role.ARTWORK, extension, url)

@@ -1,12 +1,26 @@
 """The proxy's description of itself (OpenAPI 3.1). Written out, for its requests are parsed by hand, and fast."""
 
 import json
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
 from aiohttp import web
 
-from shared.pictures import SIZES, STANDARD_SIZES, Format, Kind, Role
+from shared.pictures import SIZES, Format, Kind, Role
+from shared.pictures.name import ID_PATTERN
+from shared.pictures.public_paths import (
+    PUBLIC_PATHS,
+    TMDB_SIZES,
+    FileForm,
+    Form,
+    NameForm,
+    PublicPaths,
+    SourceForm,
+    StoredForm,
+    TmdbForm,
+)
+from shared.pictures.source import MAX_LENGTH
 from shared.settings import ONESHEET_VERSION
 
 _REVALIDATED = {
@@ -27,10 +41,10 @@ _PROBLEMS = {
     "503": "Not there yet, or too busy: see Retry-After",
 }
 _SIZE = {"enum": ["original", *SIZES], "default": "original"}
-_TMDB_SIZE = {"enum": [size for size in ("original", *SIZES) if size not in STANDARD_SIZES]}
+_TMDB_SIZE = {"enum": ["original", *TMDB_SIZES]}
 _FORMAT = {"enum": list(Format), "description": "Absent: what the Accept header asks for"}
 _FORMAT_OF_FILE = {"enum": list(Format), "description": "Of a rendition; an original is what it is"}
-_ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"}
+_ID = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
 _SIZE_AND_FORMAT = {
     "type": "string",
     "pattern": f"^original$|^({'|'.join(SIZES)})([.]({'|'.join(Format)}))?$",
@@ -39,67 +53,55 @@ _SIZE_AND_FORMAT = {
 }
 _HEX = {"type": "string", "pattern": "^[0-9a-f]+$"}
 
-_PATHS: dict[str, Any] = {
-    "/api/images/proxy": {
-        "summary": "A picture by the URL of its source",
-        "parameters": {
-            "url": ("query", {"type": "string", "format": "uri", "maxLength": 2048}),
-            "size": ("query", _SIZE),
-            "format": ("query", _FORMAT),
-        },
-    },
-    "/t/p/{size}/{file}": {
-        "summary": "A picture by its path at TMDB's picture host",
-        "parameters": {"size": ("path", _TMDB_SIZE), "file": ("path", {"type": "string"})},
-    },
-    "/p/{picture}/{revision}/{file}": {
-        "summary": "A stored file by its immutable path",
-        "parameters": {
-            "picture": ("path", _HEX),
-            "revision": ("path", _HEX),
-            "file": ("path", {"type": "string", "examples": ["w342.webp"]}),
-        },
-    },
-    "/api/v1/images/{kind}/{id}/{role}/{file}": {
-        "summary": "A picture by what it shows; a bare number is this library's id of a series or a movie",
-        "parameters": {
-            "kind": ("path", {"enum": list(Kind)}),
-            "id": ("path", {**_ID, "examples": ["tvdb:81189", "imdb:tt0133093"]}),
-            "role": ("path", {"enum": list(Role)}),
-            "file": ("path", _SIZE_AND_FORMAT),
-        },
-    },
-    "/data/images/profiles/profile_avatar_{id}.{format}": {
-        "summary": "The profile picture of a streamer",
-        "parameters": {"id": ("path", _ID), "format": ("path", _FORMAT_OF_FILE), "size": ("query", _SIZE)},
-    },
-    "/data/images/categories/{slug}.{format}": {
-        "summary": "The cover of a category",
-        "parameters": {"slug": ("path", _ID), "format": ("path", _FORMAT_OF_FILE), "size": ("query", _SIZE)},
-    },
-    "/data/images/artwork/{streamer}/stream_{id}.{format}": {
-        "summary": "The artwork of a stream",
-        "parameters": {
-            "streamer": ("path", _ID),
-            "id": ("path", _ID),
-            "format": ("path", _FORMAT_OF_FILE),
-            "size": ("query", _SIZE),
-        },
-    },
-}
+_Parameters = dict[str, tuple[str, dict[str, Any]]]
 
 
 @cache
-def description() -> bytes:
+def description(paths: PublicPaths = PUBLIC_PATHS) -> bytes:
     document = {
         "openapi": "3.1.1",
         "info": {"title": "Onesheet: pictures", "version": ONESHEET_VERSION},
-        "paths": {path: {"get": _operation(**given)} for path, given in _PATHS.items()},
+        "paths": {form.pattern: {"get": _operation(form.summary, _parameters(form))} for form in paths.forms},
     }
     return json.dumps(document).encode()
 
 
-def _operation(summary: str, parameters: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+def _parameters(form: Form) -> _Parameters:
+    """Where each stands, and its schema."""
+    match form:
+        case SourceForm():
+            return {
+                "url": ("query", {"type": "string", "format": "uri", "maxLength": MAX_LENGTH}),
+                "size": ("query", _SIZE),
+                "format": ("query", _FORMAT),
+            }
+        case TmdbForm():
+            return {"size": ("path", _TMDB_SIZE), "file": ("path", {"type": "string"})}
+        case StoredForm():
+            return {
+                "picture": ("path", _HEX),
+                "revision": ("path", _HEX),
+                "file": ("path", {"type": "string", "examples": ["w342.webp"]}),
+            }
+        case NameForm():
+            return {
+                "kind": ("path", {"enum": list(Kind)}),
+                "id": ("path", {**_ID, "examples": ["tvdb:81189", "imdb:tt0133093"]}),
+                "role": ("path", {"enum": list(Role)}),
+                "file": ("path", _SIZE_AND_FORMAT),
+            }
+        case FileForm():
+            *ids, extension = form.placeholders
+            return {
+                **dict.fromkeys(ids, ("path", _ID)),
+                extension: ("path", _FORMAT_OF_FILE),
+                "size": ("query", _SIZE),
+            }
+        case _:
+            raise TypeError(f"Nothing describes {form}.")
+
+
+def _operation(summary: str, parameters: _Parameters) -> dict[str, Any]:
     answers = {**_STORED, **_REVALIDATED, **_PROBLEMS}
     described = [
         {"name": name, "in": where, "required": where == "path" or name == "url", "schema": schema}
@@ -112,5 +114,8 @@ def _operation(summary: str, parameters: dict[str, tuple[str, dict[str, Any]]]) 
     }
 
 
-async def describe(_request: web.Request) -> web.Response:
-    return web.Response(body=description(), content_type="application/json")
+def describing(paths: PublicPaths) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def describe(_request: web.Request) -> web.Response:
+        return web.Response(body=description(paths), content_type="application/json")
+
+    return describe

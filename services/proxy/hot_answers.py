@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
-from services.proxy.clients import welcome_formats
+from services.proxy.negotiation import welcome_formats
 from services.proxy.wanted import Changeable
 from shared.pictures import Format, Name, PictureId
 from shared.volume import Names

@@ -12,13 +12,9 @@ from aiohttp import hdrs, web
 from services.proxy.conditions import Precondition, Span, Unsatisfiable, asked_span, evaluate
 from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
 from services.proxy.wanted import Asked, Named
-from shared.http import Problem
+from shared.http import NO_STORE, Problem
 from shared.pictures import media_type_of
 from shared.volume import StoredFile
-
-YEAR = "public, max-age=31536000, immutable"
-DAY = "public, max-age=86400, stale-while-revalidate=604800"
-NO_STORE = "no-store"
 
 SVG = "svg"
 SANDBOXED = "default-src 'none'; sandbox"

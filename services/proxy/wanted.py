@@ -28,13 +28,14 @@ from shared.pictures.formats import ORIGINAL_EXTENSIONS, parse_format
 from shared.pictures.hosts import PictureHost, picture_host
 from shared.pictures.identity import parse_picture_id, parse_revision_id
 from shared.pictures.paths import is_original
+from shared.pictures.public_paths import TMDB_FILE
 from shared.pictures.rendition import ORIGINAL
 
 PARSED_AT_MOST = 4096
 """Requests whose parsing is remembered: a page's pictures are asked for again and again."""
 
 _WIDTH_TOKEN = re.compile(r"w\d+|h\d+|original", re.ASCII)
-_TMDB_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpg|jpeg|png|webp|avif|gif|svg)", re.ASCII)
+_TMDB_FILE = re.compile(TMDB_FILE, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

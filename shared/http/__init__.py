@@ -1,9 +1,10 @@
 """The HTTP side that every service has: the skeleton of an app, problems as answers, health, metrics."""
 
-from shared.http.answers import Problem, RenderedBody, problem_response, rendered_response
+from shared.http.answers import NO_STORE, Problem, RenderedBody, problem_response, rendered_response
 from shared.http.app import Check, HttpSettings, Skeleton, create_skeleton
 
 __all__ = [
+    "NO_STORE",
     "Check",
     "HttpSettings",
     "Problem",

@@ -14,6 +14,9 @@ from aiohttp import web
 
 from shared.telemetry import trace_id
 
+NO_STORE = "no-store"
+"""`Cache-Control` of what nobody may keep."""
+
 
 class Problem(Exception):
     """An answer other than the one asked for. Raised anywhere below a handler, rendered in one place.
@@ -36,7 +39,7 @@ def problem_response(problem: Problem) -> web.Response:
         "detail": problem.detail,
         "trace_id": trace_id(),
     }
-    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **problem.headers}
+    headers = {"Content-Type": "application/problem+json", "Cache-Control": NO_STORE, **problem.headers}
     return web.Response(body=json.dumps(body).encode(), status=problem.status, headers=headers)
 
 

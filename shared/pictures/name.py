@@ -7,7 +7,9 @@ from typing import Self
 
 from shared.pictures.text import TextValue
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+LONGEST_ID = 128
+ID_PATTERN = f"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{LONGEST_ID - 1}}}"
+_ID = re.compile(ID_PATTERN, re.ASCII)
 
 
 class Kind(StrEnum):
@@ -50,11 +52,7 @@ class Name(TextValue):
     role: Role
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
-            raise ValueError(
-                "An id has 1 to 128 letters, digits, dots, underscores, colons or hyphens, "
-                "and starts with a letter or digit."
-            )
+        check_id(self.id)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -67,3 +65,12 @@ class Name(TextValue):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.id}/{self.role}"
+
+
+def check_id(text: str) -> None:
+    """Raise ValueError, with a sentence for the user, for what cannot be the id in a name."""
+    if not _ID.fullmatch(text):
+        raise ValueError(
+            f"An id has 1 to {LONGEST_ID} letters, digits, dots, underscores, colons or hyphens, "
+            "and starts with a letter or digit."
+        )

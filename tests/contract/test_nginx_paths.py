@@ -20,8 +20,9 @@ import structlog
 from aiohttp import web
 
 from services.proxy.access_counts import AccessCounts
+from services.proxy.answers import Answers, picture_headers
 from services.proxy.delivery import Delivered, Delivery
-from services.proxy.handlers import PROXY, Proxy, _headers, picture_routes
+from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
@@ -31,6 +32,7 @@ from shared.http.signatures import Signatures
 from shared.pictures import HostRules, RefusalReason, Tree, candidates, name_path, picture_path
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.paths import POINTER, file_names
+from shared.pictures.public_paths import PUBLIC_PATHS
 from shared.telemetry import Metrics
 from shared.volume import Names, StoredFile
 from tests.contract.nginx_requests import Request, generated, plain, signed
@@ -86,7 +88,7 @@ class TellingDelivery:
             paths = [f"{name_path(asked.name)}/{POINTER}/{file}" for file in files]
         else:
             paths = list(candidates(asked.picture, asked.renditions))
-        headers = _headers(asked, Delivered(cast(StoredFile, None), first=False))
+        headers = picture_headers(asked, Delivered(cast(StoredFile, None), first=False))
         raise Problem(HTTPStatus.IM_A_TEAPOT, json.dumps([paths, headers]))
 
 
@@ -95,16 +97,18 @@ async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
     """The port of a proxy that says where it would look."""
     skeleton = create_skeleton("proxy", Metrics())
     hot = HotAnswers(0, cast(Names, None))
+    signatures, delivery = Signatures(keys), cast(Delivery, TellingDelivery())
+    responder = Responder(hot, cors_origin="*", accel_root=None, allow_svg=True)
     skeleton.app[PROXY] = Proxy(
         settings=ProxySettings(),
         rules=HostRules.of("*"),
-        signatures=Signatures(keys),
-        delivery=cast(Delivery, TellingDelivery()),
+        signatures=signatures,
+        delivery=delivery,
         hot=hot,
-        responder=Responder(hot, cors_origin="*", accel_root=None, allow_svg=True),
+        answers=Answers(responder, delivery, signatures, PUBLIC_PATHS, redirects=False),
         use=cast(AccessCounts, None),
     )
-    skeleton.add_routes(picture_routes)
+    skeleton.add_routes(picture_routes(PUBLIC_PATHS))
     runner = web.AppRunner(skeleton.app, access_log=None, logger=_SILENT)
     await runner.setup()
     try:

@@ -6,11 +6,13 @@ from http import HTTPStatus
 import pytest
 from yarl import URL
 
-from services.proxy.by_name import by_file, by_name, by_streamers_file
+from services.proxy.by_name import by_file, by_name
 from services.proxy.wanted import Named
 from shared.http import Problem
 from shared.pictures import Format, Kind, Name, Rendition, Role
+from shared.pictures.public_paths import PUBLIC_PATHS, FileForm
 
+PROFILE, CATEGORY, STREAM = PUBLIC_PATHS.all(FileForm)
 WELCOME = (Format.AVIF, Format.WEBP)
 ODD_IDS = (
     *(
@@ -128,9 +130,9 @@ def assert_refused(error: Problem) -> None:
 def test_an_odd_id_is_refused_in_every_form(id_: str) -> None:
     parsers: tuple[Callable[[], Named], ...] = (
         lambda: by_name("movie", id_, "poster", "w342", WELCOME),
-        lambda: by_file(Kind.STREAMER, id_, Role.PROFILE, "jpg", URL("/")),
-        lambda: by_streamers_file("somebody", id_, "jpg", URL("/")),
-        lambda: by_streamers_file(id_, "7", "jpg", URL("/")),
+        lambda: by_file(PROFILE, (id_, "jpg"), URL("/")),
+        lambda: by_file(STREAM, ("somebody", id_, "jpg"), URL("/")),
+        lambda: by_file(STREAM, (id_, "7", "jpg"), URL("/")),
     )
     for parse in parsers:
         with pytest.raises(Problem) as refused:
@@ -163,7 +165,7 @@ def test_sizes_and_formats_are_of_the_known_ones(file: str) -> None:
 @pytest.mark.parametrize("query", ["?size=huge", "?size=w342&size=w342", "?size=small.webp", "?size=../x"])
 def test_the_size_of_a_file_is_one_of_the_known_ones(query: str) -> None:
     with pytest.raises(Problem) as refused:
-        by_file(Kind.CATEGORY, "just-chatting", Role.COVER, "jpg", URL(f"/{query}"))
+        by_file(CATEGORY, ("just-chatting", "jpg"), URL(f"/{query}"))
     assert_refused(refused.value)
 
 
@@ -171,7 +173,7 @@ def test_the_size_of_a_file_is_one_of_the_known_ones(query: str) -> None:
 def test_a_file_is_called_after_a_format(extension: str) -> None:
     for size in ("", "?size=small"):
         with pytest.raises(Problem) as refused:
-            by_file(Kind.CATEGORY, "just-chatting", Role.COVER, extension, URL(f"/{size}"))
+            by_file(CATEGORY, ("just-chatting", extension), URL(f"/{size}"))
         assert_refused(refused.value)
 
 
@@ -193,8 +195,8 @@ def test_a_name_and_the_renditions_that_would_do(
 
 def test_an_original_is_what_it_is_whatever_the_file_is_called() -> None:
     for query in ("/", "/?size=", "/?size=original", "/?sig=0"):
-        named = by_file(Kind.STREAMER, "123", Role.PROFILE, "png", URL(query))
+        named = by_file(PROFILE, ("123", "png"), URL(query))
         assert (named.renditions, named.negotiated) == ((Rendition.parse("original"),), False)
-    named = by_streamers_file("somebody", "7", "png", URL("/?size=small"))
+    named = by_file(STREAM, ("somebody", "7", "png"), URL("/?size=small"))
     assert str(named.name) == "stream/7/artwork"
     assert named.renditions == (Rendition.parse("small.png"),)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.enricher.api.access import BearerTokens
 from services.enricher.database import DatabaseUnavailable
-from shared.http import Problem, RenderedBody, rendered_response
+from shared.http import NO_STORE, Problem, RenderedBody, rendered_response
 from shared.queue import QueueError
 
 MAX_PROBLEMS_TOLD = 3
@@ -142,7 +142,7 @@ class Endpoint:
                 return rendered_response(result, request.headers.get("If-None-Match"))
             case BaseModel():
                 body = result.model_dump_json(by_alias=True).encode()
-                headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
+                headers = {"Content-Type": JSON, "Cache-Control": NO_STORE}
                 return web.Response(body=body, status=self.status, headers=headers)
 
 

@@ -23,6 +23,7 @@ from services.enricher.pictures import PictureUrls
 from shared.background import Background
 from shared.contracts import FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Name, PictureId, SourceUrl
+from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import Settings
 from shared.telemetry import Metrics
@@ -79,13 +80,20 @@ class Finder:
         return self._resolving.waiting.seat(name=name, picture=picture)
 
     def endpoints(
-        self, urls: PictureUrls, rules: HostRules, *, size_of: Callable[[PictureId], Awaitable[int]]
+        self,
+        urls: PictureUrls,
+        rules: HostRules,
+        paths: PublicPaths,
+        *,
+        size_of: Callable[[PictureId], Awaitable[int]],
     ) -> list[Endpoint]:
         """`size_of`: the bytes that a picture takes on the disk, as far as known."""
         image_url = self._providers.settings.of(TmdbSettings).image_url
         return [
             *api.TmdbApi(self.metadata.tmdb, urls, image_url=image_url).endpoints,
-            *api.picture_endpoints(self._resolving, urls, rules, size_of=size_of, tmdb_image_url=image_url),
+            *api.picture_endpoints(
+                self._resolving, urls, rules, paths, size_of=size_of, tmdb_image_url=image_url
+            ),
         ]
 
 
@@ -100,6 +108,7 @@ async def open_finder(
     also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
     background: Background,
+    paths: PublicPaths,
 ) -> AsyncIterator[Finder]:
     """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from."""
     async with AsyncExitStack() as stack:
@@ -122,6 +131,7 @@ async def open_finder(
                 also_from=also_from,
                 metrics=metrics,
                 background=background,
+                paths=paths,
             )
         )
         yield Finder(metadata, providers, resolving)

@@ -18,6 +18,7 @@ from services.enricher.pictures import PictureUrls, Prefetch, ShownPictures
 from services.enricher.tasks import Tasks, Work
 from shared.contracts import Envelope, changed_pictures, removed_pictures
 from shared.pictures import HostRules
+from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import CommaList, Settings
 from shared.volume import Pictures, ReadVolume
@@ -41,13 +42,13 @@ class LibraryWing:
     _finder: Finder
 
     def endpoints(
-        self, tasks: Tasks, urls: PictureUrls, rules: HostRules, pictures: Pictures
+        self, tasks: Tasks, urls: PictureUrls, rules: HostRules, paths: PublicPaths, pictures: Pictures
     ) -> list[Endpoint]:
         scans = Scans(tasks, self._places)
         return [
             *api.item_endpoints(self._pages, self._enrichment, self._finder.metadata, self._kept),
             *api.library_endpoints(self._library, scans, self._enrichment),
-            *api.library_name_endpoints(self._library, urls),
+            *api.library_name_endpoints(self._library, urls, paths),
             *api.sync_endpoints(tasks, self._library),
             *api.warm_endpoints(tasks, pictures, rules),
         ]

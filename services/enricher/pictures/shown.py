@@ -11,6 +11,7 @@ from yarl import URL
 
 from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Format, Name, PictureId, RevisionId, Role, picture_id
+from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.settings import CommaList, Settings
 from shared.volume import Pictures, Revision
 
@@ -30,11 +31,13 @@ class PictureUrlSettings(Settings):
 
 
 REMEMBERED_AT_MOST = 20_000
-_BY_SOURCE = "/api/images/proxy"
 
 
 class PictureUrls:
-    def __init__(self, settings: PictureUrlSettings) -> None:
+    def __init__(self, settings: PictureUrlSettings, paths: PublicPaths = PUBLIC_PATHS) -> None:
+        self._paths = paths
+        self._by_source = paths.source.pattern
+        self._stored = paths.stored
         self._before = settings.before_pictures
         self._signatures = Signatures(settings.signing_keys)
         self.by_source = lru_cache(REMEMBERED_AT_MOST)(self._by_source_url)
@@ -46,17 +49,18 @@ class PictureUrls:
         if size:
             parameters.append(("size", size))
         if self._signatures.required:
-            return self._before + self._signatures.sign(_BY_SOURCE, parameters)
+            return self._before + self._signatures.sign(self._by_source, parameters)
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
-        return f"{self._before}{_BY_SOURCE}?{query}"
+        return f"{self._before}{self._by_source}?{query}"
 
     def _by_name_url(self, name: Name, size: str, until: str | None = None) -> str:
         """Where what a name shows is, in this size. `until`: its signature counts no longer, as `exp` says it."""
-        return self._before + self._signed(f"/api/v1/images/{name}/{size}", until)
+        return self._before + self._signed(self._paths.of_name(name, size), until)
 
     def stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
         """The immutable path of a file that is there."""
-        return self._before + self._signed(f"/p/{picture}/{revision}/{file_name}")
+        path = self._stored.path(picture=picture, revision=revision, file=file_name)
+        return self._before + self._signed(path)
 
     def check(self, path: str, parameters: Mapping[str, str], *, now_s: float) -> None:
         """Raise BadSignature where pictures' URLs must be signed, and this one is not."""

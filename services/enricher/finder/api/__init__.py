@@ -15,6 +15,7 @@ from services.enricher.finder.api.tmdb import TmdbApi
 from services.enricher.finder.resolving import OpenResolving
 from services.enricher.pictures import PictureUrls
 from shared.pictures import HostRules, PictureId
+from shared.pictures.public_paths import PublicPaths
 
 __all__ = ["TmdbApi", "picture_endpoints"]
 
@@ -23,6 +24,7 @@ def picture_endpoints(
     resolving: OpenResolving,
     urls: PictureUrls,
     rules: HostRules,
+    paths: PublicPaths,
     *,
     size_of: Callable[[PictureId], Awaitable[int]],
     tmdb_image_url: str,
@@ -33,6 +35,6 @@ def picture_endpoints(
         *artwork_endpoints(resolving, urls),
         *pin_endpoints(purger, urls, rules),
         *purge_endpoints(purger),
-        *purge_path_endpoints(purger, tmdb_image_url=tmdb_image_url),
+        *purge_path_endpoints(purger, paths, tmdb_image_url=tmdb_image_url),
         *explain_endpoints(resolving),
     ]

@@ -10,9 +10,7 @@ from services.enricher.finder.resolving import KnownArtwork, OpenResolving, Stor
 from services.enricher.pictures import PictureUrls
 from shared.http import Problem
 from shared.pictures import SIZES, HostRules, Kind, Name, Role, SourceUrl
-
-_NUMBERED = {Kind.SERIES, Kind.MOVIE}
-"""Kinds of which a bare number is the library's."""
+from shared.pictures.public_paths import NUMBERED_KINDS
 
 
 class NameParameters(Parameters):
@@ -22,7 +20,7 @@ class NameParameters(Parameters):
 
     @model_validator(mode="after")
     def _is_name(self) -> Self:
-        if self.kind in _NUMBERED and self.id.isdecimal():
+        if self.kind in NUMBERED_KINDS and self.id.isdecimal():
             raise ValueError("Give a provider's id, such as tmdb:603, for a library's number may change.")
         Name(self.kind, self.id, self.role)
         return self

@@ -10,13 +10,14 @@ from services.enricher.finder.api.outcomes import failure_problem
 from services.enricher.finder.api.purging import DryParameters, NameRemoval, Purger
 from services.enricher.pictures import PictureUrls
 from shared.pictures import HostRules
+from shared.pictures.source import MAX_LENGTH
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 _PATH = "/api/v1/admin/images/{kind}/{id}/{role}"
 
 
 class PinOrder(Body):
-    url: str = Field(max_length=2048, description="Of the picture at its source")
+    url: str = Field(max_length=MAX_LENGTH, description="Of the picture at its source")
 
 
 class RemovedNameParameters(NameParameters, DryParameters):

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.finder.api.artwork import NameParameters, parsed_source
@@ -13,7 +14,9 @@ from services.enricher.finder.resolving import OpenResolving
 from services.enricher.finder.resolving.explaining import NameExplanation, PictureExplanation
 from shared.contracts import PurgePicture
 from shared.http import Problem
-from shared.pictures import Kind, Name, PictureId, Role
+from shared.pictures import Kind, Name, PictureId
+from shared.pictures.public_paths import TMDB_FILE, FileForm, PublicPaths, TmdbForm
+from shared.pictures.source import MAX_LENGTH
 from shared.queue import Lane
 
 
@@ -22,7 +25,7 @@ class DryParameters(Parameters):
 
 
 class SourceParameters(DryParameters):
-    url: str = Field(max_length=2048, description="Of the picture at its source")
+    url: str = Field(max_length=MAX_LENGTH, description="Of the picture at its source")
 
 
 class PictureParameters(DryParameters):
@@ -159,11 +162,6 @@ async def _names(asked: PurgeTitleParameters, resolving: OpenResolving) -> list[
 
 
 _PATH = "/api/v1/admin/images"
-_FILES = {
-    "profiles/profile_avatar_{id}.{format}": (Kind.STREAMER, Role.PROFILE),
-    "categories/{id}.{format}": (Kind.CATEGORY, Role.COVER),
-    "artwork/{streamer}/stream_{id}.{format}": (Kind.STREAM, Role.ARTWORK),
-}
 _deletion = partial(Endpoint, "DELETE", access=Access.ADMIN, status=HTTPStatus.ACCEPTED)
 
 
@@ -174,23 +172,14 @@ class StoredPathParameters(PictureParameters):
 
 class TmdbPathParameters(DryParameters):
     size: str
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.[a-z]{3,4}$")
+    file: str = Field(pattern=f"^{TMDB_FILE}$")
 
 
 class SizedNameParameters(NameParameters, DryParameters):
     size: str
 
 
-class FileParameters(DryParameters):
-    id: str
-    format: str
-
-
-class StreamersFileParameters(FileParameters):
-    streamer: str
-
-
-def purge_path_endpoints(purger: Purger, *, tmdb_image_url: str) -> list[Endpoint]:
+def purge_path_endpoints(purger: Purger, paths: PublicPaths, *, tmdb_image_url: str) -> list[Endpoint]:
     async def stored(asked: StoredPathParameters) -> Purging:
         """Purge a picture by its immutable path."""
         return await purger.purge(PictureId(asked.id), dry_run=asked.dry_run)
@@ -204,25 +193,30 @@ def purge_path_endpoints(purger: Purger, *, tmdb_image_url: str) -> list[Endpoin
         """Unpin or purge by a name with a size, as by the name alone."""
         return await purger.remove(asked.name, dry_run=asked.dry_run)
 
+    by_stored = paths.stored.path(picture="{id}", revision="{revision}", file="{file}")
     return [
-        _deletion(f"{_PATH}/p/{{id}}/{{revision}}/{{file}}", stored, Purging, StoredPathParameters),
-        _deletion(f"{_PATH}/t/p/{{size}}/{{file}}", of_tmdb, Purging, TmdbPathParameters),
+        _deletion(f"{_PATH}{by_stored}", stored, Purging, StoredPathParameters),
+        *(
+            _deletion(f"{_PATH}{form.pattern}", of_tmdb, Purging, TmdbPathParameters)
+            for form in paths.all(TmdbForm)
+        ),
         _deletion(f"{_PATH}/{{kind}}/{{id}}/{{role}}/{{size}}", sized, NameRemoval, SizedNameParameters),
-        *(_of_file(path, kind, role, purger) for path, (kind, role) in _FILES.items()),
+        *(_of_file(form, purger) for form in paths.all(FileForm)),
     ]
 
 
-def _of_file(path: str, kind: Kind, role: Role, purger: Purger) -> Endpoint:
-    async def of_file(asked: FileParameters) -> NameRemoval:
+def _of_file(form: FileForm, purger: Purger) -> Endpoint:
+    async def of_file(asked: DryParameters) -> NameRemoval:
         """Unpin or purge by a file of the streamer library."""
         try:
-            name = Name(kind, asked.id, role)
+            name = Name(form.kind, asked.model_dump()[form.id_placeholder], form.role)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
         return await purger.remove(name, dry_run=asked.dry_run)
 
-    parameters = StreamersFileParameters if "{streamer}" in path else FileParameters
-    return _deletion(f"{_PATH}/data/images/{path}", of_file, NameRemoval, parameters)
+    fields: dict[str, Any] = dict.fromkeys(form.placeholders, (str, ...))
+    parameters = create_model("FileParameters", __base__=DryParameters, **fields)
+    return _deletion(f"{_PATH}{form.pattern}", of_file, NameRemoval, parameters)
 
 
 def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:

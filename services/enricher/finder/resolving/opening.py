@@ -16,6 +16,7 @@ from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Job
 from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewhere, StoredArtwork
 from shared.background import Background
 from shared.contracts import Envelope, ResolvePicture, changed_pictures
+from shared.pictures.public_paths import PublicPaths
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
 from shared.settings import Settings
 from shared.telemetry import Metrics, canonical_line, utc_now
@@ -123,9 +124,10 @@ async def open_resolving(
     also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
     background: Background,
+    paths: PublicPaths,
 ) -> AsyncIterator[OpenResolving]:
     table, jobs, waiting = ArtworkTable(database, also_from), Jobs(queue), EventWaiters()
-    stored = StoredArtwork(table, volume.pictures)
+    stored = StoredArtwork(table, volume.pictures, paths)
     resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
 
     async def hear(event: Envelope) -> None:

@@ -15,6 +15,7 @@ from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.finder.artwork import Candidate
 from services.enricher.finder.tables import artwork
 from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source, picture_host, picture_path
+from shared.pictures.public_paths import PublicPaths
 from shared.pictures.source import SourceUrl
 from shared.volume import Pictures, Revision
 
@@ -228,9 +229,10 @@ _log = structlog.get_logger()
 class StoredArtwork:
     """Notes are gathered: whatever is heard while the last ones are written is the next transaction."""
 
-    def __init__(self, table: ArtworkTable, pictures: Pictures) -> None:
+    def __init__(self, table: ArtworkTable, pictures: Pictures, paths: PublicPaths) -> None:
         self._table = table
         self._pictures = pictures
+        self._paths = paths
         self._heard: set[PictureId] = set()
         self._noting: asyncio.Task[None] | None = None
 
@@ -253,7 +255,7 @@ class StoredArtwork:
     async def as_stored(self, known: KnownArtwork) -> Stored | None:
         """As the volume has it at this moment."""
         revision = await self._pictures.current(known.picture)
-        return stored_as(known.name, revision) if revision else None
+        return stored_as(known.name, revision, self._paths) if revision else None
 
     async def _note(self) -> None:
         try:
@@ -270,11 +272,11 @@ class StoredArtwork:
             self._noting = None
 
 
-def stored_as(name: Name, revision: Revision) -> Stored:
-    path, original = f"/api/v1/images/{name}", revision.manifest.original
+def stored_as(name: Name, revision: Revision, paths: PublicPaths) -> Stored:
+    original = revision.manifest.original
     return Stored(
-        local_image_url=f"{path}/original",
-        local_thumbnail_url=f"{path}/thumbnail",
+        local_image_url=paths.of_name(name, "original"),
+        local_thumbnail_url=paths.of_name(name, "thumbnail"),
         storage_path=f"{picture_path(revision.tree, revision.picture)}/{revision.id}",
         processed_at=revision.manifest.fetched_at,
         file_size=original.bytes,

@@ -28,6 +28,7 @@ from shared.http import Problem, RenderedBody
 from shared.http.signatures import EXPIRY, SIGNATURE, BadSignature
 from shared.pictures import Format, Kind, Rendition, Role, SourceUrl
 from shared.pictures.formats import parse_format
+from shared.pictures.public_paths import NUMBERED_KINDS, PublicPaths
 
 MAX_OFFSET = 10_000_000
 MAX_PAGE = MAX_OFFSET // 100
@@ -199,10 +200,10 @@ class NumberedParameters(Parameters):
     exp: str | None = Field(None, description="Until when the signature counts, in seconds since 1970")
 
 
-def library_name_endpoints(library: Library, urls: PictureUrls) -> list[Endpoint]:
+def library_name_endpoints(library: Library, urls: PictureUrls, paths: PublicPaths) -> list[Endpoint]:
     async def picture(asked: NumberedParameters) -> SeeOther:
         """A picture of an item of the library: where it is by a provider's id."""
-        _check_signature(asked, urls)
+        _check_signature(asked, urls, paths)
         item = await library.item(asked.id)
         name = name_of(item, asked.role) if item and item.media_type.kind is asked.kind else None
         if name is None:
@@ -210,7 +211,8 @@ def library_name_endpoints(library: Library, urls: PictureUrls) -> list[Endpoint
             raise Problem(HTTPStatus.NOT_FOUND, what)
         return SeeOther(urls.by_name(name, asked.size, asked.exp), MOVED_FOR_S)
 
-    path = "/api/v1/images/{kind:series|movie}/{id:[0-9]+}/{role}/{size:[a-z0-9.]+}"
+    kind = f"{{kind:{'|'.join(NUMBERED_KINDS)}}}"
+    path = paths.name.path(kind=kind, id="{id:[0-9]+}", role="{role}", file="{size:[a-z0-9.]+}")
     return [
         Endpoint(
             "GET",
@@ -223,9 +225,9 @@ def library_name_endpoints(library: Library, urls: PictureUrls) -> list[Endpoint
     ]
 
 
-def _check_signature(asked: NumberedParameters, urls: PictureUrls) -> None:
+def _check_signature(asked: NumberedParameters, urls: PictureUrls, paths: PublicPaths) -> None:
     """What is answered is signed: so nobody gets it who could not have asked for it. Raise Problem."""
-    path = f"/api/v1/images/{asked.kind}/{asked.id}/{asked.role}/{asked.size}"
+    path = paths.name.path(kind=asked.kind, id=str(asked.id), role=asked.role, file=asked.size)
     given = {name: value for name, value in ((SIGNATURE, asked.sig), (EXPIRY, asked.exp)) if value}
     try:
         urls.check(path, given, now_s=time.time())

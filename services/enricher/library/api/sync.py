@@ -14,6 +14,7 @@ from services.enricher.library.sync import ROLES, SyncMissing, SyncTitle, Warm
 from services.enricher.tasks import Tasks
 from shared.http import Problem
 from shared.pictures import HostRules, Kind, Name, Role, SourceUrl
+from shared.pictures.source import MAX_LENGTH
 from shared.volume import Pictures
 
 _OF_ITEMS = {media_type.kind for media_type in MediaType}
@@ -101,7 +102,7 @@ TOLD_AT_MOST = 20
 
 class WarmOrder(Body):
     urls: Annotated[
-        tuple[Annotated[str, StringConstraints(max_length=2048)], ...],
+        tuple[Annotated[str, StringConstraints(max_length=MAX_LENGTH)], ...],
         Field(min_length=1, max_length=AT_MOST, description="Of pictures at their sources"),
     ]
 

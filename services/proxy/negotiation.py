@@ -1,4 +1,4 @@
-"""Clients: what their headers say of them."""
+"""Negotiation: which formats a client takes, and whether it is a browser's image, by its headers."""
 
 from collections.abc import Mapping
 from functools import lru_cache

@@ -1,0 +1,82 @@
+"""The answers for a picture: with which headers it is sent, where it moved, and what is said while it is not there."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from services.proxy.delivery import Delivered, Delivery, MovedRevision, NotYet
+from services.proxy.negotiation import is_browser_image
+from services.proxy.placeholder import UNKNOWN, placeholder_of
+from services.proxy.response import Responder
+from services.proxy.wanted import Asked, StoredPath, WantedPicture
+from shared.http import NO_STORE
+from shared.http.signatures import EXPIRY, Signatures
+from shared.pictures import SourceUrl
+from shared.pictures.public_paths import DAY, YEAR, PublicPaths
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    responder: Responder
+    delivery: Delivery
+    signatures: Signatures
+    paths: PublicPaths
+    redirects: bool
+    """Whether who waited in vain is sent to the source, where its provider lets us."""
+
+    async def picture(self, asked: Asked, delivered: Delivered, request: web.Request) -> web.StreamResponse:
+        """The file. Raise FileNotFoundError when it vanished, or became another, since it was found."""
+        return await self.responder.respond(delivered.file, request, picture_headers(asked, delivered), asked)
+
+    def moved(self, there: MovedRevision, request: web.Request) -> web.Response:
+        """The way to it. Whoever had a valid signature gets one for there, until the same time."""
+        path = self.paths.of_stored(there.picture, there.revision, there.file_name)
+        if self.signatures.required:
+            path = self.signatures.sign(path, [(EXPIRY, end) for end in request.query.getall(EXPIRY, [])])
+        return self._redirect(path)
+
+    async def instead(self, asked: Asked, not_yet: NotYet, request: web.Request) -> web.Response:
+        """What is answered past the bound: nothing that anybody could keep as the picture. Raise the Problem."""
+        if self.redirects and (source := _open_source(asked)):
+            return self._redirect(str(source.url))
+        if is_browser_image(request.headers):
+            return await self._placeholder(asked, not_yet)
+        raise not_yet
+
+    async def _placeholder(self, asked: Asked, not_yet: NotYet) -> web.Response:
+        manifest = await self.delivery.known(asked.about)
+        placeholder = placeholder_of(manifest) if manifest else UNKNOWN
+        headers = {
+            **self.responder.shareable,
+            "Content-Type": placeholder.media_type,
+            "Cache-Control": NO_STORE,
+            "X-Image-Pending": "1",
+            "Retry-After": str(not_yet.retry_after_s),
+        }
+        return web.Response(body=placeholder.body, headers=headers)
+
+    def _redirect(self, location: str) -> web.Response:
+        headers = {**self.responder.shareable, "Location": location, "Cache-Control": NO_STORE}
+        return web.Response(status=HTTPStatus.FOUND, headers=headers)
+
+
+def picture_headers(asked: Asked, delivered: Delivered) -> dict[str, str]:
+    """The headers that depend on how the picture was asked for; `Responder` knows those of the file."""
+    headers = {"X-Image-Cached": "false" if delivered.first else "true"}
+    if isinstance(asked, StoredPath):
+        return {**headers, "Cache-Control": YEAR}
+    headers["Cache-Control"] = DAY
+    if isinstance(asked, WantedPicture) and asked.host:
+        headers["X-Image-Source"] = asked.host.provider
+        headers["Cache-Control"] = DAY if asked.can_change else YEAR
+    if asked.negotiated:
+        headers["Vary"] = "Accept"
+    return headers
+
+
+def _open_source(asked: Asked) -> SourceUrl | None:
+    """The source that is asked for, where its provider lets us send people there."""
+    if isinstance(asked, WantedPicture) and asked.host and asked.host.may_redirect:
+        return asked.source if isinstance(asked.source, SourceUrl) else None
+    return None

@@ -1,0 +1,160 @@
+"""Public paths: every form in which a picture can be asked for, as one table. A further form is one more line of it.
+
+The proxy's routes, both descriptions, purging, the URLs that are handed out and nginx's configuration are made from the
+table. The words in paths stand once, too: kinds and roles in `name`, sizes in `rendition`, formats in `formats`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.pictures.identity import PictureId, RevisionId
+from shared.pictures.name import Kind, Name, Role
+from shared.pictures.rendition import SIZES, STANDARD_SIZES
+
+DAY = "public, max-age=86400, stale-while-revalidate=604800"
+"""`Cache-Control` of a path that may show another picture tomorrow."""
+YEAR = "public, max-age=31536000, immutable"
+"""`Cache-Control` of a path that always shows the same picture."""
+
+NUMBERED_KINDS = (Kind.SERIES, Kind.MOVIE)
+"""Of these a bare number in the place of a name's id is the library's own."""
+
+TMDB_SIZES = tuple(size for size in SIZES if size not in STANDARD_SIZES)
+TMDB_FILE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpg|jpeg|png|webp|avif|gif|svg)"
+"""What TMDB's picture host calls a file: read by Python, by PCRE and by JavaScript."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z]+)\}", re.ASCII)
+_FOLDER = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_LAST = re.compile(r"[A-Za-z0-9_-]*\{[a-z]+\}", re.ASCII)
+_FORMAT = ".{format}"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form of path. `{…}` in the pattern stands for what differs between requests; all else needs no escape anywhere."""
+
+    pattern: str
+    summary: str
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.findall(self.pattern))
+
+    def path(self, **values: str) -> str:
+        """With these values, or whatever a router wants, in the place of the placeholders."""
+        return self.pattern.format(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForm(Form):
+    """`?url=`, and perhaps `size` and `format`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TmdbForm(Form):
+    """`{size}/{file}`, as at TMDB's picture host."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredForm(Form):
+    """The immutable path of a file: `{picture}`, `{revision}` and `{file}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameForm(Form):
+    """`{kind}`, `{id}`, `{role}` and `{file}`: a size, and perhaps a format."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileForm(Form):
+    """A file of somebody's library, of one kind and role; its size is in the query.
+
+    It lies in a directory, by which nginx knows it. The last placeholder before `.{format}` is the name's id. Each one
+    before it is a whole segment, is held to the same characters, and says nothing. Raise ValueError for any other pattern.
+    """
+
+    kind: Kind
+    role: Role
+
+    def __post_init__(self) -> None:
+        root, *folders, last = self.pattern.removesuffix(_FORMAT).split("/")
+        sound = (
+            self.pattern.endswith(_FORMAT)
+            and not root
+            and folders
+            and _FOLDER.fullmatch(folders[0])
+            and all(_FOLDER.fullmatch(one) or _PLACEHOLDER.fullmatch(one) for one in folders)
+            and _LAST.fullmatch(last)
+        )
+        if not sound:
+            raise ValueError(f"This is no form of a file: {self.pattern}")
+
+    @property
+    def id_placeholder(self) -> str:
+        return self.placeholders[-2]
+
+
+SomeForm = TypeVar("SomeForm", bound=Form)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPaths:
+    """The table. Raise ValueError unless there is one form each of source, stored file and name: URLs are made in these."""
+
+    forms: tuple[Form, ...]
+
+    def __post_init__(self) -> None:
+        for sort in (SourceForm, StoredForm, NameForm):
+            if len(self.all(sort)) != 1:
+                raise ValueError(f"There must be one {sort.__name__}.")
+
+    def all(self, sort: type[SomeForm]) -> tuple[SomeForm, ...]:
+        return tuple(form for form in self.forms if isinstance(form, sort))
+
+    @property
+    def source(self) -> SourceForm:
+        return self.all(SourceForm)[0]
+
+    @property
+    def stored(self) -> StoredForm:
+        return self.all(StoredForm)[0]
+
+    @property
+    def name(self) -> NameForm:
+        return self.all(NameForm)[0]
+
+    def of_stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
+        return self.stored.path(picture=picture, revision=revision, file=file_name)
+
+    def of_name(self, name: Name, file: str) -> str:
+        """`file`: a size, and perhaps a format, `w342.webp`."""
+        return self.name.path(kind=name.kind, id=name.id, role=name.role, file=file)
+
+
+PUBLIC_PATHS = PublicPaths(
+    (
+        SourceForm("/api/images/proxy", "A picture by the URL of its source"),
+        TmdbForm("/t/p/{size}/{file}", "A picture by its path at TMDB's picture host"),
+        StoredForm("/p/{picture}/{revision}/{file}", "A stored file by its immutable path"),
+        NameForm(
+            "/api/v1/images/{kind}/{id}/{role}/{file}",
+            "A picture by what it shows; a bare number is this library's id of a series or a movie",
+        ),
+        FileForm(
+            "/data/images/profiles/profile_avatar_{id}.{format}",
+            "The profile picture of a streamer",
+            Kind.STREAMER,
+            Role.PROFILE,
+        ),
+        FileForm(
+            "/data/images/categories/{slug}.{format}", "The cover of a category", Kind.CATEGORY, Role.COVER
+        ),
+        FileForm(
+            "/data/images/artwork/{streamer}/stream_{id}.{format}",
+            "The artwork of a stream",
+            Kind.STREAM,
+            Role.ARTWORK,
+        ),
+    )
+)
