@@ -12,7 +12,7 @@ from shared.http import HttpSettings, create_skeleton
 from shared.process import serve
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read, volume_to_write
+from shared.volume import VolumeSettings, volume_to_keep, volume_to_read, volume_to_write
 
 PORT = 8080
 
@@ -26,16 +26,18 @@ async def run(
     http: HttpSettings,
     on_listening: Callable[[str], None],
 ) -> None:
-    layout = prepared_layout(volume_settings)
-    with volume_to_write(layout) as volume:
+    with volume_to_write(volume_settings) as volume:
         async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
             skeleton = create_skeleton("onesheet", Metrics())
-            reading = volume_to_read(layout)
-            add_proxy(skeleton, proxy, queue=queue, volume=reading)
+            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(volume_settings))
             async with (
                 add_fetcher(skeleton, fetcher, queue=queue, volume=volume),
                 add_enricher(
-                    skeleton, enricher, queue=queue, volume=reading, state_dir=volume_settings.state_dir
+                    skeleton,
+                    enricher,
+                    queue=queue,
+                    volume=volume_to_keep(volume_settings),
+                    state_dir=volume_settings.state_dir,
                 ),
             ):
                 await serve(skeleton.app, http, default_port=PORT, on_listening=on_listening)

@@ -6,17 +6,16 @@ from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read
+from shared.volume import VolumeSettings, volume_to_keep
 
 PORT = 8082
 
 
 async def main(volume_settings: VolumeSettings) -> None:
-    layout, state_dir = prepared_layout(volume_settings), volume_settings.state_dir
+    volume, state_dir = volume_to_keep(volume_settings), volume_settings.state_dir
     settings, http = EnricherSettings(), HttpSettings()
     async with open_queue(QueueSettings(), state_dir=state_dir) as queue:
         skeleton = create_skeleton("enricher", Metrics())
-        volume = volume_to_read(layout)
         async with add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir):
             await serve(skeleton.app, http, default_port=PORT)
 

@@ -35,12 +35,12 @@ from shared.http import Skeleton
 from shared.pictures import PictureId
 from shared.queue import Handler, Queue, telling_work
 from shared.settings import ONESHEET_VERSION
-from shared.volume import ReadVolume, inventory_of, soundness_of
+from shared.volume import KeeperVolume
 
 
 @asynccontextmanager
 async def add_enricher(
-    skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: ReadVolume, state_dir: Path
+    skeleton: Skeleton, settings: EnricherSettings, *, queue: Queue, volume: KeeperVolume, state_dir: Path
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
     tokens = BearerTokens.of(settings.access, state_dir)
@@ -66,7 +66,7 @@ async def add_enricher(
                 settings.catalog,
                 database=database,
                 queue=queue,
-                inventory=inventory_of(volume.layout),
+                inventory=volume.inventory,
                 rules=settings.hosts.rules,
                 metrics=skeleton.metrics,
             )
@@ -102,7 +102,7 @@ async def add_enricher(
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
             **sync_works(syncing, opened.library),
-            Scrub.KIND: Scrub(volume.pictures, soundness_of(volume.layout), catalog.source_of, queue),
+            Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
         tasks = await enter(Tasks.running(database, works, tell=resolving.jobs.tell, alone=True))
         endpoints: list[Endpoint] = [

@@ -14,7 +14,7 @@ from services.fetcher.work import Deps
 from services.fetcher.worker import Worker
 from shared.http import Skeleton
 from shared.queue import Lane, Queue, telling_work
-from shared.volume import Layout, OnStep, WriteVolume, sweep, unwatched
+from shared.volume import OnStep, WriteVolume, unwatched
 
 SWEEP_EVERY_S = 10.0
 _log = structlog.get_logger()
@@ -64,7 +64,7 @@ async def add_fetcher(
             on_step=on_step,
         )
         worker = Worker(queue, deps)
-        await stack.enter_async_context(_sweeping(volume.layout))
+        await stack.enter_async_context(_sweeping(volume))
         await stack.enter_async_context(telling_work(queue, metrics, "fetcher"))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))
@@ -76,11 +76,11 @@ async def add_fetcher(
 
 
 @asynccontextmanager
-async def _sweeping(layout: Layout) -> AsyncIterator[None]:
+async def _sweeping(volume: WriteVolume) -> AsyncIterator[None]:
     async def sweep_for_ever() -> None:
         while True:
             try:
-                await asyncio.to_thread(sweep, layout)
+                await volume.sweep()
             except OSError as error:
                 _log.warning("sweep failed", error=str(error))
             await asyncio.sleep(SWEEP_EVERY_S)

@@ -6,13 +6,13 @@ from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read
+from shared.volume import VolumeSettings, volume_to_read
 
 PORT = 8081
 
 
 async def main(volume_settings: VolumeSettings) -> None:
-    volume = volume_to_read(prepared_layout(volume_settings))
+    volume = volume_to_read(volume_settings)
     async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
         skeleton = create_skeleton("proxy", Metrics())
         add_proxy(skeleton, ProxySettings(), queue=queue, volume=volume)

@@ -41,10 +41,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
         async with room.open(), staleness.open(), use.telling(settings.access_log_address):
             yield
 
-    async def look_at_volume() -> None:
-        volume.layout.check_readable()
-
-    skeleton.checks.update(queue=queue.ping, volume=look_at_volume)
+    skeleton.checks.update(queue=queue.ping, volume=volume.check)
     skeleton.app.cleanup_ctx.append(open_rooms)
     skeleton.app[PROXY] = Proxy(
         settings=settings,
@@ -64,7 +61,7 @@ def add_proxy(skeleton: Skeleton, settings: ProxySettings, *, queue: Queue, volu
             hot,
             cors_origin=settings.cors_origin,
             allow_svg=settings.allow_svg,
-            accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
+            accel=settings.send_files == "accel",
         ),
         use=use,
     )

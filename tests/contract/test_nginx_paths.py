@@ -101,7 +101,7 @@ async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
         signatures=Signatures(keys),
         delivery=cast(Delivery, TellingDelivery()),
         hot=hot,
-        responder=Responder(hot, cors_origin="*", accel_root=None, allow_svg=True),
+        responder=Responder(hot, cors_origin="*", accel=False, allow_svg=True),
         use=cast(AccessCounts, None),
     )
     skeleton.add_routes(picture_routes)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.pictures import PictureId, State, Tree
-from shared.volume import NOTHING, Extent, Holding, Inventory, PictureStore, inventory_of, lacking
+from shared.volume import NOTHING, Extent, Holding, Inventory, PictureStore, lacking, volume_to_keep
 from shared.volume.inventory import UNMARKED, Space
 from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, VolumeUnderTest, commit, revision_of
 
@@ -15,7 +15,7 @@ FIRST, SECOND = b"one", b"two"
 
 @pytest.fixture
 def inventory(volume: VolumeUnderTest) -> Inventory:
-    return inventory_of(volume.write.layout)
+    return volume_to_keep(volume.settings).inventory
 
 
 async def held(inventory: Inventory, picture: PictureId = PICTURE) -> Holding:
@@ -98,7 +98,7 @@ async def test_what_has_just_changed_has_no_mark_yet(store: PictureStore, invent
 
 
 async def test_a_volume_that_went_away_is_no_empty_one(volume: VolumeUnderTest, inventory: Inventory) -> None:
-    (volume.write.layout.root / Tree.KEEP).rmdir()
+    (volume.layout.root / Tree.KEEP).rmdir()
     with pytest.raises(OSError, match="keep"):
         await inventory.marks("00")
     with pytest.raises(OSError, match="keep"):
@@ -112,8 +112,8 @@ async def test_a_picture_that_is_what_was_chosen_is_evicted(
     assert await store.evict(PICTURE, revision.id, NOW)
     assert await volume.read.current(PICTURE) is None
     assert await inventory.holdings([PICTURE]) == {}
-    assert not list(volume.write.layout.trash.iterdir())
-    assert not volume.write.layout.picture(Tree.CACHE, PICTURE).parent.exists()
+    assert not list(volume.layout.trash.iterdir())
+    assert not volume.layout.picture(Tree.CACHE, PICTURE).parent.exists()
     assert not await store.evict(PICTURE, revision.id, NOW)
 
 

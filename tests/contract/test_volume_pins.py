@@ -21,7 +21,7 @@ async def current(store: PictureStore) -> Revision:
 
 async def content(volume: VolumeUnderTest) -> bytes | None:
     found = await volume.read.find(PICTURE, (MEDIUM,))
-    return found.path.read_bytes() if found else None
+    return await found.content.whole() if found else None
 
 
 async def add_small(store: PictureStore, revision: Revision) -> None:

@@ -12,9 +12,10 @@ from shared.pictures import Name, Rendition, State, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume import Damage, Mending, PictureStore, Revision, What
-from shared.volume.sums import SUMS, add_sums, read_sums
-from shared.volume.wholeness import is_whole
+from shared.volume import Damage, Mending, PictureStore, Revision
+from shared.volume.integrity import What
+from shared.volume.local.integrity import is_whole
+from shared.volume.local.sums import SUMS, add_sums, read_sums
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, VolumeUnderTest, commit, revision_of
 from tests.providers.drawing import Format, encode, poster
 
@@ -33,7 +34,7 @@ async def revision(store: PictureStore) -> Revision:
 
 @pytest.fixture
 def directory(volume: VolumeUnderTest) -> Path:
-    return volume.write.layout.root / picture_path(Tree.CACHE, PICTURE)
+    return volume.layout.root / picture_path(Tree.CACHE, PICTURE)
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ async def test_a_pinned_picture_is_checked_where_it_is_kept(
     name = Name.parse("movie/tmdb:603/poster")
     assert await volume.write.pins.pin(PICTURE, name)
     assert await damages(mending) == []
-    kept = volume.write.layout.picture(Tree.KEEP, PICTURE) / revision.id / "medium.webp"
+    kept = volume.layout.picture(Tree.KEEP, PICTURE) / revision.id / "medium.webp"
     kept.unlink()
     kept.write_bytes(b"something else")
     findings = await mending.examine(PICTURE)

@@ -31,18 +31,18 @@ from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER, picture_path, spool_name
 from shared.pictures.state import STATE
 from shared.volume import (
-    Layout,
     Names,
     Pictures,
     PictureStore,
     Revision,
+    StoredFile,
     VolumeSettings,
     WriteVolume,
-    prepared_layout,
     volume_to_read,
     volume_to_write,
 )
-from shared.volume.local_pins import PINS
+from shared.volume.local.layout import Layout
+from shared.volume.local.pins import PINS
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = SourceUrl.parse("http://a.example/poster.jpg")
@@ -53,10 +53,11 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 HOLDER = """
 import asyncio, sys
 from shared.pictures import SourceUrl
-from shared.volume import Locked, VolumeSettings, prepared_layout, volume_to_write
+from shared.volume import Locked, VolumeSettings, volume_to_write
+from shared.volume.local.layout import prepared_layout
 
 async def hold():
-    with volume_to_write(prepared_layout(VolumeSettings())) as volume:
+    with volume_to_write(VolumeSettings()) as volume:
         try:
             async with volume.pictures.lock(SourceUrl.parse(sys.argv[1]).picture):
                 print("held", flush=True)
@@ -72,6 +73,7 @@ class VolumeUnderTest(Protocol):
     """A volume, and what can befall it from outside the port."""
 
     write: WriteVolume
+    layout: Layout
     read: Pictures
     read_names: Names
     """What another process sees of it."""
@@ -88,6 +90,9 @@ class VolumeUnderTest(Protocol):
     def cached_file(self, picture: PictureId, rendition: Rendition) -> Path:
         """What a link into `cache` shows, whatever `keep` has."""
 
+    def empty(self, file: StoredFile) -> None:
+        """The file is there, with nothing in it."""
+
     def spool(self, revision: Revision) -> None:
         """The original was too large to keep."""
 
@@ -102,7 +107,8 @@ class LocalFiles:
     def __init__(self, directory: Path, write: WriteVolume) -> None:
         self.settings = settings_in(directory)
         self.write = write
-        read = volume_to_read(write.layout)
+        self.layout = Layout(self.settings.root)
+        read = volume_to_read(self.settings)
         self.read, self.read_names = read.pictures, read.names
 
     def damage_state(self, picture: PictureId) -> None:
@@ -112,13 +118,17 @@ class LocalFiles:
         (self._directory(revision.picture) / revision.id / MANIFEST).write_text("{")
 
     def damage_failure(self, name: Name) -> None:
-        (self.write.layout.root / name_failure_path(name)).write_text('{"class": "gone"')
+        (self.layout.root / name_failure_path(name)).write_text('{"class": "gone"')
 
     def damage_pins(self, picture: PictureId) -> None:
-        (self.write.layout.picture(Tree.KEEP, picture) / PINS).write_text("[")
+        (self.layout.picture(Tree.KEEP, picture) / PINS).write_text("[")
 
     def cached_file(self, picture: PictureId, rendition: Rendition) -> Path:
         return self._directory(picture) / POINTER / str(rendition)
+
+    def empty(self, file: StoredFile) -> None:
+        assert file.local
+        Path(file.local.path).write_bytes(b"")
 
     def spool(self, revision: Revision) -> None:
         original = self._directory(revision.picture) / revision.id / revision.manifest.original.file_name
@@ -131,11 +141,11 @@ class LocalFiles:
         pointer.symlink_to("0123456789abcdef")
 
     def keep(self, picture: PictureId) -> None:
-        kept = self.write.layout.root / picture_path(Tree.KEEP, picture)
+        kept = self.layout.root / picture_path(Tree.KEEP, picture)
         shutil.copytree(self._directory(picture), kept, symlinks=True)
 
     def _directory(self, picture: PictureId) -> Path:
-        return self.write.layout.root / picture_path(Tree.CACHE, picture)
+        return self.layout.root / picture_path(Tree.CACHE, picture)
 
 
 def settings_in(directory: Path) -> VolumeSettings:
@@ -144,8 +154,7 @@ def settings_in(directory: Path) -> VolumeSettings:
 
 @pytest.fixture(params=["local files"])
 def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VolumeUnderTest]:
-    layout: Layout = prepared_layout(settings_in(tmp_path))
-    with volume_to_write(layout) as write:
+    with volume_to_write(settings_in(tmp_path)) as write:
         yield LocalFiles(tmp_path, write)
 
 

@@ -20,7 +20,7 @@ from shared.contracts import FetchPicture
 from shared.pictures import DOWNLOAD, ORIGINAL, Failure, FailureClass, Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import utc_now
-from shared.volume import Names, Pictures, ReadVolume
+from shared.volume import KeeperVolume, Names, Pictures
 
 _OF_TITLES = (Role.POSTER, Role.FANART, Role.BANNER, Role.LOGO)
 
@@ -231,7 +231,7 @@ class Warm:
 
 
 def syncing_pictures(
-    resolving: OpenResolving, volume: ReadVolume, *, now: Callable[[], datetime] = utc_now
+    resolving: OpenResolving, volume: KeeperVolume, *, now: Callable[[], datetime] = utc_now
 ) -> Syncing:
     return Syncing(resolving, volume.names, volume.pictures, now=now)
 
