@@ -22,7 +22,7 @@ from services.proxy.settings import ProxySettings
 from shared.contracts import DeadLetter, Envelope
 from shared.contracts.envelope import MESSAGES
 from shared.pictures import Name, PictureId, Rendition, Tree, name_path
-from shared.queue import Lane
+from shared.queue import Lane, Queue
 from shared.queue.embedded import open_embedded
 from shared.queue.rabbitmq import open_rabbitmq
 from shared.volume import VolumeSettings, volume_to_keep, volume_to_read
@@ -239,7 +239,7 @@ async def _are_shown(whole: RunningEnricher) -> None:
     assert {item["title"] for item in items["items"]} == {"First", "Second"}
 
 
-async def _is_drained(queue: Any, lane: Lane) -> bool:
+async def _is_drained(queue: Queue, lane: Lane) -> bool:
     measure = await queue.measure(lane)
     return measure.waiting == 0 and measure.in_hand == 0
 
