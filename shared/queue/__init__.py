@@ -3,6 +3,7 @@
 from shared.queue.consuming import telling_work
 from shared.queue.factory import QueueSettings, open_queue
 from shared.queue.port import (
+    RETRY_DELAYS,
     Delay,
     Handler,
     Lane,
@@ -17,6 +18,7 @@ from shared.queue.port import (
 )
 
 __all__ = [
+    "RETRY_DELAYS",
     "Delay",
     "Handler",
     "Lane",

@@ -49,6 +49,10 @@ class Delay(Enum):
         return max((d for d in cls if d.value <= wait_s), key=lambda d: d.value, default=cls.ONE_SECOND)
 
 
+RETRY_DELAYS = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
+"""After the first, second and third attempt that failed; after the fourth the message is dead."""
+
+
 class QueueError(Exception):
     """A message could not be handed over.
 

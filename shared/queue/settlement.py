@@ -15,13 +15,10 @@ from pydantic import ValidationError
 from shared.contracts import DeadLetter, Envelope, FailedAttempt
 from shared.contracts.message import MAX_REASON
 from shared.pictures import FailureClass
-from shared.queue.port import MAX_ATTEMPTS, Delay, Handler, Lane, Reject, Retry
+from shared.queue.port import MAX_ATTEMPTS, RETRY_DELAYS, Delay, Handler, Lane, Reject, Retry
 from shared.telemetry import traced, utc_now
 
 log = structlog.get_logger(__name__)
-
-PAUSES = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
-"""After the first, second and third attempt that ended in an unexpected exception."""
 
 Clock = Callable[[], datetime]
 
@@ -83,7 +80,7 @@ def settle(envelope: Envelope, end: Exception, lane: Lane, now: datetime) -> Out
         case Retry():
             return _next_attempt(envelope, lane, end, now)
         case _:
-            pause = PAUSES[min(envelope.attempt, len(PAUSES)) - 1]
+            pause = RETRY_DELAYS[min(envelope.attempt, len(RETRY_DELAYS)) - 1]
             broke = Retry(
                 pause, f"{type(end).__name__}: {end}", counted=True, failure_class=FailureClass.OURS
             )

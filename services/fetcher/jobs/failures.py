@@ -7,11 +7,8 @@ import structlog
 from services.fetcher.errors import NotDialled, PictureError
 from services.fetcher.work import Deps, JobDelivery
 from shared.pictures import Failure, FailureClass, Name, Rendition, Source
-from shared.queue import Delay, Reject, Retry
+from shared.queue import RETRY_DELAYS, Delay, Reject, Retry
 from shared.telemetry import add_to_line
-
-LATER_DELAYS = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
-"""After the first, second and third failed attempt of a `later` job; after the fourth it is dead."""
 
 _FINAL = frozenset({FailureClass.GONE, FailureClass.REFUSED, FailureClass.UNSOUND})
 _log = structlog.get_logger()
@@ -109,6 +106,6 @@ def _retry_later(failure: Failure, delivery: JobDelivery, deps: Deps) -> None:
         wait = max(timedelta(seconds=1), failure.retry_at - deps.now())
         raise Retry(Delay.within(wait.total_seconds()), failure.reason, counted=False)
     attempt = delivery.envelope.attempt
-    if attempt > len(LATER_DELAYS):
+    if attempt > len(RETRY_DELAYS):
         raise Reject(failure.reason, failure_class=failure.failure_class)
-    raise Retry(LATER_DELAYS[attempt - 1], failure.reason, counted=True, failure_class=failure.failure_class)
+    raise Retry(RETRY_DELAYS[attempt - 1], failure.reason, counted=True, failure_class=failure.failure_class)

@@ -256,7 +256,7 @@ async def test_the_same_bytes_committed_again_bring_what_was_taken_out(
     assert set(read_sums(inside)) == {"original.jpg", "medium.webp", "small.webp"}
 
 
-def test_wholeness_says_nothing_of_what_has_no_end(tmp_path: Path) -> None:
+def test_nothing_is_said_of_the_end_of_what_has_none(tmp_path: Path) -> None:
     drawing = tmp_path / "original.svg"
     drawing.write_text("<svg/>")
     assert is_whole(drawing)
