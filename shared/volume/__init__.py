@@ -1,6 +1,6 @@
 """The shared volume: its ports, and the views that the services have of it. What lies behind them is in `local`."""
 
-from shared.volume.integrity import Damage, Findings, Integrity, Mending
+from shared.volume.integrity import Findings, Integrity, Mending
 from shared.volume.inventory import NOTHING, Extent, Holding, Inventory, Mark, Space, lacking
 from shared.volume.local.layout import VolumeRefused, check_local
 from shared.volume.port import (
@@ -34,7 +34,6 @@ from shared.volume.views import (
 
 __all__ = [
     "NOTHING",
-    "Damage",
     "Draft",
     "Extent",
     "Findings",

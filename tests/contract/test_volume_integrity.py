@@ -12,8 +12,8 @@ from shared.pictures import Name, Rendition, State, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume import Damage, Mending, PictureStore, Revision
-from shared.volume.integrity import What
+from shared.volume import Mending, PictureStore, Revision
+from shared.volume.integrity import Damage, What
 from shared.volume.local.integrity import is_whole
 from shared.volume.local.sums import SUMS, add_sums, read_sums
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, LocalFiles, commit, revision_of
