@@ -13,7 +13,7 @@ from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import serve
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read, volume_to_write
+from shared.volume import VolumeSettings, volume_to_keep, volume_to_read, volume_to_write
 
 PORT = 8080
 
@@ -28,21 +28,19 @@ async def run(
     on_listening: Callable[[str], None],
     paths: PublicPaths = PUBLIC_PATHS,
 ) -> None:
-    layout = prepared_layout(volume_settings)
-    with volume_to_write(layout) as volume:
+    with volume_to_write(volume_settings) as volume:
         skeleton = create_skeleton("onesheet", Metrics())
         async with open_queue(
             QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
         ) as queue:
-            reading = volume_to_read(layout)
-            add_proxy(skeleton, proxy, queue=queue, volume=reading, paths=paths)
+            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(volume_settings), paths=paths)
             async with (
                 add_fetcher(skeleton, fetcher, queue=queue, volume=volume),
                 add_enricher(
                     skeleton,
                     enricher,
                     queue=queue,
-                    volume=reading,
+                    volume=volume_to_keep(volume_settings),
                     state_dir=volume_settings.state_dir,
                     paths=paths,
                 ),

@@ -7,21 +7,20 @@ from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read
+from shared.volume import VolumeSettings, volume_to_keep
 
 PORT = 8082
 
 
 async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_PATHS) -> None:
-    layout, state_dir = prepared_layout(volume_settings), volume_settings.state_dir
+    volume, state_dir = volume_to_keep(volume_settings), volume_settings.state_dir
     settings, http = EnricherSettings(), HttpSettings()
     skeleton = create_skeleton("enricher", Metrics())
-    async with open_queue(QueueSettings(), state_dir=state_dir, background=skeleton.background) as queue:
-        volume = volume_to_read(layout)
-        async with add_enricher(
-            skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths
-        ):
-            await serve(skeleton.app, http, default_port=PORT)
+    async with (
+        open_queue(QueueSettings(), state_dir=state_dir, background=skeleton.background) as queue,
+        add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths),
+    ):
+        await serve(skeleton.app, http, default_port=PORT)
 
 
 if __name__ == "__main__":

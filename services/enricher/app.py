@@ -21,7 +21,7 @@ from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, announcing, telling_work
 from shared.settings import ONESHEET_VERSION
-from shared.volume import ReadVolume
+from shared.volume import KeeperVolume
 
 SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
 """What shows pictures; where several show one, the last has the word."""
@@ -33,7 +33,7 @@ async def add_enricher(
     settings: EnricherSettings,
     *,
     queue: Queue,
-    volume: ReadVolume,
+    volume: KeeperVolume,
     state_dir: Path,
     paths: PublicPaths = PUBLIC_PATHS,
 ) -> AsyncIterator[None]:

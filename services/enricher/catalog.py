@@ -10,13 +10,13 @@ from services.enricher.keeper.catalog.indexer import Sweep
 from services.enricher.keeper.catalog.table import CatalogTable
 from shared.process import start
 from shared.telemetry import utc_now
-from shared.volume import VolumeSettings, inventory_of, prepared_layout
+from shared.volume import VolumeSettings, volume_to_keep
 
 _log = structlog.get_logger()
 
 
 async def main(settings: VolumeSettings) -> None:
-    inventory = inventory_of(prepared_layout(settings))
+    inventory = volume_to_keep(settings).inventory
     async with open_database(DatabaseSettings(), state_dir=settings.state_dir) as database:
         began = time.monotonic()
         sweep = Sweep(CatalogTable(database, SHOWN_BY), inventory, now=utc_now, alone=True)

@@ -6,14 +6,14 @@ from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_write
+from shared.volume import VolumeSettings, volume_to_write
 
 PORT = 8083
 
 
 async def main(volume_settings: VolumeSettings) -> None:
     skeleton = create_skeleton("fetcher", Metrics())
-    with volume_to_write(prepared_layout(volume_settings)) as volume:
+    with volume_to_write(volume_settings) as volume:
         async with (
             open_queue(
                 QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background

@@ -1,9 +1,7 @@
 """The fetcher, composed: everything it is made of, from the outside in."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
 
 import structlog
 
@@ -16,7 +14,7 @@ from services.fetcher.worker import Worker
 from shared.background import Background
 from shared.http import Skeleton
 from shared.queue import Lane, Queue, telling_work
-from shared.volume import Layout, OnStep, WriteVolume, sweep, unwatched
+from shared.volume import OnStep, WriteVolume, unwatched
 
 SWEEP_EVERY_S = 10.0
 _log = structlog.get_logger()
@@ -66,7 +64,7 @@ async def add_fetcher(
             on_step=on_step,
         )
         worker = Worker(queue, deps)
-        await stack.enter_async_context(sweeping(volume.layout, skeleton.background))
+        await stack.enter_async_context(sweeping(volume, skeleton.background))
         await stack.enter_async_context(
             telling_work(queue, metrics, "fetcher", background=skeleton.background)
         )
@@ -79,7 +77,8 @@ async def add_fetcher(
         yield
 
 
-def sweeping(layout: Layout, background: Background) -> AbstractAsyncContextManager[None]:
+def sweeping(volume: WriteVolume, background: Background) -> AbstractAsyncContextManager[None]:
     """Delete what is over, every few seconds, while the context lasts."""
-    once = partial(asyncio.to_thread, sweep, layout)
-    return background.repeating("sweeping the volume", once, every_s=SWEEP_EVERY_S, expected=(OSError,))
+    return background.repeating(
+        "sweeping the volume", volume.sweep, every_s=SWEEP_EVERY_S, expected=(OSError,)
+    )

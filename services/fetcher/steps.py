@@ -1,6 +1,6 @@
 """The named steps of a fetch, so that tests can stop or kill a fetcher at each of them.
 
-Those of the commit, between RENDERED and NAME_POINTED, are in `shared.volume.steps`.
+Those of the commit, between RENDERED and NAME_POINTED, are in `shared.volume.local.commit`.
 """
 
 from enum import StrEnum

@@ -10,8 +10,9 @@ from services.fetcher.download.downloader import Downloader
 from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope
+from shared.locks import KeyedLock
 from shared.telemetry import Metrics, utc_now
-from shared.volume import Inbox, Joined, Mending, NameStore, OnStep, PictureStore, Pins, unwatched
+from shared.volume import Inbox, Mending, NameStore, OnStep, PictureStore, Pins, unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Deps:
     announcements: Announcements
     settings: FetcherSettings
     metrics: Metrics
-    renders: Joined = field(default_factory=Joined)
+    renders: KeyedLock = field(default_factory=KeyedLock)
     """Jobs that make the same, ahead or on demand, wait for one another: the second finds the work done."""
     on_step: OnStep = unwatched
     now: Callable[[], datetime] = utc_now

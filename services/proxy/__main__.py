@@ -7,13 +7,13 @@ from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read
+from shared.volume import VolumeSettings, volume_to_read
 
 PORT = 8081
 
 
 async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_PATHS) -> None:
-    volume = volume_to_read(prepared_layout(volume_settings))
+    volume = volume_to_read(volume_settings)
     skeleton = create_skeleton("proxy", Metrics())
     async with open_queue(
         QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background

@@ -51,10 +51,7 @@ def add_proxy(
         async with room.open(), staleness.open(), telling:
             yield
 
-    async def look_at_volume() -> None:
-        volume.layout.check_readable()
-
-    skeleton.checks.update(queue=queue.ping, volume=look_at_volume)
+    skeleton.checks.update(queue=queue.ping, volume=volume.check)
     skeleton.app.cleanup_ctx.append(open_rooms)
     signatures = Signatures(settings.signing_keys)
     delivery = Delivery(
@@ -70,7 +67,7 @@ def add_proxy(
         hot,
         cors_origin=settings.cors_origin,
         allow_svg=settings.allow_svg,
-        accel_root=f"{volume.layout.root}/" if settings.send_files == "accel" else None,
+        accel=settings.send_files == "accel",
     )
     answers = Answers(responder, delivery, signatures, paths, redirects=settings.miss_fallback == "redirect")
     skeleton.app[PROXY] = Proxy(

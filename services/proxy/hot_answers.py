@@ -5,7 +5,6 @@ decided or put together again: one look at the disk, and the bytes are on their 
 revision shows in that look.
 """
 
-import os
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from aiohttp.web_request import BaseRequest
 from services.proxy.negotiation import welcome_formats
 from services.proxy.wanted import Changeable
 from shared.pictures import Format, Name, PictureId
-from shared.volume import Names
+from shared.volume import LocalFile, Names
 
 HOT_BYTES = 256 * 1024
 """Larger files are sent by the kernel."""
@@ -29,13 +28,12 @@ PASSED_LASTS_S = 1.0
 """How long a preferred file (AVIF made meanwhile, a pinned copy) may be there without being noticed, and a name show
 another picture."""
 
-Identity = tuple[int, int, int]
 Key = tuple[str, tuple[Format, ...]]
 
 
 @dataclass(slots=True)
 class HotAnswer:
-    """The file that was found at `location`, after it had not been at `passed`."""
+    """What was answered with a local file, of which one system call tells whether it is still what it was."""
 
     picture: PictureId
     file_name: str
@@ -43,9 +41,7 @@ class HotAnswer:
     """By which it was asked for, and which showed this picture."""
     may_change: Changeable | None
     """What is to be looked after for staleness, where the source can change."""
-    passed: tuple[str, ...]
-    location: str
-    identity: Identity
+    local: LocalFile
     bytes: int
     response: "ReadyResponse"
     passed_until_s: float = 0.0
@@ -55,13 +51,10 @@ class HotAnswer:
         if now_s >= self.passed_until_s:
             if self.name and await names.picture(self.name) != self.picture:
                 return False
-            if any(os.access(path, os.F_OK) for path in self.passed):
+            if not self.local.is_preferred():
                 return False
             self.passed_until_s = now_s + PASSED_LASTS_S
-        try:
-            return _identity(self.location) == self.identity
-        except OSError:
-            return False
+        return self.local.is_there()
 
 
 class HotAnswers:
@@ -168,11 +161,6 @@ def head_of(headers: dict[str, str], length: int) -> bytes:
     """The status line and the headers that do not depend on the moment."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     return f"HTTP/1.1 200 OK\r\n{''.join(lines)}Content-Length: {length}\r\n".encode()
-
-
-def _identity(path: str) -> Identity:
-    found = os.stat(path)  # noqa: PTH116 - a Path would cost more than the look
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @lru_cache(2)

@@ -1,7 +1,6 @@
 """The response for a stored file: what nginx says of the same file, said the same way."""
 
 import asyncio
-import os
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyRe
 from services.proxy.wanted import Asked, Named
 from shared.http import NO_STORE, Problem
 from shared.pictures import media_type_of
-from shared.volume import StoredFile
+from shared.volume import LocalFile, StoredFile
 
 SVG = "svg"
 SANDBOXED = "default-src 'none'; sandbox"
@@ -34,7 +33,7 @@ DECIDED = frozenset(
 class Responder:
     """Sends stored files: small ones from memory, larger ones by the kernel, or by nginx."""
 
-    def __init__(self, hot: HotAnswers, *, cors_origin: str, accel_root: str | None, allow_svg: bool) -> None:
+    def __init__(self, hot: HotAnswers, *, cors_origin: str, accel: bool, allow_svg: bool) -> None:
         self._hot = hot
         self._allow_svg = allow_svg
         self.shareable = {
@@ -43,7 +42,7 @@ class Responder:
             **({"Access-Control-Allow-Origin": cors_origin} if cors_origin != "none" else {}),
         }
         """What lets pages of other origins show an answer: a redirect or a placeholder as much as a picture."""
-        self._accel_root = accel_root
+        self._accel = accel
 
     async def respond(
         self, file: StoredFile, request: web.Request, special: dict[str, str], asked: Asked
@@ -54,12 +53,11 @@ class Responder:
         """
         if file.extension == SVG:
             special = {**special, **self._as_document()}
-        modified_s = file.modified_s
-        etag = f'"{modified_s:x}-{file.bytes:x}"'
-        headers = {"ETag": etag, "Last-Modified": _http_date(modified_s), **self.shareable, **special}
+        etag = f'"{file.version}"'
+        headers = {"ETag": etag, "Last-Modified": _http_date(file.modified_s), **self.shareable, **special}
         if file.is_spooled:
             headers["Cache-Control"] = NO_STORE
-        verdict = evaluate(request.headers, etag, modified_s)
+        verdict = evaluate(request.headers, etag, file.modified_s)
         if verdict is Precondition.NOT_MODIFIED:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         if verdict is Precondition.PRECONDITION_FAILED:
@@ -67,15 +65,14 @@ class Responder:
         headers["Content-Type"] = media_type_of(file.extension)
         if file.bytes > HOT_BYTES:
             return await self._send_large(file, request, headers, _span(request, file, etag))
-        with _opened(file) as opened:
-            body = opened.read()
+        body = await file.content.whole()
         if span := _span(request, file, etag):
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
             part = body[span.first : span.last + 1]
             return web.Response(body=part, status=HTTPStatus.PARTIAL_CONTENT, headers=headers)
         headers["Accept-Ranges"] = "bytes"
-        if headers["X-Image-Cached"] == "true" and not file.is_spooled:
-            self._hot.keep(request, _hot_answer(file, headers, body, asked))
+        if file.local and headers["X-Image-Cached"] == "true" and not file.is_spooled:
+            self._hot.keep(request, _hot_answer(file, file.local, headers, body, asked))
         return web.Response(body=body, headers=headers)
 
     def _as_document(self) -> dict[str, str]:
@@ -90,12 +87,11 @@ class Responder:
     async def _send_large(
         self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
     ) -> web.StreamResponse:
-        if self._can_be_sent_by_nginx(file, request):
-            inside = ACCEL_PREFIX + file.location.removeprefix(self._accel_root or "")
+        if file.local and self._can_be_sent_by_nginx(file, request):
             headers["X-Stored-Cache-Control"] = headers.pop(
                 "Cache-Control"
             )  # of the file, not of what may come instead
-            return web.Response(headers={**headers, "X-Accel-Redirect": inside})
+            return web.Response(headers={**headers, "X-Accel-Redirect": ACCEL_PREFIX + file.local.inside})
         status = HTTPStatus.OK
         if span:
             status = HTTPStatus.PARTIAL_CONTENT
@@ -107,42 +103,35 @@ class Responder:
     def _can_be_sent_by_nginx(self, file: StoredFile, request: web.Request) -> bool:
         """Not a drawing: nginx would leave out the policy that it must have."""
         return (
-            self._accel_root is not None
+            self._accel
             and file.extension != SVG
             and request.headers.keys().isdisjoint(DECIDED | {GIVEN_BACK})
         )
 
 
-def _hot_answer(file: StoredFile, headers: dict[str, str], body: bytes, asked: Asked) -> HotAnswer:
+def _hot_answer(
+    file: StoredFile, local: LocalFile, headers: dict[str, str], body: bytes, asked: Asked
+) -> HotAnswer:
     return HotAnswer(
         picture=file.picture,
         file_name=file.file_name,
         name=asked.name if isinstance(asked, Named) else None,
         may_change=asked.changeable(file.picture),
-        passed=file.passed,
-        location=file.location,
-        identity=file.identity,
+        local=local,
         bytes=file.bytes,
         response=ReadyResponse(head_of(headers, len(body)), body),
     )
 
 
-def _opened(file: StoredFile) -> BinaryIO:
-    """Raise FileNotFoundError when another file lies there than the one that was found: its tag would be a lie."""
-    opened = file.path.open("rb")
-    found = os.fstat(opened.fileno())
-    if (found.st_ino, found.st_mtime_ns, found.st_size) != file.identity:
-        opened.close()
-        raise FileNotFoundError(file.location)
-    return opened
-
-
 async def _send(
     file: StoredFile, request: web.Request, status: HTTPStatus, headers: dict[str, str], span: Span
 ) -> web.StreamResponse:
-    with _opened(file) as opened:
-        response = web.StreamResponse(status=status, headers=headers)
-        response.content_length = span.length
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = span.length
+    if file.local is None:
+        await _send_pieces(file, request, response, span)
+        return response
+    with file.local.opened() as opened:
         await response.prepare(request)
         if request.method != "HEAD":
             if request.transport is None:
@@ -150,6 +139,20 @@ async def _send(
             await _sendfile(request.transport, opened, span)
         await response.write_eof()
         return response
+
+
+async def _send_pieces(
+    file: StoredFile, request: web.Request, response: web.StreamResponse, span: Span
+) -> None:
+    """The first is there before anything is said: till then it can turn out that the file has vanished."""
+    pieces = file.content.part(span.first, span.length)
+    piece = await anext(pieces)
+    await response.prepare(request)
+    if request.method != "HEAD":
+        await response.write(piece)
+        async for piece in pieces:
+            await response.write(piece)
+    await response.write_eof()
 
 
 async def _sendfile(transport: asyncio.Transport, opened: BinaryIO, span: Span) -> None:

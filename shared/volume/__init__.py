@@ -1,26 +1,18 @@
-"""The shared volume: the ports, and the local files behind them."""
+"""The shared volume: its ports, and the views that the services have of it. What lies behind them is in `local`."""
 
-from shared.volume.factory import (
-    ReadVolume,
-    WriteVolume,
-    inbox_of,
-    inventory_of,
-    prepared_layout,
-    soundness_of,
-    volume_to_read,
-    volume_to_write,
-)
-from shared.volume.inventory import NOTHING, Extent, Holding, Inventory, Mark, Space
-from shared.volume.layout import Layout, VolumeRefused, check_local
-from shared.volume.lock import Joined
+from shared.volume.integrity import Findings, Integrity, Mending
+from shared.volume.inventory import NOTHING, Extent, Holding, Inventory, Mark, Space, lacking
+from shared.volume.local.layout import VolumeRefused, check_local
 from shared.volume.port import (
     Draft,
     HostPause,
     HostPauses,
     Inbox,
+    LocalFile,
     Locked,
     Names,
     NameStore,
+    OnStep,
     Pictures,
     PictureStore,
     Pins,
@@ -28,18 +20,20 @@ from shared.volume.port import (
     RevisionGone,
     StoredFile,
     Superseded,
-    VolumeError,
+    unwatched,
 )
-from shared.volume.room import FloorSettings, lacking
-from shared.volume.settings import VolumeSettings
-from shared.volume.soundness import Damage, Findings, Mending, Soundness, What
-from shared.volume.steps import CommitStep, OnStep, PinStep, unwatched
-from shared.volume.sweep import sweep
+from shared.volume.settings import FloorSettings, VolumeSettings
+from shared.volume.views import (
+    KeeperVolume,
+    ReadVolume,
+    WriteVolume,
+    volume_to_keep,
+    volume_to_read,
+    volume_to_write,
+)
 
 __all__ = [
     "NOTHING",
-    "CommitStep",
-    "Damage",
     "Draft",
     "Extent",
     "Findings",
@@ -48,9 +42,10 @@ __all__ = [
     "HostPause",
     "HostPauses",
     "Inbox",
+    "Integrity",
     "Inventory",
-    "Joined",
-    "Layout",
+    "KeeperVolume",
+    "LocalFile",
     "Locked",
     "Mark",
     "Mending",
@@ -59,28 +54,20 @@ __all__ = [
     "OnStep",
     "PictureStore",
     "Pictures",
-    "PinStep",
     "Pins",
     "ReadVolume",
     "Revision",
     "RevisionGone",
-    "Soundness",
     "Space",
     "StoredFile",
     "Superseded",
-    "VolumeError",
     "VolumeRefused",
     "VolumeSettings",
-    "What",
     "WriteVolume",
     "check_local",
-    "inbox_of",
-    "inventory_of",
     "lacking",
-    "prepared_layout",
-    "soundness_of",
-    "sweep",
     "unwatched",
+    "volume_to_keep",
     "volume_to_read",
     "volume_to_write",
 ]

@@ -53,6 +53,12 @@ class Space:
     files: int | None
 
 
+def lacking(space: Space, floor: Extent) -> Extent:
+    """How much more would have to be free; an empty extent where enough is."""
+    files = 0 if space.files is None else max(0, floor.files - space.files)
+    return Extent(max(0, floor.bytes - space.bytes), files)
+
+
 class Inventory(Protocol):
     """Each method reads the volume, and may take as long as the disk does. Raises OSError where it cannot be read."""
 

@@ -1,15 +1,16 @@
 """The ports to the shared volume: pictures and names, to read and to write, pins, uploads, pauses of hosts.
 
-Nothing here promises a file system: a pointer can be a small object, a draft is scratch space of the
-process that fills it, and what is committed is whole or not there.
+Nothing here promises a file system, but for `LocalFile`, which says so: a pointer can be a small object, a draft is
+scratch space of the process that fills it, and what is committed is whole or not there.
 """
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, NewType, Protocol
 
 from shared.pictures import Failure, Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
 from shared.pictures.paths import file_names, is_original, is_spool
@@ -38,6 +39,59 @@ class RevisionGone(VolumeError):
     pass
 
 
+class Content(Protocol):
+    """The bytes of a stored file, wherever they lie. Both raise FileNotFoundError when the file vanished, or became
+    another, since it was found: bytes of another file never go out under its tag.
+    """
+
+    async def whole(self) -> bytes:
+        """All of it, for a file that is small."""
+
+    def part(self, first: int, length: int) -> AsyncIterator[bytes]:
+        """In pieces, one at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """`Content` in a local file, with what only such a one can do: be sent by the kernel or nginx, be checked by one call."""
+
+    path: str
+    inside: str
+    """The same, below the root that nginx knows as well."""
+    identity: tuple[int, int, int]
+    """Inode, modification time in nanoseconds, size: changes whenever the file does."""
+    passed: tuple[str, ...] = ()
+    """Where a preferred one was looked for first, and was not there."""
+
+    async def whole(self) -> bytes:
+        with self.opened() as opened:
+            return opened.read()
+
+    async def part(self, first: int, length: int) -> AsyncIterator[bytes]:
+        with self.opened() as opened:
+            opened.seek(first)
+            yield opened.read(length)
+
+    def opened(self) -> BinaryIO:
+        """Raise FileNotFoundError when another file lies there than the one that was found: its tag would be a lie."""
+        opened = open(self.path, "rb")  # noqa: PTH123, SIM115 - the caller closes it; a Path would cost more
+        if _identity(os.fstat(opened.fileno())) != self.identity:
+            opened.close()
+            raise FileNotFoundError(self.path)
+        return opened
+
+    def is_there(self) -> bool:
+        """Whether it is what it was. One system call, and nothing else: this is asked for each hot answer."""
+        try:
+            return _identity(os.stat(self.path)) == self.identity  # noqa: PTH116 - a Path would cost more
+        except OSError:
+            return False
+
+    def is_preferred(self) -> bool:
+        """Whether none of those that would come before it has appeared."""
+        return not any(os.access(path, os.F_OK) for path in self.passed)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """One file that can be served: a rendition, or the original."""
@@ -45,16 +99,19 @@ class StoredFile:
     picture: PictureId
     file_name: str
     bytes: int
-    location: str
-    """Where it lies, for the system calls that send it."""
-    identity: tuple[int, int, int]
-    """Inode, modification time in nanoseconds, size: changes whenever the file does."""
-    passed: tuple[str, ...] = ()
-    """Where a preferred one was looked for first, and was not there."""
+    modified_s: int
+    """Whole seconds since the epoch."""
+    content: Content
 
     @property
-    def path(self) -> Path:
-        return Path(self.location)
+    def version(self) -> str:
+        """What its entity tag says, without the quotes: as nginx writes it, which serves the same files."""
+        return f"{self.modified_s:x}-{self.bytes:x}"
+
+    @property
+    def local(self) -> LocalFile | None:
+        """None where the bytes do not lie on a local disk."""
+        return self.content if isinstance(self.content, LocalFile) else None
 
     @property
     def is_spooled(self) -> bool:
@@ -62,13 +119,20 @@ class StoredFile:
         return is_spool(self.file_name)
 
     @property
-    def modified_s(self) -> int:
-        """Whole seconds since the epoch, as nginx puts them into its ETag."""
-        return self.identity[1] // 1_000_000_000
-
-    @property
     def extension(self) -> str:
         return self.file_name.rpartition(".")[2]
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+OnStep = Callable[[str], None]
+"""Told the name of a step of a commit or a pin when it has been done, so that tests can stop a process there."""
+
+
+def unwatched(step: str) -> None:
+    """What a running service passes: nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +173,18 @@ class Pictures(Protocol):
         """Every picture, or trace of one, on the volume."""
 
 
+LocalDirectory = NewType("LocalDirectory", Path)
+"""On a local disk whatever the volume is made of: renderers are processes that read and write files."""
+
+
 class Draft(Protocol):
-    """Scratch space for one job: a local directory. What is left in it is removed with it."""
+    """Scratch space for one job, which downloads and renders into files. What is left in it is removed with it."""
 
     @property
-    def directory(self) -> Path: ...
+    def directory(self) -> LocalDirectory: ...
+
+    async def with_file(self, file: StoredFile) -> Path:
+        """A local file with the bytes of a stored one, to be read only: the file itself where it is local already."""
 
     def finished(self, file: Path) -> None:
         """Begin to bring a file to the volume that will not change any more, while other work goes on."""

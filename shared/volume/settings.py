@@ -1,10 +1,11 @@
-"""Where things are kept, and as whom."""
+"""Where things are kept, as whom, and how much of the disk stays free."""
 
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from shared.settings import Settings
+from shared.volume.inventory import Extent
 
 
 class VolumeSettings(Settings):
@@ -29,3 +30,15 @@ class VolumeSettings(Settings):
     def state_dir(self) -> Path:
         """Beside the volume where nothing else is said."""
         return (self.state_directory or self.root.parent / "state").absolute()
+
+
+class FloorSettings(Settings):
+    """How much of the disk is to stay free, which the fetcher stops at and the enricher makes."""
+
+    free_gb: float = Field(5, validation_alias="DISK_FREE_FLOOR_GB", ge=0)
+    free_files: int = Field(1000, validation_alias="DISK_FREE_FLOOR_FILES", ge=0)
+    """Where the file system can have only so many."""
+
+    @property
+    def floor(self) -> Extent:
+        return Extent(int(self.free_gb * 1024**3), self.free_files)

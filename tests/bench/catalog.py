@@ -18,7 +18,8 @@ import psutil
 from services.enricher.keeper.catalog.budget import END_AT
 from shared.pictures import Manifest, Original, PictureId, Placeholder, SourceUrl, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
-from shared.volume import VolumeSettings, prepared_layout
+from shared.volume import VolumeSettings
+from shared.volume.local.layout import prepared_layout
 from tests.bench.filled import REVISION, SIZE, linkable
 from tests.bench.load import CONNECTIONS, load
 from tests.bench.report import Figure

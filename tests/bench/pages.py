@@ -18,7 +18,7 @@ from shared.background import Background
 from shared.pictures import HostRules
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, prepared_layout, volume_to_read
+from shared.volume import VolumeSettings, volume_to_keep
 from tests.bench.load import load
 from tests.bench.report import Figure
 from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
@@ -109,8 +109,7 @@ async def _unchanged(address: str) -> list[Figure]:
 async def _rebuilt(directory: Path, trakt: TraktHost) -> Figure:
     """In this process, without HTTP: what making the page costs when something on it changes."""
     state_dir = directory / "state"
-    layout = prepared_layout(VolumeSettings(volume_url=f"file:{directory}/data", state_directory=state_dir))
-    volume = volume_to_read(layout)
+    volume = volume_to_keep(VolumeSettings(volume_url=f"file:{directory}/data", state_directory=state_dir))
     providers = ProviderSettings.read(TraktSettings(client_id=CLIENT_ID, base_url=trakt.root))
     urls = PictureUrls(PictureUrlSettings())
 

@@ -15,8 +15,8 @@ from shared.pictures import (
     SourceUrl,
     candidates,
 )
-from shared.volume import Layout
-from shared.volume.local_names import LocalNameStore
+from shared.volume.local.layout import Layout
+from shared.volume.local.names import LocalNameStore
 from tests.bench.filled import SIZE, store
 from tests.providers.drawing import encode, poster
 from tests.providers.separate_host import SeparateHost

@@ -93,4 +93,4 @@ def is_gone(file: Path) -> bool:
 
 def spools(world: World, subjects: dict[str, Subject]) -> Iterator[Path]:
     for subject in subjects.values():
-        yield world.volume.layout.picture(Tree.CACHE, subject.picture) / POINTER / "spool.jpg"
+        yield world.layout.picture(Tree.CACHE, subject.picture) / POINTER / "spool.jpg"

@@ -18,7 +18,7 @@ from tests.providers.behaviour import Behaviour
 
 async def purge(world: World, subject: Subject) -> None:
     await world.publish(PurgePicture(picture=subject.picture), Lane.PICTURES_NOW)
-    directory = world.volume.layout.picture(Tree.CACHE, subject.picture)
+    directory = world.layout.picture(Tree.CACHE, subject.picture)
     await eventually(partial(is_gone, directory))
 
 

@@ -217,7 +217,7 @@ async def everything(world: World, servers: Servers) -> tuple[object, ...]:
     files = sorted(
         str(file)
         for tree in ("cache", "keep", "names", "hosts", "inbox")
-        for file in (world.volume.layout.root / tree).rglob("*")
+        for file in (world.layout.root / tree).rglob("*")
     )
     depths = {lane: await world.queue.depth(lane) for lane in Lane}
     taken = [await fetches(world, server) for server in servers]

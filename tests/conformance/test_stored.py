@@ -19,7 +19,7 @@ WEBP = {"Accept": "image/webp,*/*"}
 
 
 def file_of(world: World, stored: Stored, file_name: str) -> Path:
-    directory = world.volume.layout.picture(Tree.CACHE, stored.subject.picture)
+    directory = world.layout.picture(Tree.CACHE, stored.subject.picture)
     return directory / stored.revision / file_name
 
 

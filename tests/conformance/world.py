@@ -30,7 +30,8 @@ from shared.pictures.paths import POINTER
 from shared.queue import Lane, Queue
 from shared.queue.rabbitmq import open_rabbitmq
 from shared.telemetry import utc_now
-from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_write
+from shared.volume import VolumeSettings, WriteVolume, volume_to_write
+from shared.volume.local.layout import Layout
 from tests.conformance.material import manifest_of, new_picture, original_of, revision_of
 from tests.conformance.relay import Relay
 from tests.conformance.servers import Server, Servers
@@ -52,6 +53,7 @@ class World:
     busy_host: PictureHost
     """One that tests have paused: not to be asked for anything else."""
     volume: WriteVolume
+    layout: Layout
     queue: Queue
     relay: Relay
     """On the way to the broker, for servers whose queue shall be down at times."""
@@ -81,7 +83,8 @@ class World:
                 directory,
                 host,
                 busy_host,
-                volume=stack.enter_context(volume_to_write(prepared_layout(volume))),
+                volume=stack.enter_context(volume_to_write(volume)),
+                layout=Layout(volume.root),
                 queue=await enter(open_rabbitmq(broker, lane_limit=10_000)),
                 relay=await enter(Relay.before(node.amqp_port)),
                 settings=settings,
@@ -108,7 +111,7 @@ class World:
             )
             nginx = await stack.enter_async_context(
                 running_onesheet_nginx(
-                    self.volume.layout.root,
+                    self.layout.root,
                     proxies=[_authority(behind.address)],
                     enricher=_authority(self.enricher.address),
                     settings={key: proxy[key] for key in NGINX_HEEDS & proxy.keys()},
@@ -178,9 +181,7 @@ class World:
 
     def keep(self, stored: Stored, files: dict[str, bytes], *, move: bool = False) -> None:
         """What pinning does: the picture is in `keep`, and in `cache` until it is evicted. With other files."""
-        cache, keep = (
-            self.volume.layout.picture(tree, stored.subject.picture) for tree in (Tree.CACHE, Tree.KEEP)
-        )
+        cache, keep = (self.layout.picture(tree, stored.subject.picture) for tree in (Tree.CACHE, Tree.KEEP))
         keep.parent.mkdir(parents=True, exist_ok=True)
         if move:
             cache.rename(keep)
@@ -190,7 +191,7 @@ class World:
             (keep / POINTER / name).write_bytes(body)
 
     def is_stored(self, subject: Subject) -> bool:
-        directory = self.volume.layout.picture(Tree.CACHE, subject.picture)
+        directory = self.layout.picture(Tree.CACHE, subject.picture)
         return (directory / POINTER).exists()
 
     @contextmanager

@@ -98,7 +98,7 @@ async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
     skeleton = create_skeleton("proxy", Metrics())
     hot = HotAnswers(0, cast(Names, None))
     signatures, delivery = Signatures(keys), cast(Delivery, TellingDelivery())
-    responder = Responder(hot, cors_origin="*", accel_root=None, allow_svg=True)
+    responder = Responder(hot, cors_origin="*", accel=False, allow_svg=True)
     skeleton.app[PROXY] = Proxy(
         settings=ProxySettings(),
         rules=HostRules.of("*"),

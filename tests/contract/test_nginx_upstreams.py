@@ -14,8 +14,8 @@ from services.proxy.access_counts import AccessCounts
 from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Tree, picture_id, picture_path
 from shared.queue import Queue
-from shared.volume import Layout
-from shared.volume.local_names import LocalNames
+from shared.volume.local.layout import Layout
+from shared.volume.local.names import LocalNames
 from tests.contract.nginx_site import NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
 from tests.servers.onesheet_nginx import NOBODY_THERE, render, running_onesheet_nginx
 from tests.servers.raw_http import RawAnswer, raw_connection

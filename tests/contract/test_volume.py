@@ -9,9 +9,9 @@ from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, VolumeUnderTest,
 LARGE = Rendition.parse("large.webp")
 
 
-def content(file: StoredFile | None) -> bytes:
+async def content(file: StoredFile | None) -> bytes:
     assert file is not None
-    return file.path.read_bytes()
+    return await file.content.whole()
 
 
 async def test_nothing_is_found_where_nothing_was_committed(volume: VolumeUnderTest) -> None:
@@ -29,11 +29,13 @@ async def test_what_is_committed_is_found_through_the_pointer(
     assert revision.renditions == (MEDIUM,)
     found = await volume.read.find(PICTURE, (MEDIUM,))
     assert found is not None
-    assert content(found) == b"onemedium.webp"
+    assert await content(found) == b"onemedium.webp"
     assert (found.bytes, found.file_name, found.extension) == (14, "medium.webp", "webp")
-    assert content(await volume.read.find(PICTURE, (ORIGINAL,))) == b"one"
+    assert await content(await volume.read.find(PICTURE, (ORIGINAL,))) == b"one"
     assert (
-        content(await volume.read.at(revision.picture, revision.id, revision.manifest.original.file_name))
+        await content(
+            await volume.read.at(revision.picture, revision.id, revision.manifest.original.file_name)
+        )
         == b"one"
     )
 
@@ -49,7 +51,7 @@ async def test_an_empty_file_is_not_served(volume: VolumeUnderTest, store: Pictu
     revision = await commit(store, b"one", MEDIUM)
     found = await volume.read.find(PICTURE, (MEDIUM,))
     assert found is not None
-    found.path.write_bytes(b"")
+    volume.empty(found)
     assert await volume.read.find(PICTURE, (MEDIUM,)) is None
     assert (
         await volume.read.at(revision.picture, revision.id, revision.manifest.original.file_name) is not None
@@ -66,7 +68,7 @@ async def test_a_kept_picture_is_found_before_the_cached_one(
     assert current.tree is Tree.KEEP
     newer = await commit(store, b"two", MEDIUM, expected=current.id)
     assert newer.tree is Tree.KEEP
-    assert content(await volume.read.find(PICTURE, (MEDIUM,))) == b"twomedium.webp"
+    assert await content(await volume.read.find(PICTURE, (MEDIUM,))) == b"twomedium.webp"
 
 
 async def test_a_commit_replaces_the_revision_it_started_from(
@@ -76,7 +78,7 @@ async def test_a_commit_replaces_the_revision_it_started_from(
     second = await commit(store, b"two", MEDIUM, expected=first.id)
     assert await volume.read.current(PICTURE) == second
     assert (await volume.read.state(PICTURE)).revision == second.id
-    assert content(await volume.read.find(PICTURE, (MEDIUM,))) == b"twomedium.webp"
+    assert await content(await volume.read.find(PICTURE, (MEDIUM,))) == b"twomedium.webp"
 
 
 @pytest.mark.parametrize("expected", [None, revision_of(b"never there")])
@@ -99,7 +101,7 @@ async def test_the_same_bytes_committed_twice_are_one_revision_with_all_renditio
     again = await commit(store, b"one", SMALL)
     assert set(again.renditions) == {MEDIUM, SMALL}
     assert await volume.read.current(PICTURE) == again
-    assert content(await volume.read.find(PICTURE, (SMALL,))) == b"onesmall.webp"
+    assert await content(await volume.read.find(PICTURE, (SMALL,))) == b"onesmall.webp"
 
 
 async def test_the_revision_before_stays_for_who_still_reads_it_and_older_ones_go(
@@ -107,10 +109,14 @@ async def test_the_revision_before_stays_for_who_still_reads_it_and_older_ones_g
 ) -> None:
     first = await commit(store, b"one")
     second = await commit(store, b"two", expected=first.id)
-    assert content(await volume.read.at(first.picture, first.id, first.manifest.original.file_name)) == b"one"
+    assert (
+        await content(await volume.read.at(first.picture, first.id, first.manifest.original.file_name))
+        == b"one"
+    )
     await commit(store, b"three", expected=second.id)
     assert (
-        content(await volume.read.at(second.picture, second.id, second.manifest.original.file_name)) == b"two"
+        await content(await volume.read.at(second.picture, second.id, second.manifest.original.file_name))
+        == b"two"
     )
     assert await volume.read.at(first.picture, first.id, first.manifest.original.file_name) is None
 
@@ -120,7 +126,7 @@ async def test_bytes_that_come_back_are_committed_again(volume: VolumeUnderTest,
     second = await commit(store, b"two", MEDIUM, expected=first.id)
     again = await commit(store, b"one", MEDIUM, expected=second.id)
     assert again.id == first.id
-    assert content(await volume.read.find(PICTURE, (MEDIUM,))) == b"onemedium.webp"
+    assert await content(await volume.read.find(PICTURE, (MEDIUM,))) == b"onemedium.webp"
 
 
 async def test_a_rendition_is_added_to_the_revision_it_was_made_of(

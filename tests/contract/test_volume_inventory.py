@@ -5,17 +5,22 @@ from datetime import timedelta
 import pytest
 
 from shared.pictures import PictureId, State, Tree
-from shared.volume import NOTHING, Extent, Holding, Inventory, PictureStore, inventory_of, lacking
+from shared.volume import NOTHING, Extent, Holding, Inventory, PictureStore, lacking, volume_to_keep
 from shared.volume.inventory import UNMARKED, Space
-from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, VolumeUnderTest, commit, revision_of
+from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, LocalFiles, commit, revision_of
 
 OTHER = PictureId("ff" * 16)
 FIRST, SECOND = b"one", b"two"
 
 
 @pytest.fixture
-def inventory(volume: VolumeUnderTest) -> Inventory:
-    return inventory_of(volume.write.layout)
+def volume(local_volume: LocalFiles) -> LocalFiles:
+    return local_volume
+
+
+@pytest.fixture
+def inventory(volume: LocalFiles) -> Inventory:
+    return volume_to_keep(volume.settings).inventory
 
 
 async def held(inventory: Inventory, picture: PictureId = PICTURE) -> Holding:
@@ -64,7 +69,7 @@ async def test_a_failure_without_a_picture_is_held_too(store: PictureStore, inve
 
 
 async def test_a_kept_picture_is_told_apart_from_its_cached_copy(
-    volume: VolumeUnderTest, store: PictureStore, inventory: Inventory
+    volume: LocalFiles, store: PictureStore, inventory: Inventory
 ) -> None:
     await commit(store, FIRST, MEDIUM)
     before = await held(inventory)
@@ -97,8 +102,8 @@ async def test_what_has_just_changed_has_no_mark_yet(store: PictureStore, invent
     assert (await held(inventory)).mark == UNMARKED
 
 
-async def test_a_volume_that_went_away_is_no_empty_one(volume: VolumeUnderTest, inventory: Inventory) -> None:
-    (volume.write.layout.root / Tree.KEEP).rmdir()
+async def test_a_volume_that_went_away_is_no_empty_one(volume: LocalFiles, inventory: Inventory) -> None:
+    (volume.layout.root / Tree.KEEP).rmdir()
     with pytest.raises(OSError, match="keep"):
         await inventory.marks("00")
     with pytest.raises(OSError, match="keep"):
@@ -106,18 +111,18 @@ async def test_a_volume_that_went_away_is_no_empty_one(volume: VolumeUnderTest, 
 
 
 async def test_a_picture_that_is_what_was_chosen_is_evicted(
-    volume: VolumeUnderTest, store: PictureStore, inventory: Inventory
+    volume: LocalFiles, store: PictureStore, inventory: Inventory
 ) -> None:
     revision = await commit(store, FIRST, MEDIUM)
     assert await store.evict(PICTURE, revision.id, NOW)
     assert await volume.read.current(PICTURE) is None
     assert await inventory.holdings([PICTURE]) == {}
-    assert not list(volume.write.layout.trash.iterdir())
-    assert not volume.write.layout.picture(Tree.CACHE, PICTURE).parent.exists()
+    assert not list(volume.layout.trash.iterdir())
+    assert not volume.layout.picture(Tree.CACHE, PICTURE).parent.exists()
     assert not await store.evict(PICTURE, revision.id, NOW)
 
 
-async def test_what_was_fetched_again_is_not_evicted(volume: VolumeUnderTest, store: PictureStore) -> None:
+async def test_what_was_fetched_again_is_not_evicted(volume: LocalFiles, store: PictureStore) -> None:
     revision = await commit(store, FIRST)
     assert not await store.evict(PICTURE, revision.id, NOW - timedelta(seconds=1))
     assert not await store.evict(PICTURE, revision_of(SECOND), NOW)
@@ -126,7 +131,7 @@ async def test_what_was_fetched_again_is_not_evicted(volume: VolumeUnderTest, st
 
 
 async def test_a_failure_is_evicted_where_nothing_is_stored(
-    volume: VolumeUnderTest, store: PictureStore, inventory: Inventory
+    volume: LocalFiles, store: PictureStore, inventory: Inventory
 ) -> None:
     await store.put_state(PICTURE, State(checked_at=NOW))
     assert not await store.evict(PICTURE, revision_of(FIRST), NOW)
@@ -135,7 +140,7 @@ async def test_a_failure_is_evicted_where_nothing_is_stored(
 
 
 async def test_what_is_kept_is_never_evicted_but_its_cached_copy_is(
-    volume: VolumeUnderTest, store: PictureStore, inventory: Inventory
+    volume: LocalFiles, store: PictureStore, inventory: Inventory
 ) -> None:
     revision = await commit(store, FIRST, MEDIUM)
     volume.keep(PICTURE)
@@ -146,7 +151,7 @@ async def test_what_is_kept_is_never_evicted_but_its_cached_copy_is(
 
 
 async def test_the_directories_that_pictures_share_are_told(
-    volume: VolumeUnderTest, store: PictureStore, inventory: Inventory
+    volume: LocalFiles, store: PictureStore, inventory: Inventory
 ) -> None:
     none, some = await inventory.shelving(0), await inventory.shelving(1000)
     assert (none.files, some.files) == (0, 1243)  # of a thousand, some share one

@@ -11,23 +11,22 @@ from stat import S_IMODE
 
 import pytest
 
-import shared.volume.layout
+import shared.volume.local.layout
 from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
 from shared.telemetry import utc_now
-from shared.volume import (
-    HostPause,
-    Layout,
-    VolumeRefused,
-    VolumeSettings,
-    local_names,
-    prepared_layout,
+from shared.volume import HostPause, VolumeRefused, VolumeSettings, volume_to_write
+from shared.volume.local import names as local_names
+from shared.volume.local.durable import make_directories
+from shared.volume.local.inbox_and_pauses import LocalHostPauses
+from shared.volume.local.layout import Layout, _file_system, prepared_layout
+from shared.volume.local.sweep import (
+    DRAFT_AGE_S,
+    INBOX_AGE_S,
+    PAUSE_REMEMBERED_S,
+    REFUSAL_REMEMBERED_S,
+    SHELF_S,
     sweep,
-    volume_to_write,
 )
-from shared.volume.durable import make_directories
-from shared.volume.layout import _file_system
-from shared.volume.local_hosts import LocalHostPauses
-from shared.volume.sweep import DRAFT_AGE_S, INBOX_AGE_S, PAUSE_REMEMBERED_S, REFUSAL_REMEMBERED_S, SHELF_S
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
 
 NOBODY = 65534
@@ -59,8 +58,9 @@ def as_nobody() -> Iterator[None]:
 
 
 async def test_another_user_can_read_everything(directory_for_all: Path) -> None:
-    layout = prepared_layout(settings_in(directory_for_all))
-    with volume_to_write(layout) as volume:
+    settings = settings_in(directory_for_all)
+    layout = prepared_layout(settings)
+    with volume_to_write(settings) as volume:
         revision = await commit(volume.pictures, b"one", MEDIUM)
         async with volume.pictures.draft() as draft:
             (draft.directory / str(SMALL)).write_bytes(b"small")
@@ -76,7 +76,8 @@ async def test_another_user_can_read_everything(directory_for_all: Path) -> None
 
 
 def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: Path) -> None:
-    layout = prepared_layout(settings_in(tmp_path))
+    settings = settings_in(tmp_path)
+    layout = prepared_layout(settings)
     root = layout.root
     now = root.stat().st_mtime
 
@@ -112,7 +113,8 @@ def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: 
 
 
 async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a_name(tmp_path: Path) -> None:
-    layout = prepared_layout(settings_in(tmp_path))
+    settings = settings_in(tmp_path)
+    layout = prepared_layout(settings)
     now = time.time()
     failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
     made_up, shown, lately = (Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER) for number in (1, 2, 3))
@@ -123,7 +125,7 @@ async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a
         os.utime(file, (now - age_s, now - age_s))
         return file
 
-    with volume_to_write(layout) as volume:
+    with volume_to_write(settings) as volume:
         await volume.names.point(shown, PICTURE)
         gone = [await refuse(name, REFUSAL_REMEMBERED_S + SHELF_S * 300) for name in (made_up, shown)]
         stays = await refuse(lately, REFUSAL_REMEMBERED_S - SHELF_S * 300)
@@ -137,7 +139,7 @@ async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a
 async def test_a_name_is_written_though_its_empty_directory_is_swept_away_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = prepared_layout(settings_in(tmp_path))
+    settings = settings_in(tmp_path)
     name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
     left = [1]
 
@@ -149,14 +151,15 @@ async def test_a_name_is_written_though_its_empty_directory_is_swept_away_meanwh
         return above
 
     monkeypatch.setattr(local_names, "make_directories", made_and_swept)
-    with volume_to_write(layout) as volume:
+    with volume_to_write(settings) as volume:
         await volume.names.point(name, PICTURE)
         assert await volume.names.picture(name) == PICTURE
 
 
 async def test_a_removed_picture_lies_in_the_trash_until_the_sweep(tmp_path: Path) -> None:
-    layout = prepared_layout(settings_in(tmp_path))
-    with volume_to_write(layout) as volume:
+    settings = settings_in(tmp_path)
+    layout = prepared_layout(settings)
+    with volume_to_write(settings) as volume:
         await commit(volume.pictures, b"one", MEDIUM)
         await volume.pictures.remove(PICTURE)
     assert len(list(layout.trash.iterdir())) == 1
@@ -217,7 +220,7 @@ def test_a_volume_of_another_user_is_refused(directory_for_all: Path) -> None:
 def test_databases_on_a_network_file_system_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(shared.volume.layout, "_file_system", lambda _path: kind)
+    monkeypatch.setattr(shared.volume.local.layout, "_file_system", lambda _path: kind)
     with pytest.raises(VolumeRefused, match=f"network file system \\({kind}\\)"):
         prepared_layout(settings_in(tmp_path))
 

@@ -7,9 +7,14 @@ import pytest
 
 from shared.pictures import SourceUrl
 from shared.volume import Locked, PictureStore
-from tests.contract.volumes import PICTURE, VolumeUnderTest, another_process_at_the_lock
+from tests.contract.volumes import PICTURE, LocalFiles, another_process_at_the_lock
 
 OTHER = SourceUrl.parse("http://a.example/other.jpg")
+
+
+@pytest.fixture
+def volume(local_volume: LocalFiles) -> LocalFiles:
+    return local_volume
 
 
 async def test_in_one_process_the_second_waits_for_the_first(store: PictureStore) -> None:
@@ -44,7 +49,7 @@ async def test_who_gives_up_waiting_leaves_the_lock_to_the_others(store: Picture
         await work()
 
 
-async def test_a_lock_is_given_back_when_the_work_fails(volume: VolumeUnderTest) -> None:
+async def test_a_lock_is_given_back_when_the_work_fails(volume: LocalFiles) -> None:
     with pytest.raises(ZeroDivisionError):
         async with volume.write.pictures.lock(PICTURE):
             raise ZeroDivisionError
@@ -52,7 +57,7 @@ async def test_a_lock_is_given_back_when_the_work_fails(volume: VolumeUnderTest)
         assert result == "held"
 
 
-async def test_another_process_is_told_that_it_is_locked(volume: VolumeUnderTest) -> None:
+async def test_another_process_is_told_that_it_is_locked(volume: LocalFiles) -> None:
     async with volume.write.pictures.lock(PICTURE):
         async with another_process_at_the_lock(volume.settings) as (result, _):
             assert result == "locked"
@@ -61,7 +66,7 @@ async def test_another_process_is_told_that_it_is_locked(volume: VolumeUnderTest
 
 
 async def test_we_are_told_when_another_process_has_it_and_go_on_where_we_insist(
-    volume: VolumeUnderTest,
+    volume: LocalFiles,
 ) -> None:
     store = volume.write.pictures
     async with another_process_at_the_lock(volume.settings) as (result, _):
@@ -75,7 +80,7 @@ async def test_we_are_told_when_another_process_has_it_and_go_on_where_we_insist
         pass
 
 
-async def test_a_lock_dies_with_its_holder(volume: VolumeUnderTest) -> None:
+async def test_a_lock_dies_with_its_holder(volume: LocalFiles) -> None:
     async with another_process_at_the_lock(volume.settings) as (result, process):
         assert result == "held"
         process.send_signal(signal.SIGKILL)

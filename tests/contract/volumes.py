@@ -1,6 +1,7 @@
-"""The volumes that the contract is tested on: local files so far; object storage will be one more of these."""
+"""The volumes that the contract is tested on: local files, and one in memory, which shows that no port needs files."""
 
 import asyncio
+import copy
 import os
 import shutil
 import sys
@@ -9,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
@@ -31,18 +32,19 @@ from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER, picture_path, spool_name
 from shared.pictures.state import STATE
 from shared.volume import (
-    Layout,
     Names,
     Pictures,
     PictureStore,
     Revision,
+    StoredFile,
     VolumeSettings,
     WriteVolume,
-    prepared_layout,
     volume_to_read,
     volume_to_write,
 )
-from shared.volume.local_pins import PINS
+from shared.volume.local.layout import Layout
+from shared.volume.local.pins import PINS
+from tests.servers.volume_in_memory import Held, MemoryNames, MemoryPictures, memory_volume
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = SourceUrl.parse("http://a.example/poster.jpg")
@@ -53,10 +55,11 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 HOLDER = """
 import asyncio, sys
 from shared.pictures import SourceUrl
-from shared.volume import Locked, VolumeSettings, prepared_layout, volume_to_write
+from shared.volume import Locked, VolumeSettings, volume_to_write
+from shared.volume.local.layout import prepared_layout
 
 async def hold():
-    with volume_to_write(prepared_layout(VolumeSettings())) as volume:
+    with volume_to_write(VolumeSettings()) as volume:
         try:
             async with volume.pictures.lock(SourceUrl.parse(sys.argv[1]).picture):
                 print("held", flush=True)
@@ -75,7 +78,6 @@ class VolumeUnderTest(Protocol):
     read: Pictures
     read_names: Names
     """What another process sees of it."""
-    settings: VolumeSettings
 
     def damage_state(self, picture: PictureId) -> None: ...
 
@@ -85,8 +87,11 @@ class VolumeUnderTest(Protocol):
 
     def damage_pins(self, picture: PictureId) -> None: ...
 
-    def cached_file(self, picture: PictureId, rendition: Rendition) -> Path:
+    def in_cache(self, picture: PictureId, rendition: Rendition) -> bytes | None:
         """What a link into `cache` shows, whatever `keep` has."""
+
+    def empty(self, file: StoredFile) -> None:
+        """The file is there, with nothing in it."""
 
     def spool(self, revision: Revision) -> None:
         """The original was too large to keep."""
@@ -102,7 +107,8 @@ class LocalFiles:
     def __init__(self, directory: Path, write: WriteVolume) -> None:
         self.settings = settings_in(directory)
         self.write = write
-        read = volume_to_read(write.layout)
+        self.layout = Layout(self.settings.root)
+        read = volume_to_read(self.settings)
         self.read, self.read_names = read.pictures, read.names
 
     def damage_state(self, picture: PictureId) -> None:
@@ -112,13 +118,18 @@ class LocalFiles:
         (self._directory(revision.picture) / revision.id / MANIFEST).write_text("{")
 
     def damage_failure(self, name: Name) -> None:
-        (self.write.layout.root / name_failure_path(name)).write_text('{"class": "gone"')
+        (self.layout.root / name_failure_path(name)).write_text('{"class": "gone"')
 
     def damage_pins(self, picture: PictureId) -> None:
-        (self.write.layout.picture(Tree.KEEP, picture) / PINS).write_text("[")
+        (self.layout.picture(Tree.KEEP, picture) / PINS).write_text("[")
 
-    def cached_file(self, picture: PictureId, rendition: Rendition) -> Path:
-        return self._directory(picture) / POINTER / str(rendition)
+    def in_cache(self, picture: PictureId, rendition: Rendition) -> bytes | None:
+        file = self._directory(picture) / POINTER / str(rendition)
+        return file.read_bytes() if file.exists() else None
+
+    def empty(self, file: StoredFile) -> None:
+        assert file.local
+        Path(file.local.path).write_bytes(b"")
 
     def spool(self, revision: Revision) -> None:
         original = self._directory(revision.picture) / revision.id / revision.manifest.original.file_name
@@ -131,22 +142,74 @@ class LocalFiles:
         pointer.symlink_to("0123456789abcdef")
 
     def keep(self, picture: PictureId) -> None:
-        kept = self.write.layout.root / picture_path(Tree.KEEP, picture)
+        kept = self.layout.root / picture_path(Tree.KEEP, picture)
         shutil.copytree(self._directory(picture), kept, symlinks=True)
 
     def _directory(self, picture: PictureId) -> Path:
-        return self.write.layout.root / picture_path(Tree.CACHE, picture)
+        return self.layout.root / picture_path(Tree.CACHE, picture)
+
+
+class InMemory:
+    def __init__(self) -> None:
+        self.write, read = memory_volume()
+        self.read, self.read_names = read.pictures, read.names
+        self._pictures = cast(MemoryPictures, read.pictures)
+        self._failures = cast(MemoryNames, read.names).failures
+
+    def damage_state(self, picture: PictureId) -> None:
+        self._cached(picture).state = None
+
+    def damage_manifest(self, revision: Revision) -> None:
+        self._cached(revision.picture).revisions[revision.id].manifest = None
+
+    def damage_failure(self, name: Name) -> None:
+        del self._failures[name]
+
+    def damage_pins(self, picture: PictureId) -> None:
+        self._pictures.held[Tree.KEEP, picture].pins = frozenset()
+
+    def in_cache(self, picture: PictureId, rendition: Rendition) -> bytes | None:
+        made = self._pictures.held.get((Tree.CACHE, picture), Held()).pointed
+        return made.files.get(str(rendition)) if made else None
+
+    def empty(self, file: StoredFile) -> None:
+        for made in self._cached(file.picture).revisions.values():
+            made.files[file.file_name] = b""
+
+    def spool(self, revision: Revision) -> None:
+        files, name = (
+            self._cached(revision.picture).revisions[revision.id].files,
+            revision.manifest.original.file_name,
+        )
+        files[spool_name(name)] = files.pop(name)
+
+    def point_into_the_void(self, picture: PictureId) -> None:
+        held = self._pictures.held.setdefault((Tree.CACHE, picture), Held())
+        held.pointer = RevisionId("0123456789abcdef")
+
+    def keep(self, picture: PictureId) -> None:
+        self._pictures.held[Tree.KEEP, picture] = copy.deepcopy(self._cached(picture))
+
+    def _cached(self, picture: PictureId) -> Held:
+        return self._pictures.held[Tree.CACHE, picture]
 
 
 def settings_in(directory: Path) -> VolumeSettings:
     return VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
 
 
-@pytest.fixture(params=["local files"])
-def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VolumeUnderTest]:
-    layout: Layout = prepared_layout(settings_in(tmp_path))
-    with volume_to_write(layout) as write:
+@pytest.fixture
+def local_volume(tmp_path: Path) -> Iterator[LocalFiles]:
+    with volume_to_write(settings_in(tmp_path)) as write:
         yield LocalFiles(tmp_path, write)
+
+
+@pytest.fixture(params=["local files", "memory"])
+def volume(request: pytest.FixtureRequest) -> VolumeUnderTest:
+    if request.param == "memory":
+        return InMemory()
+    files: LocalFiles = request.getfixturevalue("local_volume")
+    return files
 
 
 @pytest.fixture

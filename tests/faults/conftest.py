@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from shared.volume import sweep
-from shared.volume.sweep import DRAFT_AGE_S
+from shared.volume.local.sweep import DRAFT_AGE_S, sweep
 from tests.faults.world import World
 from tests.servers.rabbitmq import RabbitNode
 

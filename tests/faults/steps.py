@@ -1,7 +1,7 @@
 """The steps in the order in which a job passes them, and where on the way what becomes true."""
 
 from services.fetcher.steps import FetchStep
-from shared.volume import CommitStep
+from shared.volume.local.commit import CommitStep
 from tests.servers.stopping_fetcher import Step
 
 OF_A_MISS: tuple[Step, ...] = (

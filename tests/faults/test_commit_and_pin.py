@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from shared.pictures import Name, RevisionId, State, Tree
-from shared.volume import CommitStep, Layout, VolumeError, unwatched
-from shared.volume.commit import Commit
-from shared.volume.durable import Flusher
-from shared.volume.local_pictures import whole_pointer
-from shared.volume.local_pins import LocalPins
+from shared.volume import unwatched
+from shared.volume.local.commit import Commit, CommitStep
+from shared.volume.local.durable import Flusher
+from shared.volume.local.layout import Layout
+from shared.volume.local.pictures import whole_pointer
+from shared.volume.local.pins import LocalPins
+from shared.volume.port import VolumeError
 from tests.faults.test_two_commits import BEFORE, MANIFEST, ONE, OTHER, PICTURE, Stop
 
 NAME = Name.parse("movie/1/poster")

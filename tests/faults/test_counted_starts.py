@@ -12,8 +12,8 @@ from services.fetcher.jobs.making import STARTS_AT_MOST, count_start
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import Envelope, PurgePicture
 from shared.pictures import FailureClass, PictureId
-from shared.volume import Layout
-from shared.volume.local_store import LocalPictureStore
+from shared.volume.local.layout import Layout
+from shared.volume.local.store import LocalPictureStore
 
 PICTURE = PictureId("ab" * 16)
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.fetcher.steps import FetchStep
 from shared.pictures import Name
-from shared.volume import CommitStep
+from shared.volume.local.commit import CommitStep
 from tests.faults.steps import OF_A_MISS, is_in_sight
 from tests.faults.versions import Version
 from tests.faults.watching import stored_version, watching

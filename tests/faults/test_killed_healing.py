@@ -10,7 +10,8 @@ from shared.contracts import HealPicture
 from shared.pictures import Tree
 from shared.pictures.paths import POINTER
 from shared.queue import Lane
-from shared.volume import CommitStep, soundness_of, volume_to_read
+from shared.volume import volume_to_keep
+from shared.volume.local.commit import CommitStep
 from tests.faults.world import World
 from tests.servers.stopping_fetcher import Step
 
@@ -44,8 +45,8 @@ async def test_killed_at_a_step_of_healing_the_original_is_back_in_the_end(world
     await world.fetchers(1)
     await world.done(trace)
     assert sha256(original.read_bytes()).digest() == sha256(subject.body).digest()
-    findings = await soundness_of(world.layout).examine(subject.picture)
+    findings = await volume_to_keep(world.place).integrity.examine(subject.picture)
     assert findings.is_sound
-    current = await volume_to_read(world.layout).pictures.current(subject.picture)
+    current = await volume_to_keep(world.place).pictures.current(subject.picture)
     assert current is not None
     assert current.files == {original.name, "medium.webp"}

@@ -11,8 +11,9 @@ from services.fetcher.steps import FetchStep
 from shared.contracts import PinPicture, StoreUpload, UnpinPicture
 from shared.pictures import Name, PictureId, Tree, Upload, candidates, name_path
 from shared.pictures.rendition import Rendition
-from shared.volume import CommitStep, PinStep, Revision, inbox_of, volume_to_read
-from shared.volume.local_pins import LocalPins
+from shared.volume import Revision, volume_to_keep, volume_to_read
+from shared.volume.local.commit import CommitStep
+from shared.volume.local.pins import LocalPins, PinStep
 from tests.faults.versions import Version
 from tests.faults.watching import looking_all_the_time, watching
 from tests.faults.world import Subject, World
@@ -69,13 +70,13 @@ def served(world: World, picture: PictureId, version: Version) -> Iterator[None]
 
 
 async def current(world: World, picture: PictureId) -> Revision:
-    revision = await volume_to_read(world.layout).pictures.current(picture)
+    revision = await volume_to_read(world.place).pictures.current(picture)
     assert revision is not None
     return revision
 
 
 async def shown(world: World, name: Name) -> PictureId | None:
-    return await volume_to_read(world.layout).names.picture(name)
+    return await volume_to_read(world.place).names.picture(name)
 
 
 async def stored(world: World) -> tuple[Subject, Version]:
@@ -167,5 +168,5 @@ async def test_an_upload_killed_at_a_step_is_kept_in_the_end(world: World, step:
 async def sent(world: World, subject: Subject) -> tuple[StoreUpload, Upload]:
     """The subject's bytes, which nobody is to ask its host for."""
     upload = Upload(sha256(subject.body).hexdigest())
-    inbox_id = await inbox_of(world.layout).put(subject.body)
+    inbox_id = await volume_to_keep(world.place).inbox.put(subject.body)
     return StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name_of(subject)), upload

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from shared.pictures import Manifest, Original, PictureId, Placeholder, RevisionId, State, Tree
-from shared.volume import CommitStep, Layout, VolumeError, unwatched
-from shared.volume.commit import Commit
-from shared.volume.durable import Flusher
+from shared.volume import unwatched
+from shared.volume.local.commit import Commit, CommitStep
+from shared.volume.local.durable import Flusher
+from shared.volume.local.layout import Layout
+from shared.volume.port import VolumeError
 
 PICTURE = PictureId("ab" * 16)
 BEFORE, ONE, OTHER = (RevisionId(digit * 16) for digit in "012")

@@ -16,7 +16,8 @@ from shared.contracts import Envelope, FetchPicture, Message
 from shared.pictures import Name, PictureId, Rendition, SourceUrl
 from shared.queue import Lane, Queue
 from shared.queue.rabbitmq import open_rabbitmq
-from shared.volume import Layout
+from shared.volume import VolumeSettings
+from shared.volume.local.layout import Layout
 from tests.providers.gallery import picture_at
 from tests.providers.separate_host import SeparateHost
 from tests.servers.service import RunningService, running_service
@@ -67,6 +68,7 @@ class World:
         self.host = host
         self.root = directory / "volume"
         self.layout = Layout(self.root)
+        self.place = VolumeSettings(volume_url=f"file:{self.root}", state_directory=directory / "state")
         self.orders = Orders(directory)
         self.services: list[RunningService] = []
         self._fetchers: list[RunningService] = []

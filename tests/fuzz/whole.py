@@ -54,7 +54,7 @@ async def _not_whole(onesheet: Onesheet) -> list[str]:
     pictures = onesheet.volume.pictures
     found = []
     try:
-        await until(lambda: not any(onesheet.volume.layout.scratch.iterdir()))
+        await until(lambda: not any(onesheet.layout.scratch.iterdir()))
     except TimeoutError:
         found.append("something is left in the scratch space")
     async for picture in pictures.pictures():
@@ -70,7 +70,7 @@ async def _broken_files(onesheet: Onesheet, revision: Revision) -> list[str]:
     found = []
     for name in revision.files:
         stored = await onesheet.volume.pictures.at(revision.picture, revision.id, name)
-        whole = stored and (is_original(name) or _is_picture(stored.path.read_bytes()))
+        whole = stored and (is_original(name) or _is_picture(await stored.content.whole()))
         if not whole:
             found.append(f"{revision.picture}/{revision.id}/{name} is not whole")
     return found

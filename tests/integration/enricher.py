@@ -33,7 +33,8 @@ from shared.queue import Lane
 from shared.queue.embedded import open_embedded
 from shared.settings import HostSettings
 from shared.telemetry import Metrics
-from shared.volume import VolumeSettings, WriteVolume, prepared_layout, volume_to_read, volume_to_write
+from shared.volume import VolumeSettings, WriteVolume, volume_to_keep, volume_to_read, volume_to_write
+from shared.volume.local.layout import Layout
 from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, WatchedQueue, until
 from tests.providers import tvdb as tvdb_stand_in
 from tests.providers.tmdb import API_KEY, TmdbHost
@@ -55,6 +56,7 @@ class Reply:
 class RunningEnricher:
     address: str
     volume: WriteVolume
+    layout: Layout
     queue: WatchedQueue
     client: aiohttp.ClientSession
 
@@ -183,21 +185,21 @@ async def running_enricher(
         urls=urls or PictureUrlSettings(),
     )
     state_dir = directory / "state"
-    layout = prepared_layout(VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir))
+    place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir)
     async with AsyncExitStack() as stack:
-        volume = stack.enter_context(volume_to_write(layout))
+        volume = stack.enter_context(volume_to_write(place))
         engine = open_embedded(
             state_dir / "queue.sqlite", lane_limit=lane_limit, consumer_grace_s=10, delays=QUICK_DELAYS
         )
         queue = WatchedQueue(await stack.enter_async_context(engine))
         skeleton = create_skeleton("enricher", Metrics())
         if proxy:
-            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(layout))
+            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
         if fetcher:
             fetching = add_fetcher(create_skeleton("fetcher", Metrics()), fetcher, queue=queue, volume=volume)
             await stack.enter_async_context(fetching)
         await stack.enter_async_context(
-            add_enricher(skeleton, settings, queue=queue, volume=volume_to_read(layout), state_dir=state_dir)
+            add_enricher(skeleton, settings, queue=queue, volume=volume_to_keep(place), state_dir=state_dir)
         )
         runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -207,4 +209,4 @@ async def running_enricher(
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
-        yield RunningEnricher(address, volume, queue, client)
+        yield RunningEnricher(address, volume, Layout(place.root), queue, client)

@@ -25,14 +25,8 @@ from shared.pictures import PictureId, Rendition, SourceUrl, State
 from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueFull, QueueUnavailable
 from shared.queue.embedded import open_embedded
 from shared.telemetry import Metrics
-from shared.volume import (
-    Revision,
-    VolumeSettings,
-    WriteVolume,
-    prepared_layout,
-    volume_to_read,
-    volume_to_write,
-)
+from shared.volume import Revision, VolumeSettings, WriteVolume, volume_to_read, volume_to_write
+from shared.volume.local.layout import Layout
 from tests.providers.picture_host import PictureHost
 
 QUICK_DELAYS = MappingProxyType(
@@ -115,6 +109,7 @@ class WatchedQueue:
 class Onesheet:
     host: PictureHost
     volume: WriteVolume
+    layout: Layout
     queue: WatchedQueue
     metrics: Metrics
     address: str
@@ -203,12 +198,10 @@ async def running_onesheet(
     delays: Mapping[Delay, float],
 ) -> AsyncIterator[Onesheet]:
     """Serve on a free port until the block ends. Without fetcher settings nobody does the jobs."""
-    layout = prepared_layout(
-        VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
-    )
+    place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        volume = stack.enter_context(volume_to_write(layout))
+        volume = stack.enter_context(volume_to_write(place))
         path = directory / "state" / "queue.sqlite"
         queue = WatchedQueue(
             await stack.enter_async_context(
@@ -216,7 +209,7 @@ async def running_onesheet(
             )
         )
         skeleton = create_skeleton("onesheet", metrics)
-        add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(layout))
+        add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
         if fetcher:
             await stack.enter_async_context(add_fetcher(skeleton, fetcher, queue=queue, volume=volume))
         runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
@@ -226,4 +219,6 @@ async def running_onesheet(
         address = f"http://127.0.0.1:{runner.addresses[0][1]}"
         connector = aiohttp.TCPConnector(limit=0)
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        yield Onesheet(host, volume, queue, metrics, address, skeleton.app[PROXY].hot, client)
+        yield Onesheet(
+            host, volume, Layout(place.root), queue, metrics, address, skeleton.app[PROXY].hot, client
+        )

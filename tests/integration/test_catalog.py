@@ -229,7 +229,7 @@ async def test_a_pinned_picture_never_leaves(start: Start, picture_host: Picture
 
 async def _cached_copy_is_gone(whole: RunningEnricher, picture: PictureId) -> bool:
     reply = (await whole.get("/api/images/cache/list")).json["items"]
-    cached = whole.volume.layout.root / "cache" / picture[:2] / picture[2:4] / picture
+    cached = whole.layout.root / "cache" / picture[:2] / picture[2:4] / picture
     return bool(reply) and reply[0]["kept"] and not cached.exists()
 
 
@@ -298,7 +298,7 @@ async def test_below_the_floor_hits_go_on_room_is_made_and_then_misses_work_agai
     disk = SharedDisk(capacity_bytes=int(1.5 * used))
     disk.watch(monkeypatch)
     async with start(floor=floor) as whole:
-        disk.root = whole.volume.layout.root
+        disk.root = whole.layout.root
         assert await ask(whole, sources[6]) == 200  # a hit
         refused = await whole.get(
             f"/api/images/proxy?url={quote(str(sources[7]), safe='')}&size=small&format=webp"
@@ -333,8 +333,8 @@ class SharedDisk:
             self.root = root
             return Space(self.free_bytes, None)
 
-        monkeypatch.setattr("shared.volume.local_store.space_at", space_at)
-        monkeypatch.setattr("shared.volume.local_inventory.space_at", space_at)
+        monkeypatch.setattr("shared.volume.local.store.space_at", space_at)
+        monkeypatch.setattr("shared.volume.local.inventory.space_at", space_at)
 
 
 def _fits(disk: SharedDisk, floor_bytes: int) -> bool:

@@ -136,7 +136,7 @@ async def test_what_was_stored_is_in_the_table_beside_its_source(
         statement = f"SELECT {columns} FROM artwork WHERE processed_at IS NOT NULL"
         await until(lambda: rows(tmp_path, statement))
         [(source, path, size, image, thumbnail)] = rows(tmp_path, statement)
-        assert (enricher.volume.layout.root / path / "manifest.json").exists()
+        assert (enricher.layout.root / path / "manifest.json").exists()
         await enricher.manage("DELETE", f"{IMAGES}/p/{picture_id(source)}")
         await until(lambda: not rows(tmp_path, statement))
         assert (await enricher.get(ARTWORK)).json["local_image_url"] is None
@@ -226,7 +226,7 @@ async def test_an_upload_is_shown_under_its_name(start: Start) -> None:
         assert (answer.status, answer.json["stored"]) == (200, True)
         assert (answer.json["source_url"], answer.json["width"]) == (str(upload), 400)
         assert await shown(enricher) == upload.picture
-        await until(lambda: not list(enricher.volume.layout.inbox.iterdir()))
+        await until(lambda: not list(enricher.layout.inbox.iterdir()))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_an_upload_that_is_no_picture_or_too_large_is_refused(
             assert status == 413
         assert await shown(enricher) is None
         assert (await enricher.get(ARTWORK)).status == 404
-        assert list(enricher.volume.layout.inbox.iterdir()) == []
+        assert list(enricher.layout.inbox.iterdir()) == []
 
 
 async def test_what_is_purged_by_its_name_is_looked_for_and_fetched_again(

@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -54,7 +55,8 @@ async def test_a_stored_original_gets_all_it_lacks_from_one_decode(start: Start)
     for rendition in STANDARD:
         stored = await onesheet.volume.pictures.at(revision.picture, revision.id, str(rendition))
         assert stored
-        stored.path.unlink()
+        assert stored.local
+        await asyncio.to_thread(Path(stored.local.path).unlink)
     queued = len(onesheet.queue.jobs(RenderPicture))
     await fetch_later(onesheet)
     await onesheet.jobs_done(FetchPicture, 2)

@@ -190,4 +190,4 @@ async def test_the_picture_behind_a_name_is_whole_when_it_is_pointed(onesheet: O
     assert picture
     found = await onesheet.volume.pictures.find(picture, (Rendition.parse("original"),))
     assert found
-    assert found.path.read_bytes() == picture_at(POSTER)
+    assert await found.content.whole() == picture_at(POSTER)

@@ -111,7 +111,7 @@ async def test_an_unpinned_name_shows_the_picture_until_another_is_found(oneshee
     await do(onesheet, UnpinPicture(name=NAME))
     assert outcome(onesheet, UnpinPicture, "unpinned") == 1
     assert (await tree(onesheet), await shown(onesheet)) == (Tree.CACHE, POSTER)
-    link = onesheet.volume.layout.root / name_path(NAME)
+    link = onesheet.layout.root / name_path(NAME)
     assert (link / "current" / "original.jpg").read_bytes() == picture_at(POSTER)  # as nginx follows it
     await do(onesheet, fetch(onesheet, OTHER))
     assert await shown(onesheet) == OTHER

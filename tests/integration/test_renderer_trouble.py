@@ -132,7 +132,7 @@ async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
             await let_it_be_over(onesheet, path)
     assert (await onesheet.get(path, size="medium")).status == 415
     assert onesheet.host.count(path) == 2
-    scratch = onesheet.volume.layout.scratch
+    scratch = onesheet.layout.scratch
     await until(lambda: list(scratch.iterdir()) == [])  # others' renditions are still being made
 
 

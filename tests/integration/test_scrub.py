@@ -35,7 +35,7 @@ from shared.pictures.paths import POINTER
 from shared.queue import Lane
 from shared.settings import HostSettings
 from shared.volume import PictureStore
-from shared.volume.sums import SUMS
+from shared.volume.local.sums import SUMS
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour
@@ -83,7 +83,7 @@ def source_of(host: PictureHost, number: int) -> SourceUrl:
 
 
 def directory_of(whole: RunningEnricher, source: SourceUrl) -> Path:
-    return whole.volume.layout.root / picture_path(Tree.CACHE, source.picture)
+    return whole.layout.root / picture_path(Tree.CACHE, source.picture)
 
 
 async def put(
@@ -192,11 +192,11 @@ async def test_of_a_thousand_pictures_the_fifty_that_were_damaged_are_healed_and
     async with start() as whole:
         await until(lambda: _knows(whole, MANY), within_s=40, every_s=0.1)
         damaged, sound = sources[:DAMAGED], sources[DAMAGED:]
-        await asyncio.to_thread(settle, whole.volume.layout.root)
+        await asyncio.to_thread(settle, whole.layout.root)
         before = {source: snapshot(directory_of(whole, source)) for source in sources}
         for number, source in enumerate(damaged):
             damage(directory_of(whole, source), number % 10, directory_of(whole, sources[number + 107]))
-        await asyncio.to_thread(settle, whole.volume.layout.root)
+        await asyncio.to_thread(settle, whole.layout.root)
         sound_before = {source: snapshot(directory_of(whole, source)) for source in sound}
 
         dry = await scrubbed(whole, "?dry_run=true")
@@ -267,7 +267,7 @@ async def test_a_pinned_picture_is_healed_and_stays_pinned(start: Start, picture
         stored = await whole.volume.pictures.current(source.picture)
         assert stored
         assert await whole.volume.pictures.evict(source.picture, stored.id, stored.manifest.fetched_at)
-        kept = whole.volume.layout.picture(Tree.KEEP, source.picture)
+        kept = whole.layout.picture(Tree.KEEP, source.picture)
         await asyncio.to_thread(damage, kept, 9)
         await heal(whole, source)
         current = await whole.volume.pictures.current(source.picture)
@@ -293,7 +293,7 @@ async def test_a_damaged_upload_is_lost_and_what_is_left_of_it_stays(
         assert sent.status == 200
         upload = Upload(sha256(body).hexdigest())
         assert (await whole.picture("/api/v1/images/movie/tmdb:603/poster/small.webp"))[0] == 200
-        inside = whole.volume.layout.picture(Tree.KEEP, upload.picture) / POINTER
+        inside = whole.layout.picture(Tree.KEEP, upload.picture) / POINTER
         assert (inside / SUMS).exists()
         _write(inside / "original.jpg", b"")
         scrub = await scrubbed(whole)

@@ -45,7 +45,7 @@ async def current(onesheet: Onesheet, body: bytes) -> Revision:
 
 
 def in_inbox(onesheet: Onesheet) -> int:
-    return len(list(onesheet.volume.layout.inbox.iterdir()))
+    return len(list(onesheet.layout.inbox.iterdir()))
 
 
 async def test_an_upload_is_kept_pinned_and_told(onesheet: Onesheet) -> None:
@@ -71,7 +71,7 @@ async def test_what_is_kept_is_upright_and_says_nothing_else(onesheet: Onesheet)
     await do(onesheet, await put(onesheet, body))
     found = await onesheet.volume.pictures.find(upload_of(body).picture, (ORIGINAL,))
     assert found
-    kept = found.path.read_bytes()
+    kept = await found.content.whole()
     assert SECRET in body
     assert SECRET not in kept
     with Image.open(BytesIO(kept)) as image, Image.open(BytesIO(body)) as sent:
@@ -130,7 +130,7 @@ async def test_what_failed_can_be_sent_again(onesheet: Onesheet) -> None:
     await do(onesheet, StoreUpload(inbox="ab" * 16, sha256=upload_of(body).sha256))
     await do(onesheet, await put(onesheet, body))
     assert (await current(onesheet, body)).tree is Tree.KEEP
-    cached = onesheet.volume.layout.picture(Tree.CACHE, upload_of(body).picture)
+    cached = onesheet.layout.picture(Tree.CACHE, upload_of(body).picture)
     assert not cached.exists()  # where the failure was remembered
     assert (await onesheet.volume.pictures.state(upload_of(body).picture)).failures == {}
 

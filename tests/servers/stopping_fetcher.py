@@ -19,7 +19,9 @@ from shared.http import HttpSettings, create_skeleton
 from shared.process import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
-from shared.volume import CommitStep, PinStep, VolumeSettings, prepared_layout, volume_to_write
+from shared.volume import VolumeSettings, volume_to_write
+from shared.volume.local.commit import CommitStep
+from shared.volume.local.pins import PinStep
 
 Step = FetchStep | HealStep | CommitStep | PinStep
 _log = structlog.get_logger()
@@ -65,7 +67,7 @@ class Orders:
 
 async def main(volume_settings: VolumeSettings) -> None:
     at_step = Orders(Path(os.environ["STOP_ORDERS"])).obey
-    with volume_to_write(prepared_layout(volume_settings), on_step=at_step) as volume:
+    with volume_to_write(volume_settings, on_step=at_step) as volume:
         async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
             skeleton = create_skeleton("fetcher", Metrics())
             async with add_fetcher(skeleton, FetcherSettings(), queue=queue, volume=volume, on_step=at_step):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, create_engine, func, insert, inspect, select,
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import shared.volume.layout
+import shared.volume.local.layout
 from services.enricher.database import (
     Database,
     DatabaseRefused,
@@ -240,7 +240,7 @@ async def test_a_second_opening_is_refused_with_a_sentence(tmp_path: Path) -> No
 
 
 async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared.volume.layout, "_file_system", lambda _path: "nfs4")
+    monkeypatch.setattr(shared.volume.local.layout, "_file_system", lambda _path: "nfs4")
     settings = DatabaseSettings(url=f"sqlite:{tmp_path}/far.sqlite")
     with pytest.raises(shared.volume.VolumeRefused, match=r"DATABASE_URL .* network file system"):
         async with open_database(settings, state_dir=tmp_path):

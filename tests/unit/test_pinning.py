@@ -14,7 +14,7 @@ from services.enricher.finder.resolving.table import ArtworkTable
 from shared.contracts import Message, PictureFailed, PictureStored, PinPicture
 from shared.pictures import ORIGINAL, Failure, FailureClass, Name, Rendition, RevisionId, SourceUrl
 from shared.queue import Delay, Lane
-from shared.volume import VolumeSettings, inbox_of, prepared_layout, volume_to_read
+from shared.volume import VolumeSettings, volume_to_keep
 
 NAME, OTHER = Name.parse("movie/tmdb:603/poster"), Name.parse("movie/tmdb:603/fanart")
 SOURCE = SourceUrl.parse("https://image.tmdb.org/t/p/original/a.jpg")
@@ -46,13 +46,12 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     waiting = EventWaiters()
     jobs = Telling(waiting)
-    layout = prepared_layout(
+    volume = volume_to_keep(
         VolumeSettings(volume_url=f"file:{tmp_path}/volume", state_directory=tmp_path / "state")
     )
     async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
         table = ArtworkTable(database)
-        names = volume_to_read(layout).names
-        pinning = Pinning(table, names, inbox_of(layout), jobs, waiting, patience_s=0.05)
+        pinning = Pinning(table, volume.names, volume.inbox, jobs, waiting, patience_s=0.05)
         yield Desk(pinning, table, jobs)
 
 

@@ -12,8 +12,9 @@ import pytest
 from services.fetcher.download.hosts import FIRST_PAUSE, HOSTS_AT_MOST, LONGEST_PAUSE, TRIED_FOR, HostBreaker
 from services.fetcher.errors import HostIsPaused, PictureError
 from shared.pictures import FailureClass, SourceUrl
-from shared.volume import HostPause, Layout
-from shared.volume.local_hosts import LocalHostPauses
+from shared.volume import HostPause
+from shared.volume.local.inbox_and_pauses import LocalHostPauses
+from shared.volume.local.layout import Layout
 
 ENOUGH = 3
 

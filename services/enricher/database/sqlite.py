@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.enricher.database.connecting import FrugalConnection, connect
 from services.enricher.database.database import Database, DatabaseRefused
-from services.enricher.database.lock import sole_owner
+from shared.locks import sole_owner
 from shared.settings import Settings
 from shared.telemetry import Metrics
 from shared.volume import check_local
@@ -71,7 +71,11 @@ async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIte
     """
     check_local(path.parent, setting="DATABASE_URL")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with sole_owner(path):
+    refusal = DatabaseRefused(
+        f"Another process already has the database {path}: there is one enricher. Stop it, or set another "
+        "STATE_DIR or DATABASE_URL."
+    )
+    with sole_owner(path, refusal=refusal):
         writing = _engine(path, connections=1, begin="BEGIN IMMEDIATE", pragmas=EVERYBODY)
         reading = _engine(
             path, connections=READERS, begin="BEGIN", pragmas=(*EVERYBODY, "PRAGMA query_only = ON")

@@ -27,7 +27,7 @@ from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import Settings
 from shared.telemetry import Metrics
-from shared.volume import ReadVolume
+from shared.volume import KeeperVolume
 
 
 class FinderSettings(Settings):
@@ -103,7 +103,7 @@ async def open_finder(
     *,
     database: Database,
     queue: Queue,
-    volume: ReadVolume,
+    volume: KeeperVolume,
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,

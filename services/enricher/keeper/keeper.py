@@ -16,7 +16,7 @@ from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
 from shared.queue import Queue
 from shared.telemetry import Metrics
-from shared.volume import ReadVolume, inventory_of, soundness_of
+from shared.volume import KeeperVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ async def open_keeper(
     *,
     database: Database,
     queue: Queue,
-    volume: ReadVolume,
+    volume: KeeperVolume,
     shown_by: Sequence[ShownBy],
     rules: HostRules,
     metrics: Metrics,
@@ -73,7 +73,7 @@ async def open_keeper(
                 settings,
                 database=database,
                 queue=queue,
-                inventory=inventory_of(volume.layout),
+                inventory=volume.inventory,
                 shown_by=shown_by,
                 rules=rules,
                 metrics=metrics,
@@ -86,6 +86,6 @@ async def open_keeper(
         works: dict[str, Work] = {
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
-            Scrub.KIND: Scrub(volume.pictures, soundness_of(volume.layout), catalog.source_of, queue),
+            Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
         yield Keeper(works, catalog, dead, watch)

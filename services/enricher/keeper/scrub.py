@@ -9,7 +9,7 @@ from shared.contracts import Envelope, HealPicture
 from shared.pictures import PictureId, Source, Upload, parse_source
 from shared.queue import Lane, Queue
 from shared.telemetry import trace_id
-from shared.volume import Findings, Pictures, Soundness
+from shared.volume import Findings, Integrity, Pictures
 
 REST = 1.0
 """It rests as long as it reads, so that hits have the disk as well."""
@@ -26,14 +26,14 @@ class Scrub:
     def __init__(
         self,
         pictures: Pictures,
-        soundness: Soundness,
+        integrity: Integrity,
         source_of: SourceOf,
         queue: Queue,
         *,
         rest: float = REST,
     ) -> None:
         self._pictures = pictures
-        self._soundness = soundness
+        self._integrity = integrity
         self._source_of = source_of
         self._queue = queue
         self._rest = rest
@@ -41,7 +41,7 @@ class Scrub:
     async def __call__(self, arguments: Mapping[str, object], progress: Progress) -> None:
         async for picture in self._pictures.pictures():
             began = time.monotonic()
-            findings = await self._soundness.examine(picture)
+            findings = await self._integrity.examine(picture)
             if findings.is_sound:
                 progress.step(1, sound=1, bytes=findings.bytes)
             else:

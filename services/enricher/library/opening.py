@@ -21,7 +21,7 @@ from shared.pictures import HostRules
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import CommaList, Settings
-from shared.volume import Pictures, ReadVolume
+from shared.volume import KeeperVolume, Pictures
 
 
 class LibrarySettings(Settings):
@@ -61,7 +61,7 @@ async def open_library(
     *,
     database: Database,
     queue: Queue,
-    volume: ReadVolume,
+    volume: KeeperVolume,
     urls: PictureUrls,
     rules: HostRules,
 ) -> AsyncIterator[LibraryWing]:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.fetcher.errors import HostIsBusy, HostIsPaused, PictureError
+from shared.locks import KeyedLock
 from shared.pictures import Failure, FailureClass, PictureId, SourceUrl
-from shared.volume import HostPause, HostPauses, Joined
+from shared.volume import HostPause, HostPauses
 
 
 class PerHostLimit:
@@ -66,7 +67,7 @@ class HostBreaker:
         self._announce = announce
         self._now = now
         self._failed: OrderedDict[str, set[PictureId]] = OrderedDict()
-        self._joined = Joined()
+        self._turns = KeyedLock()
 
     @asynccontextmanager
     async def asking(self, source: SourceUrl) -> AsyncIterator[None]:
@@ -91,7 +92,7 @@ class HostBreaker:
         """The trial that the caller's asking is, if it is one."""
         if await self._pauses.pause_of(authority) is None:
             return None
-        async with self._joined.hold(authority):
+        async with self._turns.hold(authority):
             pause = await self._pauses.pause_of(authority)
             if pause is None:
                 return None
@@ -105,7 +106,7 @@ class HostBreaker:
     async def _answered(self, authority: str, trial: HostPause | None) -> None:
         self._failed.pop(authority, None)
         if trial:
-            async with self._joined.hold(authority):
+            async with self._turns.hold(authority):
                 if await self._pauses.pause_of(authority) == trial:
                     await self._pauses.forget(authority)
 
@@ -140,7 +141,7 @@ class HostBreaker:
         self, authority: str, pause: HostPause, *, why: str, instead_of: HostPause | None = None
     ) -> None:
         """The longest pause counts."""
-        async with self._joined.hold(authority):
+        async with self._turns.hold(authority):
             before = await self._pauses.pause_of(authority)
             if before and before != instead_of and before.until >= pause.until:
                 return

@@ -69,7 +69,7 @@ async def make(
         if original is None:
             raise Retry(Delay.ONE_SECOND, "the original went away", counted=False)
         async with deps.pictures.draft() as draft:
-            order = order_for(original.path, draft, renditions, deps)
+            order = order_for(await draft.with_file(original), draft, renditions, deps)
             await deps.sandbox.render(
                 order, urgent=delivery.urgent, starting=lambda: count_start(revision.picture, delivery, deps)
             )

@@ -1,9 +1,8 @@
-"""The lock that keeps a second process from the queue file. It dies with its holder."""
+"""Taking jobs from a lane of the embedded queue."""
 
 import asyncio
-import fcntl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,27 +10,13 @@ import structlog
 
 from shared.background import Background
 from shared.contracts import Envelope
+from shared.locks import sole_owner
 from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
 from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
 from shared.queue.embedded.worker import StoreThread
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
 from shared.telemetry import Metrics
-
-
-@contextmanager
-def sole_owner(path: Path) -> Iterator[None]:
-    """Hold `<path>.lock`, which is never deleted. Raises QueueUnavailable when somebody else does."""
-    lock = path.with_name(path.name + ".lock")
-    with lock.open("ab") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise QueueUnavailable(
-                f"Another process already has the queue file {path}: stop it, or set another STATE_DIR."
-            ) from error
-        yield
-
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +98,10 @@ async def open_embedded(
     Raises QueueUnavailable when another process has the file, or when it is no queue file of ours.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with sole_owner(path):
+    refusal = QueueUnavailable(
+        f"Another process already has the queue file {path}: stop it, or set another STATE_DIR."
+    )
+    with sole_owner(path, refusal=refusal):
         worker = StoreThread(path)
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(worker.run(opened))

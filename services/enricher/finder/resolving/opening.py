@@ -20,7 +20,7 @@ from shared.pictures.public_paths import PublicPaths
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
 from shared.settings import Settings
 from shared.telemetry import Metrics, canonical_line, utc_now
-from shared.volume import ReadVolume, inbox_of
+from shared.volume import KeeperVolume
 
 
 class ResolvingSettings(Settings):
@@ -119,7 +119,7 @@ async def open_resolving(
     *,
     database: Database,
     queue: Queue,
-    volume: ReadVolume,
+    volume: KeeperVolume,
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
     metrics: Metrics,
@@ -143,7 +143,7 @@ async def open_resolving(
         yield OpenResolving(
             table=table,
             stored=stored,
-            pinning=Pinning(table, volume.names, inbox_of(volume.layout), jobs, waiting),
+            pinning=Pinning(table, volume.names, volume.inbox, jobs, waiting),
             explaining=Explaining(table, artwork, volume.names, volume.pictures),
             jobs=jobs,
             resolver=resolver,

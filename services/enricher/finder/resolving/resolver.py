@@ -8,10 +8,11 @@ from services.enricher.finder.artwork import Artwork, Lack, Subject
 from services.enricher.finder.providers import Urgency
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
 from shared.contracts import Envelope, FetchPicture, Message, NameRefused, PictureFailed, RefuseName
+from shared.locks import KeyedLock
 from shared.pictures import Failure, FailureClass, Format, Name, PictureId, Rendition, Source
 from shared.queue import Delay, Lane, Queue, announcing
 from shared.telemetry import add_to_line, trace_id, utc_now
-from shared.volume import Joined, Names
+from shared.volume import Names
 
 
 class Jobs:
@@ -71,12 +72,12 @@ class Resolver:
         self._evicted = evicted
         self._refresh = refresh
         self._now = now
-        self._joined = Joined()
+        self._turns = KeyedLock()
 
     async def resolve_name(self, name: Name, rendition: Rendition, pace: Urgencies) -> None:
         """Have the rendition fetched, and the name pointed at it; or have it said why there is none."""
         add_to_line(name=str(name))
-        async with self._joined.hold(str(name)):
+        async with self._turns.hold(str(name)):
             known = await self._table.of_name(name)
             if known is None and await self._refused_lately(name):
                 return
@@ -105,7 +106,7 @@ class Resolver:
 
     async def refresh(self, name: Name) -> None:
         """Look again for what is due, and have the name pointed at what was found, where it shows another picture."""
-        async with self._joined.hold(str(name)):
+        async with self._turns.hold(str(name)):
             known = await self._table.of_name(name)
             if known is None or not known.is_due(self._now()):
                 return

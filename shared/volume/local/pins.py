@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,13 +17,23 @@ from shared.pictures import Name, PictureId, RevisionId, Tree, Upload
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER, is_spool
 from shared.pictures.state import STATE
-from shared.volume.durable import flush, make_directories, replace_text
-from shared.volume.layout import Layout
-from shared.volume.local_pictures import read_manifest, renditions_in, whole_pointer
-from shared.volume.steps import OnStep, PinStep, unwatched
-from shared.volume.sums import SUMS
+from shared.volume.local.durable import flush, make_directories, replace_text
+from shared.volume.local.layout import Layout
+from shared.volume.local.pictures import read_manifest, renditions_in, whole_pointer
+from shared.volume.local.sums import SUMS
+from shared.volume.port import OnStep, unwatched
 
 PINS = "pins.json"
+
+
+class PinStep(StrEnum):
+    """Named, so that tests can stop or kill a process at each of them."""
+
+    COPY_MADE = "copy made"
+    COPY_PLACED = "copy placed"
+    PINS_WRITTEN = "pins written"
+    CACHE_CLEARED = "cache cleared"
+    MOVED_BACK = "moved back"
 
 
 class PinsFile(BaseModel):

@@ -1,6 +1,7 @@
 """Pictures on a local volume, written by the fetcher."""
 
 import asyncio
+import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -10,37 +11,75 @@ from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from shared.locks import KeyedLock, try_exclusively
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 from shared.pictures.paths import is_spool
 from shared.pictures.state import STATE
-from shared.volume.commit import Commit
-from shared.volume.durable import Flusher, flush, make_directories, replace_text
 from shared.volume.inventory import Space
-from shared.volume.layout import Layout
-from shared.volume.local_inventory import space_at
-from shared.volume.local_pictures import LocalPictures, read_manifest, renditions_in, whole_pointer
-from shared.volume.lock import PictureLocks
-from shared.volume.port import Draft, Revision, RevisionGone
-from shared.volume.steps import OnStep, unwatched
-from shared.volume.sums import add_sums
+from shared.volume.local.commit import Commit
+from shared.volume.local.durable import Flusher, flush, make_directories, replace_text
+from shared.volume.local.inventory import space_at
+from shared.volume.local.layout import Layout
+from shared.volume.local.pictures import LocalPictures, read_manifest, renditions_in, whole_pointer
+from shared.volume.local.sums import add_sums
+from shared.volume.port import (
+    Draft,
+    LocalDirectory,
+    LocalFile,
+    Locked,
+    OnStep,
+    Revision,
+    RevisionGone,
+    StoredFile,
+    unwatched,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 WRITING_THREADS = 8
 
+STRIPE_DIGITS = 4
+"""65,536 stripes: two pictures rarely share one, and the files, which are never deleted, stay few."""
+
+
+class PictureLocks:
+    """Striped `flock` files: jobs for the same picture wait within a process, and exclude each other between processes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._here = KeyedLock()
+
+    @asynccontextmanager
+    async def hold(self, picture: PictureId, *, insist: bool) -> AsyncIterator[None]:
+        """Raise Locked when another process has it; with `insist`, go on without it."""
+        stripe = picture[:STRIPE_DIGITS]
+        async with self._here.hold(stripe):
+            descriptor = os.open(self._directory / stripe, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                if not (try_exclusively(descriptor) or insist):
+                    raise Locked("somebody else works on this picture")
+                yield
+            finally:
+                os.close(descriptor)
+
 
 class LocalDraft:
     """`Draft` in a directory on the volume, so that committing is renaming."""
 
     def __init__(self, directory: Path, threads: ThreadPoolExecutor) -> None:
-        self.directory = directory
+        self.directory = LocalDirectory(directory)
         self._threads = threads
         self._flushing: list[asyncio.Future[None]] = []
 
     def finished(self, file: Path) -> None:
         loop = asyncio.get_running_loop()
         self._flushing.append(loop.run_in_executor(self._threads, flush, file))
+
+    async def with_file(self, file: StoredFile) -> Path:
+        if not isinstance(file.content, LocalFile):
+            raise TypeError("a file of another volume")
+        return Path(file.content.path)
 
     async def settled(self) -> None:
         """Wait for what is under way; what went wrong with it shows when the commit flushes again."""

@@ -18,8 +18,8 @@ from shared.pictures import (
     picture_path,
 )
 from shared.pictures.identity import parse_picture_id
-from shared.volume.durable import flush, make_directories, replace_link, replace_text
-from shared.volume.layout import Layout
+from shared.volume.local.durable import flush, make_directories, replace_link, replace_text
+from shared.volume.local.layout import Layout
 
 REMEMBERED_AT_MOST = 4096
 """Names whose places are not worked out anew."""

@@ -12,9 +12,9 @@ from shared.pictures.identity import parse_picture_id, parse_revision_id
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER, spools
 from shared.pictures.state import STATE
-from shared.volume.layout import Layout
-from shared.volume.port import Revision, StoredFile
-from shared.volume.sums import SUMS
+from shared.volume.local.layout import Layout
+from shared.volume.local.sums import SUMS
+from shared.volume.port import LocalFile, Revision, StoredFile
 
 
 class LocalPictures:
@@ -43,7 +43,13 @@ class LocalPictures:
             if S_ISREG(found.st_mode) and found.st_size:
                 identity = (found.st_ino, found.st_mtime_ns, found.st_size)
                 passed = tuple(self._root + other for other in paths[:index])
-                return StoredFile(picture, path.rpartition("/")[2], found.st_size, location, identity, passed)
+                return StoredFile(
+                    picture,
+                    path.rpartition("/")[2],
+                    found.st_size,
+                    found.st_mtime_ns // 1_000_000_000,
+                    LocalFile(location, path, identity, passed),
+                )
         return None
 
     async def current(self, picture: PictureId) -> Revision | None:

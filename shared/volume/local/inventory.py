@@ -1,4 +1,4 @@
-"""The inventory of a local volume: two looks at a picture tell whether it changed, a dozen all that is of it."""
+"""The inventory of a local volume. Two `stat` calls for a picture tell whether it changed; reading all of it takes a dozen calls."""
 
 import asyncio
 import math
@@ -15,8 +15,8 @@ from shared.pictures.identity import parse_picture_id
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
 from shared.volume.inventory import UNMARKED, Extent, Holding, Mark, Space
-from shared.volume.layout import Layout
-from shared.volume.local_pictures import names_in, pointed_at, read_manifest
+from shared.volume.local.layout import Layout
+from shared.volume.local.pictures import names_in, pointed_at, read_manifest
 
 SHELVES = tuple(f"{number:02x}" for number in range(256))
 _BLOCK_BYTES = 512

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.pictures import PictureId, Tree, picture_path
+from shared.volume.settings import VolumeSettings
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre"}
@@ -77,6 +78,14 @@ class Layout:
             probe.unlink()
         except OSError as error:
             raise VolumeRefused(f"The volume {self.root} is not writable: {error.strerror}.") from error
+
+
+def prepared_layout(settings: VolumeSettings) -> Layout:
+    """Raise VolumeRefused for directories that cannot be used."""
+    check_state_dir(settings.root, settings.state_dir)
+    layout = Layout(settings.root)
+    layout.prepare()
+    return layout
 
 
 def check_state_dir(volume_root: Path, state_dir: Path) -> None:

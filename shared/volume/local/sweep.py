@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.volume.layout import Layout
-from shared.volume.local_hosts import PauseFile
+from shared.volume.local.inbox_and_pauses import PauseFile
+from shared.volume.local.layout import Layout
 
 DRAFT_AGE_S = 900
 """Far longer than any job may take: an older draft has lost its process."""

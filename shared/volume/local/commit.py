@@ -6,18 +6,31 @@ leaves the old picture or the new one, whole. Runs in a thread; knows nothing of
 
 import os
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume.durable import Flusher, make_directories, replace_link, write_aside
-from shared.volume.layout import Layout
-from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in, whole_pointer
-from shared.volume.port import Revision, RevisionGone, Superseded
-from shared.volume.steps import CommitStep, OnStep
-from shared.volume.sums import add_sums
+from shared.volume.local.durable import Flusher, make_directories, replace_link, write_aside
+from shared.volume.local.layout import Layout
+from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in, whole_pointer
+from shared.volume.local.sums import add_sums
+from shared.volume.port import OnStep, Revision, RevisionGone, Superseded
+
+
+class CommitStep(StrEnum):
+    """Named, so that tests can stop or kill a process at each of them."""
+
+    DRAFT_FLUSHED = "draft flushed"
+    REVISION_PLACED = "revision placed"
+    POINTER_COMPARED = "pointer compared"
+    POINTER_PREPARED = "pointer prepared"
+    POINTER_SWITCHED = "pointer switched"
+    POINTER_FLUSHED = "pointer flushed"
+    STATE_REPLACED = "state replaced"
+    OLD_REVISIONS_REMOVED = "old revisions removed"
 
 
 class Commit:

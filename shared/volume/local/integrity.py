@@ -1,8 +1,8 @@
-"""Soundness on a local volume: every byte of what is served is read and compared with what it should be."""
+"""Integrity on a local volume: every byte of what is served is read and compared with what it should be."""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,21 +12,23 @@ from shared.pictures import Manifest, PictureId, RevisionId, State, Tree, Upload
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER, is_original, is_spool
 from shared.pictures.state import STATE
-from shared.volume.durable import replace_link
-from shared.volume.layout import Layout
-from shared.volume.local_pictures import pointed_at, read_manifest, renditions_in
-from shared.volume.soundness import Damage, Findings, What
-from shared.volume.sums import read_sums, sum_of
-from shared.volume.wholeness import is_whole
+from shared.volume.integrity import Damage, Findings, What
+from shared.volume.local.durable import replace_link
+from shared.volume.local.layout import Layout
+from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in
+from shared.volume.local.sums import read_sums, sum_of
 
 SETTLED_AFTER_S = 60.0
 """A revision so old is not just being committed."""
+
+_HEAD = 12
+_TAIL = 12
 
 _SANITISED = frozenset({"image/svg+xml"})
 """Originals that are not kept as they came: their revision does not say what they are."""
 
 
-class LocalSoundness:
+class LocalIntegrity:
     """`Mending` below one directory."""
 
     def __init__(self, layout: Layout) -> None:
@@ -175,3 +177,44 @@ def _is_state(file: Path) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a picture file ends where its container says, as far as that can be seen without decoding it.
+
+    False: it is empty, or ends early. True says nothing of what is inside.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD)
+        opened.seek(max(0, size - _TAIL))
+        tail = opened.read()
+    check = _CHECKS.get(file.suffix.removeprefix("."))
+    return size > 0 and (check is None or check(head, tail, size))
+
+
+def _webp(head: bytes, _tail: bytes, size: int) -> bool:
+    """RIFF tells the bytes that follow its first eight, which are padded to an even number."""
+    told = int.from_bytes(head[4:8], "little") + 8
+    return head[:4] == b"RIFF" and size in (told, told + told % 2)
+
+
+def _jpg(head: bytes, tail: bytes, _size: int) -> bool:
+    return head[:2] == b"\xff\xd8" and b"\xff\xd9" in tail
+
+
+def _png(head: bytes, tail: bytes, _size: int) -> bool:
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and tail[-8:-4] == b"IEND"
+
+
+def _gif(head: bytes, tail: bytes, _size: int) -> bool:
+    return head[:4] == b"GIF8" and b"\x3b" in tail
+
+
+_CHECKS: dict[str, Callable[[bytes, bytes, int], bool]] = {
+    "webp": _webp,
+    "jpg": _jpg,
+    "png": _png,
+    "gif": _gif,
+}
+"""Of formats that tell. An original may have some bytes after its end, as cameras and old programs leave them."""

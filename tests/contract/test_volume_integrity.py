@@ -12,17 +12,23 @@ from shared.pictures import Name, Rendition, State, Tree, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume import Damage, Mending, PictureStore, Revision, What
-from shared.volume.sums import SUMS, add_sums, read_sums
-from shared.volume.wholeness import is_whole
-from tests.contract.volumes import MEDIUM, PICTURE, SMALL, VolumeUnderTest, commit, revision_of
+from shared.volume import Mending, PictureStore, Revision
+from shared.volume.integrity import Damage, What
+from shared.volume.local.integrity import is_whole
+from shared.volume.local.sums import SUMS, add_sums, read_sums
+from tests.contract.volumes import MEDIUM, PICTURE, SMALL, LocalFiles, commit, revision_of
 from tests.providers.drawing import Format, encode, poster
 
 ONE = b"one"
 
 
 @pytest.fixture
-def mending(volume: VolumeUnderTest) -> Mending:
+def volume(local_volume: LocalFiles) -> LocalFiles:
+    return local_volume
+
+
+@pytest.fixture
+def mending(volume: LocalFiles) -> Mending:
     return volume.write.mending
 
 
@@ -32,8 +38,8 @@ async def revision(store: PictureStore) -> Revision:
 
 
 @pytest.fixture
-def directory(volume: VolumeUnderTest) -> Path:
-    return volume.write.layout.root / picture_path(Tree.CACHE, PICTURE)
+def directory(volume: LocalFiles) -> Path:
+    return volume.layout.root / picture_path(Tree.CACHE, PICTURE)
 
 
 @pytest.fixture
@@ -173,13 +179,13 @@ async def test_a_revision_without_a_pointer_is_found(mending: Mending, directory
     assert await damages(mending) == ["current missing"]
 
 
-async def test_a_pointer_to_nothing_is_found(volume: VolumeUnderTest, mending: Mending) -> None:
+async def test_a_pointer_to_nothing_is_found(volume: LocalFiles, mending: Mending) -> None:
     volume.point_into_the_void(PICTURE)
     assert await damages(mending) == ["current unreadable"]
 
 
 async def test_a_state_that_cannot_be_read_is_found(
-    volume: VolumeUnderTest, mending: Mending, revision: Revision
+    volume: LocalFiles, mending: Mending, revision: Revision
 ) -> None:
     volume.damage_state(PICTURE)
     assert await damages(mending) == ["state.json unreadable"]
@@ -190,20 +196,18 @@ async def test_a_failure_alone_is_sound(mending: Mending, store: PictureStore) -
     assert await damages(mending) == []
 
 
-async def test_a_spool_is_nobodys_damage(
-    volume: VolumeUnderTest, mending: Mending, revision: Revision
-) -> None:
+async def test_a_spool_is_nobodys_damage(volume: LocalFiles, mending: Mending, revision: Revision) -> None:
     volume.spool(revision)
     assert await damages(mending) == []
 
 
 async def test_a_pinned_picture_is_checked_where_it_is_kept(
-    volume: VolumeUnderTest, mending: Mending, revision: Revision
+    volume: LocalFiles, mending: Mending, revision: Revision
 ) -> None:
     name = Name.parse("movie/tmdb:603/poster")
     assert await volume.write.pins.pin(PICTURE, name)
     assert await damages(mending) == []
-    kept = volume.write.layout.picture(Tree.KEEP, PICTURE) / revision.id / "medium.webp"
+    kept = volume.layout.picture(Tree.KEEP, PICTURE) / revision.id / "medium.webp"
     kept.unlink()
     kept.write_bytes(b"something else")
     findings = await mending.examine(PICTURE)
@@ -211,7 +215,7 @@ async def test_a_pinned_picture_is_checked_where_it_is_kept(
 
 
 async def test_what_is_damaged_is_taken_out_and_the_rest_stays(
-    volume: VolumeUnderTest, store: PictureStore, mending: Mending, inside: Path
+    volume: LocalFiles, store: PictureStore, mending: Mending, inside: Path
 ) -> None:
     (inside / "original.jpg").write_bytes(b"two")
     await mending.take_out(await mending.examine_locked(PICTURE))
@@ -252,7 +256,7 @@ async def test_the_same_bytes_committed_again_bring_what_was_taken_out(
     assert set(read_sums(inside)) == {"original.jpg", "medium.webp", "small.webp"}
 
 
-def test_wholeness_says_nothing_of_what_has_no_end(tmp_path: Path) -> None:
+def test_nothing_is_said_of_the_end_of_what_has_none(tmp_path: Path) -> None:
     drawing = tmp_path / "original.svg"
     drawing.write_text("<svg/>")
     assert is_whole(drawing)

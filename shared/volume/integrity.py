@@ -1,4 +1,4 @@
-"""Soundness: whether what the volume holds of a picture is what was put there, for whoever looks after it."""
+"""Integrity: whether what the volume holds of a picture is what was put there, for whoever looks after it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,12 +55,12 @@ class Findings:
         return tuple(dict.fromkeys(name for name in names if name not in others and not is_original(name)))
 
 
-class Soundness(Protocol):
+class Integrity(Protocol):
     async def examine(self, picture: PictureId) -> Findings:
         """Beside working fetchers: what is changed meanwhile, or is just being committed, is no damage."""
 
 
-class Mending(Soundness, Protocol):
+class Mending(Integrity, Protocol):
     """What the fetcher alone may do, under the picture's lock."""
 
     async def examine_locked(self, picture: PictureId) -> Findings:

@@ -1,0 +1,1 @@
+"""The volume as local files: the one place that knows of directories, links, inodes and flushes."""

@@ -1,0 +1,109 @@
+"""The views of the volume that the settings name: what each service may do with it, and no more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shared.volume.integrity import Integrity, Mending
+from shared.volume.inventory import Inventory
+from shared.volume.local.inbox_and_pauses import LocalHostPauses, LocalInbox
+from shared.volume.local.integrity import LocalIntegrity
+from shared.volume.local.inventory import LocalInventory
+from shared.volume.local.layout import prepared_layout
+from shared.volume.local.names import LocalNames, LocalNameStore
+from shared.volume.local.pictures import LocalPictures
+from shared.volume.local.pins import LocalPins
+from shared.volume.local.store import LocalPictureStore
+from shared.volume.local.sweep import sweep
+from shared.volume.port import (
+    HostPauses,
+    Inbox,
+    Names,
+    NameStore,
+    OnStep,
+    Pictures,
+    PictureStore,
+    Pins,
+    unwatched,
+)
+from shared.volume.settings import VolumeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ReadVolume:
+    """The volume as the proxy has it: to look."""
+
+    pictures: Pictures
+    names: Names
+    hosts: HostPauses
+    check: Callable[[], Awaitable[None]]
+    """Raise VolumeRefused, with a sentence, when it cannot be read just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperVolume:
+    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox."""
+
+    pictures: Pictures
+    names: Names
+    inventory: Inventory
+    integrity: Integrity
+    inbox: Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class WriteVolume:
+    """The volume as the fetcher has it: to write."""
+
+    pictures: PictureStore
+    names: NameStore
+    pins: Pins
+    inbox: Inbox
+    hosts: HostPauses
+    mending: Mending
+    sweep: Callable[[], Awaitable[int]]
+    """Remove what was put aside and left there, and what is over; return how many. Raise OSError."""
+
+
+def volume_to_read(settings: VolumeSettings) -> ReadVolume:
+    """Raise VolumeRefused, as the other two do, for directories that cannot be used."""
+    layout = prepared_layout(settings)
+
+    async def check() -> None:
+        layout.check_readable()
+
+    return ReadVolume(LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout), check)
+
+
+def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
+    layout = prepared_layout(settings)
+    return KeeperVolume(
+        pictures=LocalPictures(layout),
+        names=LocalNames(layout),
+        inventory=LocalInventory(layout),
+        integrity=LocalIntegrity(layout),
+        inbox=LocalInbox(layout),
+    )
+
+
+@contextmanager
+def volume_to_write(settings: VolumeSettings, *, on_step: OnStep = unwatched) -> Iterator[WriteVolume]:
+    layout = prepared_layout(settings)
+
+    async def sweep_once() -> int:
+        return await asyncio.to_thread(sweep, layout)
+
+    store = LocalPictureStore(layout, on_step=on_step)
+    try:
+        yield WriteVolume(
+            pictures=store,
+            names=LocalNameStore(layout),
+            pins=LocalPins(layout, on_step=on_step),
+            inbox=LocalInbox(layout),
+            hosts=LocalHostPauses(layout),
+            mending=LocalIntegrity(layout),
+            sweep=sweep_once,
+        )
+    finally:
+        store.close()
