@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.artwork import (
     Answered,
     Artwork,
@@ -39,6 +38,7 @@ from tests.providers.metadata_host import MetadataHost, Said
 from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt import TraktHost
 from tests.providers.tvdb import TvdbHost
+from tests.servers.databases import opened_database
 
 ALL = ("tvdb", "tmdb", "trakt", "fanart")
 KEYS = {
@@ -83,7 +83,7 @@ class World:
         chosen = ArtworkSettings(movie=order, series=order, season=order, textless=textless)
         described = MetadataSettings(languages=languages)
         async with (
-            open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
+            opened_database(self.state_dir) as database,
             open_providers(settings, database=database, metrics=Metrics(), now=self.clock) as providers,
             open_metadata(described, providers, database=database, now=self.clock) as metadata,
             open_artwork(chosen, described, providers, metadata, now=self.clock) as artwork,

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.metadata import (
     Found,
     Metadata,
@@ -34,6 +33,7 @@ from shared.telemetry import Metrics
 from tests.providers.behaviour import Behaviour
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
+from tests.servers.databases import opened_database
 
 MOVIE, TV = TitleKind.MOVIE, TitleKind.TV
 SECOND = timedelta(seconds=1)
@@ -70,7 +70,7 @@ class World:
             tmdb=TmdbSettings(api_key=SecretStr(tmdb) if tmdb else None, base_url=self.tmdb.base_url),
         )
         async with (
-            open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
+            opened_database(self.state_dir) as database,
             open_providers(providers, database=database, metrics=Metrics(), now=self.clock) as opened,
             open_metadata(MetadataSettings(), opened, database=database, now=self.clock) as metadata,
         ):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.keeper.catalog import CatalogTable
 from shared.pictures import (
     Failure,
@@ -22,6 +22,7 @@ from shared.pictures import (
 )
 from shared.volume import NOTHING, Extent, Holding, Mark
 from shared.volume.inventory import Space
+from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SIZE = Extent(1000, 10)
@@ -124,5 +125,5 @@ class RememberedInventory:
 
 @asynccontextmanager
 async def opened_table(directory: Path) -> AsyncIterator[tuple[CatalogTable, Database]]:
-    async with open_database(DatabaseSettings(), state_dir=directory) as database:
+    async with opened_database(directory) as database:
         yield CatalogTable(database), database

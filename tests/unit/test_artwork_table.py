@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.database.sqlite import upgrade
 from services.enricher.finder.resolving import KnownArtwork, Shown, Stored
 from services.enricher.finder.resolving.table import ArtworkTable
 from shared.pictures import Name, SourceUrl, Upload, picture_id
+from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
@@ -24,7 +24,7 @@ STORED = Stored("/original", "/thumbnail", "cache/ab/cd/abcd", NOON, 12345, 1999
 
 @pytest.fixture
 async def table(tmp_path: Path) -> AsyncIterator[ArtworkTable]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+    async with opened_database(tmp_path) as database:
         yield ArtworkTable(database)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.keeper.dead_letters import LetterFilter, LetterTaken, NotReadable
 from services.enricher.keeper.dead_letters.redriving import CLAIM_LASTS, Redriving
 from services.enricher.keeper.dead_letters.table import LetterTable
@@ -16,6 +15,7 @@ from services.enricher.tasks import Progress
 from shared.contracts import DeadLetter, Envelope, FetchPicture, PurgePicture
 from shared.pictures import Name, Rendition
 from shared.queue import Delay, Lane, QueueUnavailable
+from tests.servers.databases import opened_database
 from tests.unit.catalogs import NOON, Clock, picture, source
 
 SMALL = Rendition.parse("small.webp")
@@ -23,7 +23,7 @@ SMALL = Rendition.parse("small.webp")
 
 @pytest.fixture
 async def table(tmp_path: Path) -> AsyncIterator[LetterTable]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+    async with opened_database(tmp_path) as database:
         yield LetterTable(database)
 
 

@@ -10,11 +10,12 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.database.tables import provider_budgets
 from services.enricher.finder.providers import Budget, Limit, Turn, Urgency
 from services.enricher.finder.providers.ledger import Ledger, credential_name
 from services.enricher.finder.providers.spending import Spending
+from tests.servers.databases import opened_database
 
 LIMIT = Limit(100, timedelta(minutes=5))
 KEY = "trakt:0123"
@@ -22,7 +23,7 @@ KEY = "trakt:0123"
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+    async with opened_database(tmp_path) as database:
         yield database
 
 

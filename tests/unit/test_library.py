@@ -13,11 +13,12 @@ from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.database.tables import media_items
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed
 from services.enricher.library.same_title import KnownEntry, by_title, plain
+from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
@@ -26,7 +27,7 @@ DUNE = LibraryEntry("Dune", MOVIE, 2021)
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+    async with opened_database(tmp_path) as database:
         yield database
 
 

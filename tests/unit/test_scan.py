@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.library import (
     Item,
     ItemIds,
@@ -24,6 +24,7 @@ from services.enricher.library.scan import vanished
 from services.enricher.library.scan.remembered import RememberedFiles
 from services.enricher.library.scan.tree import Sighting
 from services.enricher.tasks import Task, TaskState
+from tests.servers.databases import opened_database
 from tests.unit.libraries import ScannedLibrary, scanned_library
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
@@ -38,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
+    async with opened_database(tmp_path / "state") as database:
         yield database
 
 

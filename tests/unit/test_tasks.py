@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.database.tables import tasks as table
 from services.enricher.tasks import Progress, Task, TaskFailed, TaskItem, TaskRefused, Tasks, TaskState, Work
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
 from services.enricher.tasks.task import ERROR_LIMIT
 from shared.contracts import TaskProgressed
 from shared.pictures import Failure, FailureClass
+from tests.servers.databases import opened_database
 
 Found = TypeVar("Found")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -26,7 +27,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
+    async with opened_database(tmp_path) as database:
         yield database
 
 
