@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.integration.downloading",
     "tests.providers.fixtures",
     "tests.servers.rabbitmq",
+    "tests.sharing",
 ]
