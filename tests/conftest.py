@@ -9,5 +9,6 @@ pytest_plugins = [
     "tests.integration.downloading",
     "tests.providers.fixtures",
     "tests.servers.rabbitmq",
+    "tests.servers.postgresql",  # imports the one before
     "tests.sharing",
 ]

@@ -47,5 +47,7 @@ class _ByShare(LoadScopeScheduling):
 
 
 def share_of(nodeid: str) -> str:
+    if "[postgresql" in nodeid:
+        return "PostgreSQL"
     path = nodeid.partition("::")[0]
     return next((share for share, paths in _ONE_SHARE.items() if path.startswith(paths)), path)

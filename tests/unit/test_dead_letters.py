@@ -1,13 +1,12 @@
 """Dead letters in their table: kept once, sent again once, and never lost in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
+from services.enricher.database import Database
 from services.enricher.keeper.dead_letters import LetterFilter, LetterTaken, NotReadable
 from services.enricher.keeper.dead_letters.redriving import CLAIM_LASTS, Redriving
 from services.enricher.keeper.dead_letters.table import LetterTable
@@ -15,16 +14,14 @@ from services.enricher.tasks import Progress
 from shared.contracts import DeadLetter, Envelope, FetchPicture, PurgePicture
 from shared.pictures import Name, Rendition
 from shared.queue import Delay, Lane, QueueUnavailable
-from tests.servers.databases import opened_database
 from tests.unit.catalogs import NOON, Clock, picture, source
 
 SMALL = Rendition.parse("small.webp")
 
 
 @pytest.fixture
-async def table(tmp_path: Path) -> AsyncIterator[LetterTable]:
-    async with opened_database(tmp_path) as database:
-        yield LetterTable(database)
+def table(database: Database) -> LetterTable:
+    return LetterTable(database)
 
 
 @dataclass

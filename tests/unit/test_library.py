@@ -1,9 +1,8 @@
 """The library: adding, removing, listing, each title once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +17,10 @@ from services.enricher.database.tables import media_items
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed
 from services.enricher.library.same_title import KnownEntry, by_title, plain
-from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
 DUNE = LibraryEntry("Dune", MOVIE, 2021)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened_database(tmp_path) as database:
-        yield database
 
 
 @pytest.fixture
@@ -220,13 +212,13 @@ async def _rows(database: Database) -> list[Row[Any]]:
 @pytest.mark.parametrize(
     "selection", [Selection(), Selection(MOVIE), Selection(None, "x"), Selection(MOVIE, "x")]
 )
-async def test_a_page_reads_indexes_and_sorts_nothing(database: Database, selection: Selection) -> None:
+async def test_a_page_reads_indexes_and_sorts_nothing(in_a_file: Database, selection: Selection) -> None:
     for statement in (windowed(selection, Window(50, 90_000)), counted(selection)):
         query = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
 
         async def plan(connection: AsyncConnection, query: str = query) -> list[str]:
             return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {query}"))]
 
-        steps = await database.read(plan)
+        steps = await in_a_file.read(plan)
         assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN media_items")]
         assert any("USING COVERING INDEX" in step for step in steps)

@@ -1,11 +1,10 @@
 """Tasks: one of each kind at a time, cancelled at a step, gone on with after a restart."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -19,16 +18,9 @@ from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRow
 from services.enricher.tasks.task import ERROR_LIMIT
 from shared.contracts import TaskProgressed
 from shared.pictures import Failure, FailureClass
-from tests.servers.databases import opened_database
 
 Found = TypeVar("Found")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened_database(tmp_path) as database:
-        yield database
 
 
 class Clock:

@@ -1,10 +1,7 @@
 """The table `tmdb_cache`: what is swept out of it, and what stays."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,16 +9,9 @@ from services.enricher.database import Database
 from services.enricher.database.tables import tmdb_cache
 from services.enricher.finder.metadata.cache import OLDEST
 from services.enricher.finder.metadata.tmdb_cache import STALE_KEPT, TmdbShelf
-from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened_database(tmp_path) as database:
-        yield database
 
 
 async def rows(database: Database) -> dict[str, Row[tuple[str, str, datetime, datetime]]]:

@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from services.enricher.database.database import Database
+from services.enricher.database.postgres import open_postgresql
 from services.enricher.database.sqlite import DatabaseSettings, open_sqlite
 
 FILE_NAME = "enricher.sqlite"
@@ -15,6 +16,10 @@ def open_database(settings: DatabaseSettings, *, state_dir: Path) -> AbstractAsy
     Raises ValueError for a scheme that nothing here implements.
     """
     scheme, _, rest = (settings.url or "sqlite:").partition(":")
-    if scheme != "sqlite":
-        raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite is known.")
-    return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME)
+    match scheme:
+        case "sqlite":
+            return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME)
+        case "postgresql":
+            return open_postgresql(f"{scheme}:{rest}")
+        case _:
+            raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite and postgresql are known.")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.enricher.database.connecting import FrugalConnection, connect
-from services.enricher.database.database import Database, DatabaseRefused
+from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused
 from services.enricher.database.lock import sole_owner
 from shared.settings import Settings
 from shared.volume import check_local
@@ -23,7 +23,7 @@ from shared.volume import check_local
 
 class DatabaseSettings(Settings):
     url: str | None = Field(None, validation_alias="DATABASE_URL")
-    """`sqlite:` and a file; None: a file in the state directory."""
+    """`sqlite:` and a file, or `postgresql://user:password@host/name`; None: a file in the state directory."""
 
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -48,9 +48,6 @@ def configuration(connection: Connection | None = None) -> Config:
 
 READERS = 4
 """Threads that read at once; further readers wait for one of them."""
-
-TURN_TIMEOUT_S = 30.0
-"""Longer than this nobody waits for a reader, or for the writer."""
 
 EVERYBODY = (
     "PRAGMA busy_timeout = 5000",

@@ -6,7 +6,19 @@ from datetime import date
 from operator import add
 from typing import Self
 
-from sqlalchemy import bindparam, case, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.tables import cached_image_totals
@@ -84,7 +96,7 @@ async def read_totals(connection: AsyncConnection, ages: Mapping[str, date]) -> 
     """
     since = [(_columns.cached_on >= day.isoformat(), literal(name)) for name, day in ages.items()]
     groups = [*(_columns[name] for name in _GROUP[:-1]), case(*since, else_="").label("age")]
-    sums = [func.sum(_columns[name]).label(name) for name in _SUMS]
+    sums = [whole_sum(_columns[name]).label(name) for name in _SUMS]
     rows = await connection.execute(select(*groups, *sums).group_by(*groups))
     return {
         Slice(row.source, row.mime_type, row.kind, row.failure_class, row.age): Sums(
@@ -120,6 +132,11 @@ async def _change(connection: AsyncConnection, group: Group, change: Sequence[in
     changed = await connection.execute(_CHANGE, values)
     if not changed.rowcount:
         await connection.execute(_BEGIN, values)
+
+
+def whole_sum(numbers: ColumnElement[int]) -> ColumnElement[int]:
+    """PostgreSQL's own sum of such numbers is a decimal one."""
+    return cast(func.sum(numbers), BigInteger)
 
 
 def _numbers(sums: Sums) -> tuple[int, ...]:
