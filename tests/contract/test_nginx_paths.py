@@ -151,7 +151,6 @@ def asked(requests: Sequence[Request]) -> list[tuple[bytes, list[tuple[str, str]
     ]
 
 
-@pytest.mark.timeout(120)
 async def test_nginx_looks_where_the_proxy_looks_or_declines(tmp_path: Path) -> None:
     requests = list(generated(SEED, COUNT))
     async with telling_nginx(tmp_path) as nginx, telling_proxy() as proxy_port:

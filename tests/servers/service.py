@@ -13,7 +13,7 @@ from typing import Any
 from tests.servers.databases import furnish
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_PATIENCE_S = 30
+_PATIENCE_S = 90
 _WITH_DATABASE = ("services", "services.enricher")
 
 
@@ -106,7 +106,7 @@ async def _end(service: RunningService) -> None:
     service.signal(signal.SIGCONT)
     service.signal(signal.SIGTERM)
     try:
-        await service.ended(within_s=15)
+        await service.ended(within_s=45)
     except TimeoutError:
         service.signal(signal.SIGKILL)
         await service.ended()

@@ -1,5 +1,7 @@
 """The tables, as the latest migration leaves them, on SQLite and on PostgreSQL."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -28,7 +30,7 @@ metadata = MetaData(
 )
 
 
-def _where(condition: TextClause) -> dict[str, TextClause]:
+def _where(condition: TextClause) -> dict[str, Any]:
     """Of an index of some rows, for both engines."""
     return {"sqlite_where": condition, "postgresql_where": condition}
 
