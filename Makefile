@@ -30,7 +30,7 @@ run: $(VENV)/.for-run ## Start all services on this machine (Ctrl-C ends them)
 demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 	@$(BIN)/python -m tests.providers.demo
 
-test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=4 shares them among more
+test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=4 shares them out, N=40000 asks nginx longer
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others

@@ -37,7 +37,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return _ByShare(config, log)
 
 
-class _ByShare(LoadScopeScheduling):
+class _ByShare(LoadScopeScheduling):  # type: ignore[misc] # which has no types
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         config.option.loadscopereorder = False  # they are in order
         super().__init__(config, log)

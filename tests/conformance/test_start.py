@@ -33,7 +33,6 @@ async def _reads(world: World, directory: Path, module: str) -> int:
         "VOLUME_URL": f"file:{directory}/volume",
         "STATE_DIR": f"{directory}/state",
         "ALLOWED_HOSTS": "a.example",
-        "MISS_WAIT": "0",
     }
     if module == "services":
         settings["QUEUE_URL"] = ""

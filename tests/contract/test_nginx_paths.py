@@ -40,7 +40,7 @@ from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.raw_http import RawAnswer, ask_all
 
 COUNT = int(os.environ.get("N", "4000"))
-"""Enough to see a vocabulary of which one word was changed on one side; `make nginx N=40000` asks more."""
+"""Enough to see a vocabulary of which one word was changed on one side; `make test N=40000` asks more."""
 
 SEED = 20261121
 GOLDEN = json.loads(
@@ -168,6 +168,20 @@ async def test_nginx_looks_where_the_proxy_looks_or_declines(tmp_path: Path) -> 
     ] == []
     assert [answer for answer in others if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
     assert min(len(answered), len(declined)) > COUNT / 4
+
+
+@pytest.mark.parametrize("word", ["w342", "avif"])
+async def test_so_few_requests_show_already_that_nginx_lacks_a_word(tmp_path: Path, word: str) -> None:
+    """How many are asked by default is enough for that."""
+    requests = list(generated(SEED, min(COUNT, 4000)))
+
+    def lacking(configuration: str) -> str:
+        return telling_paths(re.sub(rf"\b{word}\b", "unheard-of", configuration))
+
+    async with running_onesheet_nginx(tmp_path, change=lacking) as nginx:
+        told = [told_by_nginx(answer) for answer in await ask_all(nginx.port, asked(requests))]
+    declined = [request for request, paths in zip(requests, told, strict=True) if paths is None]
+    assert [request for request in declined if request.plain] != []
 
 
 async def test_plain_requests_are_never_declined_whatever_else_they_say(tmp_path: Path) -> None:

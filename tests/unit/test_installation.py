@@ -103,4 +103,6 @@ def test_every_package_that_make_installs_is_pinned_and_no_other() -> None:
 
 def test_what_is_installed_is_what_is_pinned() -> None:
     needed = installed_for([*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["test"]])
-    assert {name: Version(version(name)) for name in needed} == {name: PINNED[name] for name in needed}
+    assert {name: Version(version(name)) for name in needed} == {
+        name: PINNED[canonicalize_name(name)] for name in needed
+    }
