@@ -77,7 +77,9 @@ async def running_service(
     """Start `python -m module` with these settings and no others, on a free port; end it with the block."""
     if module in _WITH_DATABASE and "STATE_DIR" in settings:
         furnish(Path(settings["STATE_DIR"]))
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "RENDER_WHEN_IDLE") if name in os.environ
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
         cwd=cwd,

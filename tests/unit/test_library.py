@@ -169,8 +169,10 @@ steps = st.lists(st.one_of(entries, entries, paths), min_size=3, max_size=12)
 @given(steps)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_however_they_came_about_titles_are_those_of_the_entries(
-    database: Database, library: Library, done: Sequence[LibraryEntry | str]
+    in_a_file: Database, done: Sequence[LibraryEntry | str]
 ) -> None:
+    """What is asked of the database for it is asked on both engines above."""
+    database, library = in_a_file, Library(in_a_file, now=lambda: NOON)
     await database.write(lambda connection: connection.execute(delete(media_items)))
     for step in done:
         if isinstance(step, LibraryEntry):

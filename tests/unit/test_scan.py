@@ -219,13 +219,13 @@ async def test_a_name_that_cannot_be_guessed_is_read_roughly(
 async def test_a_name_that_takes_too_long_costs_only_itself() -> None:
     async with Guesser.ready(processes=1, timeout_s=0.01) as guesser:
         assert await guesser.guess([("The.Matrix.1999.mkv", "movie")]) == [None]
-    async with Guesser.ready(processes=1) as guesser:
+    async with Guesser.ready(processes=1, timeout_s=60) as guesser:
         names = [("The.Matrix.1999.mkv", "movie"), ("", "movie"), ("Severance", "episode")]
         assert await guesser.guess(names) == [("The Matrix", 1999), None, ("Severance", None)]
 
 
 async def test_guessing_goes_on_after_its_processes_were_killed() -> None:
-    async with Guesser.ready(processes=1) as guesser:
+    async with Guesser.ready(processes=1, timeout_s=60) as guesser:
         matrix = ("The.Matrix.1999.mkv", "movie")
         assert await guesser.guess([matrix]) == [("The Matrix", 1999)]
         for child in psutil.Process().children():
