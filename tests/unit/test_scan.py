@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "media"
     root.mkdir()
     return root
+
+
+class Patient:
+    """A busy machine may keep a guesser waiting longer than it usually may take."""
+
+    ready = partial(Guesser.ready, timeout_s=60)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.enricher.library.scan.scan.Guesser", Patient)
 
 
 @pytest.fixture
