@@ -13,7 +13,7 @@ but ask the database. Tables are in `tables`, what made them in `migrations`.
 
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable, WriteBatch
 from services.enricher.database.opening import open_database
-from services.enricher.database.replacing import replace_rows
+from services.enricher.database.portable import replace_rows
 from services.enricher.database.sqlite import DatabaseSettings
 
 __all__ = [

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.enricher.database.columns import Moment, Number, Words
+from services.enricher.database.portable import Moment, Number, Words
 
 metadata = MetaData(
     naming_convention={

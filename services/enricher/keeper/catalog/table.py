@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
+from services.enricher.database.portable import whole_sum
 from services.enricher.database.tables import (
     artwork,
     cached_image_totals,
@@ -29,7 +30,7 @@ from services.enricher.database.tables import (
     media_items,
 )
 from services.enricher.keeper.catalog.entry import CatalogEntry
-from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals, whole_sum
+from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
 from shared.pictures import FailureClass, Kind, PictureId, RevisionId
 from shared.volume import Extent, Holding, Mark
 

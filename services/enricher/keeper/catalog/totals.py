@@ -7,13 +7,9 @@ from operator import add
 from typing import Self
 
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
     bindparam,
     case,
-    cast,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -21,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.portable import whole_sum
 from services.enricher.database.tables import cached_image_totals
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from shared.volume import NOTHING, Extent
@@ -132,11 +129,6 @@ async def _change(connection: AsyncConnection, group: Group, change: Sequence[in
     changed = await connection.execute(_CHANGE, values)
     if not changed.rowcount:
         await connection.execute(_BEGIN, values)
-
-
-def whole_sum(numbers: ColumnElement[int]) -> ColumnElement[int]:
-    """PostgreSQL's own sum of such numbers is a decimal one."""
-    return cast(func.sum(numbers), BigInteger)
 
 
 def _numbers(sums: Sums) -> tuple[int, ...]:

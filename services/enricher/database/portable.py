@@ -1,8 +1,23 @@
-"""Types of columns that hold the same on SQLite and on PostgreSQL."""
+"""What is the same on SQLite and on PostgreSQL: types of columns, sums, and rows in place of others."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    Table,
+    Text,
+    TypeDecorator,
+    cast,
+    func,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 Number = Integer().with_variant(BigInteger(), "postgresql")
 """Of up to 64 bits, as every integer of SQLite's is. Also an id: SQLite wants INTEGER there."""
@@ -34,3 +49,17 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
         return value.replace("\0", "") if value else value
+
+
+def whole_sum(numbers: ColumnElement[int]) -> ColumnElement[int]:
+    """PostgreSQL's own sum of such numbers is a decimal one."""
+    return cast(func.sum(numbers), BigInteger)
+
+
+async def replace_rows(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows with all columns of the table in place of those that have the same key."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    inserted = insert(table)
+    key = [column.name for column in table.primary_key]
+    others = {column.name: inserted.excluded[column.name] for column in table.c if column.name not in key}
+    await connection.execute(inserted.on_conflict_do_update(index_elements=key, set_=others), rows)
