@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 SETUP := deploy/setup
 PINNED_PIP := 26.3
-TEST_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js
+TEST_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 TESTS ?=
+WORKERS ?= 2
 N ?= 5000
 SEED ?= 1
 
@@ -17,6 +18,8 @@ SEED ?= 1
 .DELETE_ON_ERROR:
 .PHONY: help run demo test fuzz lint format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
+# What tests start and what they rewrite is compiled once, not in each process anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +30,8 @@ run: $(VENV)/.for-run ## Start all services on this machine (Ctrl-C ends them)
 demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 	@$(BIN)/python -m tests.providers.demo
 
-test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some
-	@$(BIN)/python -m pytest $(TESTS)
+test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=4 shares them out, N=40000 asks nginx longer
+	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)

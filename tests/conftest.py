@@ -3,10 +3,14 @@ import os
 for _name in [name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}]:
     del os.environ[_name]  # settings, too, and the tests' own hosts are on this machine
 
+os.environ["RENDER_WHEN_IDLE"] = "false"  # other tests, and what else runs here, may leave nothing idle
+
 pytest_plugins = [
     "tests.contract.nginx_site",
     "tests.contract.volumes",
     "tests.integration.downloading",
     "tests.providers.fixtures",
     "tests.servers.rabbitmq",
+    "tests.servers.postgresql",  # imports the one before
+    "tests.sharing",
 ]

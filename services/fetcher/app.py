@@ -48,6 +48,7 @@ async def add_fetcher(
                 processes=settings.render.processes,
                 timeout_s=settings.render.timeout_s,
                 memory_bytes=settings.render.memory_bytes,
+                when_idle=settings.render.when_idle,
             )
         )
         deps = Deps(

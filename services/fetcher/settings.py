@@ -48,6 +48,8 @@ class RenderSettings(Settings):
     ahead: bool = Field(default=True, validation_alias="ENABLE_IMAGE_OPTIMIZATION")
     """Make the standard renditions before anybody asks."""
     processes: int = Field(os.cpu_count() or 1, validation_alias="RENDER_PROCESSES", gt=0)
+    when_idle: bool = Field(default=True, validation_alias="RENDER_WHEN_IDLE")
+    """Renderers have what nobody else wants of the processor; otherwise about as much as anybody else."""
     timeout_s: float = Field(20, validation_alias="RENDER_TIMEOUT", gt=0)
     max_pixels: int = Field(120_000_000, validation_alias="MAX_PIXELS", gt=0)
     memory_mb: int = Field(1024, validation_alias="RENDER_MEMORY_MB", ge=128)

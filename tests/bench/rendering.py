@@ -39,7 +39,7 @@ original, into, *sizes = sys.argv[1:]
 renditions = tuple(Rendition.parse(f"{{size}}.webp") for size in sizes)
 order = Order(Path(original), Path(into), renditions, {QUALITY}, 120_000_000)
 told = open(3, "w")
-confine(1024**3)
+confine(1024**3, True)
 
 def turn():
     began = time.process_time()

@@ -1,6 +1,7 @@
 """A failure is answered by its class, remembered, and kept by nobody longer than by us."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from shared.pictures import DOWNLOAD, Failure, FailureClass, State
 from shared.telemetry import utc_now
 from tests.conformance.answers import Answer
 from tests.conformance.material import new_picture
-from tests.conformance.servers import IMAGE, Servers
+from tests.conformance.servers import IMAGE, Servers, Target
 from tests.conformance.test_misses import one_each
 from tests.conformance.test_pending import assert_placeholder, assert_unavailable
 from tests.conformance.world import MAX_BODY_MB, World
@@ -44,6 +45,19 @@ def failed(failure_class: FailureClass, status: int | None, *, left_s: float = L
     )
 
 
+async def in_one_second(
+    servers: Servers, target: Target, headers: Mapping[str, str], method: str, *, attempts: int = 5
+) -> Answer:
+    """What all servers answer alike; asked again where a second ended between the first answer and the last."""
+    while True:
+        attempts -= 1
+        try:
+            return await servers.ask(target, headers, method=method)
+        except AssertionError:
+            if not attempts:
+                raise
+
+
 @pytest.mark.parametrize(("failure_class", "status", "answered"), CLASSES)
 @pytest.mark.parametrize("left_s", [LEFT_S, 86_400.5])
 async def test_a_remembered_failure(
@@ -56,13 +70,15 @@ async def test_a_remembered_failure(
     left_s: float,
 ) -> None:
     subject = world.offered()
-    state = State().failed(DOWNLOAD, failed(failure_class, status, left_s=left_s))
+    failure = failed(failure_class, status, left_s=left_s)
+    state = State().failed(DOWNLOAD, failure)
     await world.volume.pictures.put_state(subject.picture, state)
     for target in (subject.by_url("small"), subject.by_url(), subject.by_tmdb_path("w342")):
         for client, method in (({}, "GET"), (IMAGE, "GET"), ({}, "HEAD")):
-            answer = await servers.ask(target, client, method=method)
+            answer = await in_one_second(servers, target, client, method)
             assert answer.status == answered
-            assert int(left_s) - 5 <= int(answer.headers["Retry-After"]) <= left_s + 1
+            left_at_least_s = (failure.retry_at - utc_now()).total_seconds()
+            assert left_at_least_s - 1 <= int(answer.headers["Retry-After"]) <= left_s + 1
             assert kept_for_s(answer) <= min(60, int(answer.headers["Retry-After"]))
             if method == "GET":
                 assert "The source said no." in answer.problem["detail"]

@@ -104,7 +104,7 @@ class Received:
         self.count += 1
         self._waiting.put_nowait(envelope)
 
-    async def next(self, timeout_s: float = 20) -> Envelope:
+    async def next(self, timeout_s: float = 60) -> Envelope:
         async with asyncio.timeout(timeout_s):
             return await self._waiting.get()
 

@@ -12,7 +12,7 @@ from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueFull
 from shared.telemetry import trace_id
 from shared.telemetry.trace import known_trace_id
-from tests.contract.conftest import REAL, Engine, Received, a_job
+from tests.contract.conftest import QUICK, REAL, Engine, Received, a_job
 
 LANE = Lane.PICTURES_NOW
 
@@ -217,22 +217,25 @@ async def test_the_limit_is_kept_by_a_publisher_that_finds_the_lane_full(engine:
             await queue.publish(a_job(5), LANE)
 
 
+TOLD_APART = QUICK | {Delay.ONE_SECOND: 1, Delay.TEN_SECONDS: 3}
+
+
 async def test_each_delay_puts_off_as_long_as_it_says(engine: Engine) -> None:
-    """The real second and the real ten; a minute and ten minutes are declared in the same way."""
+    """At least; and of two the shorter one comes first, whichever was put off first."""
     arrived: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
 
     async def note(envelope: Envelope) -> None:
         arrived.put_nowait((envelope.id, time.monotonic()))
 
     long, short = a_job(10), a_job(1)
-    async with engine.open(delays=REAL) as queue, queue.consume(LANE, note, concurrency=2):
+    async with engine.open(delays=TOLD_APART) as queue, queue.consume(LANE, note, concurrency=2):
         before = time.monotonic()
         await queue.publish(long, LANE, delay=Delay.TEN_SECONDS)
         await queue.publish(short, LANE, delay=Delay.ONE_SECOND)
-        for job, delay_s in ((short, 1), (long, 10)):
+        for job, delay_s in ((short, 1), (long, 3)):
             job_id, at = await arrived.get()
             assert job_id == job.id
-            assert delay_s <= at - before < delay_s + 1.5
+            assert at - before >= delay_s
 
 
 async def test_all_delays_lead_back_to_the_lane_they_were_meant_for(queue: Queue) -> None:

@@ -1,7 +1,6 @@
 """The broker goes away and comes back: no confirmed job is lost, nobody hangs, everybody finds back."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from urllib.parse import quote, urlsplit
@@ -15,6 +14,8 @@ from tests.contract.conftest import QUICK, OnRabbitMQ, Received, a_job
 from tests.servers.rabbitmq import RabbitNode
 
 LANE = Lane.PICTURES_NOW
+PATIENCE_S = 60
+"""Longer than this is for ever."""
 
 DECLARED_FOR_GOOD_S = 2.0
 """RabbitMQ writes down where a quorum queue lives about half a second after it was declared: one that is
@@ -103,16 +104,14 @@ async def test_without_a_broker_nothing_hangs(fragile_rabbitmq: RabbitNode, brok
         for ask in (lambda: queue.publish(a_job(), LANE), lambda: queue.depth(LANE), queue.ping):
             await raises_in_time(ask)
         await queue.announce(a_job())
-        before = time.monotonic()
-        await stack.aclose()
-        assert time.monotonic() - before < 2
+        async with asyncio.timeout(PATIENCE_S):
+            await stack.aclose()
 
 
 async def raises_in_time(ask: Callable[[], Awaitable[object]]) -> None:
-    before = time.monotonic()
-    with pytest.raises(QueueUnavailable):
-        await ask()
-    assert time.monotonic() - before < 1
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(QueueUnavailable):
+            await ask()
 
 
 async def test_a_broker_that_is_late_is_waited_for(fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:

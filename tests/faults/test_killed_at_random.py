@@ -31,7 +31,7 @@ MADE_AHEAD = tuple(map(Rendition.parse, ("large.jpg", "medium.jpg", "small.jpg",
 READABLE = (ORIGINAL, *{*ASKED_FOR, *MADE_AHEAD})
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(540)
 async def test_killed_at_random_instants_every_picture_is_there_in_the_end(
     rabbitmq: RabbitNode, tmp_path: Path
 ) -> None:

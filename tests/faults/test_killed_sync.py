@@ -7,12 +7,12 @@ from typing import Any
 
 import aiohttp
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
 from tests.providers.behaviour import Behaviour
 from tests.providers.metadata_host import Said
 from tests.providers.separate_host import SeparateHost
 from tests.providers.tvdb import API_KEY, TvdbHost, artwork, movie
+from tests.servers.databases import opened_database
 from tests.servers.service import RunningService, running_service
 
 TITLES = 40
@@ -33,7 +33,7 @@ async def test_a_sync_goes_on_after_its_process_was_killed(tmp_path: Path) -> No
         entries = [
             LibraryEntry(f"Movie {n}", MediaType.MOVIE, ids=ItemIds(tvdb=n)) for n in range(1, TITLES + 1)
         ]
-        async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
+        async with opened_database(tmp_path / "state") as database:
             await Library(database).add_all(entries)
         settings = _settings(tmp_path, host, tvdb)
         async with running_service("services", settings, cwd=tmp_path) as killed:

@@ -23,7 +23,7 @@ from tests.providers.separate_host import SeparateHost
 from tests.servers.service import RunningService, running_service
 from tests.servers.stopping_fetcher import Orders
 
-PATIENCE_S = 25.0
+PATIENCE_S = 90.0
 _numbers = itertools.count(1)
 
 

@@ -63,7 +63,7 @@ def mutants(seeds: tuple[Seed, ...], count: int, seed: int) -> Iterator[Mutant]:
 async def hunt(prey: Iterator[Mutant], *, processes: int = PROCESSES) -> Findings:
     findings = Findings()
     async with Sandbox.running(
-        processes=processes, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES
+        processes=processes, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, when_idle=False
     ) as sandbox:
 
         async def hunt_on() -> None:

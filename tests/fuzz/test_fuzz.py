@@ -13,21 +13,23 @@ from tests.fuzz.whole import hunt_through
 from tests.integration.conftest import Start
 
 SEED = 2026
+COUNT = 200
+"""`make fuzz` breaks thousands."""
 
 
 async def test_every_mutant_ends_in_a_rendition_or_a_classified_failure() -> None:
-    findings = await hunt(mutants(drawn(), 400, SEED))
+    findings = await hunt(mutants(drawn(), COUNT, SEED))
     assert findings.wrong == []
-    assert sum(findings.outcomes.values()) == 400
-    assert findings.outcomes["rendered"] > 40
-    assert findings.outcomes["unsound"] > 40
+    assert sum(findings.outcomes.values()) == COUNT
+    assert findings.outcomes["rendered"] > COUNT / 10
+    assert findings.outcomes["unsound"] > COUNT / 10
 
 
 async def test_no_mutant_gets_past_the_fetcher(start: Start) -> None:
     onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false", RENDER_PROCESSES="2")
-    findings = await hunt_through(onesheet, mutants(drawn(), 100, SEED + 1))
+    findings = await hunt_through(onesheet, mutants(drawn(), COUNT // 4, SEED + 1))
     assert findings.wrong == []
-    assert sum(findings.outcomes.values()) == 100
+    assert sum(findings.outcomes.values()) == COUNT // 4
     assert onesheet.count("onesheet_jobs_total", type=FetchPicture.__name__, outcome="broken") == 0
 
 

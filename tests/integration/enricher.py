@@ -40,6 +40,7 @@ from tests.providers import tvdb as tvdb_stand_in
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost
 from tests.providers.tvdb import TvdbHost
+from tests.servers.databases import furnish
 
 ADMIN = {"Authorization": "Bearer the-admin-token"}
 
@@ -186,6 +187,7 @@ async def running_enricher(
     )
     state_dir = directory / "state"
     place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir)
+    furnish(state_dir)
     async with AsyncExitStack() as stack:
         volume = stack.enter_context(volume_to_write(place))
         engine = open_embedded(

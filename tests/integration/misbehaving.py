@@ -44,6 +44,12 @@ def _spin(_order: Order) -> None:
     threads[0].join()
 
 
+def _spin_without_an_alarm(order: Order) -> None:
+    """Until it has taken the processor's time that it may, however long that is by the wall clock."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    _spin(order)
+
+
 def _dereference(_order: Order) -> None:
     ctypes.string_at(0)
 
@@ -120,6 +126,7 @@ def _remember_descriptors(order: Order) -> None:
 _DEEDS: Mapping[str, Callable[[Order], None]] = {
     "hang": _hang,
     "spin": _spin,
+    "spin without an alarm": _spin_without_an_alarm,
     "dereference": _dereference,
     "abort": _abort,
     "leave": _leave,

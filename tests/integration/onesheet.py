@@ -37,7 +37,7 @@ QUICK_DELAYS = MappingProxyType(
         Delay.TEN_MINUTES: 0.2,
     }
 )
-PATIENCE_S = 15
+PATIENCE_S = 60
 
 
 @dataclass(frozen=True)

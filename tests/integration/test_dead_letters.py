@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.keeper.dead_letters import LetterFilter, open_dead_letters
 from services.enricher.keeper.dead_letters.table import LetterTable
 from shared.contracts import Envelope, FetchPicture, RenderPicture
@@ -19,6 +18,7 @@ from shared.queue.rabbitmq import open_rabbitmq
 from shared.telemetry import Metrics
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
+from tests.servers.databases import opened_database
 from tests.servers.rabbitmq import RabbitNode
 from tests.unit.catalogs import source
 from tests.unit.test_dead_letters import died
@@ -132,7 +132,7 @@ async def test_one_of_ten_thousand_is_sent_again_once_on_rabbitmq(
         for first in range(0, MANY, 500):
             letters = (died(number) for number in range(first, first + 500))
             await asyncio.gather(*(queue.publish(letter, Lane.DEAD) for letter in letters))
-        database = await stack.enter_async_context(open_database(DatabaseSettings(), state_dir=tmp_path))
+        database = await stack.enter_async_context(opened_database(tmp_path))
         dead = await stack.enter_async_context(open_dead_letters(database, queue, Metrics()))
 
         async def all_there() -> bool:
@@ -158,7 +158,7 @@ async def test_one_of_ten_thousand_is_sent_again_once_on_rabbitmq(
 async def test_a_job_that_dies_again_is_a_letter_again(rabbitmq: RabbitNode, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(open_rabbitmq(rabbitmq.vhost(), lane_limit=100))
-        database = await stack.enter_async_context(open_database(DatabaseSettings(), state_dir=tmp_path))
+        database = await stack.enter_async_context(opened_database(tmp_path))
         dead = await stack.enter_async_context(open_dead_letters(database, queue, Metrics()))
 
         async def refuse(_envelope: Envelope) -> None:

@@ -1,7 +1,6 @@
 """Titles and TMDB's resources through caches and budgets, against stand-ins and the real database."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.metadata import (
     Found,
     Metadata,
@@ -32,9 +30,11 @@ from services.enricher.finder.providers.trakt import TraktSettings
 from shared.background import Background
 from shared.pictures import FailureClass, Role
 from shared.telemetry import Metrics
+from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
+from tests.servers.databases import opened_database
 
 MOVIE, TV = TitleKind.MOVIE, TitleKind.TV
 SECOND = timedelta(seconds=1)
@@ -70,7 +70,7 @@ class World:
             TmdbSettings(api_key=SecretStr(tmdb) if tmdb else None, base_url=self.tmdb.base_url),
         )
         async with (
-            open_database(DatabaseSettings(), state_dir=self.state_dir) as database,
+            opened_database(self.state_dir) as database,
             open_providers(
                 providers,
                 database=database,
@@ -113,14 +113,15 @@ async def provider_of(metadata: Metadata, key: TitleKey) -> str:
     return outcome.value.provider
 
 
-async def test_a_cold_page_of_fifty_takes_about_as_long_as_one_title(world: World) -> None:
-    world.trakt.latency_s = 0.2
+async def test_the_titles_of_a_cold_page_are_asked_for_side_by_side(world: World) -> None:
+    """How long a page takes is measured by `make bench`."""
+    gate = world.trakt.hold()
     async with world.open() as metadata:
-        started = time.perf_counter()
-        outcomes = await metadata.titles.lookup(A_PAGE)
-        took = time.perf_counter() - started
+        page = asyncio.create_task(metadata.titles.lookup(A_PAGE, within=60 * SECOND))
+        await until(lambda: world.trakt.total == 50)  # and none has been answered
+        gate.open()
+        outcomes = await page
         assert titles(outcomes) == [f"The movie {number}" for number in range(1, 51)]
-        assert took <= 1.0
         assert (world.trakt.total, world.tmdb.total) == (50, 0)
 
 
@@ -233,18 +234,15 @@ async def test_a_page_answers_by_its_deadline_with_tmdb_while_trakt_is_slow_or_b
 ) -> None:
     world.trakt.behave(behaviour)
     async with world.open() as metadata:
-        started = time.perf_counter()
         outcomes = await metadata.titles.lookup([TitleKey(MOVIE, tmdb_id=number) for number in range(1, 21)])
-        assert time.perf_counter() - started < 2.2
         assert len(titles(outcomes)) == 20
+        assert {o.value.provider for o in outcomes.values() if isinstance(o, Found)} == {"tmdb"}
 
 
 async def test_what_a_slow_provider_says_late_is_there_for_the_next_page(world: World) -> None:
     gate = world.trakt.hold()
     async with world.open(tmdb=None) as metadata:
-        started = time.perf_counter()
         assert kinds(await metadata.titles.lookup(A_PAGE)) == {Pending}
-        assert 1.9 < time.perf_counter() - started < 2.3
         gate.open()
         assert len(titles(await metadata.titles.lookup(A_PAGE))) == 50
         assert world.trakt.total == 50
@@ -266,9 +264,7 @@ async def test_with_its_provider_slow_or_down_a_page_has_what_was_known_before(
         await metadata.titles.lookup(A_PAGE)
         world.clock.ahead += timedelta(hours=2)
         world.trakt.behave(behaviour)
-        started = time.perf_counter()
         outcomes = await metadata.titles.lookup(A_PAGE, within=SECOND)
-        assert time.perf_counter() - started < 1.3
         assert {outcome.stale for outcome in outcomes.values() if isinstance(outcome, Found)} == {True}
         assert len(titles(outcomes)) == 50
 
@@ -285,10 +281,8 @@ async def test_after_429_nobody_asks_before_the_time_and_pages_still_answer_at_o
         first = await metadata.titles.lookup(A_PAGE)
         assert kinds(first) == {Found, Unavailable}
         asked = trakt.total
-        started = time.perf_counter()
         for _ in range(20):
             again = await metadata.titles.lookup(A_PAGE)
-        assert time.perf_counter() - started < 1
         assert len(titles(again)) == 10
         assert trakt.total == asked
         assert metadata.providers["trakt"].condition is Condition.BUSY

@@ -29,7 +29,13 @@ async def everything(cwd: Path, **settings: str) -> AsyncIterator[RunningService
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services"),
         cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PORT": "0", **settings},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT),
+            "PORT": "0",
+            "RENDER_WHEN_IDLE": "false",
+            **settings,
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,

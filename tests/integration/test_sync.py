@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.resolving import Shown
 from services.enricher.finder.resolving.table import ArtworkTable
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
@@ -28,6 +27,7 @@ from tests.providers.behaviour import Behaviour
 from tests.providers.metadata_host import Said
 from tests.providers.picture_host import PictureHost
 from tests.providers.tvdb import TvdbHost, artwork, movie
+from tests.servers.databases import opened_database
 
 Start = Callable[..., AbstractAsyncContextManager[RunningEnricher]]
 SYNC = "/api/v1/admin/sync/images"
@@ -100,7 +100,7 @@ async def filled(directory: Path, numbers: Iterable[int], *, found: Mapping[int,
     """A library, and of some of its titles what has been found for them before."""
     entries = [LibraryEntry(f"Movie {n}", MediaType.MOVIE, ids=ItemIds(tvdb=n)) for n in numbers]
     later = utc_now() + timedelta(days=1)
-    async with open_database(DatabaseSettings(), state_dir=directory / "state") as database:
+    async with opened_database(directory / "state") as database:
         await Library(database).add_all(entries)
         artwork_table = ArtworkTable(database)
         for number, url in found.items():

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NJS_MODULE = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
-READY_WITHIN_S = 10
-STOP_WITHIN_S = 5
+READY_WITHIN_S = 60
+STOP_WITHIN_S = 30
 _LOCALHOST = "127.0.0.1"
 _MISSING = "nginx is missing: install the Debian packages nginx and libnginx-mod-http-js (`make test` does)."
 

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-READY_WITHIN_S = 50
-STOP_WITHIN_S = 15
+READY_WITHIN_S = 150
+STOP_WITHIN_S = 45
 
 CONFIG = """
 listeners.tcp.default = 127.0.0.1:{amqp}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-ANSWER_WITHIN_S = 20
+ANSWER_WITHIN_S = 60
 
 
 @dataclass(frozen=True)

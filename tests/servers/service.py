@@ -10,8 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.servers.databases import furnish
+
 _PROJECT = Path(__file__).resolve().parents[2]
-_PATIENCE_S = 30
+_PATIENCE_S = 90
+_WITH_DATABASE = ("services", "services.enricher")
 
 
 class RunningService:
@@ -72,7 +75,11 @@ async def running_service(
     module: str, settings: Mapping[str, str], *, cwd: Path
 ) -> AsyncIterator[RunningService]:
     """Start `python -m module` with these settings and no others, on a free port; end it with the block."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    if module in _WITH_DATABASE and "STATE_DIR" in settings:
+        furnish(Path(settings["STATE_DIR"]))
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "RENDER_WHEN_IDLE") if name in os.environ
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
         cwd=cwd,
@@ -101,7 +108,7 @@ async def _end(service: RunningService) -> None:
     service.signal(signal.SIGCONT)
     service.signal(signal.SIGTERM)
     try:
-        await service.ended(within_s=15)
+        await service.ended(within_s=45)
     except TimeoutError:
         service.signal(signal.SIGKILL)
         await service.ended()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.enricher.app import SHOWN_BY
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.keeper.catalog import CatalogTable
 from shared.pictures import (
     Failure,
@@ -23,6 +23,7 @@ from shared.pictures import (
 )
 from shared.volume import NOTHING, Extent, Holding, Mark
 from shared.volume.inventory import Space
+from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SIZE = Extent(1000, 10)
@@ -125,5 +126,5 @@ class RememberedInventory:
 
 @asynccontextmanager
 async def opened_table(directory: Path) -> AsyncIterator[tuple[CatalogTable, Database]]:
-    async with open_database(DatabaseSettings(), state_dir=directory) as database:
+    async with opened_database(directory) as database:
         yield CatalogTable(database, SHOWN_BY), database

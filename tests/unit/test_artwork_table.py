@@ -1,14 +1,13 @@
 """The artwork table: what was found for a name, and that a pin stays."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.database.sqlite import upgrade
+from services.enricher.database import Database
+from services.enricher.database.migrations import upgrade
 from services.enricher.finder.resolving import KnownArtwork, Shown, Stored
 from services.enricher.finder.resolving.table import ArtworkTable
 from shared.pictures import Name, SourceUrl, Upload, picture_id
@@ -23,9 +22,8 @@ STORED = Stored("/original", "/thumbnail", "cache/ab/cd/abcd", NOON, 12345, 1999
 
 
 @pytest.fixture
-async def table(tmp_path: Path) -> AsyncIterator[ArtworkTable]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
-        yield ArtworkTable(database)
+def table(database: Database) -> ArtworkTable:
+    return ArtworkTable(database)
 
 
 async def put(

@@ -1,14 +1,12 @@
 """Dead letters in their table: kept once, sent again once, and never lost in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.keeper.dead_letters import LetterFilter, LetterTaken, NotReadable
 from services.enricher.keeper.dead_letters.redriving import CLAIM_LASTS, Redriving
 from services.enricher.keeper.dead_letters.table import LetterTable
@@ -22,9 +20,8 @@ SMALL = Rendition.parse("small.webp")
 
 
 @pytest.fixture
-async def table(tmp_path: Path) -> AsyncIterator[LetterTable]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
-        yield LetterTable(database)
+def table(database: Database) -> LetterTable:
+    return LetterTable(database)
 
 
 @dataclass

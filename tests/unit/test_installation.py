@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 _CHILD = """
@@ -25,6 +27,17 @@ sys.meta_path.insert(0, Missing())
 import services.one_process, services.proxy.app, services.fetcher.app, services.enricher.app
 import aiodns, aiosqlite
 """
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+PINNED = {canonicalize_name(name): Version(version) for name, version in PINS.items()}
+PRIVATELY = {
+    "aiohttp": "hot_answers.ReadyResponse: prepared, prepare and write_eof of a response",
+    "aiosqlite": "connecting.FrugalConnection: _execute, _conn and _thread of a connection",
+    "pillow": "animation._Film: _mode and _size of a picture",
+}
+"""What is used of them that they promise nobody, by name. Read it again in the next minor version, then let that in."""
 
 
 def installed_for(wanted: list[str]) -> set[str]:
@@ -51,7 +64,7 @@ def _requires(name: str) -> list[str]:
 
 
 def test_the_services_start_with_what_they_ask_for() -> None:
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = PROJECT["project"]["dependencies"]
     there = installed_for(wanted) | {"onesheet"}
     missing = [
         module
@@ -61,3 +74,35 @@ def test_the_services_start_with_what_they_ask_for() -> None:
     assert "pytest" in missing
     command = [sys.executable, "-c", _CHILD]
     subprocess.run(command, input=json.dumps(missing), text=True, check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("name", PRIVATELY)
+def test_who_is_used_through_private_parts_is_held_to_the_minor_version_they_were_read_in(name: str) -> None:
+    [held] = [each for each in map(Requirement, PROJECT["project"]["dependencies"]) if each.name == name]
+    read = PINNED[canonicalize_name(name)]
+    assert held.specifier.contains(read)
+    assert held.specifier.contains(f"{read.major}.{read.minor}.999")
+    assert not held.specifier.contains(f"{read.major}.{read.minor + 1}.0")
+
+
+def test_versions_with_known_faults_are_let_in_by_no_range() -> None:
+    [aiohttp] = [
+        each for each in map(Requirement, PROJECT["project"]["dependencies"]) if each.name == "aiohttp"
+    ]
+    assert not aiohttp.specifier.contains("3.14.2")
+
+
+def test_every_package_that_make_installs_is_pinned_and_no_other() -> None:
+    groups = PROJECT["dependency-groups"]
+    wanted = [*PROJECT["project"]["dependencies"], *groups["test"], *groups["lint"], *groups["bench"]]
+    needed = installed_for(wanted)
+    assert needed - set(PINNED) == set()
+    in_the_bench_alone = {"pyvips", "pyvips-binary", "cffi", "pycparser"}  # which need not be installed here
+    assert set(PINNED) - needed - in_the_bench_alone == set()
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    needed = installed_for([*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["test"]])
+    assert {name: Version(version(name)) for name in needed} == {
+        name: PINNED[canonicalize_name(name)] for name in needed
+    }

@@ -1,16 +1,13 @@
 """The ledger: a budget is kept while it is spent, not only at the end."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.finder.providers import Limit, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.budget import BudgetSnapshot
 from services.enricher.finder.providers.ledger import Ledger, credential_name
@@ -20,12 +17,6 @@ from shared.telemetry import Metrics
 
 LIMIT = Limit(100, timedelta(minutes=5))
 KEY = "trakt:0123"
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
-        yield database
 
 
 async def kept(database: Database) -> BudgetSnapshot:

@@ -1,9 +1,8 @@
 """The library: adding, removing, listing, each title once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed
 from services.enricher.library.same_title import KnownEntry, by_title, plain
@@ -22,12 +21,6 @@ from services.enricher.library.tables import media_items
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
 DUNE = LibraryEntry("Dune", MOVIE, 2021)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
-        yield database
 
 
 @pytest.fixture
@@ -176,8 +169,10 @@ steps = st.lists(st.one_of(entries, entries, paths), min_size=3, max_size=12)
 @given(steps)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_however_they_came_about_titles_are_those_of_the_entries(
-    database: Database, library: Library, done: Sequence[LibraryEntry | str]
+    in_a_file: Database, done: Sequence[LibraryEntry | str]
 ) -> None:
+    """What is asked of the database for it is asked on both engines above."""
+    database, library = in_a_file, Library(in_a_file, now=lambda: NOON)
     await database.write(lambda connection: connection.execute(delete(media_items)))
     for step in done:
         if isinstance(step, LibraryEntry):
@@ -219,13 +214,13 @@ async def _rows(database: Database) -> list[Row[Any]]:
 @pytest.mark.parametrize(
     "selection", [Selection(), Selection(MOVIE), Selection(None, "x"), Selection(MOVIE, "x")]
 )
-async def test_a_page_reads_indexes_and_sorts_nothing(database: Database, selection: Selection) -> None:
+async def test_a_page_reads_indexes_and_sorts_nothing(in_a_file: Database, selection: Selection) -> None:
     for statement in (windowed(selection, Window(50, 90_000)), counted(selection)):
         query = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
 
         async def plan(connection: AsyncConnection, query: str = query) -> list[str]:
             return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {query}"))]
 
-        steps = await database.read(plan)
+        steps = await in_a_file.read(plan)
         assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN media_items")]
         assert any("USING COVERING INDEX" in step for step in steps)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.database import DatabaseSettings, open_database
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
 from services.enricher.finder.resolving.resolver import Jobs
 from services.enricher.finder.resolving.table import ArtworkTable
@@ -15,6 +14,7 @@ from shared.contracts import Message, PictureFailed, PictureStored, PinPicture
 from shared.pictures import ORIGINAL, Failure, FailureClass, Name, Rendition, RevisionId, SourceUrl
 from shared.queue import Delay, Lane
 from shared.volume import VolumeSettings, volume_to_keep
+from tests.servers.databases import opened_database
 
 NAME, OTHER = Name.parse("movie/tmdb:603/poster"), Name.parse("movie/tmdb:603/fanart")
 SOURCE = SourceUrl.parse("https://image.tmdb.org/t/p/original/a.jpg")
@@ -49,7 +49,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     volume = volume_to_keep(
         VolumeSettings(volume_url=f"file:{tmp_path}/volume", state_directory=tmp_path / "state")
     )
-    async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
+    async with opened_database(tmp_path / "state") as database:
         table = ArtworkTable(database)
         pinning = Pinning(table, volume.names, volume.inbox, jobs, waiting, patience_s=0.05)
         yield Desk(pinning, table, jobs)

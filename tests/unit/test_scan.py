@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.library import (
     Item,
     ItemIds,
@@ -24,6 +25,7 @@ from services.enricher.library.scan import vanished
 from services.enricher.library.scan.remembered import RememberedFiles
 from services.enricher.library.scan.tree import Sighting
 from services.enricher.tasks import Task, TaskState
+from tests.servers.databases import opened_database
 from tests.unit.libraries import ScannedLibrary, scanned_library
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
@@ -36,9 +38,20 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+class Patient:
+    """A busy machine may keep a guesser waiting longer than it usually may take."""
+
+    ready = partial(Guesser.ready, timeout_s=60)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.enricher.library.scan.scan.Guesser", Patient)
+
+
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path / "state") as database:
+    async with opened_database(tmp_path / "state") as database:
         yield database
 
 
@@ -218,13 +231,13 @@ async def test_a_name_that_cannot_be_guessed_is_read_roughly(
 async def test_a_name_that_takes_too_long_costs_only_itself() -> None:
     async with Guesser.ready(processes=1, timeout_s=0.01) as guesser:
         assert await guesser.guess([("The.Matrix.1999.mkv", "movie")]) == [None]
-    async with Guesser.ready(processes=1) as guesser:
+    async with Guesser.ready(processes=1, timeout_s=60) as guesser:
         names = [("The.Matrix.1999.mkv", "movie"), ("", "movie"), ("Severance", "episode")]
         assert await guesser.guess(names) == [("The Matrix", 1999), None, ("Severance", None)]
 
 
 async def test_guessing_goes_on_after_its_processes_were_killed() -> None:
-    async with Guesser.ready(processes=1) as guesser:
+    async with Guesser.ready(processes=1, timeout_s=60) as guesser:
         matrix = ("The.Matrix.1999.mkv", "movie")
         assert await guesser.guess([matrix]) == [("The Matrix", 1999)]
         for child in psutil.Process().children():

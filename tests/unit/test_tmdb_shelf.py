@@ -1,14 +1,11 @@
 """The table `tmdb_cache`: what is swept out of it, and what stays."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database import Database
 from services.enricher.finder.metadata.cache import OLDEST
 from services.enricher.finder.metadata.tmdb_cache import STALE_KEPT, TmdbShelf
 from services.enricher.finder.tables import tmdb_cache
@@ -17,12 +14,6 @@ from shared.telemetry import Metrics
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
-        yield database
 
 
 async def rows(database: Database) -> dict[str, Row[tuple[str, str, datetime, datetime]]]:

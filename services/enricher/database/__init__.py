@@ -8,11 +8,12 @@ Its two methods take a function of a connection, which becomes one transaction:
     total = await database.read(count)
 
 Whoever waits may be cancelled, the transaction is not: it runs to its end. So the function must do nothing
-but ask the database. Tables are in `tables`, what made them in `migrations`.
+but ask the database. Each wing has its tables; `schema` is what they have in common, and `migrations` made them.
 """
 
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable, WriteBatch
 from services.enricher.database.opening import open_database
+from services.enricher.database.schema import replace_rows
 from services.enricher.database.sqlite import DatabaseSettings
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "DatabaseUnavailable",
     "WriteBatch",
     "open_database",
+    "replace_rows",
 ]

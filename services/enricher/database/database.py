@@ -29,6 +29,12 @@ UNREADABLE_TOLD_EVERY_S = 3600.0
 """Of each table. All are counted."""
 
 _log = structlog.get_logger()
+TURN_TIMEOUT_S = 30.0
+"""Longer than this nobody waits for a reader, or for the writer."""
+
+_UNAVAILABLE = ("08", "25", "40", "53", "55", "57", "58", "XX")
+"""Classes of SQLSTATE that say nothing against the statement: no connection, no room, shut down, broken."""
+
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncConnection], Awaitable[Answer]]
 
@@ -159,12 +165,20 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
             return await work(connection)
     except (exc.OperationalError, exc.InterfaceError) as error:
         raise DatabaseUnavailable(f"The database did not do what was asked: {error.orig}.") from error
-    except exc.DatabaseError as error:
-        if type(error) is not exc.DatabaseError:  # a statement that is wrong is our mistake
+    except exc.DBAPIError as error:
+        if not _is_unavailable(error):  # a statement that is wrong is our mistake
             raise
         raise DatabaseUnavailable(f"The database cannot be read: {error.orig}.") from error
     except exc.TimeoutError as error:
         raise DatabaseUnavailable("Too many wait for the database.") from error
+    except OSError as error:
+        raise DatabaseUnavailable(f"The database cannot be reached: {error}.") from error
+
+
+def _is_unavailable(error: exc.DBAPIError) -> bool:
+    """SQLite has no class for a file that is broken, PostgreSQL's driver none for anything but wrong statements."""
+    state = getattr(error.orig, "sqlstate", None)
+    return type(error) is exc.DatabaseError if state is None else state.startswith(_UNAVAILABLE)
 
 
 Item = TypeVar("Item")

@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from services.enricher.database.database import Database
+from services.enricher.database.postgres import open_postgresql
 from services.enricher.database.sqlite import DatabaseSettings, open_sqlite
 from shared.telemetry import Metrics
 
@@ -18,6 +19,10 @@ def open_database(
     Raises ValueError for a scheme that nothing here implements.
     """
     scheme, _, rest = (settings.url or "sqlite:").partition(":")
-    if scheme != "sqlite":
-        raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite is known.")
-    return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME, metrics=metrics)
+    match scheme:
+        case "sqlite":
+            return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME, metrics=metrics)
+        case "postgresql":
+            return open_postgresql(f"{scheme}:{rest}", metrics=metrics)
+        case _:
+            raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite and postgresql are known.")

@@ -1,8 +1,25 @@
-"""What the tables of all wings have in common: their names' convention, and the type of a moment."""
+"""What all tables have in common, on SQLite and on PostgreSQL: types of columns, sums, and rows in place of others."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TextClause,
+    TypeDecorator,
+    cast,
+    func,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 metadata = MetaData(
     naming_convention={
@@ -15,8 +32,13 @@ metadata = MetaData(
 )
 """Of all tables, which each wing defines for itself, as the latest migration leaves them."""
 
+Number = Integer().with_variant(BigInteger(), "postgresql")
+"""Of up to 64 bits, as every integer of SQLite's is. Also an id: SQLite wants INTEGER there."""
+
 
 class Moment(TypeDecorator[datetime]):
+    """Aware in the program, UTC in the database, which may forget zones as SQLite does."""
+
     impl = DateTime(timezone=True)
     cache_ok = True
 
@@ -30,3 +52,32 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text without NUL, which PostgreSQL has no room for: others' texts may have one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return value.replace("\0", "") if value else value
+
+
+def whole_sum(numbers: ColumnElement[int]) -> ColumnElement[int]:
+    """PostgreSQL's own sum of such numbers is a decimal one."""
+    return cast(func.sum(numbers), BigInteger)
+
+
+async def replace_rows(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows with all columns of the table in place of those that have the same key."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    inserted = insert(table)
+    key = [column.name for column in table.primary_key]
+    others = {column.name: inserted.excluded[column.name] for column in table.c if column.name not in key}
+    await connection.execute(inserted.on_conflict_do_update(index_elements=key, set_=others), rows)
+
+
+def of_some_rows(condition: TextClause) -> dict[str, Any]:
+    """What makes an index one of some rows, on both engines."""
+    return {"sqlite_where": condition, "postgresql_where": condition}

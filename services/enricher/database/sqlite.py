@@ -1,13 +1,10 @@
-"""SQLite under the database: one writer, one thread for each connection, the schema brought up to date."""
+"""The database in a file of SQLite: one writer, one thread for each connection."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from pydantic import Field
 from sqlalchemy import URL, Connection, event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.enricher.database.connecting import FrugalConnection, connect
-from services.enricher.database.database import Database, DatabaseRefused
+from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused
+from services.enricher.database.migrations import upgrade
 from shared.locks import sole_owner
 from shared.settings import Settings
 from shared.telemetry import Metrics
@@ -24,34 +22,11 @@ from shared.volume import check_local
 
 class DatabaseSettings(Settings):
     url: str | None = Field(None, validation_alias="DATABASE_URL")
-    """`sqlite:` and a file; None: a file in the state directory."""
-
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-def upgrade(connection: Connection, *, to: str = "head") -> None:
-    """Raise DatabaseRefused for a database that a later version has written."""
-    try:
-        command.upgrade(configuration(connection), to)
-    except CommandError as error:
-        raise DatabaseRefused(
-            f"The database is of a later version than this program ({error}): use that version, or another database."
-        ) from error
-
-
-def configuration(connection: Connection | None = None) -> Config:
-    """What Alembic has to know: where the migrations are, and the connection that they run on."""
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
+    """`sqlite:` and a file, or `postgresql://user:password@host/name`; None: a file in the state directory."""
 
 
 READERS = 4
 """Threads that read at once; further readers wait for one of them."""
-
-TURN_TIMEOUT_S = 30.0
-"""Longer than this nobody waits for a reader, or for the writer."""
 
 EVERYBODY = (
     "PRAGMA busy_timeout = 5000",

@@ -1,32 +1,32 @@
 """The finder's tables, as the latest migration leaves them."""
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, Select, Table, Text, UniqueConstraint, select
+from sqlalchemy import Boolean, Column, Float, Index, Select, Table, UniqueConstraint, select
 
-from services.enricher.database.schema import Moment, metadata
+from services.enricher.database.schema import Moment, Number, Words, metadata
 
 artwork = Table(
     "artwork",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("content_id", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("picture_id", Text, nullable=False, index=True),
-    Column("source_url", Text, nullable=False),
-    Column("provider", Text),
-    Column("language", Text),
+    Column("id", Number, primary_key=True),
+    Column("kind", Words, nullable=False),
+    Column("content_id", Words, nullable=False),
+    Column("role", Words, nullable=False),
+    Column("picture_id", Words, nullable=False, index=True),
+    Column("source_url", Words, nullable=False),
+    Column("provider", Words),
+    Column("language", Words),
     Column("score", Float),
-    Column("width", Integer),
-    Column("height", Integer),
+    Column("width", Number),
+    Column("height", Number),
     Column("pinned", Boolean, nullable=False),
     Column("checked_at", Moment, nullable=False),
     Column("refresh_at", Moment, nullable=False),
     # Once the picture was stored: what it is here.
-    Column("local_image_url", Text),
-    Column("local_thumbnail_url", Text),
-    Column("storage_path", Text),
+    Column("local_image_url", Words),
+    Column("local_thumbnail_url", Words),
+    Column("storage_path", Words),
     Column("processed_at", Moment),
-    Column("file_size", Integer),
+    Column("file_size", Number),
     UniqueConstraint("kind", "content_id", "role"),
     Index(None, "pinned", "refresh_at"),
     sqlite_autoincrement=True,
@@ -38,8 +38,8 @@ columns of URLs and paths are ours. Width, height and file_size (in bytes) are t
 tmdb_cache = Table(
     "tmdb_cache",
     metadata,
-    Column("cache_key", Text, primary_key=True),
-    Column("cache_value", Text),
+    Column("cache_key", Words, primary_key=True),
+    Column("cache_value", Words),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("fetched_at", Moment, nullable=False),
 )
@@ -48,8 +48,8 @@ tmdb_cache = Table(
 provider_budgets = Table(
     "provider_budgets",
     metadata,
-    Column("credential", Text, primary_key=True),
-    Column("spending", Text, nullable=False),
+    Column("credential", Words, primary_key=True),
+    Column("spending", Words, nullable=False),
     Column("kept_at", Moment, nullable=False),
 )
 """`credential` is the provider and a hash of its key, `spending` JSON."""

@@ -1,48 +1,36 @@
 """The library's table, as the latest migration leaves it."""
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    Index,
-    Integer,
-    Select,
-    Table,
-    Text,
-    case,
-    select,
-)
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Select, Table, case, select
 
-from services.enricher.database.schema import Moment, metadata
+from services.enricher.database.schema import Moment, Number, Words, metadata
 
 media_items = Table(
     "media_items",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("full_path", Text, unique=True),
-    Column("title", Text, nullable=False),
-    Column("media_type", Text, nullable=False),
-    Column("year", Integer),
-    Column("imdb_id", Text),
-    Column("tmdb_id", Integer),
-    Column("tvdb_id", Integer),
-    Column("poster_url", Text),
-    Column("poster_picture", Text, index=True),
+    Column("id", Number, primary_key=True),
+    Column("full_path", Words, unique=True),
+    Column("title", Words, nullable=False),
+    Column("media_type", Words, nullable=False),
+    Column("year", Number),
+    Column("imdb_id", Words),
+    Column("tmdb_id", Number),
+    Column("tvdb_id", Number),
+    Column("poster_url", Words),
+    Column("poster_picture", Words, index=True),
     Column("poster_cached_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    Column("list_source", Text),
-    Column("status", Text),
-    Column("overseerr_id", Integer),
+    Column("list_source", Words),
+    Column("status", Words),
+    Column("overseerr_id", Number),
     Column("last_synced", Moment),
     # What is derived from the above, for this row and those that are the same title.
-    Column("plain_title", Text, nullable=False),
-    Column("title_key", Text, nullable=False, index=True),
+    Column("plain_title", Words, nullable=False),
+    Column("title_key", Words, nullable=False, index=True),
     Column("first_of_title", Boolean, nullable=False),
     Column("first_in_list", Boolean, nullable=False),
     # What a scan remembers of the file or folder: how it was, and the device it lay on.
-    Column("scan_state", Text),
+    Column("scan_state", Words),
     Column("scan_device", BigInteger),
     CheckConstraint("media_type IN ('movie', 'tv')", name="media_type"),
     # Who may be the same title.

@@ -1,28 +1,28 @@
 """The tables of tasks, as the latest migration leaves them."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Index, Table
 
-from services.enricher.database.schema import Moment, metadata
+from services.enricher.database.schema import Moment, Number, Words, metadata
 
 tasks = Table(
     "tasks",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("kind", Text, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("kind", Words, nullable=False),
     Column("arguments", JSON, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", Words, nullable=False),
     Column("cancelling", Boolean, nullable=False),
-    Column("starts", Integer, nullable=False),
-    Column("done", Integer, nullable=False),
-    Column("total", Integer),
+    Column("starts", Number, nullable=False),
+    Column("done", Number, nullable=False),
+    Column("total", Number),
     Column("counts", JSON, nullable=False),
     Column("errors", JSON, nullable=False),
-    Column("reason", Text),
+    Column("reason", Words),
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Column("heartbeat_at", Moment),
-    Column("claimed_by", Text),
+    Column("claimed_by", Words),
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
     Index(None, "state", "id"),
     sqlite_autoincrement=True,
@@ -31,12 +31,12 @@ tasks = Table(
 task_items = Table(
     "task_items",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("task_id", Integer, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("failure_class", Text),
-    Column("reason", Text),
+    Column("id", Number, primary_key=True),
+    Column("task_id", Number, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("outcome", Words, nullable=False),
+    Column("failure_class", Words),
+    Column("reason", Words),
     Column("retry_at", Moment),
     Column("bytes", BigInteger),
     Index(None, "task_id", "outcome", "id"),

@@ -35,10 +35,10 @@ _KEPT_BYTES = 64 * 1024**2
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def confine(memory_bytes: int) -> None:
+def confine(memory_bytes: int, when_idle: bool) -> None:
     """Once in a process, before its first order. Limits that its own surroundings set lower stay lower."""
     _leave_signals()
-    _give_way()
+    _give_way(when_idle)
     _gain_no_rights()
     _hold_memory_together()
     _limit(resource.RLIMIT_AS, memory_bytes)
@@ -70,8 +70,11 @@ def _leave_signals() -> None:
         signal.signal(ending, signal.SIG_DFL)
 
 
-def _give_way() -> None:
+def _give_way(when_idle: bool) -> None:
     """The processor belongs to whoever serves pictures. Nice in any case: the system counts that apart."""
+    if not when_idle:
+        os.nice(1)
+        return
     os.nice(19)
     with suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

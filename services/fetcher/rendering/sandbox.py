@@ -40,12 +40,13 @@ class _PoolBroken(Exception):
 
 class Sandbox:
     """Renders in `processes` processes of at most `memory_bytes`, each order at most `timeout_s` of wall clock and
-    of processor time; urgent orders first.
+    of processor time; urgent orders first. `when_idle`: with what nobody else wants of the processor.
     """
 
-    def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int) -> None:
+    def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int, when_idle: bool) -> None:
         self._processes = processes
         self._memory_bytes = memory_bytes
+        self._when_idle = when_idle
         self._slots = PrioritySemaphore(processes)
         self._timeout_s = timeout_s
         self._pool = self._new_pool()
@@ -53,9 +54,13 @@ class Sandbox:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, *, processes: int, timeout_s: float, memory_bytes: int) -> AsyncIterator[Self]:
+    async def running(
+        cls, *, processes: int, timeout_s: float, memory_bytes: int, when_idle: bool = True
+    ) -> AsyncIterator[Self]:
         _start_forking()
-        sandbox = cls(processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes)
+        sandbox = cls(
+            processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes, when_idle=when_idle
+        )
         try:
             warm = sandbox._pool.schedule(_nothing)
             await asyncio.wrap_future(warm)  # the first order should not wait for imports
@@ -139,7 +144,7 @@ class Sandbox:
             self._processes,
             max_tasks=JOBS_PER_PROCESS,
             initializer=confine,
-            initargs=(self._memory_bytes,),
+            initargs=(self._memory_bytes, self._when_idle),
             context=context,
         )
 

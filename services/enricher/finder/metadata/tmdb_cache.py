@@ -8,11 +8,10 @@ from typing import Any, Self, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import bindparam, delete, func, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database import Database, DatabaseUnavailable, replace_rows
 from services.enricher.finder.metadata.cache import OLDEST, Cache, CacheRequest, CacheStatistics
 from services.enricher.finder.metadata.outcomes import Outcome, Row, Unavailable
 from services.enricher.finder.providers import Turn, Urgency
@@ -128,11 +127,16 @@ class TmdbShelf:
 
     async def _replace(self, rows: Mapping[str, Row]) -> None:
         values = [
-            {"key": key, "value": row.value, "expires": row.expires_at, "fetched": row.fetched_at}
+            {
+                "cache_key": key,
+                "cache_value": row.value,
+                "expires_at": row.expires_at,
+                "fetched_at": row.fetched_at,
+            }
             for key, row in rows.items()
         ]
         try:
-            await self._database.write(lambda connection: connection.execute(_REPLACE, values))
+            await self._database.write(lambda connection: replace_rows(connection, tmdb_cache, values))
         except DatabaseUnavailable as error:
             _log.warning("tmdb cache not written", error=str(error), rows=len(rows))
 
@@ -142,22 +146,6 @@ _SIZE = func.length(tmdb_cache.c.cache_key) + func.coalesce(func.length(tmdb_cac
 
 async def _first(connection: AsyncConnection, statement: Any) -> Any:
     return (await connection.execute(statement)).first()
-
-
-def _replace() -> sqlite.Insert:
-    inserted = sqlite.insert(tmdb_cache).values(
-        cache_key=bindparam("key"),
-        cache_value=bindparam("value"),
-        expires_at=bindparam("expires"),
-        fetched_at=bindparam("fetched"),
-    )
-    columns = ("cache_value", "expires_at", "fetched_at")
-    return inserted.on_conflict_do_update(
-        index_elements=["cache_key"], set_={name: inserted.excluded[name] for name in columns}
-    )
-
-
-_REPLACE = _replace()
 
 
 Model = TypeVar("Model", bound=Lenient)

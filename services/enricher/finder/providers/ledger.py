@@ -7,11 +7,10 @@ from typing import Any
 
 import structlog
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import bindparam, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database import Database, DatabaseUnavailable, replace_rows
 from services.enricher.finder.providers.budget import BudgetSnapshot, RateBudget
 from services.enricher.finder.tables import provider_budgets
 from shared.background import Background
@@ -64,17 +63,8 @@ class Ledger:
             return None
 
     async def _keep(self, credential: str, snapshot: BudgetSnapshot) -> None:
-        row = {"key": credential, "spent": snapshot.model_dump_json(), "at": utc_now()}
+        row = {"credential": credential, "spending": snapshot.model_dump_json(), "kept_at": utc_now()}
         try:
-            await self._database.write(lambda connection: connection.execute(_REPLACE, row))
+            await self._database.write(lambda connection: replace_rows(connection, provider_budgets, [row]))
         except DatabaseUnavailable as error:
             _log.warning("budget not kept", credential=credential, error=str(error))
-
-
-_INSERT = sqlite.insert(provider_budgets).values(
-    credential=bindparam("key"), spending=bindparam("spent"), kept_at=bindparam("at")
-)
-_REPLACE = _INSERT.on_conflict_do_update(
-    index_elements=["credential"],
-    set_={"spending": _INSERT.excluded.spending, "kept_at": _INSERT.excluded.kept_at},
-)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database import Database
+from services.enricher.database.schema import whole_sum
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
 from services.enricher.keeper.tables import cached_image_totals, cached_images, evicted_images
@@ -176,12 +177,12 @@ class CatalogTable:
         """What was ordered before that is taken to have been lost on the way."""
         sums = cached_image_totals.c
         disk = select(
-            func.sum(sums.entries),
-            func.sum(sums.cached_bytes + sums.kept_bytes),
-            func.sum(sums.cached_files + sums.kept_files),
+            whole_sum(sums.entries),
+            whole_sum(sums.cached_bytes + sums.kept_bytes),
+            whole_sum(sums.cached_files + sums.kept_files),
         )
         leaving = select(
-            func.count(), func.sum(_columns.cached_bytes), func.sum(_columns.cached_files)
+            func.count(), whole_sum(_columns.cached_bytes), whole_sum(_columns.cached_files)
         ).where(_columns.evicting_since >= ordered_since)
 
         async def reading(connection: AsyncConnection) -> Usage:

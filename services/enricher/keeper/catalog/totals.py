@@ -6,9 +6,18 @@ from datetime import date
 from operator import add
 from typing import Self
 
-from sqlalchemy import bindparam, case, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.schema import whole_sum
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.tables import cached_image_totals
 from shared.volume import NOTHING, Extent
@@ -84,7 +93,7 @@ async def read_totals(connection: AsyncConnection, ages: Mapping[str, date]) -> 
     """
     since = [(_columns.cached_on >= day.isoformat(), literal(name)) for name, day in ages.items()]
     groups = [*(_columns[name] for name in _GROUP[:-1]), case(*since, else_="").label("age")]
-    sums = [func.sum(_columns[name]).label(name) for name in _SUMS]
+    sums = [whole_sum(_columns[name]).label(name) for name in _SUMS]
     rows = await connection.execute(select(*groups, *sums).group_by(*groups))
     return {
         Slice(row.source, row.mime_type, row.kind, row.failure_class, row.age): Sums(

@@ -7,6 +7,7 @@ revision = "0001"
 down_revision = None
 
 MOMENT = sa.DateTime(timezone=True)
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def upgrade() -> None:
@@ -17,21 +18,21 @@ def upgrade() -> None:
 def _create_media_items() -> None:
     op.create_table(
         "media_items",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("full_path", sa.Text),
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("media_type", sa.Text, nullable=False),
-        sa.Column("year", sa.Integer),
+        sa.Column("year", NUMBER),
         sa.Column("imdb_id", sa.Text),
-        sa.Column("tmdb_id", sa.Integer),
-        sa.Column("tvdb_id", sa.Integer),
+        sa.Column("tmdb_id", NUMBER),
+        sa.Column("tvdb_id", NUMBER),
         sa.Column("poster_url", sa.Text),
         sa.Column("poster_cached_at", MOMENT),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.Column("list_source", sa.Text),
         sa.Column("status", sa.Text),
-        sa.Column("overseerr_id", sa.Integer),
+        sa.Column("overseerr_id", NUMBER),
         sa.Column("last_synced", MOMENT),
         sa.Column("plain_title", sa.Text, nullable=False),
         sa.Column("title_key", sa.Text, nullable=False),
@@ -61,14 +62,14 @@ def _create_media_items() -> None:
 def _create_tasks() -> None:
     op.create_table(
         "tasks",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("arguments", sa.JSON, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("cancelling", sa.Boolean, nullable=False),
-        sa.Column("starts", sa.Integer, nullable=False),
-        sa.Column("done", sa.Integer, nullable=False),
-        sa.Column("total", sa.Integer),
+        sa.Column("starts", NUMBER, nullable=False),
+        sa.Column("done", NUMBER, nullable=False),
+        sa.Column("total", NUMBER),
         sa.Column("counts", sa.JSON, nullable=False),
         sa.Column("errors", sa.JSON, nullable=False),
         sa.Column("reason", sa.Text),

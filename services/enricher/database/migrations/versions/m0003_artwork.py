@@ -9,6 +9,7 @@ revision = "0003"
 down_revision = "0002"
 
 MOMENT = sa.DateTime(timezone=True)
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def upgrade() -> None:
@@ -21,7 +22,7 @@ def upgrade() -> None:
 def _create_artwork() -> None:
     op.create_table(
         "artwork",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("content_id", sa.Text, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
@@ -30,8 +31,8 @@ def _create_artwork() -> None:
         sa.Column("provider", sa.Text),
         sa.Column("language", sa.Text),
         sa.Column("score", sa.Float),
-        sa.Column("width", sa.Integer),
-        sa.Column("height", sa.Integer),
+        sa.Column("width", NUMBER),
+        sa.Column("height", NUMBER),
         sa.Column("pinned", sa.Boolean, nullable=False),
         sa.Column("checked_at", MOMENT, nullable=False),
         sa.Column("refresh_at", MOMENT, nullable=False),
@@ -39,7 +40,7 @@ def _create_artwork() -> None:
         sa.Column("local_thumbnail_url", sa.Text),
         sa.Column("storage_path", sa.Text),
         sa.Column("processed_at", MOMENT),
-        sa.Column("file_size", sa.Integer),
+        sa.Column("file_size", NUMBER),
         sa.PrimaryKeyConstraint("id", name="pk_artwork"),
         sa.UniqueConstraint("kind", "content_id", "role", name="uq_artwork_kind_content_id_role"),
         sqlite_autoincrement=True,

@@ -7,12 +7,13 @@ revision = "0004"
 down_revision = "0003"
 
 MOMENT = sa.DateTime(timezone=True)
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "dead_letters",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("letter_id", sa.Text, nullable=False),
         sa.Column("lane", sa.Text, nullable=False),
         sa.Column("type", sa.Text),
@@ -21,7 +22,7 @@ def upgrade() -> None:
         sa.Column("about", sa.Text),
         sa.Column("trace_id", sa.Text, nullable=False),
         sa.Column("died_at", MOMENT, nullable=False),
-        sa.Column("deaths", sa.Integer, nullable=False),
+        sa.Column("deaths", NUMBER, nullable=False),
         sa.Column("history", sa.JSON, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("redriving_since", MOMENT),

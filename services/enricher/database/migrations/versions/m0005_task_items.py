@@ -7,13 +7,14 @@ revision = "0005"
 down_revision = "0004"
 
 MOMENT = sa.DateTime(timezone=True)
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "task_items",
-        sa.Column("id", sa.Integer, nullable=False),
-        sa.Column("task_id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("task_id", NUMBER, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("outcome", sa.Text, nullable=False),
         sa.Column("failure_class", sa.Text),

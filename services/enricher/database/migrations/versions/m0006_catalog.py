@@ -7,6 +7,7 @@ revision = "0006"
 down_revision = "0005"
 
 MOMENT = sa.DateTime(timezone=True)
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def upgrade() -> None:
@@ -18,8 +19,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("failure_class", sa.Text, nullable=False),
         sa.Column("cached_on", sa.Text, nullable=False),
-        sa.Column("entries", sa.Integer, nullable=False),
-        sa.Column("pictures", sa.Integer, nullable=False),
+        sa.Column("entries", NUMBER, nullable=False),
+        sa.Column("pictures", NUMBER, nullable=False),
         sa.Column("original_bytes", sa.BigInteger, nullable=False),
         sa.Column("cached_bytes", sa.BigInteger, nullable=False),
         sa.Column("cached_files", sa.BigInteger, nullable=False),
@@ -50,8 +51,8 @@ def _create_cached_images() -> None:
         sa.Column("revision", sa.Text),
         sa.Column("mime_type", sa.Text),
         sa.Column("file_size", sa.BigInteger),
-        sa.Column("width", sa.Integer),
-        sa.Column("height", sa.Integer),
+        sa.Column("width", NUMBER),
+        sa.Column("height", NUMBER),
         sa.Column("source", sa.Text),
         sa.Column("kind", sa.Text),
         sa.Column("cached_at", MOMENT),
@@ -60,9 +61,9 @@ def _create_cached_images() -> None:
         sa.Column("failure_class", sa.Text),
         sa.Column("retry_at", MOMENT),
         sa.Column("cached_bytes", sa.BigInteger, nullable=False),
-        sa.Column("cached_files", sa.Integer, nullable=False),
+        sa.Column("cached_files", NUMBER, nullable=False),
         sa.Column("kept_bytes", sa.BigInteger, nullable=False),
-        sa.Column("kept_files", sa.Integer, nullable=False),
+        sa.Column("kept_files", NUMBER, nullable=False),
         sa.Column("mark", sa.BigInteger, nullable=False),
         sa.Column("evicting_since", MOMENT),
         sa.PrimaryKeyConstraint("picture_id", name="pk_cached_images"),
@@ -74,4 +75,5 @@ def _create_cached_images() -> None:
         ("ix_cached_images_fresh", "fresh_until", "fresh_until IS NOT NULL"),
         ("ix_cached_images_failed", "retry_at", "revision IS NULL"),
     ):
-        op.create_index(name, "cached_images", [column], sqlite_where=sa.text(only))
+        some = sa.text(only)
+        op.create_index(name, "cached_images", [column], sqlite_where=some, postgresql_where=some)

@@ -1,0 +1,157 @@
+"""A PostgreSQL of our own: on a free port, in a temporary directory, ended by its process id.
+
+The Debian package's own cluster is neither needed nor touched. PostgreSQL refuses to run as root: root runs it as the
+user `postgres`, anybody else as themselves.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.database.migrations import configuration
+from services.enricher.database.schema import metadata
+from tests.servers.rabbitmq import free_ports
+
+READY_WITHIN_S = 150
+STOP_WITHIN_S = 15
+_USER = "onesheet"
+_MIGRATED, _BARE = "migrated", "bare"
+_MISSING = "PostgreSQL is missing: install the Debian package postgresql (`make test` does)."
+
+
+class PostgresServer:
+    """One that runs, until `close`. What it keeps is lost in a power cut: it waits for no disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._programs = _programs()
+        [self._port] = free_ports(1)
+        # A child with a death signal dies with the *thread* that started it: this one outlives every test.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="postgresql")
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        directory = self._directory
+        if os.getuid() == 0:
+            shutil.chown(directory, "postgres")
+        self._run(
+            *("initdb", "-D", str(directory / "data"), "-A", "trust", "-U", _USER, "--no-sync"),
+            *("--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"),
+        )
+        self._server = self._starter.submit(self._start).result()
+        self._wait_until_ready(self._server)
+        for name in (_MIGRATED, _BARE):
+            self._run("createdb", *self._client, name)
+        migrating = _migrate(DatabaseSettings(url=self._url(_MIGRATED)))
+        self._starter.submit(asyncio.run, migrating).result()
+
+    def migrated(self) -> DatabaseSettings:
+        """A database with this version's schema and nothing in it: the same one for each test, emptied. Another one for each
+        would be eight megabytes and three hundred files.
+        """
+        head = ScriptDirectory.from_config(configuration()).get_current_head()
+        emptied = [f"DELETE FROM {name}" for name in metadata.tables]
+        self._say(_MIGRATED, *emptied, f"UPDATE alembic_version SET version_num = '{head}'")
+        return DatabaseSettings(url=self._url(_MIGRATED))
+
+    def bare(self) -> DatabaseSettings:
+        """A database without any table, which is made so for each test."""
+        self._say(
+            _BARE, "SET client_min_messages = error", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"
+        )
+        return DatabaseSettings(url=self._url(_BARE))
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.send_signal(signal.SIGQUIT)  # at once: nothing is needed any more
+            try:
+                self._server.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        self._starter.shutdown()
+
+    def _say(self, database: str, *statements: str) -> None:
+        self._run("psql", *self._client, "-q", "-c", "; ".join(statements), database)
+
+    @property
+    def _client(self) -> tuple[str, ...]:
+        return ("-h", "127.0.0.1", "-p", str(self._port), "-U", _USER)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://{_USER}@127.0.0.1:{self._port}/{name}"
+
+    def _command(self, program: str, *options: str) -> list[str]:
+        command = ["setpriv", "--pdeathsig", "QUIT"]
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            command += ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
+        return [*command, str(self._programs / program), *options]
+
+    def _run(self, program: str, *options: str) -> None:
+        command = self._command(program, *options)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._directory)
+        if done.returncode:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = ["-D", str(self._directory / "data"), "-k", str(self._directory), "-p", str(self._port)]
+        options += ["-h", "127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
+        with (self._directory / "output.log").open("ab") as output:
+            return subprocess.Popen(
+                self._command("postgres", *options),
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        asking = [str(self._programs / "pg_isready"), "-q", *self._client]
+        while subprocess.run(asking, check=False).returncode:
+            if server.poll() is not None or time.monotonic() > deadline:
+                output = (self._directory / "output.log").read_text(errors="replace")
+                raise RuntimeError(f"PostgreSQL did not start:\n{output[-4000:]}")
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """One server for the whole run; each test begins with an empty database in it."""
+    # Outside of pytest's directory, which nobody but its owner can pass.
+    with TemporaryDirectory(prefix="onesheet-postgresql-", ignore_cleanup_errors=True) as directory:
+        server = PostgresServer(Path(directory))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.close()
+
+
+def _programs() -> Path:
+    """Debian has them where no search for programs looks; the latest version's."""
+    versions = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3])
+    )
+    found = versions[-1] if versions else shutil.which("postgres")
+    if found is None:
+        pytest.fail(_MISSING)
+    return Path(found).parent
+
+
+async def _migrate(settings: DatabaseSettings) -> None:
+    async with open_database(settings, state_dir=Path("/nowhere")):
+        pass

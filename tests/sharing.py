@@ -1,0 +1,53 @@
+"""Who runs what where there are several workers (`pytest -n 2`): tests that share servers stay with one of them.
+
+Each worker is a process with its own session: what a session sets up, each sets up that needs it. A share is what
+one worker runs as a whole: a module, or several that want the same servers. The long ones come first, so that all
+workers end at about the same time.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+_ONE_SHARE = {
+    "one world for all": ("tests/conformance/",),
+    "a broker that is restarted": (
+        "tests/contract/test_queue_outages.py",
+        "tests/faults/test_killed_broker.py",
+        "tests/integration/test_services.py",
+    ),
+}
+_LONG: Sequence[str] = ("one world for all", "a broker that is restarted")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long shares first; those of one share follow one another."""
+    places = {share: place for place, share in enumerate(_LONG)}
+    order: dict[str, int] = {}
+    for item in items:
+        share = share_of(item.nodeid)
+        order.setdefault(share, places.get(share, len(places) + len(order)))
+    items.sort(key=lambda item: order[share_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _ByShare(config, log)
+
+
+class _ByShare(LoadScopeScheduling):  # type: ignore[misc] # which has no types
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        config.option.loadscopereorder = False  # they are in order
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return share_of(nodeid)
+
+
+def share_of(nodeid: str) -> str:
+    if "[postgresql" in nodeid:
+        return "PostgreSQL"
+    path = nodeid.partition("::")[0]
+    return next((share for share, paths in _ONE_SHARE.items() if path.startswith(paths)), path)
