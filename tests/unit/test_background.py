@@ -93,7 +93,7 @@ class Spent:
         self._fault = fault
         self.worth_keeping = asyncio.Event()
 
-    def spending(self, *, closed: bool = False) -> Any:
+    def snapshot(self, *, closed: bool = False) -> Any:
         return SimpleNamespace(model_dump_json=lambda: f'{{"closed": {closed}}}')
 
     @property
@@ -120,8 +120,7 @@ def _sweeping_volume(
         return work(*arguments)
 
     patch.setattr(asyncio, "to_thread", in_no_thread)
-    patch.setattr(fetcher_app, "sweep", fault)
-    return fetcher_app.sweeping(SimpleNamespace(), background)  # type: ignore[arg-type]
+    return fetcher_app.sweeping(SimpleNamespace(sweep=fault.soon), background)  # type: ignore[arg-type]
 
 
 def _telling_use(

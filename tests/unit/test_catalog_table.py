@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.enricher.app import SHOWN_BY
 from services.enricher.database import Database
 from services.enricher.finder.resolving import Shown
 from services.enricher.finder.resolving.table import ArtworkTable
@@ -22,7 +23,7 @@ EARLIER, LATER = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
 
 @pytest.fixture
 def table(database: Database) -> CatalogTable:
-    return CatalogTable(database)
+    return CatalogTable(database, SHOWN_BY)
 
 
 async def note(table: CatalogTable, *holdings: Holding, at: datetime = NOON) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
+from services.enricher.app import SHOWN_BY
 from services.enricher.database import Database, DatabaseSettings, open_database
 from services.enricher.finder.resolving import Shown
 from services.enricher.finder.resolving.opening import AT_MOST
@@ -64,7 +65,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
 
 async def over_budget(opened: Opened, kind: str) -> World:
     """By 18 MB, with two pictures of which the longer unused one is of that kind."""
-    table = CatalogTable(opened.database)
+    table = CatalogTable(opened.database, SHOWN_BY)
     one = world(table, budget_bytes=20 * MB)
     await one.stored(1, minutes_ago=120, size=19 * MB)
     await one.stored(2, minutes_ago=60, size=19 * MB)
@@ -80,7 +81,7 @@ async def test_a_picture_of_an_unknown_kind_is_evicted_like_any_other(opened: Op
 
 
 async def test_a_picture_of_an_unknown_kind_is_looked_at_and_told_like_any_other(opened: Opened) -> None:
-    table = CatalogTable(opened.database)
+    table = CatalogTable(opened.database, SHOWN_BY)
     await opened.put_artworks(2, kind="channel")
     held = {picture(1): holding(1, cached=Extent(100, 10))}
     await table.note(held, held, now=NOON, source_urls={})
