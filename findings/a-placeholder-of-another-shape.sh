@@ -4,7 +4,7 @@
 # Behaviour: the shape is rounded to sevenths, fifths where there is a single pixel that is not opaque: a poster (2:3)
 #   comes out 7 % too wide, the same poster with one softer corner 10 % too narrow, TVDB's banner (758×140) 29 % too wide,
 #   a logo (800×310) 10 % too narrow. Send width and height besides.
-# Version: thash 1.2.1. Source: evanw.github.io/thumbhash calls it approximate and gives no figure; observed.
+# Version: thash 1.2.1. Source: the name of its function says "approximate", no figure is given; observed.
 source "$(dirname "$0")/sandbox.sh"
 packages thash==1.2.1
 in_python <<'PYTHON'

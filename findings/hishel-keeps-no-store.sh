@@ -3,7 +3,7 @@
 # Guess: it follows RFC 9111, as it says of itself and as 0.x and 1.x did: no-store is not stored, Vary and max-age count.
 # Behaviour: since 2.0 it follows nothing of that unless rfc=True is given. The default answers every further GET of a
 #   URL from the cache, for ever: no-store, Vary: Accept-Language, no-cache with an ETag, max-age long past.
-# Versions: hishel 2.0.0, httpx 0.28.1. Source: the parameter `rfc` of its transports, False by default; observed.
+# Versions: hishel 2.0.0 (1.4.0 not), httpx 0.28.1. Source: the parameter `rfc` of its transports, False by default; observed.
 source "$(dirname "$0")/sandbox.sh"
 packages hishel==2.0.0 httpx==0.28.1 anysqlite==0.0.5
 in_python "$work/cache.db" <<'PYTHON'
