@@ -56,7 +56,7 @@ function byStoredPath(uri) {
         return null;
     }
     const known = found[3] === 'original'
-        ? /^(?:jpg|webp|png|avif|gif|bmp|tiff|ico)$/.test(found[4])
+        ? /^(?:jpg|webp|png|avif|gif|bmp|tiff|ico|heic)$/.test(found[4])
         : isSize(found[3]) && isFormat(found[4]);
     return known ? found[2] : null;
 }
@@ -133,7 +133,7 @@ function pictureId(url) {
 
 // The host of a URL that has one meaning only, or null: a name, or four decimal numbers.
 function plainHost(url) {
-    if (url.length > 2048) {
+    if (url.length > 8192) {
         return null;
     }
     const found =

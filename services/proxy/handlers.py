@@ -28,7 +28,7 @@ from services.proxy.wanted import (
 )
 from shared.http import Problem
 from shared.http.signatures import EXPIRY, BadSignature, Signatures
-from shared.pictures import Kind, Role, SourceUrl
+from shared.pictures import Format, Kind, Role, SourceUrl
 from shared.pictures.hosts import HostRules
 from shared.pictures.rule import RefusalReason
 
@@ -44,6 +44,9 @@ class Proxy:
     hot: HotAnswers
     responder: Responder
     use: AccessCounts
+
+    def welcome(self, request: web.Request) -> tuple[Format, ...]:
+        return welcome_formats(request.headers, self.settings.image_format)
 
     def patience_s(self, request: web.Request) -> float:
         browser = is_browser_image(request.headers)
@@ -61,7 +64,7 @@ picture_routes.get("/api/images/openapi.json")(describe)
 @picture_routes.get("/api/images/proxy")
 async def from_source_url(request: web.Request) -> web.StreamResponse:
     def parse(proxy: Proxy, *, signed: bool) -> WantedPicture:
-        welcome = welcome_formats(request.headers)
+        welcome = proxy.welcome(request)
         try:
             return by_source_url(request.rel_url, welcome, proxy.rules, signed=signed)
         except NoPlainUrl:
@@ -75,7 +78,7 @@ async def from_source_url(request: web.Request) -> web.StreamResponse:
 async def from_tmdb_path(request: web.Request) -> web.StreamResponse:
     def parse(proxy: Proxy, *, signed: bool) -> WantedPicture:
         size, file, base = *request.match_info.values(), proxy.settings.tmdb_image_url
-        return by_tmdb_path(size, file, base, welcome_formats(request.headers), proxy.rules, signed=signed)
+        return by_tmdb_path(size, file, base, proxy.welcome(request), proxy.rules, signed=signed)
 
     return await _answer(request, parse)
 
@@ -92,7 +95,7 @@ async def from_stored_path(request: web.Request) -> web.StreamResponse:
 async def from_name(request: web.Request) -> web.StreamResponse:
     def parse(proxy: Proxy, *, signed: bool) -> Named:  # noqa: ARG001 - a name is resolved whoever asks
         kind, id_, role, file = request.match_info.values()
-        return by_name(kind, id_, role, file, welcome_formats(request.headers))
+        return by_name(kind, id_, role, file, proxy.welcome(request))
 
     return await _answer(request, parse)
 

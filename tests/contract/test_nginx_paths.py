@@ -28,7 +28,7 @@ from services.proxy.settings import ProxySettings
 from services.proxy.wanted import Asked, Named, StoredPath
 from shared.http import Problem, create_skeleton
 from shared.http.signatures import Signatures
-from shared.pictures import HostRules, RefusalReason, Tree, candidates, name_path, picture_path
+from shared.pictures import Format, HostRules, RefusalReason, Tree, candidates, name_path, picture_path
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.paths import POINTER, file_names
 from shared.telemetry import Metrics
@@ -94,7 +94,7 @@ class TellingDelivery:
 async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
     """The port of a proxy that says where it would look."""
     skeleton = create_skeleton("proxy", Metrics())
-    hot = HotAnswers(0, cast(Names, None))
+    hot = HotAnswers(0, cast(Names, None), Format.WEBP)
     skeleton.app[PROXY] = Proxy(
         settings=ProxySettings(),
         rules=HostRules.of("*"),
