@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 SETUP := deploy/setup
 PINNED_PIP := 26.3
-TEST_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
-BENCH_PACKAGES := $(TEST_PACKAGES) wrk
+SERVER_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
+TEST_PACKAGES := $(SERVER_PACKAGES) chromium
+BENCH_PACKAGES := $(SERVER_PACKAGES) wrk
 
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 TESTS ?=

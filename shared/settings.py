@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.pictures import HostRules, hosts
+from shared.pictures.source import MAX_LENGTH, USUAL_LENGTH
 
 ONESHEET_VERSION = "0.1.0"
 
@@ -40,6 +41,9 @@ class HostSettings(Settings):
         validation_alias="ALLOWED_HOSTS",
     )
 
+    longest_url: int = Field(USUAL_LENGTH, validation_alias="MAX_URL_LENGTH", ge=256, le=MAX_LENGTH)
+    """Of a source URL that a client gives us, in characters: what it may have escaped, as the servers read it."""
+
     @field_validator("allowed_hosts")
     @classmethod
     def _readable(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
@@ -48,4 +52,4 @@ class HostSettings(Settings):
 
     @property
     def rules(self) -> HostRules:
-        return HostRules.of(self.allowed_hosts)
+        return HostRules.of(self.allowed_hosts, longest_url=self.longest_url)

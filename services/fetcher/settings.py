@@ -27,6 +27,7 @@ class DownloadSettings(Settings):
     fetch_timeout_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
     lowest_rate_kb_s: float = Field(1, validation_alias="LOWEST_RATE_KB_S", ge=0)
     """Over each `READ_TIMEOUT` of a body."""
+    max_redirects: int = Field(10, validation_alias="MAX_REDIRECTS", ge=0)
     host_failures: int = Field(5, validation_alias="HOST_FAILURES", gt=0)
     """Of different pictures in a row, then the host is paused."""
 
@@ -54,6 +55,8 @@ class RenderSettings(Settings):
     max_pixels: int = Field(120_000_000, validation_alias="MAX_PIXELS", gt=0)
     memory_mb: int = Field(1024, validation_alias="RENDER_MEMORY_MB", ge=128)
     """Of one renderer. What a decode will need is estimated, and refused before it starts."""
+    font_directories: CommaList = Field((), validation_alias="SVG_FONTS")
+    """Of fonts for the text of drawings, besides the one that is always there."""
     max_kept_mb: int = Field(10, validation_alias="MAX_IMAGE_FILE_SIZE_MB", gt=0)
     """A larger original is not kept: its renditions are, and itself for a minute. A larger upload is refused."""
 

@@ -44,7 +44,7 @@ def add_proxy(
     )
     staleness = Staleness(queue, pictures, rules)
     use = AccessCounts(queue, volume.names)
-    hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024, volume.names)
+    hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024, volume.names, settings.image_format)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         telling = use.telling(settings.access_log_address, skeleton.background)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
+from multidict import MultiMapping
+
+_TAG = re.compile(r"(?:W/)?\"[^\"]*\"|[^\s,]+")
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -32,18 +35,29 @@ class Span:
         return self.last - self.first + 1
 
 
-def evaluate(headers: Mapping[str, str], etag: str, modified_s: int) -> Precondition:
-    """In the order of section 13.2.2."""
-    if (match := headers.get("If-Match")) is not None:
+def evaluate(
+    headers: MultiMapping[str], etag: str, modified_s: int, *, may_go_back: bool = False
+) -> Precondition:
+    """In the order of section 13.2.2. `may_go_back`: to a file that is older than one that was shown, so that a date
+    says nothing but whether it is this file's.
+    """
+    if (match := _list(headers, "If-Match")) is not None:
         if not _names(match, etag, weakly=False):
             return Precondition.PRECONDITION_FAILED
     elif (since := _date(headers.get("If-Unmodified-Since"))) is not None and modified_s > since:
         return Precondition.PRECONDITION_FAILED
-    if (none_match := headers.get("If-None-Match")) is not None:
+    if (none_match := _list(headers, "If-None-Match")) is not None:
         return Precondition.NOT_MODIFIED if _names(none_match, etag, weakly=True) else Precondition.SEND
-    if (since := _date(headers.get("If-Modified-Since"))) is not None and modified_s <= since:
+    since = _date(headers.get("If-Modified-Since"))
+    if since is not None and (modified_s == since or (modified_s < since and not may_go_back)):
         return Precondition.NOT_MODIFIED
     return Precondition.SEND
+
+
+def _list(headers: MultiMapping[str], name: str) -> str | None:
+    """Several lines are one list (section 5.3)."""
+    lines = headers.getall(name, ())
+    return ",".join(lines) if lines else None
 
 
 def asked_span(headers: Mapping[str, str], etag: str, modified_s: int, size: int) -> Span | None:
@@ -83,7 +97,7 @@ def _still_valid(if_range: str | None, etag: str, modified_s: int) -> bool:
 def _names(header: str, etag: str, *, weakly: bool) -> bool:
     if header.strip() == "*":
         return True
-    tags = (tag.strip() for tag in header.split(","))
+    tags = [tag.strip() for tag in _TAG.findall(header)]
     return any((tag.removeprefix("W/") if weakly else tag) == etag for tag in tags)
 
 

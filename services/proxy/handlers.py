@@ -17,7 +17,7 @@ from services.proxy.settings import ProxySettings
 from services.proxy.wanted import Asked, NoPlainUrl, by_source_url, by_stored_path, by_tmdb_path
 from shared.http import Problem
 from shared.http.signatures import BadSignature, Signatures
-from shared.pictures import HostRules, RefusalReason
+from shared.pictures import Format, HostRules, RefusalReason
 from shared.pictures.public_paths import (
     NUMBERED_KINDS,
     FileForm,
@@ -41,6 +41,9 @@ class Proxy:
     hot: HotAnswers
     answers: Answers
     use: AccessCounts
+
+    def welcome(self, request: web.Request) -> tuple[Format, ...]:
+        return welcome_formats(request.headers, self.settings.image_format)
 
     def patience_s(self, request: web.Request) -> float:
         browser = is_browser_image(request.headers)
@@ -96,20 +99,20 @@ def _parse(form: Form, request: web.Request, proxy: Proxy, *, signed: bool) -> A
     match form:
         case SourceForm():
             try:
-                return by_source_url(url, welcome_formats(request.headers), proxy.rules, signed=signed)
+                return by_source_url(url, proxy.welcome(request), proxy.rules, signed=signed)
             except NoPlainUrl:
                 proxy.delivery.refused(RefusalReason.URL)
                 raise
         case TmdbForm():
             size, file = given
-            base, welcome = proxy.settings.tmdb_image_url, welcome_formats(request.headers)
+            base, welcome = proxy.settings.tmdb_image_url, proxy.welcome(request)
             return by_tmdb_path(size, file, base, welcome, proxy.rules, signed=signed)
         case StoredForm():
             picture, revision, file = given
             return by_stored_path(picture, revision, file, signed=signed)
         case NameForm():
             kind, id_, role, file = given
-            return by_name(kind, id_, role, file, welcome_formats(request.headers))
+            return by_name(kind, id_, role, file, proxy.welcome(request))
         case FileForm():
             return by_file(form, given, url)
         case _:

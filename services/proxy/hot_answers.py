@@ -60,8 +60,10 @@ class HotAnswer:
 class HotAnswers:
     """Bounded by the bytes of the bodies, least recently used out first."""
 
-    def __init__(self, max_bytes: int, names: Names) -> None:
+    def __init__(self, max_bytes: int, names: Names, usual: Format) -> None:
+        """`usual`: what a client gets that says nothing of formats."""
         self._names = names
+        self._usual = usual
         self._max_bytes = max_bytes
         self._held_bytes = 0
         self._answers: OrderedDict[Key, HotAnswer] = OrderedDict()
@@ -109,7 +111,7 @@ class HotAnswers:
             or hdrs.CONNECTION in headers
         ):
             return None
-        return request.raw_path, welcome_formats(headers)
+        return request.raw_path, welcome_formats(headers, self._usual)
 
 
 class ReadyResponse(web.StreamResponse):

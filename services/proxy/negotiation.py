@@ -11,16 +11,23 @@ LONGEST_ACCEPT = 1000
 """Characters; far longer than any client's. A longer one is not read."""
 
 
-def welcome_formats(headers: MultiMapping[str]) -> tuple[Format, ...]:
-    """The modern formats the client names, the better first. Several lines are one list (RFC 9110, section 5.3)."""
+def welcome_formats(headers: MultiMapping[str], usual: Format) -> tuple[Format, ...]:
+    """What would do for the client, the better first, the last to be made: AVIF only where it is there already, for
+    it is slow to make. `usual`: for who says nothing of formats. Several lines are one list (RFC 9110, section 5.3).
+    """
     lines = headers.getall("Accept", ())
     accept = lines[0] if len(lines) == 1 else ",".join(lines)
-    return _welcome(accept) if len(accept) <= LONGEST_ACCEPT else ()
+    return _welcome(accept, usual) if len(accept) <= LONGEST_ACCEPT else (Format.JPG,)
 
 
 @lru_cache(256)
-def _welcome(accept: str) -> tuple[Format, ...]:
-    return tuple(choice for choice in (Format.AVIF, Format.WEBP) if accepts(accept, f"image/{choice}"))
+def _welcome(accept: str, usual: Format) -> tuple[Format, ...]:
+    if not accept or (
+        accept.partition(";")[0].strip() == "*/*" and accepts(accept, "*/*") and "," not in accept
+    ):
+        return (usual,)
+    made = Format.WEBP if accepts(accept, "image/webp") else Format.JPG
+    return (Format.AVIF, made) if accepts(accept, "image/avif") else (made,)
 
 
 def accepts(accept: str, media_type: str) -> bool:

@@ -57,7 +57,7 @@ class Responder:
         headers = {"ETag": etag, "Last-Modified": _http_date(file.modified_s), **self.shareable, **special}
         if file.is_spooled:
             headers["Cache-Control"] = NO_STORE
-        verdict = evaluate(request.headers, etag, file.modified_s)
+        verdict = evaluate(request.headers, etag, file.modified_s, may_go_back=isinstance(asked, Named))
         if verdict is Precondition.NOT_MODIFIED:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         if verdict is Precondition.PRECONDITION_FAILED:

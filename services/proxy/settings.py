@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.pictures import Format
 from shared.settings import CommaList, HostSettings, Settings
 
 # As deploy/nginx/render takes it: the same text is hashed there.
@@ -24,6 +25,8 @@ class ProxySettings(Settings):
     """redirect: send who waited in vain to the source, where the provider's policy allows it."""
     signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
     """The first signs, all verify. Set: every picture URL must be signed."""
+    image_format: Format = Field(Format.WEBP, validation_alias="IMAGE_FORMAT")
+    """What a client gets that says nothing of formats."""
     hot_cache_mb: int = Field(64, validation_alias="HOT_CACHE_MB", ge=0)
     send_files: Literal["direct", "accel"] = Field("direct", validation_alias="SEND_FILES")
     """accel: behind the delivered nginx, which then sends the larger files itself."""

@@ -34,6 +34,7 @@ from shared.pictures.rendition import ORIGINAL
 PARSED_AT_MOST = 4096
 """Requests whose parsing is remembered: a page's pictures are asked for again and again."""
 
+_PARAMETERS = frozenset({"url", "size", "format", "sig", "exp"})
 _WIDTH_TOKEN = re.compile(r"w\d+|h\d+|original", re.ASCII)
 _TMDB_FILE = re.compile(TMDB_FILE, re.ASCII)
 
@@ -176,9 +177,13 @@ def _by_source_url(
         once[name] = values[0] if values else None
     if once["url"] is None:
         raise Problem(HTTPStatus.BAD_REQUEST, "Say which picture: ?url=, percent-encoded.")
+    if _cut_short(raw_query):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "The URL is cut short by an & of its own: give ?url= percent-encoded."
+        )
     size, format_ = once["size"] or "original", once["format"]
     try:
-        source = SourceUrl.parse(once["url"])
+        source = rules.source(once["url"])
     except ValueError as error:
         raise NoPlainUrl(HTTPStatus.BAD_REQUEST, str(error)) from None
     try:
@@ -187,6 +192,14 @@ def _by_source_url(
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     negotiated = format_ is None and size != "original"
     return WantedPicture.of(source, renditions, rules, signed=signed, negotiated=negotiated)
+
+
+def _cut_short(raw_query: str) -> bool:
+    """Whether a URL that is not encoded is followed by a parameter that is none of ours: most likely its own."""
+    pairs = [pair.partition("=") for pair in raw_query.split("&")]
+    names = [name for name, _, _ in pairs]
+    at = names.index("url") if "url" in names else len(names)
+    return any(name and name not in _PARAMETERS for name in names[at + 1 :]) and "://" in pairs[at][2]
 
 
 def by_tmdb_path(
@@ -218,11 +231,9 @@ def by_stored_path(picture: str, revision: str, file_name: str, *, signed: bool)
 
 
 def renditions_of(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:
-    """AVIF only where it is there already, for it is slow to make; else WebP, else JPEG."""
+    """`welcome`: which formats would do, where none is named, the last to be made."""
     if format_ is not None:
         return (Rendition(size, parse_format(format_)),)
     if size == "original":
         return (Rendition(size, None),)
-    made = Format.WEBP if Format.WEBP in welcome else Format.JPG
-    preferred = (Format.AVIF,) if Format.AVIF in welcome else ()
-    return tuple(Rendition(size, choice) for choice in (*preferred, made))
+    return tuple(Rendition(size, choice) for choice in welcome)

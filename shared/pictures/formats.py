@@ -30,9 +30,10 @@ _MEDIA_TYPES = {
     "bmp": "image/bmp",
     "tiff": "image/tiff",
     "ico": "image/vnd.microsoft.icon",
+    "heic": "image/heic",
 }
 
-_ALSO_CALLED = {"jpeg": "jpg", "jfif": "jpg", "apng": "png", "tif": "tiff"}
+_ALSO_CALLED = {"jpeg": "jpg", "jfif": "jpg", "apng": "png", "tif": "tiff", "heif": "heic"}
 
 ORIGINAL_EXTENSIONS = tuple(_MEDIA_TYPES)
 """What an original can be, the most frequent first: the order in which a reader looks."""

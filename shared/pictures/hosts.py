@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from shared.pictures.rule import RefusalReason
-from shared.pictures.source import SourceUrl
+from shared.pictures.source import MAX_LENGTH, SourceUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,18 @@ class HostRules:
     """
 
     rules: frozenset[tuple[str, int | None]]
+    longest_url: int = MAX_LENGTH
 
     @classmethod
-    def of(cls, rules: Iterable[str]) -> Self:
+    def of(cls, rules: Iterable[str], *, longest_url: int = MAX_LENGTH) -> Self:
         """Raise ValueError for a rule that is none."""
-        return cls(frozenset(_parse(rule.strip()) for rule in rules if rule.strip()))
+        return cls(frozenset(_parse(rule.strip()) for rule in rules if rule.strip()), longest_url)
+
+    def source(self, text: str) -> SourceUrl:
+        """Raise ValueError, with a sentence for the user, for what is no source URL, or one that is too long."""
+        if len(text) > self.longest_url:
+            raise ValueError(f"The URL is longer than {self.longest_url} characters.")
+        return SourceUrl.parse(text)
 
     def allow(self, source: SourceUrl) -> bool:
         return self.refusal(source) is None

@@ -46,3 +46,5 @@ class Manifest(BaseModel):
     original: Original
     placeholder: Placeholder
     fetched_at: AwareDatetime
+    notes: tuple[str, ...] = ()
+    """What of the original is not shown, a sentence each; none in revisions made before there were any."""

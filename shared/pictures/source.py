@@ -10,12 +10,25 @@ from yarl import URL
 from shared.pictures.identity import PictureId, picture_id
 from shared.pictures.text import TextValue
 
-MAX_LENGTH = 2048
+USUAL_LENGTH = 8192
+"""At most, where MAX_URL_LENGTH says nothing else."""
+
+MAX_LENGTH = 10_000
+"""Of any at all; how long one may be that a client gives us is a setting."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_-]{1,63}"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
 """As browsers tell an address from a name (WHATWG URL, section 3.5)."""
+
+_NOT_OF_URLS = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z|~]")
+"""What stands in no path and no query: in a request it is escaped, byte by byte."""
+
+_AFTER_HOST = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)(\?[^#]*)?")
+_WHOM = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://[^/?#]*)?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_RELATIVE_DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +36,8 @@ class SourceUrl(TextValue):
     """One http(s) URL: the exact string, which gives the picture id, and what it says.
 
     `url` is parsed once, by the parser that the downloader dials with too, so that no check reads the
-    URL differently from the connection. `host` is lower case and IDNA-encoded; `port` is never absent.
+    URL differently from the connection. Its path and query are those of the text, byte for byte. `host` is lower
+    case and IDNA-encoded; `port` is never absent.
     """
 
     text: str
@@ -57,7 +71,7 @@ class SourceUrl(TextValue):
             raise ValueError("The URL's host is no plain name or address.")
         if url.raw_user is not None or url.raw_password is not None:
             raise ValueError("The URL must not carry a user name or password.")
-        return cls(text, url, host.lower(), port)
+        return cls(text, _as_given(text, url), host.lower(), port)
 
     @property
     def picture(self) -> PictureId:
@@ -74,15 +88,64 @@ class SourceUrl(TextValue):
         return host if self.has_default_port else f"{host}:{self.port}"
 
     def redirected(self, location: str) -> Self:
-        """Where a redirect from here leads. Raise ValueError where that is no plain http(s) URL."""
-        try:
-            target = self.url.join(URL(location))
-        except (ValueError, IndexError):
-            raise ValueError("The redirect cannot be read.") from None
-        return self.parse(str(target))
+        """Where a redirect from here leads (RFC 3986, section 5.2), as the header has it: bytes that are of no URL
+        are escaped. Raise ValueError where that is no plain http(s) URL.
+        """
+        location = location.strip(" \t").partition("#")[0]
+        whom = _WHOM.match(location)
+        assert whom
+        reference = whom[0] + _escaped(location[whom.end() :])
+        if not reference:
+            return self
+        if _SCHEME.match(reference):
+            return self.parse(reference)
+        scheme, authority = self.url.scheme, self.url.raw_authority
+        if reference.startswith("//"):
+            return self.parse(f"{scheme}:{reference}")
+        if reference.startswith("?"):
+            reference = self.url.raw_path + reference
+        elif not reference.startswith("/"):
+            reference = self.url.raw_path.rpartition("/")[0] + "/" + reference
+        path, mark, query = reference.partition("?")
+        return self.parse(f"{scheme}://{authority}{_without_dots(path)}{mark}{query}")
 
     def __str__(self) -> str:
         return self.text
+
+
+def _as_given(text: str, url: URL) -> URL:
+    """What was parsed, with the path and the query as they were written."""
+    found = _AFTER_HOST.match(text)
+    assert found
+    path, query = _escaped(found[1]) or "/", _escaped((found[2] or "")[1:])
+    if found[2] == "?":  # of which the parser would make nothing
+        path += "?"
+    return URL.build(
+        scheme=url.scheme, authority=url.raw_authority, path=path, query_string=query, encoded=True
+    )
+
+
+def _escaped(text: str) -> str:
+    """Headers come with the bytes that are no UTF-8 in a form that leads back to them."""
+    return _NOT_OF_URLS.sub(
+        lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape")), text
+    )
+
+
+def _without_dots(path: str) -> str:
+    """Of a reference that is relative: `.` and `..` lead where they say (RFC 3986, section 5.2.4)."""
+    if not _RELATIVE_DOTS.search(path):
+        return path
+    made: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            made = made[:-1]
+        elif segment != ".":
+            made.append(segment)
+    if segments[-1] in (".", ".."):
+        made.append("")
+    return "/" + "/".join(made)
 
 
 def _is_host(host: str) -> bool:

@@ -24,7 +24,7 @@ from shared.pictures.public_paths import (
     TmdbForm,
 )
 from shared.pictures.rendition import SIZES
-from shared.pictures.source import MAX_LENGTH
+from shared.pictures.source import USUAL_LENGTH
 
 _HEAD = "# What nginx must know of pictures' paths. Written by `python -m shared.pictures.vocabulary`, read by `render`.\n"
 _LEFT_TO_PROXIES = "svg"
@@ -41,7 +41,7 @@ def vocabulary(paths: PublicPaths = PUBLIC_PATHS) -> str:
         "NUMBERED_KINDS": "|".join(NUMBERED_KINDS),
         "ROLES": "|".join(Role),
         "TMDB_FILE": TMDB_FILE,
-        "LONGEST_URL": str(MAX_LENGTH),
+        "LONGEST_URL": str(USUAL_LENGTH),
         "LONGEST_ID": str(LONGEST_ID),
         "DAY": DAY,
         "YEAR": YEAR,

@@ -40,6 +40,9 @@ def take_identity(settings: VolumeSettings) -> None:
 SHUTDOWN_S = 5.0
 """How long requests under way may take to end."""
 
+LONGEST_LINE = 32 * 1024
+"""Of a request: the longest source URL fits, each of its characters escaped. nginx takes as much."""
+
 CANNOT_START = 2
 _log = structlog.get_logger()
 
@@ -76,7 +79,13 @@ async def serve(
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(ending, ended.set)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        handler_cancellation=True,
+        max_line_size=LONGEST_LINE,
+    )
     await runner.setup()
     try:
         address = await _listen(runner, settings.host, settings.port(default_port))

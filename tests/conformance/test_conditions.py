@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from tests.conformance.servers import Servers
-from tests.conformance.subjects import FORMS
+from tests.conformance.subjects import BY_NAME, FORMS
 from tests.conformance.test_stored import WEBP, etag_of
 from tests.conformance.world import World
 
@@ -59,6 +59,10 @@ CASES = [
 ]
 
 
+ONLY_ITS_OWN_DATE = {"If-Modified-Since": "{later}"}
+"""By name: it may go back to an older picture, whose date is before that of the one a client has."""
+
+
 @pytest.mark.parametrize(("conditions", "status"), CASES)
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
 @pytest.mark.parametrize("form", FORMS)
@@ -69,6 +73,8 @@ async def test_a_precondition(
     target = stored.target(form, "w342.webp")
     known = Known(*etag_of(world, stored, "w342.webp"))
     headers = {name: known.header(text) for name, text in conditions.items()}
+    if form == BY_NAME and conditions == ONLY_ITS_OWN_DATE:
+        status = 200
     for method in ("GET", "HEAD"):
         answer = await servers.ask(target, WEBP | headers, method=method)
         assert answer.status == status

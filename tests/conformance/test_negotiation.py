@@ -21,13 +21,16 @@ ACCEPTS = [
     ("image/avif;Q=0,image/webp", "webp"),
     ("image/webp;q=0, */*", "jpg"),
     ("image/*", "jpg"),
-    ("*/*", "jpg"),
+    ("*/*", "webp"),
+    (" */* ;q=0.8", "webp"),
+    ("*/*;q=0", "jpg"),
+    ("text/html,*/*", "jpg"),
     ("image/jpeg,image/png", "jpg"),
     ("image/webpx", "jpg"),
     ("text/html;x=image/webp", "jpg"),
     (",,;;,", "jpg"),
-    ("", "jpg"),
-    (None, "jpg"),
+    ("", "webp"),
+    (None, "webp"),
     ("image/webp," + "a/b," * 300, "jpg"),  # longer than any client's: not read
 ]
 

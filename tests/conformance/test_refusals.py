@@ -35,7 +35,7 @@ BY_QUERY = [
     "?url=http%3A%2F%2F127.0.0.1%2F%00.jpg",
     f"?url=%20{OFFERED}",
     f"?url={OFFERED}%0A",
-    f"?url={OFFERED}{'x' * 2048}",
+    f"?url={OFFERED}{'x' * 8192}",
     f"?url={OFFERED}&url={OFFERED}",
     f"?url={OFFERED}&%75rl={OFFERED}",
     f"?url={OFFERED}&size=huge",

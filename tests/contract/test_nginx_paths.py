@@ -30,7 +30,7 @@ from services.proxy.settings import ProxySettings
 from services.proxy.wanted import Asked, Named, StoredPath
 from shared.http import Problem, create_skeleton
 from shared.http.signatures import Signatures
-from shared.pictures import HostRules, RefusalReason, Tree, candidates, name_path, picture_path
+from shared.pictures import Format, HostRules, RefusalReason, Tree, candidates, name_path, picture_path
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.paths import POINTER, file_names
 from shared.pictures.public_paths import PUBLIC_PATHS
@@ -99,7 +99,7 @@ class TellingDelivery:
 async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
     """The port of a proxy that says where it would look."""
     skeleton = create_skeleton("proxy", Metrics())
-    hot = HotAnswers(0, cast(Names, None))
+    hot = HotAnswers(0, cast(Names, None), Format.WEBP)
     signatures, delivery = Signatures(keys), cast(Delivery, TellingDelivery())
     responder = Responder(hot, cors_origin="*", accel=False, allow_svg=True)
     skeleton.app[PROXY] = Proxy(

@@ -30,7 +30,7 @@ async def test_the_first_of_the_golden_candidates_that_is_there_is_sent(
     is_plain = re.fullmatch(r"https?://[a-z0-9.-]+(/[ -~]*)?", example["url"]) is not None
     explicit = ["format=png"] if example["formats"] == ["png"] else []
     target = by_url(example["url"], f"size={example['size']}", *explicit)
-    accept = ",".join(f"image/{format_}" for format_ in example["formats"] if format_ != "jpg")
+    accept = ",".join("image/" + format_.replace("jpg", "jpeg") for format_ in example["formats"])
     previous: dict[str, Path] = {}
     for path in reversed(example["candidates"]):
         tree, name = path.partition("/")[0], path.rpartition("/")[2]

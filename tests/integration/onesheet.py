@@ -22,6 +22,7 @@ from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, Message
 from shared.http import create_skeleton
 from shared.pictures import PictureId, Rendition, SourceUrl, State
+from shared.process.start import LONGEST_LINE
 from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueFull, QueueUnavailable
 from shared.queue.embedded import open_embedded
 from shared.telemetry import Metrics
@@ -212,7 +213,7 @@ async def running_onesheet(
         add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
         if fetcher:
             await stack.enter_async_context(add_fetcher(skeleton, fetcher, queue=queue, volume=volume))
-        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1, max_line_size=LONGEST_LINE)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

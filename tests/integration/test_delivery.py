@@ -4,14 +4,16 @@ from email.utils import parsedate_to_datetime
 from io import BytesIO
 
 import pytest
+from multidict import CIMultiDict
 from PIL import Image
 
 from shared.contracts import FetchPicture, RenderPicture
-from shared.pictures import Format, Rendition
+from shared.pictures import Format, Manifest, Rendition
 from shared.queue import Lane
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Answer, Onesheet, until
 from tests.providers.gallery import picture_at
+from tests.providers.written import chunk, flat_png
 
 POSTER = "/poster/1-600x900.jpg"
 BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
@@ -93,8 +95,8 @@ async def test_every_format_can_be_asked_for(onesheet: Onesheet, format_: Format
         ("image/webp,*/*", "image/webp"),
         ("image/webp;q=0, */*", "image/jpeg"),
         ("image/*", "image/jpeg"),
-        ("*/*", "image/jpeg"),
-        ("", "image/jpeg"),
+        ("*/*", "image/webp"),
+        ("", "image/webp"),
     ],
 )
 async def test_the_format_is_negotiated(onesheet: Onesheet, accept: str, media_type: str) -> None:
@@ -150,3 +152,30 @@ async def test_nothing_is_made_ahead_where_that_is_off(start: Start) -> None:
     await onesheet.get(POSTER, size="small", format="webp")
     await onesheet.jobs_done(FetchPicture)
     assert onesheet.queue.jobs(RenderPicture) == []
+
+
+async def test_what_of_an_original_is_not_shown_stands_in_its_manifest(onesheet: Onesheet) -> None:
+    onesheet.host.put("/odd.png", flat_png((90, 90, 90), chunk(b"tIME", bytes(7), 1)))
+    assert (await onesheet.get("/odd.png", size="small")).status == 200
+    current = await onesheet.current("/odd.png")
+    assert current is not None
+    assert current.manifest.notes == ("A damaged 'tIME' was left out.",)
+    before = current.manifest.model_dump(mode="json", exclude={"notes"})
+    assert Manifest.model_validate(before).notes == ()
+
+
+@pytest.mark.parametrize("usual", Format)
+async def test_who_says_nothing_of_formats_gets_the_usual_one(start: Start, usual: Format) -> None:
+    onesheet = await start(IMAGE_FORMAT=usual)
+    for accept in ("*/*", ""):
+        answer = await onesheet.get(POSTER, size="small", headers={"Accept": accept})
+        assert answer.headers["Content-Type"] == f"image/{'jpeg' if usual is Format.JPG else usual}"
+    answer = await onesheet.get(POSTER, size="small", headers={"Accept": "text/html"})
+    assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+async def test_conditions_in_several_lines_are_one_list(onesheet: Onesheet) -> None:
+    etag = (await onesheet.get(POSTER, size="small")).headers["ETag"]
+    for name, status in (("If-None-Match", 304), ("If-Match", 200)):
+        lines = CIMultiDict([(name, '"a, b"'), (name, etag)])
+        assert (await onesheet.get(POSTER, size="small", headers=lines)).status == status

@@ -77,4 +77,4 @@ def test_more_pieces_are_refused_at_once(tmp_path: Path, body: bytes) -> None:
 @pytest.mark.parametrize("cut", range(10, 40, 3))
 def test_a_cut_animation_is_left_to_its_decoder(tmp_path: Path, cut: int) -> None:
     order = ordered(tmp_path, gif_of(FRAME, FRAME)[:cut])
-    check_pieces(order.original, "GIF")
+    check_pieces(order.original.read_bytes())

@@ -4,8 +4,12 @@ import re
 
 import pytest
 from multidict import CIMultiDict
+from yarl import URL
 
+from services.proxy.wanted import WantedPicture, by_source_url
 from shared.contracts import FetchPicture
+from shared.http import Problem
+from shared.pictures import Format, HostRules
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet
 from tests.providers.behaviour import Behaviour
@@ -139,12 +143,51 @@ async def test_redirects_are_followed_and_the_first_url_names_the_picture(oneshe
     assert onesheet.host.counts == {"/a": 1, "/b": 1, "/c": 1, POSTER: 1}
 
 
+async def test_how_many_are_followed_is_a_setting(start: Start) -> None:
+    onesheet = await start(MAX_REDIRECTS="1")
+    onesheet.host.behave("/a", Behaviour.redirecting("/b"))
+    onesheet.host.behave("/b", Behaviour.redirecting(POSTER))
+    assert (await onesheet.get("/b")).status == 200
+    assert (await onesheet.get("/a")).status == 403
+
+
+@pytest.mark.parametrize("rest", ["?id=1&w=5", "?id=1&size=w92&token=a%2Fb", "&x", "?a=b&&c=d"])
+def test_a_url_that_is_cut_short_by_its_own_ampersand_is_told_so(rest: str) -> None:
+    with pytest.raises(Problem, match="&"):
+        asked_by("url=http://a.example/x.jpg" + rest)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "v=2&url=http://a.example/x.jpg",
+        "url=http%3A%2F%2Fa.example%2Fx.jpg&v=2",
+        "url=http://a.example/x.jpg&size=w92&format=webp&sig=a&exp=1",
+        "url=http://a.example/x.jpg?a=b%26c=d",
+    ],
+)
+def test_what_is_not_ours_beside_a_url_that_says_where_it_ends_means_nothing(query: str) -> None:
+    assert str(asked_by(query).source).startswith("http://a.example/x.jpg")
+
+
+def asked_by(query: str) -> WantedPicture:
+    url = URL.build(path="/api/images/proxy", query_string=query, encoded=True)
+    return by_source_url(url, (Format.WEBP,), HostRules.of(["*"]), signed=False)
+
+
+async def test_a_url_of_eight_thousand_characters_is_asked_for(onesheet: Onesheet) -> None:
+    path = POSTER + "?X-Amz-Security-Token=" + "%2F" * 2600
+    assert (await onesheet.get(path)).status == 200
+    assert (await onesheet.get(path + "x" * 400)).status == 400
+    assert len(onesheet.host.requests) == 1
+
+
 async def test_redirects_that_do_not_end_are_given_up(onesheet: Onesheet) -> None:
     onesheet.host.behave("/loop", Behaviour.redirecting("/loop"))
     answer = await onesheet.get("/loop")
     assert answer.status == 403
     assert "redirects too often" in answer.problem["detail"]
-    assert onesheet.host.count("/loop") == 4
+    assert onesheet.host.count("/loop") == 11
 
 
 @pytest.mark.parametrize(

@@ -64,19 +64,19 @@ async def test_no_redirect_leads_there_either(
         assert downloading.refusals() == {rule: 1}
 
 
-async def test_the_fourth_redirect_is_one_too_many(
+async def test_the_eleventh_redirect_is_one_too_many(
     tmp_path: Path, trap: Trap, picture_host: PictureHost
 ) -> None:
     authority = picture_host.root.removeprefix("http://")
-    for hop in range(1, 5):
+    for hop in range(1, 12):
         picture_host.behave(f"/{hop}", Behaviour.redirecting(f"/{hop + 1}"))
-    picture_host.behave("/5", Behaviour.redirecting(PICTURE))
+    picture_host.behave("/12", Behaviour.redirecting(PICTURE))
     allowed = settings_with(trap, ALLOWED_HOSTS=authority, ALLOW_PRIVATE=authority)
     async with running_downloader(tmp_path, allowed) as downloading:
         with pytest.raises(DownloadRefused) as refused:
             await downloading.get(picture_host.url("/1"))
     assert refused.value.rule is RefusalReason.REDIRECTS
-    assert picture_host.count("/5") == 0
+    assert picture_host.count("/12") == 0
 
 
 ALLOWED = [

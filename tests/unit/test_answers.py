@@ -4,6 +4,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from services.fetcher.download.answers import (
     FRESH_AT_LEAST,
@@ -99,8 +100,9 @@ def test_only_a_busy_source_may_say_how_long_its_answer_is_remembered(status: in
     assert error.retry_after is None
 
 
-def test_200_is_no_failure() -> None:
-    assert error_for(200, {}, NOW) is None
+@pytest.mark.parametrize("status", [200, 201, 203])
+def test_a_status_that_brings_a_picture_is_no_failure(status: int) -> None:
+    assert error_for(status, {}, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -111,30 +113,57 @@ def test_200_is_no_failure() -> None:
         ("max-age=7200", timedelta(hours=2)),
         ("public,max-age=7200", timedelta(hours=2)),
         ("Public, Max-Age=7200, immutable", timedelta(hours=2)),
-        ("s-maxage=60, max-age=7200", timedelta(hours=2)),
+        ("max-age=60, s-maxage=7200", timedelta(hours=2)),
         ("max-age=0", FRESH_AT_LEAST),
         ("max-age=9999999999", FRESH_AT_MOST),
-        ("max-age=99999999999999", FRESH_BY_DEFAULT),
-        ("max-age=soon", FRESH_BY_DEFAULT),
-        ("s-maxage=7200", FRESH_BY_DEFAULT),
+        ("max-age=99999999999999", FRESH_AT_MOST),
+        ("max-age=soon", FRESH_AT_LEAST),
+        ("s-maxage=7200", timedelta(hours=2)),
     ],
 )
 def test_freshness_is_what_the_answer_says_within_bounds(cache_control: str | None, lasts: timedelta) -> None:
-    headers = {} if cache_control is None else {"Cache-Control": cache_control}
-    assert freshness(CHANGING, headers, NOW).fresh_until == NOW + lasts
+    headers = CIMultiDict({} if cache_control is None else {"Cache-Control": cache_control})
+    assert freshness(CHANGING, CIMultiDict(headers), NOW).fresh_until == NOW + lasts
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "lasts"),
+    [
+        ([("Cache-Control", "public"), ("cache-control", "max-age=259200")], 3 * DAY),
+        ([("Cache-Control", 'private="set-cookie, max-age=5", max-age="259200"')], 3 * DAY),
+        ([("Cache-Control", "max-age=259200"), ("Age", "86400")], 2 * DAY),
+        ([("Cache-Control", "max-age=259200"), ("Age", "soon")], 3 * DAY),
+        ([("Cache-Control", "max-age=259200"), ("Date", "Sun, 01 Nov 2026 12:00:00 GMT")], 2 * DAY),
+        ([("Expires", "Thu, 05 Nov 2026 12:00:00 GMT")], 3 * DAY),
+        (
+            [("Expires", "Thu, 05 Nov 2026 12:00:00 GMT"), ("Date", "Sun, 01 Nov 2026 12:00:00 GMT")],
+            3 * DAY,
+        ),
+        ([("Expires", "Thu, 05 Nov 2026 12:00:00 GMT"), ("Cache-Control", "max-age=172800")], 2 * DAY),
+        ([("Expires", "0")], HOUR),
+        ([("Expires", "Thu, 05 Nov 2026 12:00:00 GMT"), ("Age", "86400")], 2 * DAY),
+    ],
+)
+def test_freshness_is_all_that_a_shared_cache_would_count(
+    headers: list[tuple[str, str]], lasts: timedelta
+) -> None:
+    assert freshness(CHANGING, CIMultiDict(headers), NOW).fresh_until == NOW + lasts
 
 
 def test_a_picture_that_never_changes_has_no_end_of_freshness() -> None:
-    assert freshness(IMMUTABLE, {"Cache-Control": "max-age=60"}, NOW).fresh_until is None
+    assert freshness(IMMUTABLE, CIMultiDict({"Cache-Control": "max-age=60"}), NOW).fresh_until is None
 
 
 def test_the_validators_are_kept_as_the_source_wrote_them() -> None:
     headers = {"ETag": 'W/"a b"', "Last-Modified": "Mon, 02 Nov 2026 12:00:00 GMT"}
-    kept = freshness(CHANGING, headers, NOW).validators
+    kept = freshness(CHANGING, CIMultiDict(headers), NOW).validators
     assert (kept.etag, kept.last_modified) == ('W/"a b"', "Mon, 02 Nov 2026 12:00:00 GMT")
 
 
 @pytest.mark.parametrize("value", ["", "x" * 501, "\udcff", '"\x01"', "é"])
 def test_a_validator_that_could_not_be_sent_back_is_none(value: str) -> None:
-    kept = freshness(CHANGING, {"ETag": value, "Last-Modified": value}, NOW).validators
+    kept = freshness(CHANGING, CIMultiDict({"ETag": value, "Last-Modified": value}), NOW).validators
     assert (kept.etag, kept.last_modified) == (None, None)

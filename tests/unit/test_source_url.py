@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from shared.pictures import SourceUrl
+from shared.pictures import HostRules, SourceUrl
 from shared.pictures.source import MAX_LENGTH
 
 LABELS = st.text(ascii_lowercase + digits, min_size=1, max_size=12)
@@ -115,6 +115,52 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("http://a.example/x%2Cy%3A%40%28%29%27%21", "/x%2Cy%3A%40%28%29%27%21"),
+        ("http://a.example/x,y:@()'!*;$&+=~-._", "/x,y:@()'!*;$&+=~-._"),
+        ("http://a.example/%7euser/%c3%bc", "/%7euser/%c3%bc"),
+        ("http://a.example/p?sig=a%2Fb%2B%3D%3D&%24x$=1,2/3?", "/p?sig=a%2Fb%2B%3D%3D&%24x$=1,2/3?"),
+        ("http://a.example/100%/%zz", "/100%/%zz"),
+        ("http://a.example//x/../y/./", "//x/../y/./"),
+        ("http://a.example", "/"),
+        ("http://a.example?x", "/?x"),
+        ("http://a.example/x?", "/x?"),
+        ("http://a.example/x#y?z", "/x"),
+        ('http://a.example/ü "x\\<>', "/%C3%BC%20%22x%5C%3C%3E"),
+        ("http://a.example/[1]|", "/[1]|"),
+    ],
+)
+def test_what_is_asked_for_is_what_was_given_byte_for_byte(text: str, asked: str) -> None:
+    assert SourceUrl.parse(text).url.raw_path_qs == asked
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/y%2Cz?a=%2F", "https://a.example:8443/y%2Cz?a=%2F"),
+        ("z%3Ay", "https://a.example:8443/x/z%3Ay"),
+        ("../up?q=../x", "https://a.example:8443/up?q=../x"),
+        ("./", "https://a.example:8443/x/"),
+        ("?q=1", "https://a.example:8443/x/y%2F?q=1"),
+        ("//b.example/%28", "https://b.example/%28"),
+        ("https://b.example/a/../b#c", "https://b.example/a/../b"),
+        ("/caf\udce9/ü b", "https://a.example:8443/caf%E9/%C3%BC%20b"),
+    ],
+)
+def test_a_redirect_leads_where_its_bytes_say(location: str, target: str) -> None:
+    redirected = SourceUrl.parse("https://a.example:8443/x/y%2F?z").redirected(location)
+    assert str(redirected.url) == target
+
+
+def test_a_rule_bounds_the_length_of_what_clients_give() -> None:
+    rules = HostRules.of(["*"], longest_url=300)
+    assert rules.source("http://a.example/" + "x" * 283)
+    with pytest.raises(ValueError, match="300 characters"):
+        rules.source("http://a.example/" + "x" * 284)
+
+
 @pytest.mark.parametrize(("text", "meaning"), ACCEPTED.items())
 def test_a_web_address_is_read_as_the_downloader_will_dial_it(text: str, meaning: tuple[str, int]) -> None:
     source = SourceUrl.parse(text)
@@ -183,14 +229,15 @@ def test_the_authority_names_the_port_where_it_is_not_the_usual(text: str, autho
         ("http://b.example:8080", "http://b.example:8080"),
         ("?z", "https://a.example/d/x?z"),
         ("/\\b.example/y", "https://a.example/%5Cb.example/y"),
-        ("https:\\\\b.example", "https://a.example/d/%5C%5Cb.example"),
+        ("https:\\\\b.example", "no host"),
         ("https://b.example\\@c.example", "cannot be read"),
         ("http://[::1]@", "cannot be read"),
         ("https://user@b.example", "password"),
         ("ftp://b.example", "http"),
         ("//127.1/", "host"),
         ("//b.example./", "host"),
-        ("//b.exa\tmple", "https://b.example"),
+        ("//b.exa\tmple", "control characters"),
+        ("//bücher.example/ü", "https://bücher.example/%C3%BC"),
         ("//b.exa mple", "host"),
     ],
 )

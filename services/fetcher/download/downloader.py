@@ -17,6 +17,7 @@ from aiohttp.resolver import AsyncResolver
 from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver
 from services.fetcher.download.answers import Freshness, error_for, error_of, freshness
 from services.fetcher.download.body import Limits, take_body
+from services.fetcher.download.heads import say_lengths_once
 from services.fetcher.download.hosts import Announce, HostBreaker, PerHostLimit
 from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
@@ -28,6 +29,10 @@ from shared.telemetry import Metrics, utc_now
 from shared.volume import HostPauses, OnStep
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HEADER_BYTES, _HEADERS = 65 * 1024, 520
+"""64 kB in a line and 500 lines, with room for what every answer says besides. Browsers and curl take several times as
+much; what servers are set to send is more than parsers usually take.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +112,14 @@ class Downloader:
             headers={"User-Agent": settings.user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            max_line_size=8190,
-            max_field_size=8190,
-            max_headers=128,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+            max_headers=_HEADERS,
             middlewares=(_asked_once,),
         ) as outbound:
-            policy = Policy(settings.hosts.rules, addresses)
+            for session in outbound.sessions.values():
+                say_lengths_once(session)
+            policy = Policy(settings.hosts.rules, addresses, max_redirects=settings.max_redirects)
             yield cls(
                 outbound,
                 settings,

@@ -9,7 +9,6 @@ from services.fetcher.errors import DownloadRefused
 from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics, add_to_line
 
-MAX_REDIRECTS = 3
 _LOGIN = re.compile(r"//[^/?#]*@")
 _log = structlog.get_logger()
 
@@ -17,8 +16,9 @@ _log = structlog.get_logger()
 class Policy:
     """Allowed hosts at their allowed ports, where they lie at addresses that we connect to. Raises Refused."""
 
-    def __init__(self, hosts: HostRules, addresses: AddressPolicy) -> None:
+    def __init__(self, hosts: HostRules, addresses: AddressPolicy, *, max_redirects: int) -> None:
         self._hosts = hosts
+        self._max_redirects = max_redirects
         self._addresses = addresses
 
     def check(self, source: SourceUrl, authorised_host: str | None) -> None:
@@ -45,7 +45,7 @@ class Policy:
             raise DownloadRefused(
                 RefusalReason.DOWNGRADE, str(target), "The source redirects from https to http."
             )
-        if times > MAX_REDIRECTS:
+        if times > self._max_redirects:
             raise DownloadRefused(RefusalReason.REDIRECTS, str(target), "The source redirects too often.")
         return target
 

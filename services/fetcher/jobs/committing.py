@@ -179,6 +179,7 @@ def _manifest(source: Source, size: int, rendered: RenderResult, now: datetime) 
         ),
         placeholder=Placeholder(color=rendered.color, thumbhash=rendered.thumbhash),
         fetched_at=now,
+        notes=rendered.notes,
     )
 
 

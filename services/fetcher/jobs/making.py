@@ -119,6 +119,7 @@ def order_for(
         max_pixels=settings.max_pixels,
         memory_bytes=settings.memory_bytes,
         bare=bare,
+        font_directories=settings.font_directories,
     )
 
 

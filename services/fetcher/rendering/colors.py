@@ -5,6 +5,12 @@ from io import BytesIO
 
 from PIL import Image, ImageCms
 
+from services.fetcher.rendering.color_spaces import Space, profile_of, tone_mapping
+from services.fetcher.rendering.order import Unsound
+
+Colors = bytes | Space | None
+"""What an original's samples mean: by an ICC profile, by numbers, or as sRGB has them."""
+
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 _PLAIN = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "HSV": "RGB", "YCbCr": "RGB", "RGBX": "RGB"}
 _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
@@ -21,9 +27,9 @@ def scalable(image: Image.Image) -> Image.Image:
     multiplied by their alpha, so that what is clear does not darken its neighbours. CMYK is left alone.
     """
     if image.mode in _SIXTEEN_BIT:
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+        return _of_sixteen_bits(image)
     if image.mode == "F":
-        return image.convert("L")
+        return _of_floats(image)
     if image.mode == "LAB":
         return _of_lab(image)
     if image.mode == "P" or "transparency" in image.info:
@@ -33,15 +39,15 @@ def scalable(image: Image.Image) -> Image.Image:
     return image.convert(_PREMULTIPLIED[image.mode]) if image.mode in _PREMULTIPLIED else image
 
 
-def srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """L, LA, RGB or RGBA in sRGB, of what `scalable` gave: by the profile, where that is of any use."""
+def srgb(image: Image.Image, colors: Colors) -> Image.Image:
+    """L, LA, RGB or RGBA in sRGB, of what `scalable` gave: by its profile, where that is of any use."""
     if image.mode in _STRAIGHT:
         image = image.convert(_STRAIGHT[image.mode])
     if image.mode not in ("LA", "RGBA"):
-        return _opaque_srgb(image, profile)
-    *colors, alpha = image.split()
-    opaque = Image.merge("RGB", colors) if len(colors) > 1 else colors[0]
-    converted = _opaque_srgb(opaque, profile)
+        return _opaque_srgb(image, colors)
+    *bands, alpha = image.split()
+    opaque = Image.merge("RGB", bands) if len(bands) > 1 else bands[0]
+    converted = _opaque_srgb(opaque, colors)
     converted.putalpha(alpha)
     return converted
 
@@ -55,7 +61,38 @@ def flattened(image: Image.Image) -> Image.Image:
     return white
 
 
-def _opaque_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def _of_sixteen_bits(image: Image.Image) -> Image.Image:
+    deep = image.convert("I")
+    if not image.mode.startswith("I;16"):
+        least, most = _extrema(deep)
+        if least < 0 or most > 65_535:  # noqa: PLR2004 - 16 bits
+            raise Unsound("The picture's samples have more than 16 bits.")
+    return deep.point(lambda value: value * (1 / 256)).convert("L")
+
+
+def _of_floats(image: Image.Image) -> Image.Image:
+    """From 0 to 1, as floats usually are, or to 255: what lies elsewhere measures something, and shows nothing."""
+    least, most = _extrema(image)
+    if not (least >= 0 and most <= 255):  # noqa: PLR2004 - not a number is neither
+        raise Unsound("The picture's samples are not within 0 and 1.")
+    scale = 255 if most <= 1 else 1
+    return image.point(lambda value: value * scale + 0.5).convert("L")
+
+
+def _extrema(image: Image.Image) -> tuple[float, float]:
+    least, most = image.getextrema()
+    assert isinstance(least, int | float)
+    assert isinstance(most, int | float)
+    return least, most
+
+
+def _opaque_srgb(image: Image.Image, colors: Colors) -> Image.Image:
+    if isinstance(colors, Space) and image.mode not in ("L", "RGB"):  # inks
+        colors = None
+    if isinstance(colors, Space) and colors.is_hdr:
+        converted = image.convert("RGB").filter(tone_mapping(colors))
+        return converted.convert("L") if image.mode == "L" else converted
+    profile = profile_of(colors, grey=image.mode == "L") if isinstance(colors, Space) else colors
     if profile and len(profile) <= LARGEST_PROFILE_BYTES and (transform := _to_srgb(profile, image.mode)):
         converted = transform.apply(image)
         return converted.convert("L") if image.mode == "L" else converted

@@ -1,13 +1,14 @@
 """Decoding: all of the bytes, once, no larger than the largest rendition needs."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import Protocol, Self
 
 from PIL import Image, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
 from services.fetcher.rendering.colors import scalable
+from services.fetcher.rendering.original import Original
 
 OVERSAMPLING = 2
 """Decoding and reducing may go by whole factors only while at least twice the target remains: below that it
@@ -56,8 +57,8 @@ class Planes:
     red: Image.Image
 
     @classmethod
-    def of(cls, luma: Image.Image, original: Path) -> Self:
-        with Image.open(original, formats=("JPEG",)) as image:
+    def of(cls, luma: Image.Image, body: bytes) -> Self:
+        with Image.open(BytesIO(body), formats=("JPEG",)) as image:
             image.draft("YCbCr", (max(1, luma.width // 2), max(1, luma.height // 2)))
             _, blue, red = image.split()
             return cls(luma, blue, red)
@@ -68,7 +69,11 @@ class Planes:
 
     def scaled(self, size: tuple[int, int]) -> "Planes":
         luma = self.luma.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
-        blue, red = (plane.resize(size, Image.Resampling.BILINEAR) for plane in (self.blue, self.red))
+        is_half = self.blue.size != self.luma.size  # and of odd sizes, half a sample is beyond the edge
+        box = (0, 0, self.luma.width / 2, self.luma.height / 2) if is_half else (0, 0, *self.luma.size)
+        blue, red = (
+            plane.resize(size, Image.Resampling.BILINEAR, box=box) for plane in (self.blue, self.red)
+        )
         return Planes(luma, blue, red)
 
     def image(self) -> Image.Image:
@@ -88,10 +93,10 @@ def draft(image: Image.Image, largest: tuple[int, int]) -> bool:
     return in_planes
 
 
-def decode(image: Image.Image, original: Path, *, in_planes: bool) -> Pixels:
-    """`image`: the original, opened and drafted."""
-    image.load()
-    return Planes.of(image, original) if in_planes else Whole(scalable(image))
+def decode(original: Original, *, in_planes: bool) -> Pixels:
+    """`original`: opened and drafted."""
+    pixels = original.pixels()
+    return Planes.of(pixels, original.body) if in_planes else Whole(scalable(pixels))
 
 
 def _has_planes(image: Image.Image) -> bool:

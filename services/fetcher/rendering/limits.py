@@ -4,6 +4,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from services.fetcher.rendering.order import Order, TooLarge, Unsound
+from services.fetcher.rendering.original import Original
 
 LONGEST_SIDE = 65_535
 """No JPEG has a longer one."""
@@ -17,7 +18,7 @@ RESERVED_BYTES = 160 * 1024**2
 _ENCODER_BYTES = 64
 """For each pixel of the largest rendition: its scaled copies, and the encoder's (AVIF's takes most)."""
 
-_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "GIF": 8, "TIFF": 8, "ICO": 4}
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "HEIF": 12, "TIFF": 8, "ICO": 4}
 """For each pixel, besides the picture itself: whole canvases, frames before, strips as large as the picture."""
 
 _COEFFICIENT_BYTES = 2
@@ -43,11 +44,15 @@ def check_memory(needed_bytes: int, order: Order) -> None:
         raise TooLarge("The picture needs more memory than a renderer has.")
 
 
-def memory_needed(image: Image.Image, whole: tuple[int, int], largest: tuple[int, int]) -> int:
-    """Bytes for decoding `image`, whose size is what will be decoded of the `whole`, and for making `largest` of it."""
-    pixel = _STORED_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", 0)
+def memory_needed(original: Original, whole: tuple[int, int], largest: tuple[int, int]) -> int:
+    """Bytes for decoding an original, whose image's size is what will be decoded of the `whole`, and for making
+    `largest` of it.
+    """
+    image = original.image
+    pixel = _STORED_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", original.pixel_bytes)
     pixel += _CONVERTED_BYTES.get(image.mode, 4 if "transparency" in image.info else 0)
-    decoded = image.width * image.height * pixel
+    pixels = max(image.width * image.height, original.size[0] * original.size[1])
+    decoded = pixels * pixel
     return decoded + _coefficients(image, whole) + largest[0] * largest[1] * _ENCODER_BYTES
 
 

@@ -19,6 +19,8 @@ class Order:
     """What the whole process may take."""
     bare: bool = False
     """Give back an original without metadata."""
+    font_directories: tuple[str, ...] = ()
+    """Of fonts for drawings, besides the one that is always there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class RenderResult:
     """`#rrggbb`, sRGB."""
     thumbhash: str
     """base64."""
+    notes: tuple[str, ...] = ()
+    """What of the original is not shown, a sentence each."""
     sanitised: Path | None = None
     """The file to keep in the original's place, where that is not safe to be handed out as it is."""
 

@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from services.fetcher.rendering.animation import count_frames, encode_animation, stays_animated
-from services.fetcher.rendering.bounded_reader import BytesThere
-from services.fetcher.rendering.colors import scalable, srgb
+from services.fetcher.rendering.animation import encode_animation, stays_animated
+from services.fetcher.rendering.colors import Colors, scalable, srgb
 from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
 from services.fetcher.rendering.encode import encode
+from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_size, memory_needed
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
+from services.fetcher.rendering.original import Original, open_original
 from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
 from services.fetcher.rendering.scale import Size, scaled
-from services.fetcher.rendering.stripping import ORIENTATION, can_strip, stripped
 from services.fetcher.rendering.structure_limits import check_pieces
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
@@ -28,20 +28,17 @@ from shared.pictures import Format, Rendition
 
 __all__ = ["Order", "RenderResult", "TooLarge", "Unsound", "render"]
 
-# What is opened, by the bytes alone; the names are Pillow's. Whatever else it could read, we do not offer it.
-_MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",  # a JPEG with a second picture behind it (depth, gain map): we take the first
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "ICO": "image/vnd.microsoft.icon",
-}
 _HEAD_BYTES = 256
 _TURNED = frozenset({5, 6, 7, 8})
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _NOT_THE_PICTURE = frozenset(
     {
@@ -81,12 +78,13 @@ def _pillow_looking_too(max_pixels: int) -> Iterator[None]:
 
 
 def _render(order: Order) -> RenderResult:
-    with BytesThere(order.original) as file:
-        if may_be_svg(file.read(_HEAD_BYTES)):
-            file.seek(0)
-            return _render_drawing(file.read(), order)
-        with Image.open(file, formats=tuple(set(_MEDIA_TYPES) - {"MPO"})) as image:
-            return _render_picture(image, order)
+    body = order.original.read_bytes()
+    if may_be_svg(body[:_HEAD_BYTES]):
+        return _render_drawing(body, order)
+    check_pieces(body)
+    original = open_original(body)
+    with original.image:
+        return _render_picture(original, order)
 
 
 def _render_drawing(body: bytes, order: Order) -> RenderResult:
@@ -97,40 +95,42 @@ def _render_drawing(body: bytes, order: Order) -> RenderResult:
     sanitised = order.into / "sanitised.svg"
     sanitised.write_bytes(drawing.document)
     small = drawing.drawn(BOX.fill(*drawing.size), order)
-    return replace(_described(small, SVG, drawing.size), sanitised=sanitised)
+    return replace(_described(small, SVG, drawing.size), sanitised=sanitised, notes=drawing.notes)
 
 
-def _render_picture(image: Image.Image, order: Order) -> RenderResult:
+def _render_picture(original: Original, order: Order) -> RenderResult:
+    image = original.image
     check_size(*image.size, order)
-    check_pieces(order.original, image.format)
-    if image.format == "PNG":  # whose EXIF may come last: asking for it decodes all of it
-        check_memory(memory_needed(image, image.size, (0, 0)), order)
-    stage = _Stage.of(image)
-    frames = count_frames(image)
+    check_size(*original.size, order)
+    stage = _Stage.of(original)
     targets = {rendition: stage.stored(rendition.box.fit(*stage.size)) for rendition in order.renditions}
-    moving = _moving(image, frames, targets)
+    moving = _moving(original, targets)
     largest = max(targets.values(), default=BOX.fit(*image.size))
     whole = image.size
-    in_planes = draft(image, largest)
-    is_redrawn = order.bare and not can_strip(image.format)
-    check_memory(memory_needed(image, whole, whole if is_redrawn else largest), order)
-    decoded = decode(image, order.original, in_planes=in_planes)
+    in_planes = original.loaded is None and draft(image, largest)
+    is_redrawn = order.bare and original.stripped is None
+    check_memory(memory_needed(original, whole, whole if is_redrawn else largest), order)
+    decoded = decode(original, in_planes=in_planes)
     smallest = decoded
     for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
         _save(stage.shown(pixels), rendition, order)
         smallest = pixels
     small = stage.shown(smallest.scaled(BOX.fit(*smallest.size)))
-    for rendition, size in moving.items():
-        encode_animation(image, frames, stage.frames(size), order.into / str(rendition), order.quality)
-    said = _described(small, _MEDIA_TYPES[image.format or ""], stage.size, frames)
+    if original.film:
+        for rendition, size in moving.items():
+            into = order.into / str(rendition)
+            encode_animation(original.film, stage.frames(size), into, order.quality)
+    said = _described(small, original.media_type, stage.size, original.frames)
+    said = replace(said, notes=original.notes)
     if is_redrawn:
         return _redrawn(said, stage.shown(decoded), order)
-    return _stripped(said, image, order) if order.bare else said
+    return _stripped(said, original, order) if order.bare else said
 
 
-def _stripped(said: RenderResult, image: Image.Image, order: Order) -> RenderResult:
+def _stripped(said: RenderResult, original: Original, order: Order) -> RenderResult:
+    assert original.stripped
     kept = order.into / "stripped"
-    kept.write_bytes(stripped(order.original.read_bytes(), image))
+    kept.write_bytes(original.stripped(with_orientation(original.orientation)))
     return replace(said, sanitised=kept)
 
 
@@ -138,29 +138,27 @@ def _redrawn(said: RenderResult, picture: Image.Image, order: Order) -> RenderRe
     """For what few browsers show, or nobody takes apart: the same pixels, upright and in sRGB, as a PNG."""
     kept = order.into / "redrawn"
     encode(picture, Format.PNG, kept, order.quality)
-    return replace(said, sanitised=kept, mime=_MEDIA_TYPES["PNG"], frames=1)
+    return replace(said, sanitised=kept, mime="image/png", frames=1)
 
 
-def _moving(image: Image.Image, frames: int, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:
-    if not stays_animated(image, frames):
+def _moving(original: Original, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:
+    if not stays_animated(original.size, original.frames):
         return {}
     return {rendition: size for rendition, size in targets.items() if rendition.format is Format.WEBP}
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """How an original's pixels are to be shown: upright, by its profile. `size`: of the upright whole."""
+    """How an original's pixels are to be shown: upright, in its colours. `size`: of the upright whole."""
 
     size: Size
     orientation: int
-    profile: bytes | None
+    colors: Colors
 
     @classmethod
-    def of(cls, image: Image.Image) -> "_Stage":
-        # Pillow turns a TIFF by itself, in its header already.
-        orientation = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)
-        size = image.size[::-1] if orientation in _TURNED else image.size
-        return cls((size[0], size[1]), orientation, image.info.get("icc_profile"))
+    def of(cls, original: Original) -> "_Stage":
+        size = original.size[::-1] if original.orientation in _TURNED else original.size
+        return cls((size[0], size[1]), original.orientation, original.colors)
 
     def stored(self, size: Size) -> Size:
         """An upright size as the original lies in its file."""
@@ -168,9 +166,9 @@ class _Stage:
 
     def shown(self, pixels: Pixels) -> Image.Image:
         """What was scaled, as a rendition has it."""
-        picture = srgb(pixels.image(), self.profile)
-        picture.getexif()[ORIENTATION] = self.orientation
-        return ImageOps.exif_transpose(picture)
+        picture = srgb(pixels.image(), self.colors)
+        turn = _TURNS.get(self.orientation)
+        return picture if turn is None else picture.transpose(turn)
 
     def frames(self, size: Size) -> Callable[[Image.Image], Image.Image]:
         def shown(frame: Image.Image) -> Image.Image:

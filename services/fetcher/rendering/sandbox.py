@@ -15,6 +15,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from services.fetcher.admission import PrioritySemaphore
 from services.fetcher.errors import PictureError, RendererDied
+from services.fetcher.rendering import heif
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, run_confined
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
 from services.fetcher.rendering.render import Order, RenderResult, TooLarge, Unsound, render
@@ -143,7 +144,7 @@ class Sandbox:
         return ProcessPool(
             self._processes,
             max_tasks=JOBS_PER_PROCESS,
-            initializer=confine,
+            initializer=_prepare,
             initargs=(self._memory_bytes, self._when_idle),
             context=context,
         )
@@ -162,6 +163,12 @@ def _start_forking() -> None:
         forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def _prepare(memory_bytes: int, when_idle: bool) -> None:
+    """What decoders load at their first picture is loaded before the process may not any more."""
+    heif.prepare()
+    confine(memory_bytes, when_idle)
 
 
 def _nothing() -> None:

@@ -1,7 +1,5 @@
 """Pieces: what a file has many of to keep a decoder busy, counted without decoding any of them."""
 
-from pathlib import Path
-
 from services.fetcher.rendering.order import TooLarge
 
 MAX_SCANS = 200
@@ -13,16 +11,17 @@ MAX_GIF_BLOCKS = 10_000
 MAX_GIF_PARTS = 1_000_000
 """Of all blocks together: a full one has 255 bytes, so that 50 MB have a fifth of this."""
 
+_JPEG, _GIF = b"\xff\xd8", b"GIF8"
 _START_OF_SCAN = b"\xff\xda"  # inside of a scan, 0xff is always followed by a zero
 _EXTENSION, _FRAME, _END = 0x21, 0x2C, 0x3B
 
 
-def check_pieces(original: Path, format_: str | None) -> None:
+def check_pieces(body: bytes) -> None:
     """Raise TooLarge. What is malformed is left to the decoder."""
-    if format_ in ("JPEG", "MPO") and original.read_bytes().count(_START_OF_SCAN) > MAX_SCANS:
+    if body.startswith(_JPEG) and body.count(_START_OF_SCAN) > MAX_SCANS:
         raise TooLarge(f"The picture is made of more than {MAX_SCANS} scans.")
-    if format_ == "GIF":
-        _check_gif(original.read_bytes())
+    if body.startswith(_GIF):
+        _check_gif(body)
 
 
 def _check_gif(gif: bytes) -> None:

@@ -1,29 +1,57 @@
 """SVG: cleaned of whatever could act or ask somebody, measured, and drawn at the size of each rendition.
 
-A drawing has no pixels that could be enlarged: a rendition fills its box, however small its natural size. It is
-drawn without fonts, for those of this machine would be a matter of chance: text shows where it is made of shapes.
+A drawing has no pixels that could be enlarged: a rendition fills its box, however small its natural size. Its text
+is drawn in a font that comes with a package, and in those of a setting: what this machine has is a matter of chance.
 """
 
 import re
-from base64 import b64decode
-from binascii import Error as NotBase64
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Self
+from typing import Any, Self
 from xml.etree import ElementTree as ET
 
+import fontpkg_noto_sans
 from PIL import Image
 from py_svg_hush import filter_svg
 from resvg_py import svg_to_bytes
 
+from services.fetcher.rendering.embedded import embedded
 from services.fetcher.rendering.limits import check_memory, check_size
 from services.fetcher.rendering.order import Order, Unsound
+from services.fetcher.rendering.stylesheets import declared_plainly, put_plainly, variables_of
 from services.fetcher.rendering.xml_limits import ROOTS, SVG_NAMESPACE, Outline
 
 MIME = "image/svg+xml"
 _EMBEDDED = {"image": ["png", "jpeg", "gif", "webp"]}
-_EMBEDDED_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+_XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+_TEXT = "<text"
+_TEXT_TAG = f"{{{SVG_NAMESPACE}}}text"
+_LAST_OF_FONT = "\u2e7f"
+"""The package's font has letters of Europe's scripts, and signs; East Asia's begin behind it."""
+
+_LINKING = frozenset({"a", "script", "metadata"})
+_NOT_DRAWN_ANYWAY = frozenset(
+    {"title", "desc", "metadata", "namedview", "RDF", "Work", "script", "view", "a"}
+)
+_NEVER_DRAWN = frozenset(
+    {"animate", "animateColor", "animateMotion", "animateTransform", "set", "discard", "font", "cursor"}
+)
+"""What the cleaner keeps, and the renderer does not know."""
+
+_NAMING = frozenset({"id", "class"})
+_PRESENTING = frozenset(
+    {"fill", "stroke", "stop-color", "flood-color", "lighting-color", "color", "filter", "mask", "clip-path"}
+)
+_GEOMETRY = frozenset({"width", "height", "x", "y", "cx", "cy", "r", "rx", "ry", "d"})
+_BACKGROUND = re.compile(
+    r"(?:^|;)\s*background(?:-color)?\s*:\s*(#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,20})\s*(?:;|$)"
+)
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_NOTES_AT_MOST = 20
+_DPI = 96
+"""Of CSS: how many pixels an inch has, by which all other lengths are measured."""
+
 _BYTES_PER_PIXEL = 4
 _DEFAULT_SIZE = (300.0, 150.0)
 """Of a drawing that says nothing (CSS 2.2, section 10.3.2)."""
@@ -50,6 +78,7 @@ class Drawing:
     layers: int
     """How many may lie within one another, each as large as what is drawn."""
     embedded_pixels: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: bytes, order: Order) -> Self:
@@ -58,7 +87,9 @@ class Drawing:
         root = ET.fromstring(body)  # noqa: S314 - the outline has been read: no entity is external or nested
         if root.tag not in ROOTS:
             raise Unsound("The bytes are not a picture that can be decoded (not SVG).")
-        embedded_pixels = _drop_references(root, order)
+        lost: set[str] = set()
+        embedded_pixels = _take_references(root, order, lost)
+        _put_plainly(root, lost)
         size = _natural_size(root)
         check_size(*size, order)
         ET.register_namespace("", SVG_NAMESPACE)
@@ -66,7 +97,11 @@ class Drawing:
             document = filter_svg(ET.tostring(root), _EMBEDDED)
         except ValueError:
             raise Unsound("The bytes are not a picture that can be decoded (broken SVG).") from None
-        return cls(document, size, outline.depth, embedded_pixels)
+        lost |= _names(root) - _names(ET.fromstring(document)) - _NOT_DRAWN_ANYWAY  # noqa: S314 - our own
+        lost |= _names(root) & _NEVER_DRAWN
+        if "background" in root.get("style", "") and not _background(root):
+            lost.add("the background")
+        return cls(document, size, outline.depth, embedded_pixels, _notes(lost))
 
     def drawn(self, size: tuple[int, int], order: Order) -> Image.Image:
         """RGBA of exactly this size."""
@@ -78,41 +113,113 @@ class Drawing:
             root.set("viewBox", f"0 0 {self.size[0]} {self.size[1]}")
         root.set("width", str(size[0]))
         root.set("height", str(size[1]))
+        text = ET.tostring(root, encoding="unicode")
         try:
-            png = svg_to_bytes(svg_string=ET.tostring(root, encoding="unicode"), skip_system_fonts=True)
+            png = svg_to_bytes(
+                svg_string=text,
+                background=_background(root),
+                dpi=_DPI,
+                languages=["en"],
+                skip_system_fonts=True,
+                **(_fonts(order) if _TEXT in text else {}),
+            )
         except ValueError as error:
             raise Unsound(f"The drawing cannot be drawn: {error}.") from None
         image = Image.open(BytesIO(png), formats=("PNG",))
         return image.convert("RGBA")
 
 
-def _drop_references(root: ET.Element, order: Order) -> int:
+def _fonts(order: Order) -> dict[str, Any]:
+    """One family for all that names none of those that are there."""
+    families = ("font_family", "serif_family", "sans_serif_family", "cursive_family", "fantasy_family")
+    named = dict.fromkeys((*families, "monospace_family"), fontpkg_noto_sans.FAMILY)
+    return {"font_dirs": [str(fontpkg_noto_sans.ROOT / "files"), *order.font_directories], **named}
+
+
+def _take_references(root: ET.Element, order: Order, lost: set[str]) -> int:
     """Leave those to what lies in the document itself. Return how many pixels are embedded in it."""
     pixels = 0
     for element in root.iter():
+        if "href" in element.attrib:
+            element.attrib.pop(_XLINK_HREF, None)
         for name in [name for name in element.attrib if name.rpartition("}")[2] == "href"]:
             target = element.attrib[name].strip()
             if target.startswith("#"):
                 continue
-            embedded = _embedded_size(target)
-            if embedded is None:
+            picture = embedded(target, order)
+            if picture is None:
                 del element.attrib[name]
+                if element.tag.rpartition("}")[2] not in _LINKING:
+                    lost.add("what lies elsewhere" if not target.startswith("data:") else "an embedded file")
             else:
-                check_size(*embedded, order)
-                pixels += embedded[0] * embedded[1]
+                element.attrib[name] = picture.url
+                pixels += picture.pixels
     return pixels
 
 
-def _embedded_size(target: str) -> tuple[int, int] | None:
-    """Of a picture inside the drawing; None for anything else."""
-    kind, comma, data = target.partition(",")
-    if not comma or not kind.startswith("data:image/") or not kind.endswith(";base64"):
-        return None
-    try:
-        with Image.open(BytesIO(b64decode(data)), formats=_EMBEDDED_FORMATS) as image:
-            return image.size
-    except (NotBase64, OSError, ValueError, SyntaxError):
-        return None
+def _put_plainly(root: ET.Element, lost: set[str]) -> None:
+    """In words that the cleaner keeps and the renderer has."""
+    sheets = [element for element in root.iter() if element.tag.rpartition("}")[2] == "style"]
+    variables: dict[str, str] = {}
+    for sheet in sheets:
+        variables |= variables_of("".join(sheet.itertext()))
+    for element in root.iter():
+        variables |= variables_of(element.get("style", ""))
+    for sheet in sheets:
+        text = put_plainly("".join(sheet.itertext()), variables, lost)
+        for child in list(sheet):
+            sheet.remove(child)
+        sheet.text = _ascii(text)
+    for element in root.iter():
+        _put_attributes_plainly(element, variables, lost)
+    if any(letter > _LAST_OF_FONT for text in root.iter(_TEXT_TAG) for letter in "".join(text.itertext())):
+        lost.add("text in scripts for which there is no font")
+
+
+def _put_attributes_plainly(element: ET.Element, variables: dict[str, str], lost: set[str]) -> None:
+    for name, value in element.attrib.items():
+        if name in _NAMING or value.startswith("#") or "url(" in value:
+            element.attrib[name] = _ascii(value)
+        if name in _PRESENTING and ("(" in value or "rebeccapurple" in value.lower()):
+            element.attrib[name] = declared_plainly(element.attrib[name], variables, lost)
+    if "vector-effect" in element.attrib:
+        lost.add("vector-effect")
+    if "paint-order" in element.attrib:  # which the cleaner keeps in a style alone
+        element.set("style", f"paint-order: {element.get('paint-order')}; {element.get('style', '')}")
+    if style := element.get("style"):
+        element.set("style", _styled(element, declared_plainly(style, variables, lost)))
+
+
+def _styled(element: ET.Element, style: str) -> str:
+    """Without what the renderer knows as attributes alone, which become that."""
+    left = []
+    for declaration in style.split(";"):
+        name, _, value = declaration.partition(":")
+        if name.strip().lower() in _GEOMETRY and "(" not in value.replace("path(", ""):
+            value = value.strip().removeprefix("path(").removesuffix(")").strip("\"'")
+            element.set(name.strip().lower(), value)
+        else:
+            left.append(declaration)
+    return ";".join(left)
+
+
+def _ascii(text: str) -> str:
+    """Names in letters that the cleaner keeps, the same for the same."""
+    return _BEYOND_ASCII.sub(lambda found: f"_u{ord(found[0]):x}_", text)
+
+
+def _names(root: ET.Element) -> set[str]:
+    """Of what is there to be seen."""
+    return {element.tag.rpartition("}")[2] for element in root.iter() if isinstance(element.tag, str)}
+
+
+def _notes(lost: set[str]) -> tuple[str, ...]:
+    return tuple(f"Not drawn: {what}."[:200] for what in sorted(lost)[:_NOTES_AT_MOST])
+
+
+def _background(root: ET.Element) -> str | None:
+    found = _BACKGROUND.search(root.get("style", ""))
+    return found[1] if found else None
 
 
 def _natural_size(root: ET.Element) -> tuple[int, int]:

@@ -32,7 +32,10 @@ class NameParameters(Parameters):
 
 def allowed_source(text: str, rules: HostRules) -> SourceUrl:
     """Raise Problem for a URL that pictures are not fetched from."""
-    source = parsed_source(text)
+    try:
+        source = rules.source(text)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
     if not rules.allow(source):
         host = source.authority[:100]
         raise Problem(HTTPStatus.FORBIDDEN, f"Pictures of {host} are not fetched here (see ALLOWED_HOSTS).")
