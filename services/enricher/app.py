@@ -9,6 +9,7 @@ from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.events import EventStreams
 from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
+from services.enricher.api.unmatched import unmatched_endpoints
 from services.enricher.database import open_database
 from services.enricher.finder.api.endpoints import image_endpoints
 from services.enricher.finder.api.tmdb import TmdbApi
@@ -27,6 +28,7 @@ from services.enricher.library.api.items import item_endpoints, library_endpoint
 from services.enricher.library.api.sync import sync_endpoints
 from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.library.sync import sync_works, syncing_pictures
+from services.enricher.matching import open_matching
 from services.enricher.pictures import PictureUrls, Prefetch, ShownPictures
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks import Tasks, Work
@@ -82,7 +84,18 @@ async def add_enricher(
         await enter(watching_lanes(watch, queue))
         await enter(telling_work(queue, skeleton.metrics, "enricher"))
         posters = await enter(Posters(opened.library).open())
-        enrichment = Enrichment(metadata.titles, posters=posters, shown=shown, urls=urls, ahead=ahead)
+        matching = await enter(
+            open_matching(
+                opened.library,
+                database,
+                metadata,
+                providers,
+                order=lambda media_type: settings.artwork.order(media_type.kind),
+            )
+        )
+        enrichment = Enrichment(
+            metadata.titles, posters=posters, shown=shown, urls=urls, ahead=ahead, matching=matching
+        )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: metadata.providers)
         resolving = await enter(
             open_resolving(
@@ -108,6 +121,7 @@ async def add_enricher(
         endpoints: list[Endpoint] = [
             *item_endpoints(pages, enrichment, metadata, kept),
             *library_endpoints(opened.library, opened.scans(tasks), enrichment),
+            *unmatched_endpoints(matching, enrichment),
             *TmdbApi(metadata.tmdb, urls, image_url=settings.providers.tmdb.image_url).endpoints,
             *task_endpoints(tasks),
             *dead_letter_endpoints(dead, tasks),

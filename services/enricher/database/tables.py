@@ -243,3 +243,12 @@ artwork = Table(
 """Which picture each name was found to show, or was pinned to. `source_url` is where it comes from, always; the other
 columns of URLs and paths are ours. Width, height and file_size (in bytes) are the original's.
 """
+
+unmatched_items = Table(
+    "unmatched_items",
+    metadata,
+    Column("item_id", Integer, primary_key=True, autoincrement=False),
+    Column("candidates", JSON, nullable=False),
+    Column("looked_at", Moment, nullable=False),
+)
+"""Titles without ids that were searched for, and for which no answer was clearly right: what was found."""

@@ -2,22 +2,25 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.enricher.finder.artwork.artwork import Artwork
+from services.enricher.finder.artwork.choice import ORIGINAL
 from services.enricher.finder.artwork.settings import ArtworkSettings
 from services.enricher.finder.artwork.sources.fanart import FanartSource
-from services.enricher.finder.artwork.sources.source import Dictionary, Records, Source
+from services.enricher.finder.artwork.sources.source import Asking, Dictionary, Records, Source
 from services.enricher.finder.artwork.sources.tmdb import TmdbSource
 from services.enricher.finder.artwork.sources.trakt import TraktSource
 from services.enricher.finder.artwork.sources.tvdb import TvdbSource
+from services.enricher.finder.artwork.subject import Subject
 from services.enricher.finder.artwork.translation import Translation
-from services.enricher.finder.metadata import Metadata, MetadataSettings
+from services.enricher.finder.metadata import Found, Metadata, MetadataSettings, TitleKey, TitleKind
 from services.enricher.finder.metadata.cache import Cache
 from services.enricher.finder.providers.fanart import Fanart
 from services.enricher.finder.providers.opening import Providers
 from services.enricher.finder.providers.trakt import Trakt
 from services.enricher.finder.providers.tvdb import Tvdb
+from shared.pictures import Kind
 from shared.telemetry import utc_now
 
 
@@ -41,7 +44,8 @@ async def open_artwork(
         dictionaries: list[Dictionary] = []
         if providers.tmdb:
             image_url = providers.settings.tmdb.image_url
-            tmdb = TmdbSource(metadata.tmdb, image_url=image_url, languages=languages)
+            in_these = () if ORIGINAL in languages else languages
+            tmdb = TmdbSource(metadata.tmdb, image_url=image_url, languages=in_these)
             sources.append(tmdb)
             dictionaries.append(tmdb)
         if providers.tvdb:
@@ -54,4 +58,22 @@ async def open_artwork(
             dictionaries.append(trakt)
         if providers.fanart:
             sources.append(FanartSource(Fanart(providers.fanart), records))
-        yield Artwork(sources, Translation(dictionaries), settings, languages=languages, now=now)
+
+        async def original(subject: Subject, asking: Asking) -> str | None:
+            return await _original_language(metadata, subject, asking)
+
+        yield Artwork(
+            sources, Translation(dictionaries), settings, languages=languages, original=original, now=now
+        )
+
+
+async def _original_language(metadata: Metadata, subject: Subject, asking: Asking) -> str | None:
+    """Of a title; None where it is not known in time."""
+    ids = subject.title.ids
+    kind = TitleKind.MOVIE if subject.kind is Kind.MOVIE else TitleKind.TV
+    if subject.kind not in {Kind.MOVIE, Kind.SERIES, Kind.SEASON, Kind.EPISODE} or not subject.is_placed:
+        return None
+    key = TitleKey(kind, imdb_id=ids.imdb, tmdb_id=ids.tmdb, trakt_id=ids.trakt, tvdb_id=ids.tvdb)
+    within = max(asking.until - utc_now(), timedelta(0))
+    outcome = (await metadata.titles.lookup([key], within=within, urgency=asking.urgency))[key]
+    return outcome.value.language if isinstance(outcome, Found) else None
