@@ -17,7 +17,7 @@ SEED ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test fuzz lint format vocabulary bench clean test-servers bench-tools
+.PHONY: help run demo test fuzz names lint format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 # What tests start and what they rewrite is compiled once, not in each process anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,6 +36,9 @@ test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)
+
+names: $(VENV)/.for-test ## Read a thousand awkward names, by guessit alone and as a scan does
+	@$(BIN)/python -m tests.awkward_names
 
 lint: $(VENV)/.for-lint ## Check style, format, types and who may import whom
 	@$(BIN)/ruff check --quiet

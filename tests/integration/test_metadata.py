@@ -63,7 +63,11 @@ class World:
 
     @asynccontextmanager
     async def open(
-        self, *, trakt: str | None = CLIENT_ID, tmdb: str | None = API_KEY
+        self,
+        *,
+        trakt: str | None = CLIENT_ID,
+        tmdb: str | None = API_KEY,
+        languages: tuple[str, ...] = ("en",),
     ) -> AsyncIterator[Metadata]:
         providers = ProviderSettings.read(
             TraktSettings(client_id=SecretStr(trakt) if trakt else None, base_url=self.trakt.root),

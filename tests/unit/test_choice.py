@@ -65,6 +65,28 @@ def test_pictures_without_text_are_a_matter_of_taste(textless: Textless, chosen:
     assert choice.verdicts[1].lost == lost
 
 
+def test_of_a_language_the_variant_of_the_country_comes_first() -> None:
+    brazilian, portuguese, some, english = (
+        one("br", language="pt", country="BR", score=1),
+        one("pt", language="pt", country="PT", score=9),
+        one("any", language="pt", score=9),
+        one("en", language="en", score=9),
+    )
+    choice = choose([english, portuguese, some, brazilian], ORDER, Taste(("pt-BR", "en")))
+    assert [verdict.candidate.id for verdict in choice.verdicts] == ["br", "any", "pt", "en"]
+    assert [
+        verdict.candidate.id for verdict in choose([brazilian, portuguese], ORDER, Taste(("pt",))).verdicts
+    ] == ["pt", "br"]
+
+
+def test_the_original_language_can_be_among_the_languages() -> None:
+    tamil, english = one("ta", language="ta"), one("en", language="en", score=9)
+    taste = Taste(("original", "en"))
+    assert [
+        choose([english, tamil], ORDER, taste.of_original(language)).chosen for language in ("ta", None)
+    ] == [tamil, english]
+
+
 def test_what_is_never_wanted_is_not_chosen_even_alone() -> None:
     alone = choose([one("a", language=None, textless=True)], ORDER, Taste(textless=Textless.NEVER))
     assert (alone.chosen, alone.verdicts[0].lost) == (None, Reason.UNWANTED)

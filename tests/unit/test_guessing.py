@@ -1,7 +1,7 @@
 """Titles as guessit reads them, whatever is left out to be faster."""
 
 import pytest
-from guessit import guessit  # type: ignore[import-untyped] # as it is
+from guessit import guessit
 
 from services.enricher.library.guessing.names import guessed
 

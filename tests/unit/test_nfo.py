@@ -52,6 +52,16 @@ def test_a_movie_as_kodi_writes_it(tmp_path: Path) -> None:
             ItemIds("tt1160419"),
         ),
         ("<movie><title>broken\nhttps://www.imdb.com/title/tt1160419", MOVIE, ItemIds("tt1160419")),
+        ("https://thetvdb.com/?id=81189&tab=series", TV, ItemIds(tvdb=81189)),
+        ("https://www.thetvdb.com/index.php?tab=series&id=81189", TV, ItemIds(tvdb=81189)),
+        ('<movie><id moviedb="other">9</id><id moviedb="tmdb">5</id></movie>', MOVIE, ItemIds(tmdb=5)),
+        ('<movie><uniqueid type="themoviedb">5</uniqueid></movie>', MOVIE, ItemIds(tmdb=5)),
+        ('<tvshow><id IMDB="tt1160419" TMDB="5">81189</id></tvshow>', TV, ItemIds("tt1160419", 5, 81189)),
+        (
+            "<movie><ids><entry><key>tmdb</key><value>5</value></entry></ids></movie>",
+            MOVIE,
+            ItemIds(tmdb=5),
+        ),
         ("", MOVIE, ItemIds()),
     ],
 )
@@ -66,11 +76,40 @@ def test_the_title_stays_where_the_ids_are_in_an_address_after_it(tmp_path: Path
     assert nfo == Nfo(ItemIds("tt1160419"), "A B", None)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<movie><title>Salt & Road</title><year>2002</year><uniqueid type='tmdb'>5</uniqueid></movie>",
+        "<movie><title>Salt &amp; Road</title><year>2002</year><uniqueid type='tmdb'>5</uniqueid></movie></xml>",
+        "<movie><title>Salt &amp; Road</title><year>2002</year><uniqueid type='tmdb'>5</uniqueid></movi",
+        "<movie><title><![CDATA[Salt & Road]]></title><plot>a < b</plot><year>2002</year><tmdbid>5</tmdbid>",
+        "<!DOCTYPE movie><movie><title>Salt &amp; Road</title><year>2002</year><tmdbid>5</tmdbid></movie>",
+        "<movie><title>Salt &amp; Road</title><plot>caf&eacute;</plot><year>2002</year><tmdbid>5</tmdbid></movie>",
+    ],
+)
+def test_what_is_no_sound_xml_is_read_as_far_as_it_goes_and_told(tmp_path: Path, content: str) -> None:
+    nfo = said(tmp_path, content)
+    assert (nfo.ids, nfo.title, nfo.year) == (ItemIds(tmdb=5), "Salt & Road", 2002)
+    assert nfo.broken
+
+
+def test_named_signs_in_a_broken_file_are_those_of_html(tmp_path: Path) -> None:
+    assert said(tmp_path, "<movie><title>Am&eacute;lie</title></movie>").title == "Amélie"
+
+
+@pytest.mark.parametrize("tag", ["premiered", "releasedate", "aired"])
+def test_the_year_is_that_of_a_date_where_it_is_nought_or_missing(tmp_path: Path, tag: str) -> None:
+    for year in ("<year>0</year>", ""):
+        nfo = said(tmp_path, f"<movie><title>x</title>{year}<{tag}>2000-05-01</{tag}></movie>")
+        assert nfo.year == 2000
+
+
 def test_entities_are_not_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("tt7777777")
     for declared in ('<!ENTITY x "tt7777777">', f'<!ENTITY x SYSTEM "file://{secret}">'):
-        assert said(tmp_path, f"<!DOCTYPE movie [{declared}]><movie><imdbid>&x;</imdbid></movie>") == Nfo()
+        nfo = said(tmp_path, f"<!DOCTYPE movie [{declared}]><movie><imdbid>&x;</imdbid></movie>")
+        assert nfo == Nfo(broken="it has a document type")
 
 
 def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
@@ -83,7 +122,9 @@ def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
 def test_other_encodings_and_none(tmp_path: Path) -> None:
     xml = '<?xml version="1.0" encoding="{}"?><movie><title>Amélie</title></movie>'
     assert said(tmp_path, xml.format("ISO-8859-1").encode("latin-1")).title == "Amélie"
-    assert said(tmp_path, xml.format("no-such-thing")) == Nfo()
+    assert said(tmp_path, xml.format("no-such-thing")).title == "Amélie"
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
+        assert said(tmp_path, xml.format("utf-16").encode(encoding)).title == "Amélie"
     assert said(tmp_path, bytes(range(256)) * 100) == Nfo()
 
 

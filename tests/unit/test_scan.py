@@ -21,7 +21,8 @@ from services.enricher.library import (
     Window,
 )
 from services.enricher.library.guessing import Guess, Guesser
-from services.enricher.library.scan import vanished
+from services.enricher.library.scan import reading, vanished
+from services.enricher.library.scan.reading import PathReading
 from services.enricher.library.scan.remembered import RememberedFiles
 from services.enricher.library.scan.tree import Sighting
 from services.enricher.tasks import Task, TaskState
@@ -113,11 +114,11 @@ async def test_ids_from_names_and_nfo_files_need_no_guessing(opened: ScannedLibr
     assert items["Dune"].full_path == f"{root}/Dune (2021) {{imdb-tt1160419}}/Dune.2021.2160p.mkv"
 
 
-async def test_other_names_are_guessed(opened: ScannedLibrary, root: Path) -> None:
+async def test_names_that_say_it_are_read_and_others_are_guessed(opened: ScannedLibrary, root: Path) -> None:
     plant(root, "The.Matrix.1999.1080p.BluRay.x264-GRP.mkv", "Severance/Season 1/e1.mkv")
-    plant(root, "dl/Some.Show.S01E01.720p.mkv", "dl/Dune.Part.One.2021.mkv")
+    plant(root, "dl/Some.Show.S01E01.720p.mkv", "dl/Dune.2021.Part.One.mkv")
     task = await scanned(opened, root)
-    assert task.counts["guessed"] == 4
+    assert task.counts["guessed"] == 1
     found = {(item.title, item.media_type, item.year) for item in (await listed(opened)).values()}
     assert {("The Matrix", MOVIE, 1999), ("Severance", TV, None), ("Some Show", TV, None)} < found
 
@@ -226,6 +227,135 @@ async def test_a_name_that_cannot_be_guessed_is_read_roughly(
     plant(root, "The.Matrix.1999.1080p.mkv")
     assert (await scanned(opened, root)).state is TaskState.DONE
     assert set(await listed(opened)) == {"The Matrix"}
+
+
+async def test_what_cannot_be_read_or_kept_is_told_and_costs_only_itself(
+    opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(sighting: Sighting, *, root: str) -> PathReading:
+        if "Odd" in sighting.path:
+            raise TypeError("a list of years")
+        return reading.read(sighting, root=root)
+
+    really = RememberedFiles.keep
+
+    async def keep(
+        remembered: RememberedFiles, entries: Sequence[LibraryEntry], sightings: Sequence[Sighting]
+    ) -> None:
+        if any(entry.title == "Bad" for entry in entries):
+            raise OverflowError("too large")
+        await really(remembered, entries, sightings)
+
+    monkeypatch.setattr("services.enricher.library.scan.scan.read", read)
+    monkeypatch.setattr(RememberedFiles, "keep", keep)
+    plant(root, "Odd (2001).mkv", "Bad (2002).mkv", *(f"Film {number} (2000).mkv" for number in range(5)))
+    task = await scanned(opened, root)
+    assert task.state is TaskState.DONE
+    assert sorted(task.errors) == [
+        f"{root}/Bad (2002).mkv cannot be kept: OverflowError: too large.",
+        f"{root}/Odd (2001).mkv is taken by its name alone: TypeError: a list of years.",
+    ]
+    assert set(await listed(opened)) == {"Odd", *(f"Film {number}" for number in range(5))}
+
+
+async def test_years_that_span_do_not_stop_a_scan(opened: ScannedLibrary, root: Path) -> None:
+    plant(root, "Salt Road (1996-2007)/Salt Road - 317.mkv", "Lost (1999)(2000).mkv", "Found [1999-2000].mkv")
+    plant(root, "Sea (1994-2004)/Season 01/Sea S01E01.mkv", "Sky (1994 - 2004) [tvdbid-5]/Season 1/1.mkv")
+    task = await scanned(opened, root)
+    assert (task.state, task.errors) == (TaskState.DONE, ())
+    found = {(item.title, item.media_type, item.year) for item in (await listed(opened)).values()}
+    assert found == {
+        ("Salt Road", TV, 1996),
+        ("Lost", MOVIE, 1999),
+        ("Found", MOVIE, 1999),
+        ("Sea", TV, 1994),
+        ("Sky", TV, 1994),
+    }
+
+
+async def test_guessit_listing_years_or_failing_is_no_failure() -> None:
+    async with Guesser.ready(processes=1) as guesser:
+        assert await guesser.guess([("Friends (1994-2004)", "episode")]) == [("Friends", 1994)]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["Drift (2010)/{}/01 - Pilot.avi", "Drift (2010)/{}/02 - Second.avi"], ("Drift", TV, 2010, None)),
+        (["Drift (2010) {{tvdb-7}}/{}/Drift - S01E01.mkv"], ("Drift", TV, 2010, 7)),
+    ],
+)
+@pytest.mark.parametrize(
+    "season",
+    ["Kausi 1", "3.Staffel", "2", "Volume 1", "Season One", "Drift.S01.1080p.WEB-X", "Drift Season 1"],
+)
+async def test_a_series_keeps_the_year_and_ids_of_its_folder_whatever_its_seasons_are_called(
+    opened: ScannedLibrary, root: Path, files: list[str], expected: tuple[object, ...], season: str
+) -> None:
+    plant(root, *(file.format(season) for file in files))
+    await scanned(opened, root)
+    [item] = (await listed(opened)).values()
+    assert (item.title, item.media_type, item.year, item.tvdb_id) == expected
+
+
+async def test_a_folder_of_several_versions_is_one_film_with_the_ids_of_its_nfo(
+    opened: ScannedLibrary, root: Path
+) -> None:
+    plant(root, "Drift (1999)/Drift (1999) - 1080p.mkv", "Drift (1999)/Drift (1999) - 2160p.mkv")
+    plant(root, *(f"Iron/Iron{end}.mkv" for end in ("", "_720p", "-test", "_3d.hsbs", " - Long Cut")))
+    plant(root, *(f"Rust/Rust {number}.mkv" for number in (1, 2)), "Sea Part 1.avi", "Sea Part 2.avi")
+    plant(root, *(f"Snow/Snow{end}.mkv" for end in ("", " (2008)", " - B (2009)")))
+    (root / "Drift (1999)/movie.nfo").write_text("<movie><tmdbid>5</tmdbid></movie>")
+    await scanned(opened, root)
+    items = (await opened.library.page(window=Window(limit=1000))).items
+    assert {(item.title, item.year, item.tmdb_id, len(item.paths)) for item in items} == {
+        ("Drift", 1999, 5, 2),
+        ("Iron", None, None, 5),
+        ("Rust 1", None, None, 1),
+        ("Rust 2", None, None, 1),
+        ("Sea", None, None, 2),
+        ("Snow", None, None, 1),
+        ("Snow", 2008, None, 1),
+        ("Snow - B", 2009, None, 1),
+    }
+
+
+async def test_a_file_whose_name_says_nothing_is_called_as_its_folder(
+    opened: ScannedLibrary, root: Path
+) -> None:
+    plant(root, "Salt.Road.2001.1080p.BluRay-X/abcxyz.mkv", "Harvest 1984 (2020)/Harvest.1984.1080p.mkv")
+    plant(root, "Drift.S01E01.720p.HDTV/ajifeqwer_eppj.mkv")
+    await scanned(opened, root)
+    found = {(item.title, item.media_type, item.year) for item in (await listed(opened)).values()}
+    assert found == {("Salt Road", MOVIE, 2001), ("Harvest 1984", MOVIE, 2020), ("Drift", TV, None)}
+
+
+async def test_a_root_can_have_a_type(database: Database, root: Path) -> None:
+    plant(root, "films/Drift S01E01.mkv", "films/300/300 - 12.mkv")
+    plant(
+        root,
+        "tv/Drift (2010)/Anything.mkv",
+        "tv/Sea - 12.mkv",
+        "tv/Sky (2001)/Part/x.mkv",
+        "mixed/Rust (2001).mkv",
+    )
+    roots = (f"{root}/films:movie", f"{root}/tv:tv", f"{root}/mixed")
+    async with scanned_library(database, LibrarySettings(roots=roots)) as opened:
+        for folder in ("films", "tv", "mixed"):
+            assert (await scanned(opened, root / folder)).state is TaskState.DONE
+        items = await listed(opened)
+    films = {item.title for item in items.values() if item.media_type is MOVIE}
+    assert films == {"Drift S01E01", "300 - 12", "Rust"}
+    assert {item.title for item in items.values() if item.media_type is TV} == {"Drift", "Sea", "Part"}
+
+
+async def test_a_folder_in_a_root_with_a_type_is_scanned_by_it(database: Database, root: Path) -> None:
+    plant(root, "tv/Drift (2010)/Anything.mkv")
+    async with scanned_library(database, LibrarySettings(roots=(str(root), f"{root}/tv:tv"))) as opened:
+        await scanned(opened, root)
+        assert [item.media_type for item in (await listed(opened)).values()] == [TV]
+        await scanned(opened, root / "tv" / "Drift (2010)")
+        assert [item.media_type for item in (await listed(opened)).values()] == [TV]
 
 
 async def test_a_name_that_takes_too_long_costs_only_itself() -> None:

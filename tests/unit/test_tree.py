@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.enricher.library import MediaType
+from services.enricher.library.scan import sorting
+from services.enricher.library.scan.listing import Folder
+from services.enricher.library.scan.sorting import SortedOut
 from services.enricher.library.scan.tree import Sighting, walk
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV
@@ -45,6 +48,7 @@ def seen(root: Path, *, allowed: Path | None = None) -> set[tuple[str, MediaType
         ),
         (["Dune/BDMV/STREAM/0.m2ts", "Dune/x.mkv"], {("Dune", MOVIE)}),
         (["Dune/VIDEO_TS/VTS_01_1.VOB"], {("Dune", MOVIE)}),
+        (["Show (2001)/Season 1/VIDEO_TS/VTS_01_1.VOB"], {("Show (2001)", TV)}),
         (
             [
                 "Dune/Dune.mkv",
@@ -58,6 +62,29 @@ def seen(root: Path, *, allowed: Path | None = None) -> set[tuple[str, MediaType
         (["Shorts/Luxo Jr.mkv"], {("Shorts/Luxo Jr.mkv", MOVIE)}),
         ([".hidden/a.mkv", "@eaDir/b.mkv", "#recycle/c.mkv", ".d.mkv", "$RECYCLE.BIN/e.mkv"], set()),
         (["Show/Season 1/readme.txt"], set()),
+        (
+            ["S21 The Machine (2003)/S21 The Machine (2003).mkv", "a.mkv"],
+            {("a.mkv", MOVIE), ("S21 The Machine (2003)/S21 The Machine (2003).mkv", MOVIE)},
+        ),
+        (["11x11 (2018)/11x11 (2018).mkv"], {("11x11 (2018)/11x11 (2018).mkv", MOVIE)}),
+        (["Show (2001)/1x01.mkv"], {("Show (2001)", TV)}),
+        (["300/300.mkv"], {("300/300.mkv", MOVIE)}),
+        (["Show {tvdb-1}/Specials/Show - S00E01.mkv"], {("Show {tvdb-1}", TV)}),
+        (["Show/Show - S01E01/a.mkv", "Show/Show - S01E02/b.mkv"], {("Show", TV)}),
+        (["Show/Show.S01.1080p-X/a.mkv", "Show/Season 2/b.mkv"], {("Show", TV)}),
+        (["dl/Other.S01E01-X/abc.mkv"], {("dl/Other.S01E01-X", TV)}),
+        (["Show (2013)/Show - 07.mkv", "Show (2013)/Show - 08.mkv"], {("Show (2013)", TV)}),
+        (["Show/Show 112.avi", "Show/Show 113.avi"], {("Show", TV)}),
+        (["Show/12.avi", "Show/13.avi"], {("Show", TV)}),
+        (["Show/Show - Episode 5.mkv"], {("Show", TV)}),
+        (["Rust/Rust 1.mkv", "Rust/Rust 2.mkv"], {("Rust/Rust 1.mkv", MOVIE), ("Rust/Rust 2.mkv", MOVIE)}),
+        (["Rust/Rust Episode 4 (1977).mkv"], {("Rust/Rust Episode 4 (1977).mkv", MOVIE)}),
+        (["Show (2010)/Show - 2011-04-12 - x.mkv"], {("Show (2010)", TV)}),
+        (["Any/tvshow.nfo", "Any/1/001.mkv", "Any/2/027.mkv"], {("Any", TV)}),
+        (
+            ["We Live In A Trailer.mp4", "Clip/Clip.mkv"],
+            {("We Live In A Trailer.mp4", MOVIE), ("Clip/Clip.mkv", MOVIE)},
+        ),
     ],
 )
 def test_movies_are_files_and_series_are_folders(
@@ -110,6 +137,22 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_goes_on(
     assert [s.path for visit in visits for s in visit.sightings] == [f"{root}/b/b.mkv"]
 
 
+def test_whatever_goes_wrong_in_a_folder_is_told_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = planted(tmp_path / "root", "a/a.mkv", "b/b.mkv")
+
+    def sorted_out(folder: Folder) -> SortedOut:
+        if folder.name == "a":
+            raise TypeError("odd")
+        return sorting.sorted_out(folder)
+
+    monkeypatch.setattr("services.enricher.library.scan.tree.sorted_out", sorted_out)
+    visits = list(walk(str(root), allowed=[root]))
+    assert [(visit.folder, visit.problem) for visit in visits if visit.problem] == [(f"{root}/a", "odd")]
+    assert [s.path for visit in visits for s in visit.sightings] == [f"{root}/b/b.mkv"]
+
+
 def test_a_link_that_leads_nowhere_in_a_circle_is_told_and_hides_nothing_beside_it(tmp_path: Path) -> None:
     root = planted(tmp_path / "root", "a.mkv")
     (root / "circle").symlink_to("circle")
@@ -125,6 +168,9 @@ def test_the_nfo_of_a_movie_is_its_own_or_that_of_its_folder(tmp_path: Path) -> 
         *("b/x.mkv", "b/movie.nfo"),
         *("c/x.mkv", "c/some.release.nfo"),
         *("d/x.mkv", "d/y.mkv", "d/movie.nfo", "d/y.nfo"),
+        *("f/x - 1080p.mkv", "f/x - 2160p.mkv", "f/movie.nfo"),
+        *("g/VIDEO_TS/VTS_01_1.VOB", "g/VIDEO_TS/VIDEO_TS.nfo"),
+        *("h/BDMV/STREAM/1.m2ts", "h/BDMV/index.nfo"),
         *("e/Season 1/S01E01.mkv", "e/tvshow.nfo", "e/Season 1/S01E01.nfo"),
     )
     found = {
@@ -137,6 +183,10 @@ def test_the_nfo_of_a_movie_is_its_own_or_that_of_its_folder(tmp_path: Path) -> 
         "d/x.mkv": None,
         "d/y.mkv": "d/y.nfo",
         "e": "e/tvshow.nfo",
+        "f/x - 1080p.mkv": "f/movie.nfo",
+        "f/x - 2160p.mkv": "f/movie.nfo",
+        "g": "g/VIDEO_TS/VIDEO_TS.nfo",
+        "h": "h/BDMV/index.nfo",
     }
 
 

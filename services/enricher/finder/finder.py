@@ -22,7 +22,7 @@ from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures import PictureUrls
 from shared.background import Background
 from shared.contracts import FetchPicture
-from shared.pictures import ORIGINAL, HostRules, Name, PictureId, SourceUrl
+from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import Settings
@@ -51,13 +51,18 @@ class Finder:
     """Who has what, and which picture a name shows. Raises QueueError and DatabaseUnavailable."""
 
     metadata: Metadata
-    _providers: Providers
+    providers: Providers
+    _settings: FinderSettings
     _resolving: OpenResolving
 
     @property
     def statuses(self) -> Mapping[str, ProviderStatus]:
         """How each provider is, by its name."""
-        return self._providers.statuses
+        return self.providers.statuses
+
+    def order(self, kind: Kind) -> Sequence[str]:
+        """Of the providers by their names, where one is set for this kind."""
+        return self._settings.artwork.order(kind)
 
     async def resolve(self, name: Name) -> None:
         """Have a picture found for it and fetched, behind what somebody waits for."""
@@ -88,7 +93,7 @@ class Finder:
         size_of: Callable[[PictureId], Awaitable[int]],
     ) -> list[Endpoint]:
         """`size_of`: the bytes that a picture takes on the disk, as far as known."""
-        image_url = self._providers.settings.of(TmdbSettings).image_url
+        image_url = self.providers.settings.of(TmdbSettings).image_url
         return [
             *api.TmdbApi(self.metadata.tmdb, urls, image_url=image_url).endpoints,
             *api.picture_endpoints(
@@ -134,4 +139,4 @@ async def open_finder(
                 paths=paths,
             )
         )
-        yield Finder(metadata, providers, resolving)
+        yield Finder(metadata, providers, settings, resolving)

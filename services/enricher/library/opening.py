@@ -11,6 +11,7 @@ from services.enricher.database import Database
 from services.enricher.finder import Finder
 from services.enricher.library import api
 from services.enricher.library.library import Library
+from services.enricher.library.matching import Matching, open_matching
 from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
 from services.enricher.library.scan import Places, Scan, Scans
 from services.enricher.library.sync import Syncing, sync_works
@@ -39,6 +40,7 @@ class LibraryWing:
     _pages: Pages
     _enrichment: Enrichment
     _kept: KeptPages
+    _matching: Matching
     _finder: Finder
 
     def endpoints(
@@ -48,6 +50,7 @@ class LibraryWing:
         return [
             *api.item_endpoints(self._pages, self._enrichment, self._finder.metadata, self._kept),
             *api.library_endpoints(self._library, scans, self._enrichment),
+            *api.unmatched_endpoints(self._matching, self._enrichment),
             *api.library_name_endpoints(self._library, urls, paths),
             *api.sync_endpoints(tasks, self._library),
             *api.warm_endpoints(tasks, pictures, rules),
@@ -88,12 +91,27 @@ async def open_library(
         await enter(prefetch.open())
         await enter(queue.listen(hear))
         posters = await enter(Posters(library).open())
-        titles = finder.metadata.titles
-        enrichment = Enrichment(titles, posters=posters, shown=shown, urls=urls, prefetch=prefetch)
+        matching = await enter(
+            open_matching(
+                library,
+                database,
+                finder.metadata,
+                finder.providers,
+                order=lambda kind: finder.order(kind.kind),
+            )
+        )
+        enrichment = Enrichment(
+            finder.metadata.titles,
+            posters=posters,
+            shown=shown,
+            urls=urls,
+            prefetch=prefetch,
+            matching=matching,
+        )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
         syncing = Syncing(finder, volume.names, volume.pictures)
         works: dict[str, Work] = {"scan": scan, **sync_works(syncing, library)}
-        yield LibraryWing(works, library, places, pages, enrichment, kept, finder)
+        yield LibraryWing(works, library, places, pages, enrichment, kept, matching, finder)
 
 
 def library_with_scans(

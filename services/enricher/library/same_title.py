@@ -43,8 +43,11 @@ KINDS = 4
 
 def plain(title: str) -> str:
     """A title as it is compared: without case, accents and punctuation, unless nothing else is in it."""
-    letters = unicodedata.normalize("NFKD", title.casefold().replace("&", " and "))
-    words = re.findall(r"\w+", "".join(char for char in letters if not unicodedata.combining(char)))
+    letters = title.casefold().replace("&", " and ")
+    if not letters.isascii():
+        decomposed = unicodedata.normalize("NFKD", letters)
+        letters = "".join(char for char in decomposed if not unicodedata.combining(char))
+    words = re.findall(r"\w+", letters)
     return " ".join(words) or title.strip()
 
 

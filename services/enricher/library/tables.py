@@ -1,6 +1,6 @@
 """The library's table, as the latest migration leaves it."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Select, Table, case, select
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Index, Select, Table, case, select
 
 from services.enricher.database.schema import Moment, Number, Words, metadata
 
@@ -47,6 +47,15 @@ media_items = Table(
 )
 """One row for each place that a title was found at, or list that it is on. Rows of one title share `title_key`.
 What providers say of a title (overview, rating, genres) is not kept here."""
+
+unmatched_items = Table(
+    "unmatched_items",
+    metadata,
+    Column("item_id", Number, primary_key=True, autoincrement=False),
+    Column("candidates", JSON, nullable=False),
+    Column("looked_at", Moment, nullable=False),
+)
+"""Titles without ids that were searched for, and for which no answer was clearly right: what was found."""
 
 PICTURES_OF_ITEMS: Select[tuple[str, str]] = select(
     media_items.c.poster_picture.label("picture"),

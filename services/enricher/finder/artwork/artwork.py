@@ -1,12 +1,12 @@
 """Finding pictures by what they show: the providers in their order, until one has a picture that suits."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery, role_of
-from services.enricher.finder.artwork.choice import Taste, choose
+from services.enricher.finder.artwork.choice import ORIGINAL, Taste, choose
 from services.enricher.finder.artwork.finding import Answer, Answered, Finding, Lack
 from services.enricher.finder.artwork.id_mapping import IdMapping
 from services.enricher.finder.artwork.settings import ArtworkSettings
@@ -61,6 +61,7 @@ class Artwork:
         *,
         off: Mapping[str, str],
         languages: Sequence[str],
+        original: Callable[[Subject, Asking], Awaitable[str | None]] | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._sources = {source.name: source for source in sources}
@@ -68,6 +69,7 @@ class Artwork:
         self._off = off
         self._settings = settings
         self._taste = Taste(languages, settings.textless)
+        self._original = original
         self._now = now
 
     async def find(
@@ -79,23 +81,31 @@ class Artwork:
         """
         role, order = role_of(subject.kind, role), self._order(subject)
         until = self._now() + within
+        taste = await self._taste_of(subject, Asking(self._impatient(until), urgency))
         told: list[_Told] = []
         for name in order:
             last = name == order[-1]
             asking = Asking(until if last else self._impatient(until), urgency)
             told.append(await self._ask(self._sources[name], subject, role, asking))
-            if any(self._taste.suits(candidate) for candidate in told[-1].candidates):
+            if any(taste.suits(candidate) for candidate in told[-1].candidates):
                 break
-        return self._finding(subject, order, told)
+        return self._finding(subject, order, told, taste)
 
     async def explain(self, subject: Subject, role: Role, *, within: timedelta) -> Finding:
         """The same, with the pictures of all providers: each of them is asked."""
         role, order = role_of(subject.kind, role), self._order(subject)
         asking = Asking(self._now() + within)
+        taste = await self._taste_of(subject, asking)
         told = await asyncio.gather(
             *(self._ask(self._sources[name], subject, role, asking) for name in order)
         )
-        return self._finding(subject, order, told)
+        return self._finding(subject, order, told, taste)
+
+    async def _taste_of(self, subject: Subject, asking: Asking) -> Taste:
+        """Of the title's original language as well, where that is among the languages."""
+        if self._original is None or ORIGINAL not in self._taste.languages:
+            return self._taste
+        return self._taste.of_original(await self._original(subject, asking))
 
     def _order(self, subject: Subject) -> tuple[str, ...]:
         """Of those that have a key, and pictures of this kind. Unless it is set, who knows the subject as it is
@@ -118,9 +128,11 @@ class Artwork:
             outcome = Found(outcome.value.of(role), outcome.stale)
         return _Told(source.name, outcome)
 
-    def _finding(self, subject: Subject, order: Sequence[str], told: Sequence[_Told]) -> Finding:
+    def _finding(
+        self, subject: Subject, order: Sequence[str], told: Sequence[_Told], taste: Taste
+    ) -> Finding:
         candidates = [candidate for one in told for candidate in one.candidates]
-        choice = choose(candidates, order, self._taste)
+        choice = choose(candidates, order, taste)
         answers = [one.answer for one in told]
         answers += [Answer(provider=name, answered=Answered.NOT_ASKED) for name in order[len(told) :]]
         answers += [

@@ -28,7 +28,8 @@ def role_of(kind: Kind, role: Role) -> Role:
 
 
 class Candidate(BaseModel):
-    """`language`: ISO 639-1; None: it is not said, or there is no text in it (`textless`).
+    """`language`: ISO 639-1; None: it is not said, or there is no text in it (`textless`). `country`: ISO 3166-1, whose
+    variant of the language it is, where that is said.
 
     `score` compares only with others of its provider; `width` and `height` are in pixels, 0 where they are not
     said; `id` is what the provider calls it.
@@ -41,6 +42,7 @@ class Candidate(BaseModel):
     role: Role
     id: str
     language: str | None = None
+    country: str | None = None
     textless: bool = False
     score: float = 0
     width: int = 0

@@ -7,11 +7,17 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from services.enricher.finder.artwork.candidate import Candidate
-from services.enricher.finder.artwork.languages import two_letters
+from services.enricher.finder.artwork.languages import country_in, two_letters
 from shared.pictures import Role
 
 WITHOUT_TEXT = frozenset({Role.FANART, Role.STILL, Role.PROFILE})
 """Roles in which text is a blemish, whatever is preferred elsewhere."""
+
+
+ORIGINAL = "original"
+"""Among the languages: that of the title's original."""
+
+_OF_COUNTRIES = 3
 
 
 class Textless(StrEnum):
@@ -20,6 +26,13 @@ class Textless(StrEnum):
     FIRST = "first"
     LAST = "last"
     NEVER = "never"
+
+
+def _strangeness(wanted: str | None, country: str | None) -> int:
+    """Of a picture in the right language: of that country, of none that is said, of another."""
+    if wanted is None or wanted == country:
+        return 0
+    return 1 if country is None else 2
 
 
 class Reason(StrEnum):
@@ -67,9 +80,16 @@ class Taste:
         unwanted, foreign, _ = self._fit(candidate)
         return not unwanted and not foreign
 
+    def of_original(self, language: str | None) -> "Taste":
+        """With the language of a title's original where `original` stands."""
+        if ORIGINAL not in self.languages:
+            return self
+        languages = [language if one == ORIGINAL else one for one in self.languages]
+        return Taste([one for one in languages if one], self.textless)
+
     def _fit(self, candidate: Candidate) -> tuple[bool, bool, int]:
-        """Unwanted, foreign, and the place of its language; the lowest is the best."""
-        ours = [two_letters(language) for language in self.languages]
+        """Unwanted, foreign, and the place of its language, and in that of its country; the lowest is the best."""
+        ours = [place for language in self.languages for place in [two_letters(language)] * _OF_COUNTRIES]
         without_text = candidate.role in WITHOUT_TEXT
         if candidate.textless:
             unwanted = self.textless is Textless.NEVER and not without_text
@@ -78,7 +98,14 @@ class Taste:
         if candidate.language is None:
             return False, False, len(ours) + 1
         known = candidate.language in ours
-        return False, not known, ours.index(candidate.language) if known else len(ours) + 2
+        if not known:
+            return False, True, len(ours) + 2
+        places = (
+            _OF_COUNTRIES * place + _strangeness(country_in(language), candidate.country)
+            for place, language in enumerate(self.languages)
+            if two_letters(language) == candidate.language
+        )
+        return False, False, min(places)
 
 
 def choose(candidates: Iterable[Candidate], order: Sequence[str], taste: Taste) -> Choice:

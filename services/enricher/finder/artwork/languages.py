@@ -15,3 +15,17 @@ def two_letters(code: str) -> str:
         return str(Language(plain).alpha2)
     except (Error, ValueError):
         return "zh" if plain == "zhtw" else plain
+
+
+_TVDB_COUNTRIES = {"pt": "BR", "por": "PT", "zhtw": "TW", "zho": "CN"}
+
+
+def country_in(code: str) -> str | None:
+    """Of `pt-BR` it is `BR`."""
+    country = code.strip().partition("-")[2].upper()
+    return country if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - two letters
+
+
+def country_of_tvdb(code: str) -> str | None:
+    """Some of TVDB's languages are those of one country."""
+    return _TVDB_COUNTRIES.get(code.strip().lower())

@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.enricher.finder.artwork.artwork import Artwork
 from services.enricher.finder.artwork.id_mapping import IdMapping
 from services.enricher.finder.artwork.settings import ArtworkSettings
-from services.enricher.finder.artwork.source import ArtworkParts, ArtworkSource, IdSource, Records
-from services.enricher.finder.metadata import Metadata, MetadataSettings
+from services.enricher.finder.artwork.source import ArtworkParts, ArtworkSource, Asking, IdSource, Records
+from services.enricher.finder.artwork.subject import Subject
+from services.enricher.finder.metadata import Found, Metadata, MetadataSettings, TitleKey, TitleKind
 from services.enricher.finder.metadata.cache import Cache
 from services.enricher.finder.providers.asking import Provider
 from services.enricher.finder.providers.opening import Providers
+from shared.pictures import Kind
 from shared.telemetry import utc_now
 
 
@@ -44,8 +46,21 @@ async def open_artwork(
             settings,
             off={name: status.detail for name, status in statuses if not providers.get(name)},
             languages=languages,
+            original=lambda subject, asking: _original_language(metadata, subject, asking),
             now=now,
         )
+
+
+async def _original_language(metadata: Metadata, subject: Subject, asking: Asking) -> str | None:
+    """Of a title; None where it is not known in time."""
+    ids = subject.title.ids
+    kind = TitleKind.MOVIE if subject.kind is Kind.MOVIE else TitleKind.TV
+    if subject.kind not in {Kind.MOVIE, Kind.SERIES, Kind.SEASON, Kind.EPISODE} or not subject.is_placed:
+        return None
+    key = TitleKey(kind, imdb_id=ids.imdb, tmdb_id=ids.tmdb, trakt_id=ids.trakt, tvdb_id=ids.tvdb)
+    within = max(asking.until - utc_now(), timedelta(0))
+    outcome = (await metadata.titles.lookup([key], within=within, urgency=asking.urgency))[key]
+    return outcome.value.language if isinstance(outcome, Found) else None
 
 
 def _sources(providers: Providers, parts: Callable[[Provider], ArtworkParts]) -> Iterator[ArtworkSource]:

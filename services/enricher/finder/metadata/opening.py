@@ -34,6 +34,11 @@ class MetadataSettings(Settings):
     """On disk."""
 
     @property
+    def text_languages(self) -> tuple[str, ...]:
+        """Without `original`, which is a choice of pictures."""
+        return tuple(one for one in self.languages if one != "original") or ("en",)
+
+    @property
     def ttl(self) -> timedelta:
         return timedelta(seconds=self.ttl_s)
 
@@ -104,6 +109,7 @@ async def open_metadata(
         sources: list[TitleSource] = [trakt_titles] if trakt_titles else []
         if asked:
             image_url = providers.settings.of(TmdbSettings).image_url
-            sources.append(TmdbTitles(tmdb, image_url=image_url, language=settings.languages[0]))
-        titles = Titles(sources, within=settings.page_deadline, now=now)
+            sources.append(TmdbTitles(tmdb, image_url=image_url, languages=settings.text_languages))
+        language = settings.text_languages[0][:2].lower()
+        titles = Titles(sources, within=settings.page_deadline, language=language, now=now)
         yield Metadata(titles, tmdb, trakt_titles, providers, trakt_cache)

@@ -1,6 +1,6 @@
 """Titles as Trakt and as TMDB tell them."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,8 @@ from shared.pictures import Role
 
 class TraktTitles:
     """A source of titles. What Trakt says is kept in memory, and nowhere else."""
+
+    language = "en"
 
     def __init__(self, trakt: Trakt, cache: Cache, *, kept: timedelta) -> None:
         self._trakt = trakt
@@ -82,10 +84,10 @@ def title_of(said: TraktTitle, kind: TitleKind) -> Title:
         trakt_slug=said.ids.slug,
         overview=said.overview,
         tagline=said.tagline,
-        rating=said.rating,
+        rating=said.rating if said.votes != 0 else None,
         votes=said.votes,
         genres=tuple(genre.replace("-", " ").title() for genre in said.genres),
-        runtime=said.runtime,
+        runtime=said.runtime or None,
         released=said.released or (said.first_aired.date() if said.first_aired else None),
         status=said.status,
         certification=said.certification,
@@ -106,41 +108,88 @@ def _pictures(images: TraktImages) -> dict[Role, str]:
 
 
 class TmdbTitles:
-    """A source of titles. Another id costs a request more, for which TMDB id it is."""
+    """A source of titles. Another id costs a request more, for which TMDB id it is.
 
-    def __init__(self, tmdb: TmdbMetadata, *, image_url: str, language: str) -> None:
+    A number that TMDB does not know any more is looked up by the other ids. Where there is no text in the first of the
+    `languages`, the next is asked for.
+    """
+
+    def __init__(self, tmdb: TmdbMetadata, *, image_url: str, languages: Sequence[str]) -> None:
         self._tmdb = tmdb
         self._image_url = image_url
-        self._language = language
+        self._languages = tuple(languages)
+
+    @property
+    def language(self) -> str:
+        return self._languages[0][:2].lower()
 
     def at_hand(self, key: TitleKey, until: datetime) -> Outcome[Title] | None:
-        if key.tmdb_id:
-            details = self._tmdb.at_hand(self._details(key.kind, key.tmdb_id), until)
-            return self._title(details) if isinstance(details, Found) else details
-        if not (elsewhere := _elsewhere(key)):
-            return NotFound()
-        found = self._tmdb.at_hand(elsewhere, until)
-        if not isinstance(found, Found):
-            return found
-        same = _with_tmdb_id(key, found.value)
-        return self.at_hand(same, until) if same else NotFound()
+        outcome: Outcome[Title] | None = NotFound()
+        for one in _one_by_one(key):
+            outcome = self._of_key_at_hand(one, until)
+            if not isinstance(outcome, NotFound):
+                return outcome
+        return outcome
 
     async def look(self, key: TitleKey, until: datetime, urgency: Urgency) -> Outcome[Title]:
-        if key.tmdb_id:
-            details = await self._tmdb.look(self._details(key.kind, key.tmdb_id), until, urgency)
-            return self._title(details) if isinstance(details, Found) else details
-        if not (elsewhere := _elsewhere(key)):
-            return NotFound()
-        found = await self._tmdb.look(elsewhere, until, urgency)
-        if not isinstance(found, Found):
-            return found
-        same = _with_tmdb_id(key, found.value)
-        return await self.look(same, until, urgency) if same else NotFound()
+        outcome: Outcome[Title] = NotFound()
+        for one in _one_by_one(key):
+            outcome = await self._of_key(one, until, urgency)
+            if not isinstance(outcome, NotFound):
+                return outcome
+        return outcome
 
-    def _details(self, kind: TitleKind, tmdb_id: int) -> Resource[Movie | Tv]:
-        if kind is TitleKind.MOVIE:
-            return resources.movie(tmdb_id, language=self._language)
-        return resources.tv(tmdb_id, language=self._language)
+    def _of_key_at_hand(self, key: TitleKey, until: datetime) -> Outcome[Title] | None:
+        tmdb_id = key.tmdb_id
+        if tmdb_id is None:
+            found = self._tmdb.at_hand(_elsewhere(key), until)
+            if not isinstance(found, Found):
+                return found
+            tmdb_id = _tmdb_id(key, found.value)
+        return self._details_at_hand(key.kind, tmdb_id, until) if tmdb_id else NotFound()
+
+    async def _of_key(self, key: TitleKey, until: datetime, urgency: Urgency) -> Outcome[Title]:
+        tmdb_id = key.tmdb_id
+        if tmdb_id is None:
+            found = await self._tmdb.look(_elsewhere(key), until, urgency)
+            if not isinstance(found, Found):
+                return found
+            tmdb_id = _tmdb_id(key, found.value)
+        return await self._details(key.kind, tmdb_id, until, urgency) if tmdb_id else NotFound()
+
+    def _details_at_hand(self, kind: TitleKind, tmdb_id: int, until: datetime) -> Outcome[Title] | None:
+        best: Found[Title] | None = None
+        for language in self._languages:
+            details = self._tmdb.at_hand(_resource(kind, tmdb_id, language), until)
+            if not isinstance(details, Found):
+                return details if details is None else best or details
+            best = self._with_texts(best, details)
+            if best.value.overview:
+                break
+        return best
+
+    async def _details(
+        self, kind: TitleKind, tmdb_id: int, until: datetime, urgency: Urgency
+    ) -> Outcome[Title]:
+        best: Found[Title] | None = None
+        for language in self._languages:
+            details = await self._tmdb.look(_resource(kind, tmdb_id, language), until, urgency)
+            if not isinstance(details, Found):
+                return best or details
+            best = self._with_texts(best, details)
+            if best.value.overview:
+                break
+        return best or NotFound()
+
+    def _with_texts(self, known: Found[Title] | None, said: Found[Movie | Tv]) -> Found[Title]:
+        """What was known, with what it lacks: a title that is the original one counts as lacking."""
+        found = self._title(said)
+        if known is None:
+            return found
+        more = {name: getattr(found.value, name) for name in TEXTS if getattr(found.value, name)}
+        if not found.value.overview:
+            more = {name: value for name, value in more.items() if not getattr(known.value, name)}
+        return Found(known.value.model_copy(update=more), known.stale or found.stale)
 
     def _title(self, said: Found[Movie | Tv]) -> Found[Title]:
         described = said.value
@@ -152,7 +201,7 @@ class TmdbTitles:
             kind=TitleKind.MOVIE,
             title=said.title,
             imdb_id=said.imdb_id,
-            runtime=said.runtime,
+            runtime=said.runtime or None,
             released=said.release_date,
             **self._of_any(said, said.release_date),
         )
@@ -164,7 +213,7 @@ class TmdbTitles:
             title=said.name,
             imdb_id=ids.imdb_id if ids else None,
             tvdb_id=ids.tvdb_id if ids else None,
-            runtime=said.episode_run_time[0] if said.episode_run_time else None,
+            runtime=next((minutes for minutes in said.episode_run_time if minutes), None),
             released=said.first_air_date,
             **self._of_any(said, said.first_air_date),
         )
@@ -177,7 +226,7 @@ class TmdbTitles:
             "year": released.year if released else None,
             "overview": said.overview,
             "tagline": said.tagline,
-            "rating": said.vote_average,
+            "rating": said.vote_average if said.vote_count != 0 else None,
             "votes": said.vote_count,
             "genres": tuple(genre.name for genre in said.genres),
             "status": said.status,
@@ -186,13 +235,29 @@ class TmdbTitles:
         }
 
 
-def _elsewhere(key: TitleKey) -> Resource[FoundElsewhere] | None:
+TEXTS = ("title", "overview", "tagline", "genres")
+
+
+def _one_by_one(key: TitleKey) -> Iterator[TitleKey]:
+    """By each id that TMDB can be asked with, the surest first."""
+    if key.tmdb_id:
+        yield TitleKey(key.kind, tmdb_id=key.tmdb_id)
     if key.imdb_id:
-        return resources.find_imdb(key.imdb_id)
-    return resources.find_tvdb(key.tvdb_id) if key.tvdb_id else None
+        yield TitleKey(key.kind, imdb_id=key.imdb_id)
+    if key.tvdb_id:
+        yield TitleKey(key.kind, tvdb_id=key.tvdb_id)
 
 
-def _with_tmdb_id(key: TitleKey, found: FoundElsewhere) -> TitleKey | None:
+def _resource(kind: TitleKind, tmdb_id: int, language: str) -> Resource[Movie | Tv]:
+    if kind is TitleKind.MOVIE:
+        return resources.movie(tmdb_id, language=language)
+    return resources.tv(tmdb_id, language=language)
+
+
+def _elsewhere(key: TitleKey) -> Resource[FoundElsewhere]:
+    return resources.find_imdb(key.imdb_id) if key.imdb_id else resources.find_tvdb(key.tvdb_id or 0)
+
+
+def _tmdb_id(key: TitleKey, found: FoundElsewhere) -> int | None:
     results = found.movie_results if key.kind is TitleKind.MOVIE else found.tv_results
-    tmdb_id = next((result.id for result in results if 0 < result.id <= resources.MAX_ID), None)
-    return TitleKey(key.kind, tmdb_id=tmdb_id) if tmdb_id else None
+    return next((result.id for result in results if 0 < result.id <= resources.MAX_ID), None)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum, auto
 from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -73,6 +74,16 @@ class Title(BaseModel):
     language: str | None = None
     pictures: dict[Role, str] = {}
 
+    def key_besides(self, key: TitleKey) -> TitleKey:
+        """What it can be asked for at another provider: by the ids of `key`, and those that this says."""
+        return TitleKey(
+            self.kind,
+            imdb_id=key.imdb_id or self.imdb_id,
+            tmdb_id=key.tmdb_id or self.tmdb_id,
+            trakt_id=key.trakt_id,
+            tvdb_id=key.tvdb_id or self.tvdb_id,
+        )
+
 
 PATIENCE = 0.5
 """The share of the time left for which a provider is waited for while there is another one to ask."""
@@ -80,8 +91,22 @@ PATIENCE = 0.5
 NO_PROVIDER = Unavailable(FailureClass.REFUSED, "No provider of metadata has a key.")
 
 
+TEXTS = ("title", "overview", "tagline", "genres")
+
+
+class Lack(Enum):
+    """What a title may lack that another source has."""
+
+    POSTER = auto()
+    TEXTS = auto()
+
+
 class TitleSource(Protocol):
     """One provider's titles."""
+
+    @property
+    def language(self) -> str:
+        """Of its texts, in two letters."""
 
     def at_hand(self, key: TitleKey, until: datetime) -> Outcome[Title] | None: ...
 
@@ -89,13 +114,23 @@ class TitleSource(Protocol):
 
 
 class Titles:
-    """Each source is asked for what those before it do not have, or cannot give."""
+    """Each source is asked for what those before it do not have, or cannot give.
+
+    `language` is that of the texts that are wanted, in two letters: they come from the first source that has them in
+    it. A poster comes from the first that has one.
+    """
 
     def __init__(
-        self, sources: Sequence[TitleSource], *, within: timedelta, now: Callable[[], datetime] = utc_now
+        self,
+        sources: Sequence[TitleSource],
+        *,
+        within: timedelta,
+        language: str = "en",
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._sources = sources
         self._within = within
+        self._language = language
         self._now = now
 
     async def lookup(
@@ -119,22 +154,63 @@ class Titles:
     def _at_hand(self, key: TitleKey, until: datetime) -> Outcome[Title] | None:
         """None where somebody has to be asked."""
         best = self._without_sources(key)
-        for source in self._sources:
+        for place, source in enumerate(self._sources):
             outcome = source.at_hand(key, until)
-            if outcome is None or _settles(outcome):
-                return outcome
+            if isinstance(outcome, Found) and _settles(outcome):
+                return self._completed_at_hand(key, outcome, place, until)
+            if outcome is None:
+                return None
             best = max(best, outcome, key=_worth)
         return best
 
+    def _completed_at_hand(
+        self, key: TitleKey, found: Found[Title], place: int, until: datetime
+    ) -> Outcome[Title] | None:
+        for source in self._sources[place + 1 :]:
+            lacks = self._lacks(found.value, self._sources[place])
+            if lacks:
+                more = source.at_hand(found.value.key_besides(key), until)
+                if more is None:
+                    return None
+                found = self._completed(found, more, source, lacks)
+        return found
+
     async def _look(self, key: TitleKey, until: datetime, urgency: Urgency) -> Outcome[Title]:
         best = self._without_sources(key)
-        for source in self._sources:
+        for place, source in enumerate(self._sources):
             patience = until if source is self._sources[-1] else self._impatient(until)
             outcome = await source.look(key, patience, urgency)
-            if _settles(outcome):
-                return outcome
+            if isinstance(outcome, Found) and _settles(outcome):
+                return await self._complete(key, outcome, place, until, urgency)
             best = max(best, outcome, key=_worth)
         return best
+
+    async def _complete(
+        self, key: TitleKey, found: Found[Title], place: int, until: datetime, urgency: Urgency
+    ) -> Found[Title]:
+        for source in self._sources[place + 1 :]:
+            if lacks := self._lacks(found.value, self._sources[place]):
+                more = await source.look(found.value.key_besides(key), until, urgency)
+                found = self._completed(found, more, source, lacks)
+        return found
+
+    def _lacks(self, title: Title, source: TitleSource) -> set[Lack]:
+        lacks = set() if Role.POSTER in title.pictures else {Lack.POSTER}
+        return lacks if source.language == self._language else lacks | {Lack.TEXTS}
+
+    def _completed(
+        self, found: Found[Title], more: Outcome[Title], source: TitleSource, lacks: set[Lack]
+    ) -> Found[Title]:
+        if not isinstance(more, Found):
+            return found
+        title, other = found.value, more.value
+        if Lack.POSTER in lacks:
+            title = title.model_copy(update={"pictures": {**other.pictures, **title.pictures}})
+        if Lack.TEXTS in lacks and source.language == self._language and other.overview:
+            title = title.model_copy(
+                update={name: getattr(other, name) for name in TEXTS if getattr(other, name)}
+            )
+        return Found(title, found.stale)
 
     def _impatient(self, until: datetime) -> datetime:
         now = self._now()

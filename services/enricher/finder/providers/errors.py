@@ -107,6 +107,8 @@ def error_for(
         return kind(
             f"{provider} is overloaded ({status}).", status=status, retry_after=retry_after or OVERLOADED_FOR
         )
+    if status == HTTPStatus.FORBIDDEN and _is_a_challenge(headers):
+        return Broken(f"{provider} is kept from us by a challenge to browsers ({status}).", status=status)
     if status in _REASONS:
         named, said = _REASONS[status]
         told = retry_after if named is Busy else None  # how long else to wait is not the provider's to say
@@ -114,3 +116,8 @@ def error_for(
     if 400 <= status < 500:  # noqa: PLR2004 - client errors: asking again the same way will not help
         return Refused(f"{provider} refused ({status}).", status=status)
     return Broken(f"{provider} answered {status}.", status=status)
+
+
+def _is_a_challenge(headers: Mapping[str, str]) -> bool:
+    """Of Cloudflare's, which says nothing about our key."""
+    return "cf-mitigated" in headers or headers.get("Content-Type", "").startswith("text/html")

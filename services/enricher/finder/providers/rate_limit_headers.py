@@ -25,12 +25,18 @@ class Allowance:
 
 
 def allowance_in(headers: Mapping[str, str], now: datetime) -> Allowance | None:
-    """The tightest of what the headers say; None where they say nothing that can be read.
+    """The tightest of what the headers say; None where they say nothing that can be read, or lay in a cache: then they
+    are about somebody else.
 
     `X-Ratelimit` as JSON (Trakt); `RateLimit` in the forms of the IETF's drafts
     draft-ietf-httpapi-ratelimit-headers 6 and before, and 7 and after; `Ratelimit-Remaining` and `-Reset`,
     with or without `X-` before them (Twitch).
     """
+    if headers.get("CF-Cache-Status", "").upper() == "HIT" or headers.get("Age", "0").strip() not in (
+        "",
+        "0",
+    ):
+        return None
     readings = (
         _read(_json, headers.get("X-Ratelimit"), now),
         _read(_structured, headers.get("RateLimit"), now),

@@ -2,11 +2,13 @@
 
 from services.enricher.library.api.items import item_endpoints, library_endpoints, library_name_endpoints
 from services.enricher.library.api.sync import sync_endpoints, warm_endpoints
+from services.enricher.library.api.unmatched import unmatched_endpoints
 
 __all__ = [
     "item_endpoints",
     "library_endpoints",
     "library_name_endpoints",
     "sync_endpoints",
+    "unmatched_endpoints",
     "warm_endpoints",
 ]

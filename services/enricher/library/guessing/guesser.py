@@ -11,7 +11,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from typing import Self
 
+import structlog
 from pebble import ProcessExpired, ProcessPool
+
+_log = structlog.get_logger()
 
 Guess = tuple[str, int | None]
 """Title and year."""
@@ -75,6 +78,9 @@ async def _outcome(future: Future[Guess | None]) -> Guess | None:
     try:
         return await asyncio.wrap_future(future)
     except (TimeoutError, ProcessExpired, BrokenProcessPool, MemoryError):
+        return None
+    except Exception:  # noqa: BLE001 - raised in the child, by whatever a name does to guessit
+        _log.exception("guess_failed")
         return None
 
 

@@ -2,8 +2,8 @@
 
 import re
 
-from guessit import guessit  # type: ignore[import-untyped] # as it is
-from guessit.api import GuessitException  # type: ignore[import-untyped] # as it is
+from guessit import guessit
+from guessit.api import GuessitException
 
 _END_OF_TITLE = re.compile(
     r"(?<=[ ._(\[])(?:(?:19|20)\d\d(?=[ ._)\]]|$)|s\d{1,2}e\d{1,3}|\d{1,2}x\d{2}(?!\d))", re.IGNORECASE
@@ -50,5 +50,10 @@ def guessed(name: str, kind: str) -> tuple[str, int | None] | None:
         )
     except GuessitException:
         return None
-    title, year = found.get("title"), found.get("year")
-    return (str(title), int(year) if year else None) if title else None
+    title, year = _first(found.get("title")), _first(found.get("year"))
+    return (str(title), year if isinstance(year, int) else None) if title else None
+
+
+def _first(found: object) -> object:
+    """What is found more than once is a list: a span of years."""
+    return found[0] if isinstance(found, list) and found else found

@@ -25,6 +25,7 @@ from services.enricher.finder.metadata.titles import Titles
 from services.enricher.finder.providers import Condition
 from services.enricher.library.item import Item, MediaType, name_of
 from services.enricher.library.library import Library
+from services.enricher.library.matching import Matching, MatchState
 from services.enricher.pictures import PictureUrls, Prefetch, ShownPicture, ShownPictures
 from services.enricher.pictures.prefetch import HandedOut
 from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
@@ -59,6 +60,10 @@ class EnrichedItem(BaseModel):
     rating: float | None = Field(None, description="Of 10")
     genres: tuple[str, ...] = ()
     pending: bool = Field(default=False, description="Not all is there yet: it will be the next time")
+    unmatched: bool = Field(
+        default=False,
+        description="It has no ids, and no provider's answer was clearly right: see /api/v1/admin/unmatched",
+    )
     stale: bool = Field(default=False, description="Of an earlier time, for its provider cannot be asked now")
 
 
@@ -166,13 +171,16 @@ class Enriched:
 class _Described:
     """An item with what became of asking for its title."""
 
-    def __init__(self, item: Item, outcome: Outcome[Title]) -> None:
+    def __init__(self, item: Item, outcome: Outcome[Title], state: MatchState = MatchState.NONE) -> None:
         self.item = item
         self.outcome = outcome
         self.title = outcome.value if isinstance(outcome, Found) else None
         self.stale = isinstance(outcome, Found) and outcome.stale
-        self.pending = isinstance(outcome, Pending) or (
-            isinstance(outcome, Unavailable) and outcome.failure_class in _PASSING
+        self.unmatched = state is MatchState.UNMATCHED
+        self.pending = (
+            state is MatchState.LOOKING
+            or isinstance(outcome, Pending)
+            or (isinstance(outcome, Unavailable) and outcome.failure_class in _PASSING)
         )
         said = self.title.pictures if self.title else {}
         self.poster = _poster(item.poster_url, said.get(Role.POSTER))
@@ -185,8 +193,16 @@ class _Described:
 
 class Enrichment:
     def __init__(
-        self, titles: Titles, *, posters: Posters, shown: ShownPictures, urls: PictureUrls, prefetch: Prefetch
+        self,
+        titles: Titles,
+        *,
+        posters: Posters,
+        shown: ShownPictures,
+        urls: PictureUrls,
+        prefetch: Prefetch,
+        matching: Matching | None = None,
     ) -> None:
+        self._matching = matching
         self._titles = titles
         self._posters = posters
         self._shown = shown
@@ -197,7 +213,12 @@ class Enrichment:
         """By the page's deadline. Beside it posters that were not known are stored, and all are fetched ahead."""
         keys = [_key(item) for item in items]
         outcomes = await self._titles.lookup(set(keys))
-        described = [_Described(item, outcomes[key]) for item, key in zip(items, keys, strict=True)]
+        if self._matching:
+            self._matching.soon(items)
+        described = [
+            _Described(item, outcomes[key], self._state_of(item))
+            for item, key in zip(items, keys, strict=True)
+        ]
         self._posters.store(
             {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
         )
@@ -248,8 +269,12 @@ class Enrichment:
             rating=title.rating if title else None,
             genres=title.genres if title else (),
             pending=described.pending,
+            unmatched=described.unmatched,
             stale=described.stale,
         )
+
+    def _state_of(self, item: Item) -> MatchState:
+        return self._matching.state_of(item) if self._matching else MatchState.NONE
 
     def _local(self, item: Item) -> dict[str, str]:
         """Its pictures by their names: found when they are asked for. None where no provider knows the item."""
@@ -266,7 +291,9 @@ class Enrichment:
 
 
 def _key(item: Item) -> TitleKey:
-    return TitleKey(TitleKind(item.media_type), imdb_id=item.imdb_id, tmdb_id=item.tmdb_id)
+    kind = TitleKind(item.media_type)
+    tvdb_id = item.tvdb_id if kind is TitleKind.TV else None  # of films no other provider knows it
+    return TitleKey(kind, imdb_id=item.imdb_id, tmdb_id=item.tmdb_id, tvdb_id=tvdb_id)
 
 
 def _poster(stored: str | None, said: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 
 from services.enricher.library.same_title import plain
 
@@ -67,19 +68,11 @@ _EXTRAS = frozenset(
     ]
 )
 _EXTRA_FILE = re.compile(
-    r"(?:^|[-._ ])(?:sample|trailer)$|-(?:behindthescenes|deleted|deletedscene|featurette|interview|scene|short|other"
-    r"|extra|clip)$",
+    r"(?:^|(?P<sign>[-._ ]))(?:sample|trailer)$|-(?:behindthescenes|deleted|deletedscene|featurette|interview|scene|short"
+    r"|other|extra|clip)\d?$",
     re.IGNORECASE,
 )
-SPECIALS = "specials"
-_SEASON = re.compile(
-    r"(?:season|series|saison|staffel|temporada|stagione|seizoen|sæson|säsong|s)[ ._-]*\d{1,4}(?:[\W_].*)?",
-    re.IGNORECASE,
-)
-_EPISODE = re.compile(
-    r"(?:^|[ ._\-\[(])(?:s\d{1,4}[ ._-]?e\d{1,4}|\d{1,2}x\d{2,3})(?!\d)",
-    re.IGNORECASE,
-)
+_FEW_WORDS = 2
 
 
 def is_hidden(folder: str) -> bool:
@@ -90,9 +83,21 @@ def is_video(file: str) -> bool:
     return os.path.splitext(file)[1].lower() in VIDEOS and not file.startswith(".")
 
 
-def is_extra(file: str) -> bool:
-    """A trailer, a sample or the like, which is not the title itself."""
-    return _EXTRA_FILE.search(os.path.splitext(file)[0]) is not None
+def is_extra(file: str, beside: Iterable[str] = (), *, folder: str = "") -> bool:
+    """A trailer, a sample or the like, which is not the title itself. `beside`: the other videos in its folder.
+
+    A film may be called so: one whose folder has that name, or whose name is a sentence that ends with the word.
+    """
+    stem = os.path.splitext(file)[0]
+    found = _EXTRA_FILE.search(stem)
+    if found is None or plain(folder).startswith(plain(stem)):
+        return False
+    title = plain(stem[: found.start()]) if found.start() else ""
+    if found["sign"] in (None, "-") or any(
+        plain(other).startswith(title) for other in beside if other != file
+    ):
+        return True
+    return found["sign"] != " " and len(title.split()) <= _FEW_WORDS
 
 
 def is_extras_folder(folder: str) -> bool:
@@ -100,23 +105,10 @@ def is_extras_folder(folder: str) -> bool:
     return folder.lower() in _EXTRAS
 
 
-def is_season(folder: str) -> bool:
-    return _SEASON.fullmatch(folder) is not None
-
-
-def may_be_season(folder: str) -> bool:
-    """Where it lies beside seasons with numbers; else it holds what its own name says."""
-    return folder.lower() == SPECIALS
-
-
-def series_of_episode(file: str) -> str | None:
-    """What stands before the episode's number, as it is compared, which may be nothing; None for no episode."""
-    found = _EPISODE.search(file)
-    return found and (plain(file[: found.start()]) if found.start() else "")
-
-
 def legible(name: str) -> str:
     """A file's name as a title: bytes that are no UTF-8 are taken for Latin-1, white space and controls for a blank."""
+    if name.isprintable():
+        return " ".join(name.split())
     raw = os.fsencode(name)
     try:
         text = raw.decode()
@@ -127,4 +119,4 @@ def legible(name: str) -> str:
 
 def as_text(path: str) -> str:
     r"""A path as it is stored: bytes that are no UTF-8 are written `\xNN`."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")

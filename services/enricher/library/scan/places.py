@@ -1,17 +1,51 @@
 """Which folders may be scanned."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from services.enricher.library.item import MediaType
 
 
 class ScanRefused(Exception):
     """A folder that is not scanned; the text says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A library as an operator names it: `/media/tv:tv`, or without what all in it is."""
+
+    path: str
+    media_type: MediaType | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "Place":
+        path, _, kind = text.rpartition(":")
+        if path and kind in list(MediaType):
+            return cls(path, MediaType(kind))
+        return cls(text)
+
+
 class Places:
     def __init__(self, roots: Iterable[str]) -> None:
-        self.roots = tuple(Path(root).resolve() for root in roots)
+        places = [Place.of(root) for root in roots]
+        self._types = {Path(place.path).resolve(): place.media_type for place in places}
+        self._paths = {os.path.abspath(place.path): place.media_type for place in places}
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        return tuple(self._types)
+
+    def libraries(self) -> Mapping[str, MediaType | None]:
+        """What all in each of them is, by the paths that a walk may meet them under."""
+        return {str(path): kind for path, kind in self._types.items()} | self._paths
+
+    def media_type(self, folder: str) -> MediaType | None:
+        """That of the nearest library that it lies in."""
+        path = Path(folder).resolve()
+        around = [root for root in self._types if path.is_relative_to(root)]
+        return self._types[max(around, key=lambda root: len(root.parts))] if around else None
 
     def checked(self, path: str) -> str:
         """The folder as it will be walked: absolute, links in it as they are.
@@ -28,9 +62,9 @@ class Places:
         return folder
 
     def _allows(self, folder: str) -> bool:
-        return any(Path(folder).resolve().is_relative_to(root) for root in self.roots)
+        return any(Path(folder).resolve().is_relative_to(root) for root in self._types)
 
     def _why_not(self, path: str) -> str:
-        if not self.roots:
+        if not self._types:
             return "No folder may be scanned: name those that may in LIBRARY_ROOTS."
         return f"{path} lies outside of LIBRARY_ROOTS."

@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from services.enricher.database import Database
+import structlog
+
+from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.library.guessing import Guess, Guesser
 from services.enricher.library.scan.names import as_text
 from services.enricher.library.scan.places import Places, ScanRefused
-from services.enricher.library.scan.reading import PathReading, read
+from services.enricher.library.scan.reading import PathReading, read, unread
 from services.enricher.library.scan.remembered import AT_ONCE, RememberedFiles
 from services.enricher.library.scan.tree import Sighting, Visit, walk
 from services.enricher.library.scan.vanished import Seen
 from services.enricher.tasks import Progress, Task, TaskFailed, Tasks
 from shared.telemetry import utc_now
+
+_log = structlog.get_logger()
 
 KIND = "scan"
 GUESSED_AT_ONCE = 100
@@ -46,7 +50,12 @@ class Scan:
         except ScanRefused as error:
             raise TaskFailed(str(error)) from error
         seen = Seen(root)
-        visits = walk(root, allowed=self._places.roots)
+        visits = walk(
+            root,
+            allowed=self._places.roots,
+            libraries=self._places.libraries(),
+            media_type=self._places.media_type(root),
+        )
         progress.step(files=0, changed=0, guessed=0, removed=0)
         async with Guesser.ready() as guesser:
             while batch := await asyncio.to_thread(_some, visits):
@@ -58,13 +67,28 @@ class Scan:
         self, sightings: Sequence[Sighting], root: str, guesser: Guesser, progress: Progress
     ) -> None:
         if changed := await self._remembered.changed(sightings):
-            readings = await asyncio.to_thread(lambda: [read(sighting, root=root) for sighting in changed])
-            for reading in readings:
-                if reading.problem:
-                    progress.error(as_text(reading.sighting.path), reading.problem)
-            titled = await _titled(readings, guesser, progress)
-            await self._remembered.keep([reading.entry() for reading in titled], changed)
+            readings, problems = await asyncio.to_thread(_read_all, changed, root)
+            for path, problem in problems:
+                progress.error(path, problem)
+            await self._keep(await _titled(readings, guesser, progress), progress)
         progress.step(len(sightings), changed=len(changed))
+
+    async def _keep(self, readings: Sequence[PathReading], progress: Progress) -> None:
+        """All in one write; where that cannot be, each by itself, so that one costs only itself."""
+        try:
+            await self._remembered.keep(
+                [each.entry() for each in readings], [each.sighting for each in readings]
+            )
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - what is wrong with one must not end the scan
+            if len(readings) == 1:
+                path = as_text(readings[0].sighting.path)
+                _log.exception("scan_item_failed", path=path)
+                progress.error(path, f"{path} cannot be kept: {_why(error)}.")
+                return
+            for reading in readings:
+                await self._keep([reading], progress)
 
     async def _take_out(self, root: str, seen: Seen, progress: Progress) -> None:
         after = ""
@@ -78,6 +102,26 @@ class Scan:
                 await self._remembered.forget(vanished)
             progress.step(removed=len(vanished))
             after = known[-1].full_path
+
+
+def _read_all(sightings: Sequence[Sighting], root: str) -> tuple[list[PathReading], list[tuple[str, str]]]:
+    """What they say, and by their paths what could not be read."""
+    readings, problems = [], []
+    for sighting in sightings:
+        path = as_text(sighting.path)
+        try:
+            reading = read(sighting, root=root)
+        except Exception as error:  # noqa: BLE001 - whatever a name does to us must not end the scan
+            reading = unread(sighting)
+            problems.append((path, f"{path} is taken by its name alone: {_why(error)}."))
+        if reading.problem:
+            problems.append((path, reading.problem))
+        readings.append(reading)
+    return readings, problems
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 async def _titled(
@@ -114,6 +158,8 @@ def _sightings(batch: Sequence[Visit], seen: Seen, progress: Progress) -> Sequen
             progress.error(folder, f"{folder} cannot be read: {visit.problem}.")
     found = [sighting for visit in batch for sighting in visit.sightings]
     progress.step(files=sum(sighting.files for sighting in found))
+    if extras := sum(visit.extras for visit in batch):
+        progress.step(extras=extras)
     return [sighting for sighting in found if seen.add(sighting.path)]
 
 

@@ -15,6 +15,7 @@ from services.enricher.finder.providers.tmdb.models.lists import MovieEntry, Per
 from services.enricher.finder.providers.tmdb.models.pictures import Pictures
 from shared.pictures import Kind, Role
 
+_NO_LANGUAGE = (None, "xx")
 _TITLES = {Kind.MOVIE: TitleKind.MOVIE, Kind.SERIES: TitleKind.TV}
 _ROLES = {
     Kind.MOVIE: {Role.POSTER, Role.FANART, Role.LOGO},
@@ -110,8 +111,9 @@ class TmdbSource:
                     provider=self.name,
                     role=role,
                     id=one.file_path.strip("/").partition(".")[0],
-                    language=one.iso_639_1,
-                    textless=one.iso_639_1 is None,
+                    language=None if one.iso_639_1 in _NO_LANGUAGE else one.iso_639_1,
+                    country=one.iso_3166_1,
+                    textless=one.iso_639_1 in _NO_LANGUAGE,
                     score=one.vote_average,
                     width=int(one.width or 0),
                     height=int(one.height or 0),

@@ -15,7 +15,14 @@ from services.enricher.finder.providers.tmdb.models.credits import CombinedCredi
 from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, Page, TvPage
 from services.enricher.finder.providers.tmdb.models.people import Person
 from services.enricher.finder.providers.tmdb.models.pictures import Pictures
-from services.enricher.finder.providers.tmdb.models.titles import Collection, ExternalIds, Movie, Season, Tv
+from services.enricher.finder.providers.tmdb.models.titles import (
+    Collection,
+    ExternalIds,
+    Movie,
+    OtherTitles,
+    Season,
+    Tv,
+)
 
 PROVIDER = "TMDB"
 
@@ -150,6 +157,12 @@ def external_ids(kind: TitleKind, title_id: int) -> Resource[ExternalIds]:
     """What a title is called elsewhere."""
     name = f"{kind}:{_id(title_id)}:external_ids"
     return Resource(f"{kind}/{title_id}/external_ids", name, ExternalIds, DETAILS)
+
+
+def alternative_titles(kind: TitleKind, title_id: int) -> Resource[OtherTitles]:
+    """What a title is called in other countries."""
+    name = f"{kind}:{_id(title_id)}:alternative_titles"
+    return Resource(f"{kind}/{title_id}/alternative_titles", name, OtherTitles, LASTING)
 
 
 def pictures(path: str, languages: Iterable[str] = ()) -> Resource[Pictures]:

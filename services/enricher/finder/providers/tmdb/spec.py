@@ -1,5 +1,6 @@
 """TMDB: all that there is to know of it as a provider."""
 
+from services.enricher.finder.artwork.choice import ORIGINAL
 from services.enricher.finder.artwork.source import ArtworkParts
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.tmdb.artwork import TmdbSource
@@ -8,7 +9,8 @@ from services.enricher.finder.providers.tmdb.client import TMDB_LIMIT, TmdbSetti
 
 def _artwork(parts: ArtworkParts) -> TmdbSource:
     image_url = parts.settings.of(TmdbSettings).image_url
-    return TmdbSource(parts.metadata.tmdb, image_url=image_url, languages=parts.languages)
+    languages = () if ORIGINAL in parts.languages else parts.languages
+    return TmdbSource(parts.metadata.tmdb, image_url=image_url, languages=languages)
 
 
 SPEC = ProviderSpec(

@@ -70,7 +70,10 @@ class TraktSource:
         if not isinstance(found, Found):
             return found
         said = found.value
-        ids = Ids(imdb=said.imdb_id, tmdb=said.tmdb_id, tvdb=said.tvdb_id, trakt=said.trakt_slug)
+        # To Trakt a bare number is its own id: of a show that is called by a number the slug leads to another.
+        slug = said.trakt_slug if said.trakt_slug and not said.trakt_slug.isdecimal() else None
+        trakt = slug or (str(said.trakt_id) if said.trakt_id else None)
+        ids = Ids(imdb=said.imdb_id, tmdb=said.tmdb_id, tvdb=said.tvdb_id, trakt=trakt)
         return Found(ids, found.stale)
 
     async def place(self, part: Subject, asking: Asking) -> Outcome[Subject]:  # noqa: ARG002 - Trakt has no such question

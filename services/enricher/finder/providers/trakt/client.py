@@ -71,11 +71,22 @@ class Trakt:
         def first(reply: Reply) -> TraktTitle:
             for found in _elements(TraktFound, reply):
                 title = found.movie if kind is TitleKind.MOVIE else found.show
-                if title:
+                is_asked_for = found.type in (None, _TYPES[kind])  # an episode comes with its show
+                if title and is_asked_for and getattr(title.ids, source) in (None, id_):
                     return title
             raise NothingThere(f"{PROVIDER} knows no {kind} with the {source.upper()} id {id_}.")
 
         return await self._search(source, id_, _TYPES[kind], turn, first)
+
+    async def search(self, kind: TitleKind, text: str, turn: Turn) -> tuple[TraktTitle, ...]:
+        """By title; the best first."""
+
+        def read(reply: Reply) -> tuple[TraktTitle, ...]:
+            titles = ((one.movie, one.show)[kind is TitleKind.TV] for one in _elements(TraktFound, reply))
+            return tuple(title for title in titles if title)
+
+        asked = {"query": text, "extended": "full", "fields": "title,aliases"}
+        return await self._provider.get(f"search/{_TYPES[kind]}", asked, turn, read)
 
     async def seasons(self, show_id: str, turn: Turn) -> TraktSeasons:
         """All of a show's, by its IMDb id, slug or Trakt id."""

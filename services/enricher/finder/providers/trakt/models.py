@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from services.enricher.finder.providers.models import Lenient
 from shared.pictures import SourceUrl
@@ -11,11 +11,18 @@ from shared.pictures import SourceUrl
 
 def _with_scheme(address: str) -> str:
     """Trakt leaves `https://` out. Raise ValueError for what is no URL then."""
-    return str(SourceUrl.parse(address if "://" in address else f"https://{address}"))
+    return str(SourceUrl.parse(address if "://" in address else f"https://{address.removeprefix('//')}"))
+
+
+def _listed(value: object) -> object:
+    """Older replies have one where there is a list now."""
+    return (value,) if isinstance(value, str) and value else value
 
 
 Image = Annotated[str, AfterValidator(_with_scheme)]
 """The URL of a picture."""
+
+Images = Annotated[tuple[Image, ...], BeforeValidator(_listed)]
 
 
 class TraktIds(Lenient):
@@ -29,15 +36,15 @@ class TraktIds(Lenient):
 class TraktImages(Lenient):
     """Of each kind the best first. A second one may lie at another host."""
 
-    poster: tuple[Image, ...] = ()
-    fanart: tuple[Image, ...] = ()
-    logo: tuple[Image, ...] = ()
-    clearart: tuple[Image, ...] = ()
-    banner: tuple[Image, ...] = ()
-    thumb: tuple[Image, ...] = ()
-    screenshot: tuple[Image, ...] = ()
+    poster: Images = ()
+    fanart: Images = ()
+    logo: Images = ()
+    clearart: Images = ()
+    banner: Images = ()
+    thumb: Images = ()
+    screenshot: Images = ()
     """Of an episode."""
-    headshot: tuple[Image, ...] = ()
+    headshot: Images = ()
     """Of a person."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from services.enricher.finder.artwork.candidate import Candidate, Gallery
-from services.enricher.finder.artwork.languages import two_letters
+from services.enricher.finder.artwork.languages import country_of_tvdb, two_letters
 from services.enricher.finder.artwork.source import Asking, Records
 from services.enricher.finder.artwork.subject import Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
@@ -167,6 +167,7 @@ def _candidates(artworks: Iterable[TvdbArtwork], kind: Kind) -> Iterator[Candida
                 role=role,
                 id=str(one.id),
                 language=None if textless or one.language is None else two_letters(one.language),
+                country=None if textless or one.language is None else country_of_tvdb(one.language),
                 textless=textless,
                 score=one.score,
                 width=one.width or 0,

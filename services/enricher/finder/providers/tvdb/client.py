@@ -18,6 +18,8 @@ from services.enricher.finder.providers.tvdb.models import (
     TvdbEpisode,
     TvdbEpisodes,
     TvdbFound,
+    TvdbHit,
+    TvdbHits,
     TvdbMerges,
     TvdbPerson,
     TvdbSeason,
@@ -106,6 +108,15 @@ class Tvdb:
             return TvdbFound.model_validate({"results": _data(reply.body)})
 
         return await self._provider.get(path, {}, turn, read)
+
+    async def search(self, text: str, *, is_series: bool, turn: Turn) -> tuple[TvdbHit, ...]:
+        """By title, its translations and aliases."""
+        asked = {"query": text, "type": "series" if is_series else "movie", "limit": "10"}
+
+        def read(reply: Reply) -> tuple[TvdbHit, ...]:
+            return TvdbHits.model_validate({"hits": _data(reply.body)}).hits
+
+        return await self._provider.get("search", asked, turn, read)
 
     async def merges(self, entity: TvdbEntity, now: datetime, turn: Turn) -> TvdbMerges:
         """Those of the last `MERGES_SINCE`."""

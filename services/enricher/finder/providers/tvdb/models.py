@@ -12,7 +12,9 @@ PICTURES = "https://artworks.thetvdb.com"
 
 
 def _absolute(image: str) -> str:
-    """Some are paths at TVDB's picture host. Raise ValueError for what is no URL then."""
+    """Some are paths at TVDB's picture host. Raise ValueError for what is no URL then, and for none."""
+    if not image.strip(" /"):
+        raise ValueError("no picture")
     return picture_url(urljoin(PICTURES, image))
 
 
@@ -136,3 +138,18 @@ class TvdbMerges(BaseModel):
             seen.add(after)
             id_ = after
         return id_ if len(seen) > 1 else None
+
+
+class TvdbHit(Lenient):
+    """One result of a search by title."""
+
+    name: str
+    tvdb_id: str
+    year: str | None = None
+    overview: str | None = None
+    aliases: tuple[str, ...] = ()
+    translations: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
+
+
+class TvdbHits(Lenient):
+    hits: tuple[TvdbHit, ...] = ()

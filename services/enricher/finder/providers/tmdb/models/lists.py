@@ -1,10 +1,20 @@
 """Pages of a search or of what is trending; and what has a certain id elsewhere."""
 
 from datetime import date
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator
 
 from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb.models.pictures import BackdropPath, PosterPath, ProfilePath
+
+
+def _day(value: object) -> object:
+    return value[:10] if isinstance(value, str) else value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""Sometimes there is a time behind it."""
 
 
 class MovieEntry(Lenient):
@@ -13,7 +23,7 @@ class MovieEntry(Lenient):
     original_title: str | None = None
     original_language: str | None = None
     overview: str | None = None
-    release_date: date | None = None
+    release_date: Day | None = None
     genre_ids: tuple[int, ...] = ()
     vote_average: float | None = None
     vote_count: int | None = None
@@ -30,7 +40,7 @@ class TvEntry(Lenient):
     original_language: str | None = None
     origin_country: tuple[str, ...] = ()
     overview: str | None = None
-    first_air_date: date | None = None
+    first_air_date: Day | None = None
     genre_ids: tuple[int, ...] = ()
     vote_average: float | None = None
     vote_count: int | None = None
@@ -49,8 +59,8 @@ class MultiEntry(Lenient):
     name: str | None = None
     original_language: str | None = None
     overview: str | None = None
-    release_date: date | None = None
-    first_air_date: date | None = None
+    release_date: Day | None = None
+    first_air_date: Day | None = None
     genre_ids: tuple[int, ...] = ()
     vote_average: float | None = None
     vote_count: int | None = None

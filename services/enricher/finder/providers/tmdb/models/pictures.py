@@ -31,10 +31,11 @@ StillPath = Annotated[str, _PATH, _handed_out(Role.STILL)]
 
 
 class Picture(Lenient):
-    """`iso_639_1` null: no language, which is to say no text. The vote is of 10, weighted by TMDB."""
+    """`iso_639_1` null or `xx`: no language, which is to say no text. The vote is of 10, weighted by TMDB."""
 
     file_path: Annotated[str, _PATH]
     iso_639_1: str | None = None
+    iso_3166_1: str | None = None
     width: float | None = None
     height: float | None = None
     vote_average: float = 0

@@ -1,10 +1,8 @@
 """Titles in detail: movies, series with their seasons, collections."""
 
-from datetime import date
-
 from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb.models.credits import CastMember, Credits, CrewMember
-from services.enricher.finder.providers.tmdb.models.lists import MovieEntry
+from services.enricher.finder.providers.tmdb.models.lists import Day, MovieEntry
 from services.enricher.finder.providers.tmdb.models.pictures import (
     BackdropPath,
     LogoPath,
@@ -33,6 +31,17 @@ class ExternalIds(Lenient):
     wikidata_id: str | None = None
 
 
+class OtherTitle(Lenient):
+    title: str
+
+
+class OtherTitles(Lenient):
+    """Of a movie they are its `titles`, of a series `results`."""
+
+    titles: tuple[OtherTitle, ...] = ()
+    results: tuple[OtherTitle, ...] = ()
+
+
 class CollectionEntry(Lenient):
     id: int
     name: str
@@ -50,7 +59,7 @@ class Movie(Lenient):
     imdb_id: str | None = None
     tagline: str | None = None
     overview: str | None = None
-    release_date: date | None = None
+    release_date: Day | None = None
     runtime: int | None = None
     status: str | None = None
     genres: tuple[Genre, ...] = ()
@@ -75,7 +84,7 @@ class EpisodeEntry(Lenient):
     season_number: int | None = None
     episode_number: int
     overview: str | None = None
-    air_date: date | None = None
+    air_date: Day | None = None
     runtime: int | None = None
     vote_average: float | None = None
     vote_count: int | None = None
@@ -87,7 +96,7 @@ class SeasonEntry(Lenient):
     season_number: int
     name: str | None = None
     overview: str | None = None
-    air_date: date | None = None
+    air_date: Day | None = None
     episode_count: int | None = None
     poster_path: PosterPath | None = None
 
@@ -107,8 +116,8 @@ class Tv(Lenient):
     origin_country: tuple[str, ...] = ()
     tagline: str | None = None
     overview: str | None = None
-    first_air_date: date | None = None
-    last_air_date: date | None = None
+    first_air_date: Day | None = None
+    last_air_date: Day | None = None
     in_production: bool | None = None
     status: str | None = None
     type: str | None = None
@@ -143,7 +152,7 @@ class Season(Lenient):
     season_number: int
     name: str | None = None
     overview: str | None = None
-    air_date: date | None = None
+    air_date: Day | None = None
     poster_path: PosterPath | None = None
     episodes: tuple[Episode, ...] = ()
 
