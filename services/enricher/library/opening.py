@@ -91,7 +91,7 @@ async def open_library(
         titles = finder.metadata.titles
         enrichment = Enrichment(titles, posters=posters, shown=shown, urls=urls, prefetch=prefetch)
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
-        syncing = Syncing(finder, volume.names, volume.pictures)
+        syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
         works: dict[str, Work] = {"scan": scan, **sync_works(syncing, library)}
         yield LibraryWing(works, library, places, pages, enrichment, kept, finder)
 
