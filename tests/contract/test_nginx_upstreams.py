@@ -14,6 +14,7 @@ from services.proxy.access_counts import AccessCounts
 from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Tree, picture_id, picture_path
 from shared.queue import Queue
+from shared.telemetry import Metrics
 from shared.volume.local.layout import Layout
 from shared.volume.local.names import LocalNames
 from tests.contract.nginx_site import NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
@@ -145,8 +146,8 @@ class Announcing:
 
 
 async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) -> None:
-    queue = Announcing()
-    use = AccessCounts(cast(Queue, queue), LocalNames(Layout(tmp_path)))
+    queue, metrics = Announcing(), Metrics()
+    use = AccessCounts(cast(Queue, queue), LocalNames(Layout(tmp_path)), metrics)
     heard = asyncio.Event()
 
     class Hearing(asyncio.DatagramProtocol):
@@ -176,6 +177,8 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
     transport.close()
     await use.tell()
     assert [event.payload for event in queue.announced] == [PicturesUsed(used={picture_id(TMDB): 4})]
+    sent = {"outcome": "hit by nginx"}
+    assert metrics.registry.get_sample_value("onesheet_pictures_served_total", sent) == 4
 
 
 @pytest.mark.parametrize(
@@ -188,14 +191,30 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
         {"TMDB_IMAGE_URL": "https://Image.tmdb.org/t/p"},
         {"SIGNING_KEYS": "a\nb"},
         {"VOLUME_URL": "file:/nowhere/at/all"},
+        {"PROXIES": "a"},
+        {"ENRICHER": "a:0"},
+        {"MISS_WAIT_OTHERS": "abc"},
+        {"NGINX_ERROR_LOG": 'a" evil'},
     ],
 )
 def test_settings_that_would_break_out_of_the_configuration_are_refused(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     usual = {"VOLUME_URL": f"file:{tmp_path}", "NGINX_RUN": str(tmp_path / "run")}
-    with pytest.raises(ValueError, match="render: "):
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"^render: {name}"):
         render(tmp_path / "rendered", usual | settings)
+
+
+def test_a_list_of_proxies_may_have_commas_as_every_list_of_settings(tmp_path: Path) -> None:
+    settings = {
+        "VOLUME_URL": f"file:{tmp_path}",
+        "NGINX_RUN": str(tmp_path / "run"),
+        "PROXIES": "a:1,b:2, [::1]:3",
+    }
+    render(tmp_path / "rendered", settings)
+    servers = (tmp_path / "rendered" / "onesheet.conf").read_text()
+    assert [f"server {one} max_fails" in servers for one in ("a:1", "b:2", "[::1]:3")] == [True] * 3
 
 
 def test_nobody_else_can_read_the_keys(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from shared.http import create_skeleton
 from shared.queue import telling_work
 from shared.queue.consuming import Listener
 from shared.queue.rabbitmq.consumer import Subscription
-from shared.queue.rabbitmq.link import Link, addresses_of
+from shared.queue.rabbitmq.link import Link, Outage, addresses_of
 from shared.telemetry import Metrics, utc_now
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ def _sweeping_volume(
 def _telling_use(
     background: Background, fault: Fault, patch: pytest.MonkeyPatch
 ) -> AbstractAsyncContextManager[None]:
-    use = AccessCounts(_queue(), SimpleNamespace())
+    use = AccessCounts(_queue(), SimpleNamespace(), Metrics())
     patch.setattr(use, "tell", fault.soon)
     return use.telling("", background)
 
@@ -217,7 +217,7 @@ def _consuming(background: Background, fault: Fault, _: object) -> AbstractAsync
 
 @asynccontextmanager
 async def _connecting(background: Background, fault: Fault, patch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    link = Link(addresses_of("amqp://nobody@127.0.0.1:1/"), "test", nothing)
+    link = Link(addresses_of("amqp://nobody@127.0.0.1:1/"), "test", nothing, Outage())
     patch.setattr(link, "_connect", fault.soon)
     await link.open(background, patience_s=0)
     yield

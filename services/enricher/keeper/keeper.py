@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database import Database
+from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.keeper import api
 from services.enricher.keeper.catalog import CatalogSettings, OpenCatalog, ShownBy, open_catalog
 from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_letters
@@ -14,9 +14,11 @@ from services.enricher.keeper.scrub import Scrub
 from services.enricher.tasks import Tasks, Work
 from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
-from shared.queue import Queue
-from shared.telemetry import Metrics
+from shared.queue import Peers, Queue
+from shared.telemetry import Metrics, utc_now
 from shared.volume import KeeperVolume
+
+COUNT_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Keeper:
     def obstacle(self) -> str | None:
         """Why nothing leaves although room is needed."""
         return self._catalog.budget.obstacle
+
+    @property
+    def peers(self) -> Peers:
+        """The processes that share the queue."""
+        return self._watch.peers
 
     def endpoints(self, tasks: Tasks) -> list[Endpoint]:
         return [
@@ -83,6 +90,15 @@ async def open_keeper(
         watch = LaneWatch(queue, metrics)
         await enter(watching_lanes(watch, queue, background))
         dead = await enter(open_dead_letters(database, queue, metrics))
+
+        async def count() -> None:
+            await dead.count()
+            metrics.hosts_paused.set(len(await volume.hosts.paused(utc_now())))
+
+        expected = (DatabaseUnavailable,)
+        await enter(
+            background.repeating("counting for metrics", count, every_s=COUNT_EVERY_S, expected=expected)
+        )
         works: dict[str, Work] = {
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
