@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.fetcher.settings import FetcherSettings
-from shared.contracts import PurgePicture
-from shared.queue import Lane
+from shared.contracts import Envelope, PurgePicture, ServiceStats
+from shared.queue import Delay, Lane
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.unit.catalogs import picture
@@ -41,6 +41,26 @@ async def test_how_fast_a_lane_moves_is_told_by_who_takes_from_it(
             return found["done_per_s"] == 5.0 and found["consumers"] == 1
 
         await until(told)
+
+
+async def test_what_is_put_off_and_who_else_is_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.queue.consuming.TELL_EVERY_S", 0.1)
+    async with running_enricher(tmp_path) as enricher:
+        job = Envelope.of(PurgePicture(picture=picture(1)), trace_id="trace")
+        await enricher.queue.publish(job, Lane.PICTURES_LATER, delay=Delay.TEN_MINUTES)
+        reply = await enricher.manage("GET", "/api/v1/admin/queues")
+        assert reply.json["put_off"] == 1
+        assert (await lane(enricher, Lane.PICTURES_LATER))["waiting"] == 0
+        assert "services" not in (await enricher.get("/readyz")).json
+        another = ServiceStats(service="enricher", instance="host/another", during_s=5, lanes={})
+        await enricher.announce(another)
+
+        async def noted() -> bool:
+            return "enricher" in (await enricher.get("/readyz")).json.get("services", {})
+
+        await until(noted)
 
 
 async def test_without_the_queue_that_is_said(tmp_path: Path) -> None:

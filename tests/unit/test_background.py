@@ -20,13 +20,14 @@ from services.enricher.keeper.catalog.access_times import AccessTimes
 from services.enricher.keeper.catalog.budget import keeping_within
 from services.enricher.keeper.catalog.indexer import Swept, sweeping
 from services.enricher.keeper.catalog.refreshing import refreshing as refreshing_pictures
+from services.enricher.keeper.keeper import counting
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.tasks import Tasks
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
 from shared.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, wait
 from shared.http import create_skeleton
-from shared.queue import telling_work
+from shared.queue import Lane, LaneMeasure, telling_work
 from shared.queue.consuming import Listener
 from shared.queue.rabbitmq.consumer import Subscription
 from shared.queue.rabbitmq.link import Link, Outage, addresses_of
@@ -132,9 +133,18 @@ def _telling_use(
     return use.telling("", background)
 
 
-def _measuring(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
-    queue = _queue(depth=fault.answering(0).soon)
+def _measuring(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    queue = _queue(put_off=fault.answering(0).soon, measure=nothing)
+    measured = [LaneMeasure(0)] * len(Lane)
+    patch.setattr(LaneWatch, "look_at_all", Fault(calls=1).answering(measured).soon)
     return watching_lanes(LaneWatch(queue, Metrics()), queue, background)
+
+
+def _counting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    dead: Any = SimpleNamespace(count=fault.soon)
+    return counting(dead, SimpleNamespace(paused=fault.answering({}).soon), Metrics(), background)  # type: ignore[arg-type]
 
 
 def _ledger(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
@@ -229,6 +239,7 @@ LOOPS: dict[str, Starting] = {
     "sweeping the volume": _sweeping_volume,
     "telling use": _telling_use,
     "measuring lanes": _measuring,
+    "counting for metrics": _counting,
     "keeping budgets": _ledger,
     "writing the TMDB cache": _shelf("_write_what_came"),
     "sweeping the TMDB cache": _shelf("sweep"),

@@ -1,7 +1,7 @@
 """The keeper's front door: what is stored and how full it is, what failed for good; and the wing composed."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from services.enricher.api.endpoint import Endpoint
@@ -16,7 +16,7 @@ from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
 from shared.queue import Peers, Queue
 from shared.telemetry import Metrics, utc_now
-from shared.volume import KeeperVolume
+from shared.volume import HostPauses, KeeperVolume
 
 COUNT_EVERY_S = 15.0
 
@@ -90,18 +90,23 @@ async def open_keeper(
         watch = LaneWatch(queue, metrics)
         await enter(watching_lanes(watch, queue, background))
         dead = await enter(open_dead_letters(database, queue, metrics))
-
-        async def count() -> None:
-            await dead.count()
-            metrics.hosts_paused.set(len(await volume.hosts.paused(utc_now())))
-
-        expected = (DatabaseUnavailable,)
-        await enter(
-            background.repeating("counting for metrics", count, every_s=COUNT_EVERY_S, expected=expected)
-        )
+        await enter(counting(dead, volume.hosts, metrics, background))
         works: dict[str, Work] = {
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
         yield Keeper(works, catalog, dead, watch)
+
+
+def counting(
+    dead: OpenDeadLetters, hosts: HostPauses, metrics: Metrics, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """What metrics tell of how much there is now."""
+
+    async def count() -> None:
+        await dead.count()
+        metrics.hosts_paused.set(len(await hosts.paused(utc_now())))
+
+    expected = (DatabaseUnavailable,)
+    return background.repeating("counting for metrics", count, every_s=COUNT_EVERY_S, expected=expected)
