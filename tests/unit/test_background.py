@@ -144,7 +144,7 @@ def _measuring(
 
 def _counting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
     dead: Any = SimpleNamespace(count=fault.soon)
-    return counting(dead, SimpleNamespace(paused=fault.answering({}).soon), Metrics(), background)  # type: ignore[arg-type]
+    return counting(dead, SimpleNamespace(paused=fault.answering({}).soon), Metrics(), background)
 
 
 def _ledger(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
@@ -330,17 +330,19 @@ async def test_it_does_not_come_sooner_because_it_failed_nor_much_later_where_it
     assert await pauses_of(ValueError(), every_s=3600) == [LONGEST_PAUSE_S]
 
 
-async def test_what_was_expected_is_told_without_a_traceback_and_tried_again_at_its_beat() -> None:
-    beats, rounds = Beats(), Rounds(OSError("away"), OSError("away"), OSError("away"))
+async def test_what_was_expected_is_told_ever_more_seldom_without_a_traceback_and_tried_again_at_its_beat() -> (
+    None
+):
+    beats, rounds = Beats(), Rounds(*(OSError("away") for _ in range(9)))
     background, metrics = background_with(beats)
     with capture_logs() as lines:
         async with background.repeating("test", rounds, every_s=5, expected=(OSError,)):
             await rounds.done.wait()
-    assert beats.pauses == [5, 5, 5]
+    assert beats.pauses == [5] * 9
     warnings = [line for line in lines if line["log_level"] == "warning"]
-    assert [(line["error"], line["in_a_row"]) for line in warnings] == [("away", 1), ("away", 2), ("away", 3)]
+    assert [(line["error"], line["in_a_row"]) for line in warnings] == [("away", n) for n in (1, 2, 4, 8)]
     assert not any("exc_info" in line for line in lines)
-    assert counted(metrics, "test") == 3
+    assert counted(metrics, "test") == 9
 
 
 async def test_what_fails_as_expected_is_not_tried_again_faster_than_it_may_be() -> None:
