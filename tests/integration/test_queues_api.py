@@ -67,3 +67,21 @@ async def test_without_the_queue_that_is_said(tmp_path: Path) -> None:
     async with running_enricher(tmp_path) as enricher:
         enricher.queue.down = True
         assert (await enricher.manage("GET", "/api/v1/admin/queues")).status == 503
+
+
+async def test_an_enricher_tells_from_its_start_what_alerts_are_written_on(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path) as enricher:
+
+        async def told() -> bool:
+            lines = (await enricher.text("/metrics")).splitlines()
+            return {
+                "onesheet_queue_connected 1.0",
+                'onesheet_lane_depth{lane="pictures.now"} 0.0',
+                'onesheet_dead_letters_kept{lane="pictures.now"} 0.0',
+                'onesheet_dead_letters_total{lane="pictures.now"} 0.0',
+                'onesheet_tasks_total{kind="warm",state="failed"} 0.0',
+                "onesheet_hosts_paused 0.0",
+                "onesheet_jobs_put_off 0.0",
+            } <= set(lines)
+
+        await until(told)
