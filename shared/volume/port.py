@@ -323,8 +323,8 @@ class HostPauses(Protocol):
     async def pause_of(self, authority: str) -> HostPause | None:
         """The last pause, over or not, until it is forgotten. None: the host is as good as any."""
 
-    async def paused(self, now: datetime) -> Mapping[str, datetime]:
-        """All that are paused, and until when."""
+    async def all(self) -> Mapping[str, HostPause]:
+        """By host, with those that are over and not yet forgotten."""
 
     async def pause(self, authority: str, pause: HostPause) -> None: ...
 

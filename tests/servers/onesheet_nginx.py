@@ -42,7 +42,6 @@ async def running_onesheet_nginx(
                 "NGINX_MODULES": str(NJS_MODULE.parent),
                 "NGINX_RUN": str(directory / "run"),
                 "NGINX_WORKERS": str(workers),
-                "NGINX_ERROR_LOG": "stderr",
                 "PROXIES": " ".join(proxies),
                 "ENRICHER": enricher,
                 **(settings or {}),

@@ -284,8 +284,8 @@ class MemoryHostPauses:
     async def pause_of(self, authority: str) -> HostPause | None:
         return self._pauses.get(authority)
 
-    async def paused(self, now: datetime) -> Mapping[str, datetime]:
-        return {host: pause.until for host, pause in self._pauses.items() if pause.until > now}
+    async def all(self) -> Mapping[str, HostPause]:
+        return dict(self._pauses)
 
     async def pause(self, authority: str, pause: HostPause) -> None:
         self._pauses[authority] = pause

@@ -144,7 +144,7 @@ def _measuring(
 
 def _counting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
     dead: Any = SimpleNamespace(count=fault.soon)
-    return counting(dead, SimpleNamespace(paused=fault.answering({}).soon), Metrics(), background)
+    return counting(dead, SimpleNamespace(all=fault.answering({}).soon), Metrics(), background)
 
 
 def _ledger(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:

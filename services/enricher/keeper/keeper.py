@@ -106,7 +106,8 @@ def counting(
 
     async def count() -> None:
         await dead.count()
-        metrics.hosts_paused.set(len(await hosts.paused(utc_now())))
+        pauses = (await hosts.all()).values()
+        metrics.hosts_paused.set(sum(pause.until > utc_now() for pause in pauses))
 
     expected = (DatabaseUnavailable,)
     return background.repeating("counting for metrics", count, every_s=COUNT_EVERY_S, expected=expected)

@@ -82,15 +82,12 @@ class LocalHostPauses:
         stored = _read(self._file(authority))
         return HostPause(stored.until, stored.in_a_row) if stored else None
 
-    async def paused(self, now: datetime) -> Mapping[str, datetime]:
-        return await asyncio.to_thread(self._paused, now)
+    async def all(self) -> Mapping[str, HostPause]:
+        return await asyncio.to_thread(self._all)
 
-    def _paused(self, now: datetime) -> Mapping[str, datetime]:
-        try:
-            stored = [_read(file) for file in self._layout.hosts.glob("*.json")]
-        except OSError:
-            return {}
-        return {one.host: one.until for one in stored if one and one.until > now}
+    def _all(self) -> Mapping[str, HostPause]:
+        stored = map(_read, self._layout.hosts.glob("*.json"))
+        return {one.host: HostPause(one.until, one.in_a_row) for one in stored if one}
 
     async def pause(self, authority: str, pause: HostPause) -> None:
         stored = PauseFile(host=authority, until=pause.until, in_a_row=pause.in_a_row)
