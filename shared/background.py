@@ -139,7 +139,10 @@ class _Work:
         told = {"work": self.name, "in_a_row": self.in_a_row}
         least_s = min(self.every_s or FIRST_PAUSE_S, LONGEST_PAUSE_S)
         if isinstance(error, self.expected):
-            _log.warning("background work failed", error=str(error), **told)
+            if (
+                self.in_a_row & (self.in_a_row - 1) == 0
+            ):  # told at 1, 2, 4, 8 …: what is away may be so for long
+                _log.warning("background work failed", error=str(error), **told)
             if not self.leaving:
                 await self._pause(least_s)
         else:

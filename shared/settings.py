@@ -35,6 +35,18 @@ class Settings(BaseSettings):
     )
 
 
+def examples_of(name: str) -> tuple[object, ...]:
+    """How the setting may be written, where that needs an example."""
+    waiting: list[type[BaseSettings]] = [Settings]
+    while waiting:
+        settings = waiting.pop()
+        waiting += settings.__subclasses__()
+        for field in settings.model_fields.values():
+            if field.validation_alias == name and field.examples:
+                return tuple(field.examples)
+    return ()
+
+
 class HostSettings(Settings):
     allowed_hosts: CommaList = Field(
         default_factory=lambda: tuple(known.host for known in hosts.PICTURE_HOSTS),

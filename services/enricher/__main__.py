@@ -17,7 +17,9 @@ async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_P
     settings, http = EnricherSettings(), HttpSettings()
     skeleton = create_skeleton("enricher", Metrics())
     async with (
-        open_queue(QueueSettings(), state_dir=state_dir, background=skeleton.background) as queue,
+        open_queue(
+            QueueSettings(), state_dir=state_dir, background=skeleton.background, with_others=True
+        ) as queue,
         add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths),
     ):
         await serve(skeleton.app, http, default_port=PORT)

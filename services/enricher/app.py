@@ -16,11 +16,12 @@ from services.enricher.library import open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pictures import PictureUrls
 from services.enricher.settings import EnricherSettings
-from services.enricher.tasks import Tasks
+from services.enricher.tasks import Tasks, TaskState
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.queue import Queue, announcing, telling_work
+from shared.queue import Queue, announcing, fingerprint, telling_work
 from shared.settings import ONESHEET_VERSION
+from shared.telemetry import start_at_zero
 from shared.volume import KeeperVolume
 
 SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
@@ -40,6 +41,14 @@ async def add_enricher(
     """Answer for metadata and library while the context lasts."""
     urls, rules = PictureUrls(settings.urls, paths), settings.hosts.rules
     metrics, background = skeleton.metrics, skeleton.background
+
+    def setup() -> dict[str, str]:
+        return {
+            "VOLUME_URL": volume.identity(),
+            "ALLOWED_HOSTS": fingerprint(settings.hosts.allowed_hosts),
+            "SIGNING_KEYS": fingerprint(settings.urls.signing_keys),
+        }
+
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         database = await enter(open_database(settings.database, state_dir=state_dir, metrics=metrics))
@@ -80,12 +89,20 @@ async def add_enricher(
             )
         )
         works = {**keeper.works, **library.works}
+        start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
-            Tasks.running(database, works, background=background, tell=announcing(queue), alone=True)
+            Tasks.running(
+                database,
+                works,
+                background=background,
+                tell=announcing(queue),
+                on_end=lambda kind, state: metrics.tasks.labels(kind, state).inc(),
+                alone=True,
+            )
         )
         streams = EventStreams()
         await enter(streams.listening(queue))
-        await enter(telling_work(queue, metrics, "enricher", background=background))
+        await enter(telling_work(queue, metrics, "enricher", background=background, setup=setup))
         endpoints = [
             *library.endpoints(tasks, urls, rules, paths, volume.pictures),
             *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
@@ -99,6 +116,7 @@ async def add_enricher(
         skeleton.notes["providers"] = lambda: {
             name: f"{status.condition}: {status.detail}" for name, status in finder.statuses.items()
         }
+        skeleton.notes["services"] = keeper.peers.troubles
         skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(tokens) for endpoint in endpoints)
         skeleton.add_routes(docs_routes(endpoints, version=ONESHEET_VERSION))

@@ -16,7 +16,10 @@ async def main(volume_settings: VolumeSettings) -> None:
     with volume_to_write(volume_settings) as volume:
         async with (
             open_queue(
-                QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
+                QueueSettings(),
+                state_dir=volume_settings.state_dir,
+                background=skeleton.background,
+                with_others=True,
             ) as queue,
             add_fetcher(skeleton, FetcherSettings(), queue=queue, volume=volume),
         ):

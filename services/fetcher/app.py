@@ -7,13 +7,15 @@ import structlog
 
 from services.fetcher.announcements import Announcements
 from services.fetcher.download.downloader import Downloader
-from services.fetcher.rendering.sandbox import Sandbox
+from services.fetcher.rendering.sandbox import DEATHS, Sandbox
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
-from services.fetcher.worker import Worker
+from services.fetcher.worker import HANDLERS, Worker
 from shared.background import Background
 from shared.http import Skeleton
-from shared.queue import Lane, Queue, telling_work
+from shared.pictures import FailureClass, RefusalReason
+from shared.queue import Lane, Queue, fingerprint, telling_work
+from shared.telemetry import start_at_zero
 from shared.volume import OnStep, WriteVolume, unwatched
 
 SWEEP_EVERY_S = 10.0
@@ -31,6 +33,21 @@ async def add_fetcher(
 ) -> AsyncIterator[None]:
     """Do picture jobs while the context lasts. Leaving it finishes the running ones, bounded, and stops."""
     metrics = skeleton.metrics
+    start_at_zero(metrics.downloads, ("stored", "unchanged", *FailureClass))
+    start_at_zero(metrics.failures, FailureClass)
+    start_at_zero(metrics.renderers_killed, DEATHS)
+    for what in ("slot", "seat"):
+        metrics.job_waits.labels(what)
+        metrics.job_wait_seconds.labels(what)
+    start_at_zero(metrics.refusals, RefusalReason)
+    start_at_zero(metrics.jobs, (kind.__name__ for kind in HANDLERS), ("broken", "retry", "reject", "failed"))
+
+    def setup() -> dict[str, str]:
+        return {
+            "VOLUME_URL": volume.identity(),
+            "ALLOWED_HOSTS": fingerprint(settings.download.hosts.allowed_hosts),
+        }
+
     skeleton.checks.update(queue=queue.ping, volume=volume.pictures.space)
     async with AsyncExitStack() as stack:
         announcements = Announcements(queue, metrics)
@@ -49,6 +66,7 @@ async def add_fetcher(
                 timeout_s=settings.render.timeout_s,
                 memory_bytes=settings.render.memory_bytes,
                 when_idle=settings.render.when_idle,
+                on_death=lambda why: metrics.renderers_killed.labels(why).inc(),
             )
         )
         deps = Deps(
@@ -67,7 +85,7 @@ async def add_fetcher(
         worker = Worker(queue, deps)
         await stack.enter_async_context(sweeping(volume, skeleton.background))
         await stack.enter_async_context(
-            telling_work(queue, metrics, "fetcher", background=skeleton.background)
+            telling_work(queue, metrics, "fetcher", background=skeleton.background, setup=setup)
         )
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))

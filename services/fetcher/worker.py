@@ -96,11 +96,18 @@ class Worker:
         """Before anything is begun: who steps aside holds no slot or lock that another may wait for."""
         if delivery.urgent:
             with self._right_of_way.taken():
-                async with self._slots.take(urgent=True):
+                async with self._slot(urgent=True):
                     yield
         else:
             await self._step_aside(delivery.envelope)
-            async with self._slots.take(urgent=False):
+            async with self._slot(urgent=False):
+                yield
+
+    @asynccontextmanager
+    async def _slot(self, *, urgent: bool) -> AsyncIterator[None]:
+        with self._deps.metrics.waiting_for("slot") as had:
+            async with self._slots.take(urgent=urgent):
+                had()
                 yield
 
     async def _step_aside(self, envelope: Envelope) -> None:

@@ -16,7 +16,7 @@ async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_P
     volume = volume_to_read(volume_settings)
     skeleton = create_skeleton("proxy", Metrics())
     async with open_queue(
-        QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
+        QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background, with_others=True
     ) as queue:
         add_proxy(skeleton, ProxySettings(), queue=queue, volume=volume, paths=paths)
         await serve(skeleton.app, HttpSettings(), default_port=PORT)

@@ -12,7 +12,7 @@ from shared.background import Background
 from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Name, PictureId
 from shared.queue import Queue
-from shared.telemetry import trace_id
+from shared.telemetry import Metrics, trace_id
 from shared.volume import Names
 
 TELL_EVERY_S = 5.0
@@ -21,13 +21,17 @@ TOLD_AT_ONCE = 1000
 COUNTED_AT_MOST = 20_000
 """Pictures between two events; further ones are not counted: what is used often comes again."""
 
+SENT_BY_NGINX = "hit by nginx"
+"""The outcome that metrics count what the sampled log says under, by its weight."""
+
 _SAMPLED = re.compile(rb"picture=([0-9a-f]{32}) weight=(\d{1,6})")
 _SAMPLED_NAME = re.compile(rb"name=names/([a-z]+)/../../([A-Za-z0-9._:-]+)/([a-z]+) weight=(\d{1,6})")
 _log = structlog.get_logger()
 
 
 class AccessCounts:
-    def __init__(self, queue: Queue, names: Names) -> None:
+    def __init__(self, queue: Queue, names: Names, metrics: Metrics) -> None:
+        self._sent_by_nginx = metrics.served(SENT_BY_NGINX)
         self._queue = queue
         self._names = names
         self._used: Counter[PictureId] = Counter()
@@ -61,8 +65,10 @@ class AccessCounts:
     def hear(self, log_line: bytes) -> None:
         """One line of nginx's sampled access log: it stands for `weight` requests."""
         if found := _SAMPLED.search(log_line):
+            self._sent_by_nginx.inc(int(found[2]))
             self.count(PictureId(found[1].decode()), int(found[2]))
         elif found := _SAMPLED_NAME.search(log_line):
+            self._sent_by_nginx.inc(int(found[4]))
             kind, id_, role = (part.decode() for part in found.groups()[:3])
             self._count_name(f"{kind}/{id_}/{role}", int(found[4]))
 
@@ -80,9 +86,17 @@ class AccessCounts:
 
     async def _hear(self, address: str) -> asyncio.DatagramTransport:
         host, _, port = address.rpartition(":")
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _AccessLog(self), local_addr=(host.strip("[]"), int(port))
-        )
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _AccessLog(self), local_addr=(host.strip("[]"), int(port))
+            )
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise OSError(
+                f"Cannot hear nginx's access log at ACCESS_LOG_ADDRESS={address}: {why}. One proxy hears it:"
+                " leave it out for all other services."
+            ) from error
         _log.info("hearing the access log", address=address)
         return transport
 

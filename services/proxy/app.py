@@ -7,7 +7,7 @@ from aiohttp import web
 
 from services.proxy.access_counts import AccessCounts
 from services.proxy.answers import Answers
-from services.proxy.delivery import Delivery
+from services.proxy.delivery import OUTCOMES, Delivery
 from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.lookup import Lookup
@@ -15,10 +15,12 @@ from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import WaitingRoom
-from shared.http import Skeleton
+from shared.http import STORED_READY, Skeleton, readiness
 from shared.http.signatures import Signatures
+from shared.pictures import RefusalReason
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.queue import Queue
+from shared.queue import Peers, Queue, fingerprint, telling_work
+from shared.telemetry import start_at_zero
 from shared.volume import ReadVolume
 
 _log = structlog.get_logger()
@@ -32,25 +34,37 @@ def add_proxy(
     volume: ReadVolume,
     paths: PublicPaths = PUBLIC_PATHS,
 ) -> None:
-    pictures = volume.pictures
+    metrics, pictures, peers = skeleton.metrics, volume.pictures, Peers(skeleton.metrics)
+    metrics.waiting.set(0)
+    start_at_zero(metrics.pictures_served, OUTCOMES)
+    start_at_zero(metrics.refusals, RefusalReason)
     rules = settings.hosts.rules
     sight = Lookup(pictures, volume.names)
     room = WaitingRoom(
         queue,
         sight,
-        skeleton.metrics,
+        metrics,
         limit=settings.max_waiting,
         question_lasts_s=settings.fetch_timeout_s,
     )
     staleness = Staleness(queue, pictures, rules)
-    use = AccessCounts(queue, volume.names)
+    use = AccessCounts(queue, volume.names, metrics)
     hot = HotAnswers(settings.hot_cache_mb * 1024 * 1024, volume.names, settings.image_format)
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         telling = use.telling(settings.access_log_address, skeleton.background)
-        async with room.open(), staleness.open(), telling:
+        about = telling_work(queue, metrics, "proxy", background=skeleton.background, setup=setup)
+        async with room.open(), staleness.open(), telling, peers.listening(queue), about:
             yield
 
+    def setup() -> dict[str, str]:
+        return {
+            "VOLUME_URL": volume.identity(),
+            "ALLOWED_HOSTS": fingerprint(settings.hosts.allowed_hosts),
+            "SIGNING_KEYS": fingerprint(settings.signing_keys),
+        }
+
+    skeleton.notes["services"] = peers.troubles
     skeleton.checks.update(queue=queue.ping, volume=volume.check)
     skeleton.app.cleanup_ctx.append(open_rooms)
     signatures = Signatures(settings.signing_keys)
@@ -61,7 +75,7 @@ def add_proxy(
         rules=rules,
         waiting_room=room,
         staleness=staleness,
-        metrics=skeleton.metrics,
+        metrics=metrics,
     )
     responder = Responder(
         hot,
@@ -80,6 +94,7 @@ def add_proxy(
         use=use,
     )
     skeleton.add_routes(picture_routes(paths))
+    skeleton.add_routes([web.get(STORED_READY, readiness({"volume": volume.check}, {}))])
     if not settings.signing_keys and "*" in settings.hosts.allowed_hosts:
         _log.warning(
             "anybody can have pictures of any host fetched: set SIGNING_KEYS, or narrow ALLOWED_HOSTS"

@@ -1,9 +1,11 @@
 """Delivery: a stored picture at once, a missing one after a wait, and a clear answer where there is none."""
 
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
 
+from services.proxy.access_counts import SENT_BY_NGINX
 from services.proxy.fetch_requests import FetchRequest
 from services.proxy.lookup import About, Lookup
 from services.proxy.staleness import Staleness
@@ -67,6 +69,22 @@ class NotYet(Problem):
             headers={"Retry-After": str(retry_after_s)},
         )
         self.retry_after_s = retry_after_s
+
+
+OUTCOMES = (
+    "hit",
+    SENT_BY_NGINX,
+    "miss",
+    "late",
+    "failure",
+    "not queued",
+    "remembered failure",
+    "host paused",
+    "room full",
+    "moved",
+    *RefusalReason,
+)
+"""All that a picture is counted as."""
 
 
 class Delivery:
@@ -184,15 +202,16 @@ class Delivery:
     async def _ask(
         self, question: FetchRequest, renditions: tuple[Rendition, ...], patience_s: float
     ) -> Delivered:
+        began = time.perf_counter()
         answer = await self._wait(question, renditions, patience_s)
+        waited_s = time.perf_counter() - began
+        self._metrics.first_picture_seconds.labels(_outcome(answer)).observe(waited_s)
+        self._count(_outcome(answer))
         if isinstance(answer, StoredFile):
-            self._count("miss")
             return Delivered(answer, first=True)
         if isinstance(answer, Failure):
-            self._count("failure")
             remembered = await self._sight.failure(question.about, question.rendition)
             raise _problem(answer, lasting=remembered is not None)
-        self._count("late" if answer is None else "not queued")
         raise NotYet(
             "The picture is not here yet." if answer is None else "No new pictures can be fetched just now."
         )
@@ -232,6 +251,17 @@ class Delivery:
     def _count(self, outcome: str) -> None:
         add_to_line(outcome=outcome)
         self._metrics.served(outcome).inc()
+
+
+def _outcome(answer: Answer | None) -> str:
+    match answer:
+        case StoredFile():
+            return "miss"
+        case Failure():
+            return "failure"
+        case None:
+            return "late"
+    return "not queued"
 
 
 def _problem(failure: Failure, *, lasting: bool = True) -> Problem:

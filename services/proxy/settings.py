@@ -30,12 +30,19 @@ class ProxySettings(Settings):
     hot_cache_mb: int = Field(64, validation_alias="HOT_CACHE_MB", ge=0)
     send_files: Literal["direct", "accel"] = Field("direct", validation_alias="SEND_FILES")
     """accel: behind the delivered nginx, which then sends the larger files itself."""
-    cors_origin: str = Field("*", validation_alias="CORS_ORIGIN", pattern=r"^[!-~]+$")
+    cors_origin: str = Field(
+        "*", validation_alias="CORS_ORIGIN", pattern=r"^[!-~]+$", examples=["https://app.example"]
+    )
     """`Access-Control-Allow-Origin` of pictures; `none`: that header is left out."""
     allow_svg: bool = Field(default=False, validation_alias="ALLOW_SVG")
     """Serve the originals of SVGs: cleaned, and in a sandbox."""
     tmdb_image_url: str = Field(
-        "https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL", pattern=_PLAIN_URL
+        "https://image.tmdb.org/t/p",
+        validation_alias="TMDB_IMAGE_URL",
+        pattern=_PLAIN_URL,
+        examples=["https://image.tmdb.org/t/p"],
     )
-    access_log_address: str = Field("", validation_alias="ACCESS_LOG_ADDRESS", pattern=r"^$|^.+:[0-9]{1,5}$")
+    access_log_address: str = Field(
+        "", validation_alias="ACCESS_LOG_ADDRESS", pattern=r"^$|^.+:[0-9]{1,5}$", examples=["127.0.0.1:5140"]
+    )
     """`host:port` where nginx's sampled access log comes in, by UDP; empty: nowhere."""

@@ -1,6 +1,6 @@
 """Events: told to everybody who listens, kept for nobody."""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.jobs import CheckedPictureId, CheckedRevisionId
 from shared.contracts.message import Message
@@ -84,6 +84,8 @@ class ServiceStats(Message):
     instance: str
     during_s: float
     lanes: dict[str, LaneWork]
+    setup: dict[str, str] = Field(default_factory=dict)
+    """Fingerprints of settings that have to be the same in all services, by the settings' names."""
 
 
 class TaskProgressed(Message):

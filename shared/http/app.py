@@ -43,7 +43,10 @@ Note = Callable[[], Mapping[str, str]]
 """Says how something is without which the service is ready all the same; empty: nothing is worth a note."""
 
 CHECK_TIMEOUT_S = 2.0
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+STORED_READY = "/readyz/stored"
+"""Of a proxy: whether what is stored can be served, which needs no queue."""
+
+QUIET = frozenset({"/healthz", "/readyz", STORED_READY, "/metrics"})
 """Logged at debug."""
 
 _log = structlog.get_logger()
@@ -55,10 +58,30 @@ def health_routes(
     async def alive(_request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
+    async def measured(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    return [
+        web.get("/healthz", alive),
+        web.get("/readyz", readiness(checks, notes)),
+        web.get("/metrics", measured),
+    ]
+
+
+def readiness(checks: Mapping[str, Check], notes: Mapping[str, Note]) -> Handler:
+    """Each dependency by its name: 200 where all are usable, else 503. A change is logged, and not each look."""
+    before: dict[str, str] = {}
+
     async def ready(_request: web.Request) -> web.Response:
         names = list(checks)
         results = await asyncio.gather(*(_check(checks[name]) for name in names))
         report = dict(zip(names, results, strict=True))
+        for name, result in report.items():
+            if (result == "ok") != (before.get(name, "ok") == "ok"):
+                _tell(name, result)
+        before.update(report)
         well = all(result == "ok" for result in results)
         said = {name: told for name, note in notes.items() if (told := note())}
         return web.json_response(
@@ -66,12 +89,14 @@ def health_routes(
             status=200 if well else 503,
         )
 
-    async def measured(_request: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+    return ready
 
-    return [web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", measured)]
+
+def _tell(name: str, result: str) -> None:
+    if result == "ok":
+        _log.info("dependency ready again", dependency=name)
+    else:
+        _log.warning("dependency not ready", dependency=name, error=result)
 
 
 async def _check(check: Check) -> str:
@@ -81,7 +106,6 @@ async def _check(check: Check) -> str:
     except TimeoutError:
         return "no answer"
     except Exception as error:  # noqa: BLE001 - whatever a dependency raises is its report
-        _log.warning("dependency not ready", error=str(error))
         return str(error) or type(error).__name__
     return "ok"
 
@@ -150,6 +174,7 @@ class Skeleton:
         for route in routes:
             assert isinstance(route, web.RouteDef)
             handler = observed(route.handler, route.path, self.service, self.metrics)
+            self.metrics.expect_answers(self.service, route.path)
             self.app.router.add_route(route.method, route.path, handler)
             if route.method == hdrs.METH_GET:
                 self.app.router.add_route(hdrs.METH_HEAD, route.path, handler)

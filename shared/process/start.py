@@ -5,13 +5,16 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.http import HttpSettings
 from shared.queue import QueueError
+from shared.settings import examples_of
 from shared.telemetry import LogSettings, configure_logs
 from shared.telemetry.logs import lines_out
 from shared.volume import VolumeRefused, VolumeSettings
@@ -28,8 +31,9 @@ def take_identity(settings: VolumeSettings) -> None:
             raise VolumeRefused("PUID and PGID can only be taken when started as root.")
         return
     for directory in (settings.root, settings.state_dir):
-        directory.mkdir(parents=True, exist_ok=True)
-        os.chown(directory, -1 if user is None else user, -1 if group is None else group)
+        with suppress(OSError):  # of a volume that may only be read: who has to write there says so
+            directory.mkdir(parents=True, exist_ok=True)
+            os.chown(directory, -1 if user is None else user, -1 if group is None else group)
     if group is not None:
         os.setgroups([])
         os.setgid(group)
@@ -55,12 +59,22 @@ def start(main: Callable[[VolumeSettings], Awaitable[None]]) -> None:
         take_identity(settings)
         asyncio.run(_awaited(main, settings))
     except ValidationError as error:
-        for problem in error.errors():
-            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - read by whoever started it
+        for problem in error.errors(include_input=False):
+            print(_sentence(problem), file=sys.stderr)  # noqa: T201 - read by whoever started it
         sys.exit(CANNOT_START)
     except (VolumeRefused, QueueError, OSError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - read by whoever started it
         sys.exit(CANNOT_START)
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """About a setting, by its name; without its value, which may be a secret."""
+    name, said = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_pattern_mismatch":
+        said = "is not written as it has to be."
+    examples = " or ".join(map(str, examples_of(name)))
+    about = f"{name}: {said}" if name and name not in said else said
+    return f"{about} For example: {examples}." if examples else about
 
 
 async def _awaited(main: Callable[[VolumeSettings], Awaitable[None]], settings: VolumeSettings) -> None:

@@ -2,6 +2,7 @@
 
 from shared.queue.consuming import announcing, telling_work
 from shared.queue.factory import QueueSettings, open_queue
+from shared.queue.peers import Peers, fingerprint
 from shared.queue.port import (
     MAX_ATTEMPTS,
     RETRY_DELAYS,
@@ -25,6 +26,7 @@ __all__ = [
     "Handler",
     "Lane",
     "LaneMeasure",
+    "Peers",
     "Queue",
     "QueueError",
     "QueueFull",
@@ -34,6 +36,7 @@ __all__ = [
     "Retry",
     "Unroutable",
     "announcing",
+    "fingerprint",
     "open_queue",
     "telling_work",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -83,9 +83,16 @@ TELL_EVERY_S = 5.0
 
 @asynccontextmanager
 async def telling_work(
-    queue: Queue, metrics: Metrics, service: str, *, background: Background
+    queue: Queue,
+    metrics: Metrics,
+    service: str,
+    *,
+    background: Background,
+    setup: Callable[[], Mapping[str, str]] = dict,
 ) -> AsyncIterator[None]:
-    """While the context lasts. Where services share a process, whoever comes first tells for all of them."""
+    """While the context lasts. Where services share a process, whoever comes first tells for all of them. `setup`: what has to
+    be the same in all services, as fingerprints by the settings' names.
+    """
     instance = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
 
     async def tell() -> None:
@@ -93,9 +100,12 @@ async def telling_work(
         lanes = {
             lane: LaneWork(jobs=one.jobs, oldest_s=round(one.oldest_s, 3)) for lane, one in taken.items()
         }
-        event = ServiceStats(service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes)
+        event = ServiceStats(
+            service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes, setup=dict(setup())
+        )
         await queue.announce(Envelope.of(event, trace_id=trace_id()))
 
+    metrics.queue_connected.follow(lambda: float(queue.connected))
     async with background.repeating("telling work", tell, every_s=TELL_EVERY_S, at_once=False):
         yield
 

@@ -102,7 +102,8 @@ class Reject(Exception):
 @dataclass(frozen=True, slots=True)
 class LaneMeasure:
     """How a lane is. None: the engine does not tell. `in_hand`: handed out and not settled; `oldest_s`: how long the
-    first of those that wait has waited. `exact`: as the engine itself counts, and not as of some moments ago.
+    first of those that wait has waited. `waiting` and `consumers` are of this moment; `others_old_s`: how old the others
+    may be. `exact`: all of it is as the engine itself counts, and of this moment.
     """
 
     waiting: int
@@ -111,6 +112,7 @@ class LaneMeasure:
     oldest_s: float | None = None
     published_per_s: float | None = None
     done_per_s: float | None = None
+    others_old_s: float = 0.0
     exact: bool = False
 
 
@@ -138,6 +140,13 @@ class Queue(Protocol):
 
     async def measure(self, lane: Lane) -> LaneMeasure:
         """The same with all else that the engine can tell. Raise QueueUnavailable where it tells nothing."""
+
+    async def put_off(self) -> int:
+        """How many messages of all lanes come back later. Raise QueueUnavailable where it tells nothing."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is published now can arrive, as far as is known without asking."""
 
     async def ping(self) -> None:
         """Return when the queue answers; raise QueueUnavailable when it does not."""

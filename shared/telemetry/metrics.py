@@ -1,12 +1,19 @@
-"""Work: the jobs that a process took lately, by lane, for whoever wants to know how old what is taken is."""
+"""Metrics: what a process counts and measures, and nothing that it does not know. `docs/metrics.md` says what each means."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from shared.settings import ONESHEET_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,63 @@ class WorkCounter:
         """Since this was asked the last time."""
         taken, self._taken = self._taken, {}
         return taken
+
+
+class KnownGauge(Collector):
+    """A gauge that has no sample until somebody knows its value, and none once nobody does: where a 0 would be a lie.
+
+    Called like the library's own. With labels, each set of them is known or not by itself.
+    """
+
+    def __init__(
+        self, name: str, documentation: str, labels: tuple[str, ...] = (), *, registry: CollectorRegistry
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self._documentation = documentation
+        self._values: dict[tuple[str, ...], float | Callable[[], float]] = {}
+        registry.register(self)
+
+    def set(self, value: float, *labels: str) -> None:
+        self._values[labels] = value
+
+    def inc(self) -> None:
+        """By one, of a gauge without labels that has been set."""
+        self._change(1)
+
+    def dec(self) -> None:
+        self._change(-1)
+
+    def _change(self, by: int) -> None:
+        value = self._values.get((), 0.0)
+        assert not callable(value)
+        self._values[()] = value + by
+
+    def follow(self, value: Callable[[], float], *labels: str) -> None:
+        """Ask for the value whenever somebody looks."""
+        self._values[labels] = value
+
+    def known(self) -> frozenset[str]:
+        """The values of the first label."""
+        return frozenset(labels[0] for labels in self._values if labels)
+
+    def forget(self, *labels: str) -> None:
+        self._values.pop(labels, None)
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return [GaugeMetricFamily(self.name, self._documentation, labels=self.labels)]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self.name, self._documentation, labels=self.labels)
+        for labels, value in self._values.items():
+            family.add_metric(labels, value() if callable(value) else value)
+        return [family]
+
+
+def start_at_zero(counter: Counter, *labels: Iterable[str]) -> None:
+    """Tell the counter as 0 for each of these labels: what is absent until it first counts has no first increase."""
+    for values in product(*labels):
+        counter.labels(*values)
 
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -54,10 +118,38 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._pictures = Counter(
+        self.pictures_served = Counter(
             "onesheet_pictures_served", "Pictures by how they were had", ["outcome"], registry=self.registry
         )
-        self.waiting = Gauge("onesheet_waiting", "Requests that wait for a picture", registry=self.registry)
+        Info("onesheet_build", "Which version runs", registry=self.registry).info(
+            {"version": ONESHEET_VERSION}
+        )
+        self.queue_connected = KnownGauge(
+            "onesheet_queue_connected", "1: this process is connected to the queue", registry=self.registry
+        )
+        self.waiting = KnownGauge(
+            "onesheet_waiting", "Requests that wait for a picture", registry=self.registry
+        )
+        self.first_picture_seconds = Histogram(
+            "onesheet_first_picture_seconds",
+            "How long a request for what was not stored waited, by what it ended in",
+            ["outcome"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.job_waits = Gauge(
+            "onesheet_job_waits",
+            "Jobs in hand that wait: for a slot of their fetcher, for a seat at a host",
+            ["what"],
+            registry=self.registry,
+        )
+        self.job_wait_seconds = Histogram(
+            "onesheet_job_wait_seconds",
+            "How long they waited for it",
+            ["what"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.jobs = Counter(
             "onesheet_jobs", "Jobs by how they ended", ["type", "outcome"], registry=self.registry
         )
@@ -91,19 +183,64 @@ class Metrics:
             "Records the catalog lane did not take",
             registry=self.registry,
         )
-        self.lane_depth = Gauge(
-            "onesheet_lane_depth", "Messages that wait in a lane", ["lane"], registry=self.registry
+        self.lane_depth = KnownGauge(
+            "onesheet_lane_depth", "Messages that wait in a lane", ("lane",), registry=self.registry
+        )
+        self.lane_consumers = KnownGauge(
+            "onesheet_lane_consumers", "Who takes messages from a lane", ("lane",), registry=self.registry
+        )
+        self.lane_oldest_seconds = KnownGauge(
+            "onesheet_lane_oldest_seconds",
+            "How long the oldest message of a lane has waited",
+            ("lane",),
+            registry=self.registry,
+        )
+        self.jobs_put_off = KnownGauge(
+            "onesheet_jobs_put_off", "Messages of all lanes that come back later", registry=self.registry
+        )
+        self.hosts_paused = KnownGauge(
+            "onesheet_hosts_paused", "Picture hosts that are left alone now", registry=self.registry
+        )
+        self.provider_budget_left = KnownGauge(
+            "onesheet_provider_budget_left",
+            "Requests that a provider may be asked at once",
+            ("provider",),
+            registry=self.registry,
+        )
+        self.dead_letters_kept = KnownGauge(
+            "onesheet_dead_letters_kept", "Dead letters there are now", ("lane",), registry=self.registry
+        )
+        self.catalog_lag_seconds = KnownGauge(
+            "onesheet_catalog_lag_seconds", "How far the catalog is behind", registry=self.registry
+        )
+        self.processes = KnownGauge(
+            "onesheet_processes", "Processes that were heard of lately", ("service",), registry=self.registry
+        )
+        self.settings_unlike = KnownGauge(
+            "onesheet_settings_unlike",
+            "1: a setting that has to be the same everywhere is not",
+            ("setting",),
+            registry=self.registry,
+        )
+        self.tasks = Counter(
+            "onesheet_tasks", "Tasks by how they ended", ["kind", "state"], registry=self.registry
+        )
+        self.renderers_killed = Counter(
+            "onesheet_renderers_killed",
+            "Renderers that crashed or had to be ended in the middle of a picture",
+            ["why"],
+            registry=self.registry,
         )
         self.dead_letters = Counter(
             "onesheet_dead_letters", "Jobs that failed for good", ["lane"], registry=self.registry
         )
-        self.disk_bytes = Gauge(
+        self.disk_bytes = KnownGauge(
             "onesheet_disk_bytes",
             "What pictures take on the disk, as the catalog knows",
             registry=self.registry,
         )
-        self.disk_files = Gauge("onesheet_disk_files", "The same in files", registry=self.registry)
-        self.disk_free_bytes = Gauge(
+        self.disk_files = KnownGauge("onesheet_disk_files", "The same in files", registry=self.registry)
+        self.disk_free_bytes = KnownGauge(
             "onesheet_disk_free_bytes", "What is left on the volume's disk", registry=self.registry
         )
         self.evictions_ordered = Counter(
@@ -124,12 +261,35 @@ class Metrics:
         self.work = WorkCounter()
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)
-        self.served = lru_cache(64)(self._pictures.labels)
+        self.served = lru_cache(64)(self.pictures_served.labels)
 
     def took(self, lane: str, age_s: float) -> None:
         """That a job was taken from a lane, which was so old."""
         self.job_age_seconds.labels(lane).observe(age_s)
         self.work.took(lane, age_s)
+
+    def expect_answers(self, service: str, route: str) -> None:
+        """What is alerted on is there before it first happens."""
+        start_at_zero(self._requests, (service,), (route,), ("500", "503"))
+
+    @contextmanager
+    def waiting_for(self, what: str) -> Iterator[Callable[[], None]]:
+        """A job waits for a `slot` or a `seat` until what this gives is called, or the block is left."""
+        gauge, began = self.job_waits.labels(what), time.perf_counter()
+        waits = True
+
+        def ended() -> None:
+            nonlocal waits
+            if waits:
+                waits = False
+                gauge.dec()
+                self.job_wait_seconds.labels(what).observe(time.perf_counter() - began)
+
+        gauge.inc()
+        try:
+            yield ended
+        finally:
+            ended()
 
     def _answered(self, service: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(service, route, status), self._request_seconds.labels(service, route)

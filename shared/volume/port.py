@@ -5,7 +5,7 @@ scratch space of the process that fills it, and what is committed is whole or no
 """
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -322,6 +322,9 @@ class HostPauses(Protocol):
 
     async def pause_of(self, authority: str) -> HostPause | None:
         """The last pause, over or not, until it is forgotten. None: the host is as good as any."""
+
+    async def all(self) -> Mapping[str, HostPause]:
+        """By host, with those that are over and not yet forgotten."""
 
     async def pause(self, authority: str, pause: HostPause) -> None: ...
 

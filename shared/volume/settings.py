@@ -11,7 +11,7 @@ from shared.volume.inventory import Extent
 class VolumeSettings(Settings):
     volume_url: str = Field("file:data", validation_alias="VOLUME_URL")
     state_directory: Path | None = Field(None, validation_alias="STATE_DIR")
-    umask: str = Field("022", validation_alias="UMASK", pattern=r"^[0-7]{3,4}$")
+    umask: str = Field("022", validation_alias="UMASK", pattern=r"^[0-7]{3,4}$", examples=["022"])
     user_id: int | None = Field(None, validation_alias="PUID", gt=0)
     group_id: int | None = Field(None, validation_alias="PGID", gt=0)
 

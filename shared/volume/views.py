@@ -10,7 +10,7 @@ from shared.volume.inventory import Inventory
 from shared.volume.local.inbox_and_pauses import LocalHostPauses, LocalInbox
 from shared.volume.local.integrity import LocalIntegrity
 from shared.volume.local.inventory import LocalInventory
-from shared.volume.local.layout import prepared_layout
+from shared.volume.local.layout import Layout, prepared_layout
 from shared.volume.local.names import LocalNames, LocalNameStore
 from shared.volume.local.pictures import LocalPictures
 from shared.volume.local.pins import LocalPins
@@ -39,6 +39,8 @@ class ReadVolume:
     hosts: HostPauses
     check: Callable[[], Awaitable[None]]
     """Raise VolumeRefused, with a sentence, when it cannot be read just now."""
+    identity: Callable[[], str] = str
+    """Which volume it is, wherever it is mounted; empty: nobody knows yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class KeeperVolume:
     inventory: Inventory
     integrity: Integrity
     inbox: Inbox
+    hosts: HostPauses
+    identity: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +68,20 @@ class WriteVolume:
     mending: Mending
     sweep: Callable[[], Awaitable[int]]
     """Remove what was put aside and left there, and what is over; return how many. Raise OSError."""
+    identity: Callable[[], str] = str
 
 
 def volume_to_read(settings: VolumeSettings) -> ReadVolume:
-    """Raise VolumeRefused, as the other two do, for directories that cannot be used."""
-    layout = prepared_layout(settings)
+    """Raise VolumeRefused, as the other two do, for directories that cannot be used; this one also does with less."""
+    layout = Layout(settings.root)
+    layout.prepare_to_read()
 
     async def check() -> None:
         layout.check_readable()
 
-    return ReadVolume(LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout), check)
+    return ReadVolume(
+        LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout), check, layout.identity
+    )
 
 
 def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
@@ -84,6 +92,8 @@ def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
         inventory=LocalInventory(layout),
         integrity=LocalIntegrity(layout),
         inbox=LocalInbox(layout),
+        hosts=LocalHostPauses(layout),
+        identity=layout.identity,
     )
 
 
@@ -103,6 +113,7 @@ def volume_to_write(settings: VolumeSettings, *, on_step: OnStep = unwatched) ->
             inbox=LocalInbox(layout),
             hosts=LocalHostPauses(layout),
             mending=LocalIntegrity(layout),
+            identity=layout.identity,
             sweep=sweep_once,
         )
     finally:

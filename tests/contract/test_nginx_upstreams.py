@@ -14,6 +14,7 @@ from services.proxy.access_counts import AccessCounts
 from shared.contracts import Envelope, PicturesUsed
 from shared.pictures import Tree, picture_id, picture_path
 from shared.queue import Queue
+from shared.telemetry import Metrics
 from shared.volume.local.layout import Layout
 from shared.volume.local.names import LocalNames
 from tests.contract.nginx_site import NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
@@ -145,8 +146,8 @@ class Announcing:
 
 
 async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) -> None:
-    queue = Announcing()
-    use = AccessCounts(cast(Queue, queue), LocalNames(Layout(tmp_path)))
+    queue, metrics = Announcing(), Metrics()
+    use = AccessCounts(cast(Queue, queue), LocalNames(Layout(tmp_path)), metrics)
     heard = asyncio.Event()
 
     class Hearing(asyncio.DatagramProtocol):
@@ -176,6 +177,8 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
     transport.close()
     await use.tell()
     assert [event.payload for event in queue.announced] == [PicturesUsed(used={picture_id(TMDB): 4})]
+    sent = {"outcome": "hit by nginx"}
+    assert metrics.registry.get_sample_value("onesheet_pictures_served_total", sent) == 4
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from shared.contracts import Envelope, PurgePicture
-from shared.queue import Lane, LaneMeasure, Queue, QueueUnavailable
+from shared.queue import Delay, Lane, LaneMeasure, Queue, QueueUnavailable
 from shared.queue.embedded import open_embedded
 from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.rabbitmq.management import RENEWED_EVERY_S
+from tests.contract.conftest import REAL, Engine, a_job
 from tests.integration.onesheet import until
 from tests.servers.rabbitmq import RabbitNode
 from tests.unit.catalogs import picture
@@ -63,10 +65,34 @@ async def test_the_management_api_tells_all_of_it(rabbitmq: RabbitNode) -> None:
     async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
         await publish(queue, 3)
         async with one_in_hand(queue):
-            await until(lambda: _exactly(queue, waiting=2, in_hand=1, consumers=1), within_s=20, every_s=0.2)
+            await until(lambda: _in_hand(queue, 1), within_s=20, every_s=0.2)
         found = await queue.measure(LANE)
         assert found.published_per_s is not None
         assert found.done_per_s is not None
+        assert (found.exact, found.others_old_s) == (False, RENEWED_EVERY_S)
+
+
+async def test_with_the_management_api_as_well_the_depth_is_of_this_moment(rabbitmq: RabbitNode) -> None:
+    """It renews its own numbers every five seconds."""
+    vhost = rabbitmq.vhost()
+    async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
+        await until(lambda: _in_hand(queue, 0), within_s=20, every_s=0.2)
+        await publish(queue, 7)
+        found = await queue.measure(LANE)
+        async with one_in_hand(queue):
+            await until(lambda: _waiting(queue, 6), within_s=2)
+    assert found.waiting == 7
+
+
+async def test_what_is_put_off_is_counted(engine: Engine) -> None:
+    async with engine.open(delays=REAL) as queue:
+        assert await queue.put_off() == 0
+        for number, delay in enumerate(Delay):
+            await queue.publish(a_job(number), LANE, delay=delay)
+        await until(lambda: _is_put_off(queue, len(Delay)))
+        assert (await queue.measure(LANE)).waiting == 0
+    with pytest.raises(QueueUnavailable):
+        await queue.put_off()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://guest:wrong@127.0.0.1:{port}"])
@@ -83,6 +109,13 @@ async def _is(queue: Queue, expected: LaneMeasure) -> bool:
     return await queue.measure(LANE) == expected
 
 
-async def _exactly(queue: Queue, *, waiting: int, in_hand: int, consumers: int) -> bool:
-    found = await queue.measure(LANE)
-    return found.exact and (found.waiting, found.in_hand, found.consumers) == (waiting, in_hand, consumers)
+async def _in_hand(queue: Queue, expected: int) -> bool:
+    return (await queue.measure(LANE)).in_hand == expected
+
+
+async def _waiting(queue: Queue, expected: int) -> bool:
+    return (await queue.measure(LANE)).waiting == expected
+
+
+async def _is_put_off(queue: Queue, expected: int) -> bool:
+    return await queue.put_off() == expected

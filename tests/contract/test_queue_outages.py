@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from urllib.parse import quote, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueError, QueueUnavailable
 from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.rabbitmq.link import Outage
 from tests.contract.conftest import QUICK, OnRabbitMQ, Received, a_job
 from tests.servers.rabbitmq import RabbitNode
 
@@ -124,6 +126,48 @@ async def test_a_broker_that_is_late_is_waited_for(fragile_rabbitmq: RabbitNode,
         await asyncio.to_thread(fragile_rabbitmq.ensure_running)
         async with publishing(queue, set()):
             await received.next()
+
+
+async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_in_between(
+    fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
+) -> None:
+    with capture_logs() as lines:
+        async with broker.open() as queue:
+            fragile_rabbitmq.kill()
+            await until(lambda: lines[-1]["event"] == "queue_connection_lost")
+            await raises_in_time(queue.ping)
+            await queue.announce(a_job())
+            await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+            await until(lambda: sum(line["event"] == "queue_connected" for line in lines) == 2)
+    told = [line for line in lines if line["event"].startswith("queue_")]
+    assert [line["event"] for line in told] == [
+        "queue_connected",
+        "queue_connection_lost",
+        "queue_connected",
+    ]
+    assert told[-1]["away_s"] > 0
+    assert told[-1]["events_lost"] == 1
+    assert not [line for line in lines if line["event"] == "event_lost"]
+
+
+def test_a_broker_that_stays_away_is_told_of_once_a_minute() -> None:
+    now_s = 0.0
+    with capture_logs() as lines:
+        outage = Outage(clock=lambda: now_s)
+        outage.begin("publishing")
+        outage.begin("consuming")
+        for second in range(130):
+            now_s = float(second)
+            outage.failed("a.example", QueueUnavailable("refused"))
+        outage.connected("publishing", "a.example")
+        assert lines[-1]["event"] == "queue_unreachable", "half a connection is none"
+        outage.connected("consuming", "a.example")
+    assert [(line["event"], line["away_s"]) for line in lines] == [
+        ("queue_unreachable", 0),
+        ("queue_unreachable", 60),
+        ("queue_unreachable", 120),
+        ("queue_connected", 129),
+    ]
 
 
 async def test_a_severed_connection_is_made_again(rabbitmq: RabbitNode) -> None:

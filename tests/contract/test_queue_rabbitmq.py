@@ -139,6 +139,22 @@ async def test_wrong_credentials_stop_the_start(broker: OnRabbitMQ) -> None:
             pass
 
 
+@pytest.mark.parametrize("path", ["", "/", "/nosuch"])
+async def test_a_virtual_host_that_is_not_there_or_not_ones_own_stops_the_start(
+    rabbitmq: RabbitNode, broker: OnRabbitMQ, path: str
+) -> None:
+    """The usual mistakes: a user of one virtual host, and a URL without it."""
+    user = {"password": "own", "tags": ""}
+    rabbitmq.manage("PUT", "/api/users/stranger", user)
+    url = broker.url.replace("guest:guest", "stranger:own").removesuffix(f"/{vhost_of(broker)}") + path
+    vhost = path.removeprefix("/") or "/"
+    with pytest.raises(
+        QueueUnavailable, match=f"QUEUE_URL .* no virtual host '{vhost}', or the user 'stranger'"
+    ):
+        async with OnRabbitMQ(url).open():
+            pass
+
+
 @pytest.mark.parametrize(
     ("engine", "unwanted"),
     [

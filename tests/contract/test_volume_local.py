@@ -1,6 +1,7 @@
 """What is true of local files alone: who may read them, what is swept, which directories are refused."""
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +15,14 @@ import pytest
 import shared.volume.local.layout
 from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
 from shared.telemetry import utc_now
-from shared.volume import HostPause, VolumeRefused, VolumeSettings, volume_to_write
+from shared.volume import (
+    HostPause,
+    VolumeRefused,
+    VolumeSettings,
+    volume_to_keep,
+    volume_to_read,
+    volume_to_write,
+)
 from shared.volume.local import names as local_names
 from shared.volume.local.durable import make_directories
 from shared.volume.local.inbox_and_pauses import LocalHostPauses
@@ -214,6 +222,35 @@ def test_a_volume_of_another_user_is_refused(directory_for_all: Path) -> None:
     prepared_layout(settings)
     with as_nobody(), pytest.raises(VolumeRefused, match="is not writable: Permission denied"):
         prepared_layout(settings)
+
+
+def test_who_only_reads_starts_on_a_volume_that_may_only_be_read(directory_for_all: Path) -> None:
+    settings = settings_in(directory_for_all)
+    with volume_to_write(settings) as written:
+        pass
+    shutil.rmtree(settings.state_dir)
+    with as_nobody():
+        read = volume_to_read(settings)
+        assert read.identity() == written.identity() != ""
+        assert not settings.state_dir.exists()
+
+
+def test_who_only_reads_refuses_a_volume_that_it_cannot_read_by_the_settings_name(
+    directory_for_all: Path,
+) -> None:
+    settings = settings_in(directory_for_all / "not" / "there")
+    with as_nobody(), pytest.raises(VolumeRefused, match="VOLUME_URL: the volume cannot be read"):
+        volume_to_read(settings)
+
+
+async def test_a_volume_is_the_same_wherever_it_is_mounted_and_no_two_are(tmp_path: Path) -> None:
+    one, moved, other = tmp_path / "one", tmp_path / "moved", tmp_path / "other"
+    identity = volume_to_keep(settings_in(one)).identity()
+    assert identity == volume_to_read(settings_in(one)).identity()
+    one.rename(moved)
+    assert volume_to_read(settings_in(moved)).identity() == identity
+    assert volume_to_read(settings_in(other)).identity() == "", "nobody has written there yet"
+    assert volume_to_keep(settings_in(other)).identity() not in ("", identity)
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])

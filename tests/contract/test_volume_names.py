@@ -104,6 +104,7 @@ async def test_a_host_is_paused_until_it_said(volume: VolumeUnderTest, host: str
     assert await hosts.paused_until(host) == NOW + timedelta(minutes=1)
     assert await hosts.pause_of(host) == HostPause(NOW + timedelta(minutes=1), in_a_row=3)
     assert await hosts.paused_until("b.example") is None
+    assert await hosts.all() == {host: HostPause(NOW + timedelta(minutes=1), in_a_row=3)}
     await hosts.forget(host)
     await hosts.forget(host)
     assert await hosts.pause_of(host) is None

@@ -100,6 +100,15 @@ class WatchedQueue:
             raise QueueUnavailable("the queue is down")
         return await self.inner.measure(lane)
 
+    async def put_off(self) -> int:
+        if self.down:
+            raise QueueUnavailable("the queue is down")
+        return await self.inner.put_off()
+
+    @property
+    def connected(self) -> bool:
+        return not self.down
+
     async def ping(self) -> None:
         if self.down:
             raise QueueUnavailable("the queue is down")

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from stat import S_IMODE
 
@@ -23,11 +24,15 @@ POSTER = "/poster/1-600x900.jpg"
 ENDS_WITHIN_S = 5
 
 
+def everything(cwd: Path, **settings: str) -> AbstractAsyncContextManager[RunningService]:
+    return started(cwd, "services", **settings)
+
+
 @asynccontextmanager
-async def everything(cwd: Path, **settings: str) -> AsyncIterator[RunningService]:
-    """Started as from a terminal: a process group of its own, and no setting but the port."""
+async def started(cwd: Path, module: str, **settings: str) -> AsyncIterator[RunningService]:
+    """As from a terminal: a process group of its own, and no setting but the port."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services"),
+        *(sys.executable, "-m", module),
         cwd=cwd,
         env={
             "PATH": os.environ["PATH"],
@@ -176,6 +181,15 @@ async def test_a_second_one_on_the_same_directory_is_refused_with_a_sentence(tmp
         ({"QUEUE_URL": "http://a.example/"}, "QUEUE_URL"),
         ({"STATE_DIR": "data/state"}, "STATE_DIR"),
         ({"UMASK": "rwx"}, "UMASK"),
+        (
+            {"ACCESS_LOG_ADDRESS": "5140"},
+            "ACCESS_LOG_ADDRESS: is not written as it has to be. For example: 127.0.0.1:5140",
+        ),
+        ({"QUEUE_URL": "amqp://user:secret@rabbit:56x72/vhost"}, "QUEUE_URL: 'rabbit:56x72' is no host:port"),
+        (
+            {"QUEUE_MANAGEMENT_URL": "user:secret@host:15672"},
+            "QUEUE_MANAGEMENT_URL: is not written as it has to be.",
+        ),
         ({"HOST": "a host that is none"}, "HOST"),
     ],
 )
@@ -185,6 +199,27 @@ async def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(
     async with everything(tmp_path, **settings) as service:
         assert await service.ended(within_s=15) == 2
     assert named in said(service)
+    assert "Traceback" not in said(service)
+    assert "secret" not in said(service)
+    assert "^" not in said(service), "nobody reads a pattern"
+
+
+@pytest.mark.parametrize("module", ["services.proxy", "services.fetcher", "services.enricher"])
+async def test_a_service_of_its_own_does_not_start_on_a_queue_that_nobody_else_reads(
+    tmp_path: Path, module: str
+) -> None:
+    async with started(tmp_path, module, QUEUE_URL="") as service:
+        assert await service.ended(within_s=15) == 2
+    assert "QUEUE_URL is not set" in said(service)
+
+
+async def test_an_address_for_nginxs_log_that_is_taken_is_named_in_a_sentence(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with everything(tmp_path, ACCESS_LOG_ADDRESS=address) as service:
+            assert await service.ended(within_s=15) == 2
+    assert f"ACCESS_LOG_ADDRESS={address}" in said(service)
     assert "Traceback" not in said(service)
 
 

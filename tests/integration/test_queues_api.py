@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.fetcher.settings import FetcherSettings
-from shared.contracts import PurgePicture
-from shared.queue import Lane
+from shared.contracts import Envelope, PurgePicture, ServiceStats
+from shared.queue import Delay, Lane
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.unit.catalogs import picture
@@ -43,7 +43,48 @@ async def test_how_fast_a_lane_moves_is_told_by_who_takes_from_it(
         await until(told)
 
 
+async def test_what_is_put_off_and_who_else_is_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.queue.consuming.TELL_EVERY_S", 0.1)
+    async with running_enricher(tmp_path) as enricher:
+
+        async def put_off_is_told() -> bool:
+            """The test's ten minutes are short: it is put off again for each look."""
+            job = Envelope.of(PurgePicture(picture=picture(1)), trace_id="trace")
+            await enricher.queue.publish(job, Lane.PICTURES_LATER, delay=Delay.TEN_MINUTES)
+            return bool((await enricher.manage("GET", "/api/v1/admin/queues")).json["put_off"])
+
+        await until(put_off_is_told)
+        assert "services" not in (await enricher.get("/readyz")).json
+        another = ServiceStats(service="enricher", instance="host/another", during_s=5, lanes={})
+        await enricher.announce(another)
+
+        async def noted() -> bool:
+            return "enricher" in (await enricher.get("/readyz")).json.get("services", {})
+
+        await until(noted)
+
+
 async def test_without_the_queue_that_is_said(tmp_path: Path) -> None:
     async with running_enricher(tmp_path) as enricher:
         enricher.queue.down = True
         assert (await enricher.manage("GET", "/api/v1/admin/queues")).status == 503
+
+
+async def test_an_enricher_tells_from_its_start_what_alerts_are_written_on(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path) as enricher:
+
+        async def told() -> bool:
+            lines = (await enricher.text("/metrics")).splitlines()
+            return {
+                "onesheet_queue_connected 1.0",
+                'onesheet_lane_depth{lane="pictures.now"} 0.0',
+                'onesheet_dead_letters_kept{lane="pictures.now"} 0.0',
+                'onesheet_dead_letters_total{lane="pictures.now"} 0.0',
+                'onesheet_tasks_total{kind="warm",state="failed"} 0.0',
+                "onesheet_hosts_paused 0.0",
+                "onesheet_jobs_put_off 0.0",
+            } <= set(lines)
+
+        await until(told)

@@ -62,6 +62,9 @@ async def test_a_renderer_that_takes_too_long_is_ours_once_and_then_the_pictures
     assert first.status == 503
     failure = (await onesheet.state(LARGE_PICTURE)).failures[DOWNLOAD]
     assert (failure.failure_class, failure.crashes) == (FailureClass.OURS, 1)
+    assert onesheet.count("onesheet_renderers_killed_total", why="time") == 1
+    assert onesheet.count("onesheet_job_wait_seconds_count", what="slot") == 1
+    assert onesheet.count("onesheet_job_wait_seconds_count", what="seat") == 1
     assert (await onesheet.get(LARGE_PICTURE, size="small")).status == 503
     assert onesheet.host.count(LARGE_PICTURE) == 1
     await let_it_be_over(onesheet, LARGE_PICTURE)

@@ -187,7 +187,9 @@ async def test_messages_of_then_in_rabbitmq_are_read_each_as_it_was(
 
 def test_a_message_of_each_kind_is_read(sample: Path) -> None:
     bodies = [message["body"] for message in messages(sample)]
-    assert [Envelope.model_validate(body).model_dump(mode="json") for body in bodies] == bodies
+    read = [Envelope.model_validate(body) for body in bodies]
+    # What later versions have added is not there, and has its default.
+    assert [envelope.model_dump(mode="json", exclude_unset=True) for envelope in read] == bodies
     assert {body["type"] for body in bodies} == {kind.__name__ for kind in MESSAGES}
 
 

@@ -145,6 +145,7 @@ async def test_with_the_queue_down_what_is_stored_is_served_and_a_miss_is_503(on
     ready = await onesheet.ask("/readyz", {})
     assert ready.status == 503
     assert b'"queue": "the queue is down"' in ready.body
+    assert (await onesheet.ask("/readyz/stored", {})).status == 200, "what a load balancer goes by"
     onesheet.queue.down = False
     assert (await onesheet.get("/poster/2-60x90.jpg", size="small")).status == 200
     assert (await onesheet.ask("/readyz", {})).status == 200
@@ -180,3 +181,15 @@ async def test_a_failure_that_is_over_is_tried_again(onesheet: Onesheet) -> None
     )
     assert (await onesheet.get(POSTER, size="small")).status == 200
     assert (await onesheet.state(POSTER)).failures == {}
+
+
+async def test_how_long_a_first_picture_took_is_measured_by_what_it_ended_in(start: Start) -> None:
+    onesheet = await start(MISS_WAIT="0.1")
+    counted = "onesheet_first_picture_seconds_count"
+    assert (await onesheet.get(POSTER, size="small")).status == 200
+    assert (await onesheet.get(POSTER, size="small")).status == 200
+    assert onesheet.count(counted, outcome="miss") == 1, "a hit is none"
+    onesheet.host.hold("/poster/2-60x90.jpg")
+    await onesheet.get("/poster/2-60x90.jpg", size="small", headers={"Sec-Fetch-Dest": "image"})
+    assert onesheet.count(counted, outcome="late") == 1
+    onesheet.host.release("/poster/2-60x90.jpg")

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -283,6 +283,9 @@ class MemoryHostPauses:
 
     async def pause_of(self, authority: str) -> HostPause | None:
         return self._pauses.get(authority)
+
+    async def all(self) -> Mapping[str, HostPause]:
+        return dict(self._pauses)
 
     async def pause(self, authority: str, pause: HostPause) -> None:
         self._pauses[authority] = pause

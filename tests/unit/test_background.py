@@ -20,16 +20,17 @@ from services.enricher.keeper.catalog.access_times import AccessTimes
 from services.enricher.keeper.catalog.budget import keeping_within
 from services.enricher.keeper.catalog.indexer import Swept, sweeping
 from services.enricher.keeper.catalog.refreshing import refreshing as refreshing_pictures
+from services.enricher.keeper.keeper import counting
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.tasks import Tasks
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
 from shared.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, wait
 from shared.http import create_skeleton
-from shared.queue import telling_work
+from shared.queue import Lane, LaneMeasure, telling_work
 from shared.queue.consuming import Listener
 from shared.queue.rabbitmq.consumer import Subscription
-from shared.queue.rabbitmq.link import Link, addresses_of
+from shared.queue.rabbitmq.link import Link, Outage, addresses_of
 from shared.telemetry import Metrics, utc_now
 
 ROOT = Path(__file__).parents[2]
@@ -126,14 +127,23 @@ def _sweeping_volume(
 def _telling_use(
     background: Background, fault: Fault, patch: pytest.MonkeyPatch
 ) -> AbstractAsyncContextManager[None]:
-    use = AccessCounts(_queue(), SimpleNamespace())
+    use = AccessCounts(_queue(), SimpleNamespace(), Metrics())
     patch.setattr(use, "tell", fault.soon)
     return use.telling("", background)
 
 
-def _measuring(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
-    queue = _queue(depth=fault.answering(0).soon)
+def _measuring(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    queue = _queue(put_off=fault.answering(0).soon, measure=nothing)
+    measured = [LaneMeasure(0)] * len(Lane)
+    patch.setattr(LaneWatch, "look_at_all", Fault(calls=1).answering(measured).soon)
     return watching_lanes(LaneWatch(queue, Metrics()), queue, background)
+
+
+def _counting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    dead: Any = SimpleNamespace(count=fault.soon)
+    return counting(dead, SimpleNamespace(all=fault.answering({}).soon), Metrics(), background)
 
 
 def _ledger(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
@@ -216,7 +226,7 @@ def _consuming(background: Background, fault: Fault, _: object) -> AbstractAsync
 
 @asynccontextmanager
 async def _connecting(background: Background, fault: Fault, patch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    link = Link(addresses_of("amqp://nobody@127.0.0.1:1/"), "test", nothing)
+    link = Link(addresses_of("amqp://nobody@127.0.0.1:1/"), "test", nothing, Outage())
     patch.setattr(link, "_connect", fault.soon)
     await link.open(background, patience_s=0)
     yield
@@ -228,6 +238,7 @@ LOOPS: dict[str, Starting] = {
     "sweeping the volume": _sweeping_volume,
     "telling use": _telling_use,
     "measuring lanes": _measuring,
+    "counting for metrics": _counting,
     "keeping budgets": _ledger,
     "writing the TMDB cache": _shelf("_write_what_came"),
     "sweeping the TMDB cache": _shelf("sweep"),
@@ -318,17 +329,19 @@ async def test_it_does_not_come_sooner_because_it_failed_nor_much_later_where_it
     assert await pauses_of(ValueError(), every_s=3600) == [LONGEST_PAUSE_S]
 
 
-async def test_what_was_expected_is_told_without_a_traceback_and_tried_again_at_its_beat() -> None:
-    beats, rounds = Beats(), Rounds(OSError("away"), OSError("away"), OSError("away"))
+async def test_what_was_expected_is_told_ever_more_seldom_without_a_traceback_and_tried_again_at_its_beat() -> (
+    None
+):
+    beats, rounds = Beats(), Rounds(*(OSError("away") for _ in range(9)))
     background, metrics = background_with(beats)
     with capture_logs() as lines:
         async with background.repeating("test", rounds, every_s=5, expected=(OSError,)):
             await rounds.done.wait()
-    assert beats.pauses == [5, 5, 5]
+    assert beats.pauses == [5] * 9
     warnings = [line for line in lines if line["log_level"] == "warning"]
-    assert [(line["error"], line["in_a_row"]) for line in warnings] == [("away", 1), ("away", 2), ("away", 3)]
+    assert [(line["error"], line["in_a_row"]) for line in warnings] == [("away", n) for n in (1, 2, 4, 8)]
     assert not any("exc_info" in line for line in lines)
-    assert counted(metrics, "test") == 3
+    assert counted(metrics, "test") == 9
 
 
 async def test_what_fails_as_expected_is_not_tried_again_faster_than_it_may_be() -> None:

@@ -53,6 +53,19 @@ async def test_a_burst_may_use_the_whole_window_at_once_and_not_one_request_more
     assert MINUTE <= refused.value.busy_until - NOON < MINUTE + SECOND
 
 
+async def test_what_is_left_is_told_by_the_window_and_by_what_the_provider_says(clock: Clock) -> None:
+    budget = a_budget(clock)
+    assert budget.left == 10
+    await take(budget, clock, 4)
+    assert budget.left == 6
+    budget.told(Allowance(2, clock.now + SECOND))
+    assert budget.left == 2
+    budget.pause(10 * SECOND, asked_at=clock.now)
+    assert budget.left == 0
+    clock.go_on(11 * SECOND)
+    assert budget.left == 6
+
+
 async def test_what_left_the_window_makes_room(clock: Clock) -> None:
     budget = a_budget(clock)
     await take(budget, clock, 5)

@@ -47,8 +47,8 @@ async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIte
     check_local(path.parent, setting="DATABASE_URL")
     path.parent.mkdir(parents=True, exist_ok=True)
     refusal = DatabaseRefused(
-        f"Another process already has the database {path}: there is one enricher. Stop it, or set another "
-        "STATE_DIR or DATABASE_URL."
+        f"Another process already has the database {path}: one queue has one enricher, "
+        "which keeps what it knows in STATE_DIR or DATABASE_URL. Stop the other one."
     )
     with sole_owner(path, refusal=refusal):
         writing = _engine(path, connections=1, begin="BEGIN IMMEDIATE", pragmas=EVERYBODY)

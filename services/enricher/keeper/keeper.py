@@ -1,11 +1,11 @@
 """The keeper's front door: what is stored and how full it is, what failed for good; and the wing composed."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database import Database
+from services.enricher.database import Database, DatabaseUnavailable
 from services.enricher.keeper import api
 from services.enricher.keeper.catalog import CatalogSettings, OpenCatalog, ShownBy, open_catalog
 from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_letters
@@ -14,9 +14,11 @@ from services.enricher.keeper.scrub import Scrub
 from services.enricher.tasks import Tasks, Work
 from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
-from shared.queue import Queue
-from shared.telemetry import Metrics
-from shared.volume import KeeperVolume
+from shared.queue import Peers, Queue
+from shared.telemetry import Metrics, utc_now
+from shared.volume import HostPauses, KeeperVolume
+
+COUNT_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Keeper:
     def obstacle(self) -> str | None:
         """Why nothing leaves although room is needed."""
         return self._catalog.budget.obstacle
+
+    @property
+    def peers(self) -> Peers:
+        """The processes that share the queue."""
+        return self._watch.peers
 
     def endpoints(self, tasks: Tasks) -> list[Endpoint]:
         return [
@@ -83,9 +90,24 @@ async def open_keeper(
         watch = LaneWatch(queue, metrics)
         await enter(watching_lanes(watch, queue, background))
         dead = await enter(open_dead_letters(database, queue, metrics))
+        await enter(counting(dead, volume.hosts, metrics, background))
         works: dict[str, Work] = {
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
         yield Keeper(works, catalog, dead, watch)
+
+
+def counting(
+    dead: OpenDeadLetters, hosts: HostPauses, metrics: Metrics, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """What metrics tell of how much there is now."""
+
+    async def count() -> None:
+        await dead.count()
+        pauses = (await hosts.all()).values()
+        metrics.hosts_paused.set(sum(pause.until > utc_now() for pause in pauses))
+
+    expected = (DatabaseUnavailable,)
+    return background.repeating("counting for metrics", count, every_s=COUNT_EVERY_S, expected=expected)

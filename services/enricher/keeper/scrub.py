@@ -61,7 +61,7 @@ class Scrub:
         else:
             job = HealPicture(picture=findings.picture, source_url=source)
             order = Envelope.of(job, trace_id=trace_id())
-            await patiently(lambda: self._queue.publish(order, Lane.PICTURES_LATER))
+            await patiently(lambda: self._queue.publish(order, Lane.PICTURES_LATER), progress)
             progress.item(what, "to be healed", size=findings.bytes)
 
     async def _source(self, findings: Findings) -> Source | None:

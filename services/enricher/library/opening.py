@@ -109,7 +109,7 @@ async def open_library(
             matching=matching,
         )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
-        syncing = Syncing(finder, volume.names, volume.pictures)
+        syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
         works: dict[str, Work] = {"scan": scan, **sync_works(syncing, library)}
         yield LibraryWing(works, library, places, pages, enrichment, kept, matching, finder)
 

@@ -7,7 +7,9 @@ is due.
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -15,9 +17,9 @@ from services.enricher.finder import Finder
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.library.item import MediaType, Selection, Window, name_of
 from services.enricher.library.library import Library
-from services.enricher.tasks import Progress, Work
+from services.enricher.tasks import Progress, Work, patiently
 from shared.background import cancel_and_wait
-from shared.pictures import DOWNLOAD, Failure, FailureClass, Kind, Name, PictureId, Role, SourceUrl
+from shared.pictures import DOWNLOAD, Failure, Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import utc_now
 from shared.volume import Names, Pictures
@@ -41,23 +43,44 @@ SYNCED_AT_ONCE = 16
 PATIENCE_S = 60.0
 """How long one picture is waited for. What comes later is there all the same."""
 
+LOOK_AGAIN_S = 2.0
+"""While nothing is heard of it."""
+
 Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A picture, by what it is called: how it is asked for, and what can be seen of it."""
+
+    what: str
+    ask: Callable[[], Awaitable[None]]
+    is_stored: Callable[[], Awaitable[bool]]
+    failure: Callable[[], Awaitable[Failure | None]]
 
 
 class Syncing:
     """Raises DatabaseUnavailable. Nothing else that goes wrong with one picture keeps the others from being tried."""
 
     def __init__(
-        self, finder: Finder, names: Names, pictures: Pictures, *, now: Callable[[], datetime] = utc_now
+        self,
+        finder: Finder,
+        names: Names,
+        pictures: Pictures,
+        ping: Callable[[], Awaitable[object]],
+        *,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`ping`: returns where the queue answers, and raises QueueError where it does not."""
         self._finder = finder
         self._names = names
         self._pictures = pictures
+        self._ping = ping
         self._now = now
 
     async def shows_something(self, name: Name) -> bool:
         picture = await self._names.picture(name)
-        return picture is not None and await self._pictures.current(picture) is not None
+        return picture is not None and await self._is_stored(picture)
 
     async def names(self, names: AsyncIterable[Name], progress: Progress, *, dry_run: bool = False) -> None:
         """Have each of them show a picture."""
@@ -70,8 +93,15 @@ class Syncing:
             elif dry_run:
                 progress.item(str(name), "would be fetched")
             else:
-                await self._wait(
-                    str(name), self._finder.resolve(name), self._finder.wait(name=name), progress
+                await self._have(
+                    _Wanted(
+                        what=str(name),
+                        ask=partial(self._finder.resolve, name),
+                        is_stored=partial(self.shows_something, name),
+                        failure=partial(self._failure_of, name),
+                    ),
+                    self._finder.wait(name=name),
+                    progress,
                 )
 
         await _several(names, one, progress)
@@ -81,34 +111,64 @@ class Syncing:
 
         async def one(source: SourceUrl) -> None:
             picture = source.picture
-            if await self._pictures.current(picture):
+            if await self._is_stored(picture):
                 progress.item(str(source), "was stored")
             elif failure := await self._failure_of_picture(picture):
                 progress.item(str(source), "not due", failure=failure)
             else:
-                seat = self._finder.wait(picture=picture)
-                await self._wait(str(source), self._finder.fetch(source), seat, progress)
+                await self._have(
+                    _Wanted(
+                        what=str(source),
+                        ask=partial(self._finder.fetch, source),
+                        is_stored=partial(self._is_stored, picture),
+                        failure=partial(self._failure_of_picture, picture),
+                    ),
+                    self._finder.wait(picture=picture),
+                    progress,
+                )
 
         await _several(_each(sources), one, progress)
 
-    async def _wait(
-        self,
-        what: str,
-        ask: Awaitable[None],
-        seat: AbstractAsyncContextManager[Waiter],
-        progress: Progress,
+    async def _have(
+        self, wanted: _Wanted, seat: AbstractAsyncContextManager[Waiter], progress: Progress
     ) -> None:
         async with seat as waiter:
+            await patiently(wanted.ask, progress)
             try:
-                await ask
-                failure = await waiter.outcome(PATIENCE_S)
+                failure = await self._outcome(waiter, wanted)
             except TimeoutError:
-                progress.item(what, "pending")
-            except QueueError as error:
-                ours = Failure.after(None, FailureClass.OURS, str(error), now=self._now())
-                progress.item(what, "failed", failure=ours)
+                progress.item(wanted.what, "pending")
             else:
-                progress.item(what, "failed" if failure else "stored", failure=failure)
+                progress.item(wanted.what, "failed" if failure else "stored", failure=failure)
+
+    async def _outcome(self, waiter: Waiter, wanted: _Wanted) -> Failure | None:
+        """What is heard, or else seen: events are lost while the queue is away. Raise TimeoutError where it takes too long;
+        time in which nobody can be given the job does not count.
+        """
+        left_s = PATIENCE_S
+        while True:
+            pause_s = min(LOOK_AGAIN_S, left_s)
+            try:
+                return await waiter.outcome(pause_s)
+            except TimeoutError:
+                if await wanted.is_stored():
+                    return None
+                if failure := await wanted.failure():
+                    return failure
+                if await self._queue_answers():
+                    left_s -= pause_s
+                if left_s <= 0:
+                    raise
+
+    async def _queue_answers(self) -> bool:
+        try:
+            await self._ping()
+        except QueueError:
+            return False
+        return True
+
+    async def _is_stored(self, picture: PictureId) -> bool:
+        return await self._pictures.current(picture) is not None
 
     async def _failure_of(self, name: Name) -> Failure | None:
         """For which nobody tries it now: that there is none, or that the one it should show cannot be had."""

@@ -19,9 +19,13 @@ _ORIGIN = r"^$|^https?://[^\s?#]+[^\s?#/]$"
 
 
 class PictureUrlSettings(Settings):
-    public_url: str = Field("", validation_alias="PUBLIC_URL", pattern=_ORIGIN)
+    public_url: str = Field(
+        "", validation_alias="PUBLIC_URL", pattern=_ORIGIN, examples=["https://pictures.example/onesheet"]
+    )
     """Origin and sub-path that we are seen under; empty: URLs are handed out without an origin."""
-    cdn_base_url: str = Field("", validation_alias="CDN_BASE_URL", pattern=_ORIGIN)
+    cdn_base_url: str = Field(
+        "", validation_alias="CDN_BASE_URL", pattern=_ORIGIN, examples=["https://pictures.example/onesheet"]
+    )
     """What stands before pictures' URLs instead of `public_url`."""
     signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
 

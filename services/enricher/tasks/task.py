@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -82,6 +83,7 @@ class TaskCancelled(Exception):
 
 
 ERROR_LENGTH = 500
+WAITING = "waiting for the queue"
 
 
 class Progress:
@@ -118,6 +120,17 @@ class Progress:
             self.counts["bytes"] += size
         self._keep(TaskItem.of(name[:ERROR_LENGTH], outcome, failure, size))
 
+    @contextmanager
+    def waiting_for_the_queue(self) -> Iterator[None]:
+        """So many things wait for it at the moment."""
+        self.counts[WAITING] += 1
+        try:
+            yield
+        finally:
+            self.counts[WAITING] -= 1
+            if not self.counts[WAITING]:
+                del self.counts[WAITING]
+
     def _keep(self, item: TaskItem) -> None:
         if self._items_left:
             self._items_left -= 1
@@ -136,18 +149,25 @@ class Progress:
         self._cancelled = True
 
 
-TRIES = 60
+QUEUE_PATIENCE_S = 3600.0
 TRY_AGAIN_S = 1.0
 
 
-async def patiently(queue: Callable[[], Awaitable[object]]) -> None:
-    """Do what queues something, again and again for about a minute. Raise TaskFailed where that was not enough."""
-    for _ in range(TRIES):
+async def patiently(queue: Callable[[], Awaitable[object]], progress: Progress) -> None:
+    """Do what queues something, again and again while the queue takes nothing, and say so in the task's counts.
+
+    Raise TaskCancelled where the task shall end meanwhile, and TaskFailed where an hour was not enough.
+    """
+    clock = asyncio.get_running_loop().time
+    ends_s = clock() + QUEUE_PATIENCE_S
+    while True:
         try:
             await queue()
         except QueueError as error:
-            reason = str(error)
-            await asyncio.sleep(TRY_AGAIN_S)
+            if clock() >= ends_s:
+                raise TaskFailed(f"Nothing can be queued: {error}.") from error
+            with progress.waiting_for_the_queue():
+                await asyncio.sleep(TRY_AGAIN_S)
+            progress.step()
         else:
             return
-    raise TaskFailed(f"Nothing can be queued: {reason}.")

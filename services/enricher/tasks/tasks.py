@@ -32,6 +32,9 @@ Work = Callable[[Mapping[str, object], Progress], Awaitable[None]]
 Tell = Callable[[TaskProgressed], Awaitable[None]]
 """Tells whoever is interested how far a task is."""
 
+OnEnd = Callable[[str, TaskState], None]
+"""Hears of which kind a task was, and how it ended."""
+
 BEAT_S = 1.0
 """How often the row learns how far its task is."""
 
@@ -46,6 +49,10 @@ async def _nobody_listens(_event: TaskProgressed) -> None:
     pass
 
 
+def _nobody_counts(_kind: str, _state: TaskState) -> None:
+    pass
+
+
 class Tasks:
     def __init__(
         self,
@@ -55,11 +62,13 @@ class Tasks:
         now: Callable[[], datetime],
         stale_after_s: float,
         tell: Tell,
+        on_end: OnEnd,
     ) -> None:
         owner = f"{socket.gethostname()}/{uuid.uuid4().hex}"
         self._rows = TaskRows(database, owner=owner, stale_after=timedelta(seconds=stale_after_s), now=now)
         self._works = works
         self._tell = tell
+        self._on_end = on_end
         self._running: dict[int, _Running] = {}
         self._wake = asyncio.Event()
 
@@ -76,13 +85,14 @@ class Tasks:
         beat_s: float = BEAT_S,
         stale_after_s: float = STALE_AFTER_S,
         tell: Tell = _nobody_listens,
+        on_end: OnEnd = _nobody_counts,
         alone: bool = False,
     ) -> AsyncIterator[Self]:
         """Takes what waits while the context lasts; what runs at its end waits for the next process.
 
         `alone`: no other process has the database, so that what runs in it was left by one that died.
         """
-        tasks = cls(database, works, now=now, stale_after_s=stale_after_s, tell=tell)
+        tasks = cls(database, works, now=now, stale_after_s=stale_after_s, tell=tell, on_end=on_end)
         if alone:
             await tasks._rows.take_over()
         taking = background.repeating(
@@ -153,6 +163,7 @@ class Tasks:
             state, reason = await self._outcome(task, progress)
             await self._rows.end(task.id, state, progress, reason)
             await self._tell_of(task.id, state)
+            self._on_end(task.kind, state)
             _log.info("task ended", kind=task.kind, task=task.id, state=state, reason=reason)
         except asyncio.CancelledError:
             await self._rows.leave(task.id)

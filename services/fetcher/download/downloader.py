@@ -159,13 +159,15 @@ class Downloader:
         redirects = 0
         while True:
             self._policy.check(source, authorised_host)
-            async with (
-                self._seats.take(source.authority, within_s=self._timeout_s),
-                self._standing.asking(source),
-            ):
-                began = time()
-                result = await self._ask(source, into, headers, within_s=left_s)
-                left_s -= time() - began
+            with self._metrics.waiting_for("seat") as had:
+                async with (
+                    self._seats.take(source.authority, within_s=self._timeout_s),
+                    self._standing.asking(source),
+                ):
+                    had()
+                    began = time()
+                    result = await self._ask(source, into, headers, within_s=left_s)
+                    left_s -= time() - began
             if not isinstance(result, _Redirect):
                 return result
             redirects += 1

@@ -32,7 +32,13 @@ _LAST_WORDS = {
     -signal.SIGALRM: "took longer than it may",
     -signal.SIGXCPU: "took more processor time than it may",
 }
+_DEATHS = {OUT_OF_MEMORY: "memory", -signal.SIGALRM: "time", -signal.SIGXCPU: "time"}
+DEATHS = ("memory", "time", "crash", "all replaced")
 _log = structlog.get_logger()
+
+
+def _nobody_counts(_death: str) -> None:
+    pass
 
 
 class _PoolBroken(Exception):
@@ -44,7 +50,16 @@ class Sandbox:
     of processor time; urgent orders first. `when_idle`: with what nobody else wants of the processor.
     """
 
-    def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int, when_idle: bool) -> None:
+    def __init__(
+        self,
+        *,
+        processes: int,
+        timeout_s: float,
+        memory_bytes: int,
+        when_idle: bool,
+        on_death: Callable[[str], None],
+    ) -> None:
+        self._on_death = on_death
         self._processes = processes
         self._memory_bytes = memory_bytes
         self._when_idle = when_idle
@@ -56,11 +71,22 @@ class Sandbox:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, *, processes: int, timeout_s: float, memory_bytes: int, when_idle: bool = True
+        cls,
+        *,
+        processes: int,
+        timeout_s: float,
+        memory_bytes: int,
+        when_idle: bool = True,
+        on_death: Callable[[str], None] = _nobody_counts,
     ) -> AsyncIterator[Self]:
+        """`on_death` hears of each renderer that died in the middle of a picture, of what: one of DEATHS."""
         _start_forking()
         sandbox = cls(
-            processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes, when_idle=when_idle
+            processes=processes,
+            timeout_s=timeout_s,
+            memory_bytes=memory_bytes,
+            when_idle=when_idle,
+            on_death=on_death,
         )
         try:
             warm = sandbox._pool.schedule(_nothing)
@@ -113,6 +139,8 @@ class Sandbox:
 
     def _judged(self, error: Exception, *, starved: bool) -> PictureError:
         """Whose fault it is: the picture's, or ours. `starved`: little of the processor was left to renderers."""
+        if isinstance(error, TimeoutError | ProcessExpired):
+            self._on_death(_DEATHS.get(getattr(error, "exitcode", -signal.SIGALRM), "crash"))
         match error:
             case Unsound():
                 status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, TooLarge) else None
@@ -135,6 +163,7 @@ class Sandbox:
         """Of all who find the pool broken, the first puts another in its place."""
         if self._pool is broken:
             _log.error("renderers replaced")
+            self._on_death("all replaced")
             self._pool = self._new_pool()
             self._end(broken)
 

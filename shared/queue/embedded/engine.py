@@ -99,7 +99,8 @@ async def open_embedded(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     refusal = QueueUnavailable(
-        f"Another process already has the queue file {path}: stop it, or set another STATE_DIR."
+        f"Another process already has the queue file {path}. Services in processes of their own share a broker: give"
+        " all of them the same QUEUE_URL=amqp://…. Or stop the other one."
     )
     with sole_owner(path, refusal=refusal):
         worker = StoreThread(path)
@@ -176,6 +177,13 @@ class EmbeddedQueue:
     async def measure(self, lane: Lane) -> LaneMeasure:
         return await self._worker.measure(lane)
 
+    async def put_off(self) -> int:
+        return await self._worker.put_off()
+
+    @property
+    def connected(self) -> bool:
+        return self._worker.alive
+
     async def ping(self) -> None:
-        if not self._worker.alive:
+        if not self.connected:
             raise QueueUnavailable("the queue file failed, or is closed")

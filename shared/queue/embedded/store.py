@@ -128,6 +128,10 @@ class Store:
             counts.get("ready", 0), in_hand=counts.get("taken", 0), oldest_s=oldest_s, exact=True
         )
 
+    def put_off(self) -> int:
+        (count,) = self._file.execute("SELECT count(*) FROM messages WHERE state = 'put off'").fetchone()
+        return int(count)
+
     def close(self) -> None:
         self._file.close()
 

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -38,6 +37,7 @@ class Taker(Protocol):
     def take(self, message: TakenMessage) -> None: ...
 
 
+Found = TypeVar("Found")
 Asked = tuple[Change, asyncio.Future[None]]
 
 
@@ -102,15 +102,20 @@ class StoreThread:
         return self._waiting.get(lane, 0)
 
     async def measure(self, lane: Lane) -> LaneMeasure:
-        """Raise QueueUnavailable where the file cannot be asked."""
+        """Raise QueueUnavailable, as `put_off` does, where the file cannot be asked."""
+        found = await self._look(lambda store: store.measure(lane))
+        return replace(found, consumers=sum(taker.lane is lane for taker in self._takers))
+
+    async def put_off(self) -> int:
+        return await self._look(Store.put_off)
+
+    async def _look(self, look: Callable[[Store], Found]) -> Found:
         if self._store is None:
             raise QueueUnavailable("the queue is closed")
         try:
-            look = partial(self._store.measure, lane)
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, look)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, look, self._store)
         except (sqlite3.Error, RuntimeError) as error:  # RuntimeError: it was closed meanwhile
             raise QueueUnavailable(f"the queue file failed: {error}") from error
-        return replace(found, consumers=sum(taker.lane is lane for taker in self._takers))
 
     def join(self, taker: Taker) -> None:
         self._takers.append(taker)

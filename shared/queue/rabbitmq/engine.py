@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import structlog
 from aio_pika import Channel, Connection
@@ -14,8 +15,8 @@ from shared.contracts import Envelope
 from shared.queue.consuming import CONSUMER_GRACE_S, Listener
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
 from shared.queue.rabbitmq.consumer import Place, RabbitMqConsumer, Subscription
-from shared.queue.rabbitmq.link import Link, addresses_of
-from shared.queue.rabbitmq.management import Management, open_management
+from shared.queue.rabbitmq.link import Link, Outage, addresses_of, vhost_of
+from shared.queue.rabbitmq.management import RENEWED_EVERY_S, Management, open_management
 from shared.queue.rabbitmq.publisher import PUBLISH_TIMEOUT_S, Publisher
 from shared.queue.rabbitmq.topology import EVENTS, LISTENER, REAL_DELAYS, Topology
 from shared.telemetry import Metrics
@@ -42,20 +43,24 @@ async def open_rabbitmq(
     background = background or Background(Metrics())
     addresses = addresses_of(url)
     topology = Topology(delays)
-    publisher = Publisher(addresses, topology, lane_limit=lane_limit, timeout_s=publish_timeout_s)
-    consuming = Link(addresses, "onesheet consuming", _as_it_is)
+    outage = Outage()
+    publisher = Publisher(
+        addresses, topology, lane_limit=lane_limit, timeout_s=publish_timeout_s, outage=outage
+    )
+    consuming = Link(addresses, "onesheet consuming", _as_it_is, outage)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(publisher.close)
         stack.push_async_callback(consuming.close)
         await asyncio.gather(publisher.open(background), consuming.open(background, publish_timeout_s))
         management = None
         if management_url:
-            vhost = addresses[0].path.removeprefix("/") or "/"
+            vhost = vhost_of(addresses[0])
             management = await stack.enter_async_context(open_management(management_url, vhost))
         yield RabbitQueue(
             publisher,
             consuming,
             management,
+            outage,
             background,
             patience_s=publish_timeout_s,
             consumer_grace_s=consumer_grace_s,
@@ -70,6 +75,7 @@ class RabbitQueue:
         publisher: Publisher,
         consuming: Link[Connection],
         management: Management | None,
+        outage: Outage,
         background: Background,
         *,
         patience_s: float,
@@ -78,6 +84,8 @@ class RabbitQueue:
         self._publisher = publisher
         self._consuming = consuming
         self._management = management
+        self._management_is_away = False
+        self._outage = outage
         self._background = background
         self._patience_s = patience_s
         self._grace_s = consumer_grace_s
@@ -112,13 +120,35 @@ class RabbitQueue:
         return await self._publisher.depth(lane)
 
     async def measure(self, lane: Lane) -> LaneMeasure:
-        """By the management API where there is one and it answers, else by what a passive declare says."""
-        if self._management:
-            try:
-                return await self._management.measure(lane)
-            except QueueUnavailable as error:
-                log.warning("lane_not_measured_exactly", lane=lane.value, error=str(error))
-        return await self._publisher.measure(lane)
+        """What a passive declare says, of this moment; and where there is a management API that answers, what else that says."""
+        live = await self._publisher.measure(lane)
+        if not self._management:
+            return live
+        try:
+            said = await self._management.measure(lane)
+        except QueueUnavailable as error:
+            if not self._management_is_away:
+                log.warning("management_unreachable", error=str(error))
+            self._management_is_away = True
+            return live
+        if self._management_is_away:
+            log.info("management_answers_again")
+        self._management_is_away = False
+        return replace(
+            live,
+            waiting=live.waiting + said.moving,
+            in_hand=said.in_hand,
+            published_per_s=said.published_per_s,
+            done_per_s=said.done_per_s,
+            others_old_s=RENEWED_EVERY_S,
+        )
+
+    async def put_off(self) -> int:
+        return await self._publisher.put_off()
+
+    @property
+    def connected(self) -> bool:
+        return self._outage.is_over
 
     async def ping(self) -> None:
         await self._publisher.depth(Lane.PICTURES_NOW)

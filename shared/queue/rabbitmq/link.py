@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,7 @@ from aio_pika.exceptions import (
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     DeliveryError,
+    InvalidFrameError,
     ProbableAuthenticationError,
     PublishError,
 )
@@ -66,9 +68,61 @@ MISCONFIGURED = (
     ChannelAccessRefused,
     ChannelPreconditionFailed,
 )
-"""What no waiting mends: credentials, the virtual host, rights, queues with other arguments."""
+"""What no waiting mends: credentials, rights, queues with other arguments. So does a `VirtualHostRefused`."""
 
+SAID_EVERY_S = 60.0
 T = TypeVar("T")
+
+
+class VirtualHostRefused(QueueUnavailable):
+    """The broker is there and lets this user into no virtual host of this name."""
+
+
+class Outage:
+    """What is said of a broker that is away: a line when it goes, one a minute while it is, one when it is back.
+
+    All links of a process share one, so that none says it again.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._away: set[str] = set()
+        self._since_s = clock()
+        self._said_s: float | None = None
+        self._events_lost = 0
+
+    @property
+    def is_over(self) -> bool:
+        return not self._away
+
+    def begin(self, link: str) -> None:
+        """It is not connected yet, about which there is nothing to say."""
+        self._away.add(link)
+
+    def lost(self, link: str, host: str | None) -> None:
+        if self.is_over:
+            self._since_s = self._said_s = self._clock()
+            log.warning("queue_connection_lost", host=host)
+        self._away.add(link)
+
+    def failed(self, host: str | None, error: QueueError) -> None:
+        """One more attempt to connect."""
+        now_s = self._clock()
+        if self._said_s is None or now_s - self._said_s >= SAID_EVERY_S:
+            self._said_s = now_s
+            away_s = round(now_s - self._since_s, 1)
+            log.warning("queue_unreachable", host=host, error=str(error), away_s=away_s)
+
+    def event_lost(self) -> None:
+        """Nobody hears it: counted, and told at the end."""
+        self._events_lost += 1
+
+    def connected(self, link: str, host: str | None) -> None:
+        self._away.discard(link)
+        if self.is_over:
+            away_s = round(self._clock() - self._since_s, 1)
+            log.info("queue_connected", host=host, away_s=away_s, events_lost=self._events_lost)
+            self._events_lost, self._said_s = 0, None
 
 
 def addresses_of(url: str) -> tuple[URL, ...]:
@@ -92,7 +146,9 @@ class Link(Generic[T]):
         addresses: Sequence[URL],
         name: str,
         prepare: Callable[[Connection, Callable[..., Any]], Awaitable[T]],
+        outage: Outage,
     ) -> None:
+        self._outage = outage
         self._addresses = itertools.cycle(addresses)
         self._name = name
         self._prepare = prepare
@@ -121,17 +177,16 @@ class Link(Generic[T]):
     async def open(self, background: Background, patience_s: float) -> None:
         """Start connecting. A broker that is away for the moment does not stop us, a wrong setting does."""
         self._away_since = asyncio.get_running_loop().time()
+        self._outage.begin(self._name)
         await self._keeping.enter_async_context(
             background.repeating("keeping connected", self._connect, every_s=0)
         )
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 await self._decided.wait()
-        except TimeoutError:
-            log.warning("queue_unreachable_at_start", link=self._name, error=str(self._failure))
         if self._session is None and _is_misconfigured(self._failure):
             await self.close()
-            raise QueueUnavailable(f"The queue cannot be used: {self._failure}") from self._failure
+            raise QueueUnavailable(f"QUEUE_URL cannot be used: {self._failure}") from self._failure
 
     async def close(self) -> None:
         await self._keeping.aclose()
@@ -145,7 +200,7 @@ class Link(Generic[T]):
             self._failure = error
             if _is_misconfigured(error):
                 self._decided.set()
-            log.warning("queue_unreachable", link=self._name, host=address.host, error=str(error))
+            self._outage.failed(address.host, error)
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
@@ -158,14 +213,14 @@ class Link(Generic[T]):
         try:
             with as_queue_errors("connecting"):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await connection.connect()
+                    await _connected(connection, address)
                     self._session = await self._prepare(connection, lambda *_: lost.set())
             self._away_since = None
             self._connected.set()
             self._decided.set()
-            log.info("queue_connected", link=self._name, host=address.host)
+            self._outage.connected(self._name, address.host)
             await lost.wait()
-            log.warning("queue_connection_lost", link=self._name, host=address.host)
+            self._outage.lost(self._name, address.host)
         finally:
             if self._session is not None:
                 self._away_since = asyncio.get_running_loop().time()
@@ -174,8 +229,28 @@ class Link(Generic[T]):
             await _close(connection)
 
 
+async def _connected(connection: Connection, address: URL) -> None:
+    """The answer to the virtual host's name is read by aiormq as a frame that makes no sense where it is a refusal."""
+    try:
+        await connection.connect()
+    except InvalidFrameError as error:
+        if "Connection.OpenOk" in str(error) and "Connection.Close " in str(error):
+            vhost, user = vhost_of(address), address.user or "guest"
+            raise VirtualHostRefused(
+                f"there is no virtual host {vhost!r}, or the user {user!r} may not use it"
+                " (it is the path of the URL; without one it is '/')"
+            ) from error
+        raise
+
+
+def vhost_of(address: URL) -> str:
+    return address.path.removeprefix("/") or "/"
+
+
 def _is_misconfigured(failure: QueueError | None) -> bool:
-    return failure is not None and isinstance(failure.__cause__, MISCONFIGURED)
+    return isinstance(failure, VirtualHostRefused) or (
+        failure is not None and isinstance(failure.__cause__, MISCONFIGURED)
+    )
 
 
 def _with_heartbeat(address: URL) -> URL:

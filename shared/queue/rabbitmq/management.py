@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from shared.background import cancel_and_wait
-from shared.queue.port import Lane, LaneMeasure, QueueError, QueueFull, QueueUnavailable
+from shared.queue.port import Lane, QueueError, QueueFull, QueueUnavailable
 
 FRESH_FOR_S = 1.0
 """A reading older than this is renewed beside the publish that finds it."""
@@ -72,10 +72,22 @@ class LaneGauge:
 
 
 TIMEOUT_S = 2.0
+RENEWED_EVERY_S = 5.0
+"""RabbitMQ's own pace, unless it was configured otherwise: what it says is as old at most."""
+
 _COLUMNS = (
-    "messages_ready,messages_unacknowledged,messages_dlx,consumers,"
-    "message_stats.publish_details.rate,message_stats.ack_details.rate"
+    "messages_unacknowledged,messages_dlx,message_stats.publish_details.rate,message_stats.ack_details.rate"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedLane:
+    """What only the management API tells of a lane. `moving`: on the way to a lane that it cannot reach."""
+
+    moving: int
+    in_hand: int
+    published_per_s: float
+    done_per_s: float
 
 
 class Management:
@@ -86,7 +98,7 @@ class Management:
         self._base = url.with_user(None).with_password(None)
         self._vhost = quote(vhost, safe="")
 
-    async def measure(self, lane: Lane) -> LaneMeasure:
+    async def measure(self, lane: Lane) -> ManagedLane:
         """Raise QueueUnavailable where it does not answer, or not as it should."""
         path = f"/api/queues/{self._vhost}/{lane.value}?columns={_COLUMNS}"
         try:
@@ -109,21 +121,16 @@ async def open_management(url: str, vhost: str) -> AsyncIterator[Management]:
         yield Management(session, parsed, vhost)
 
 
-def _measure(said: Any) -> LaneMeasure:
-    """What is being moved to a lane that it cannot reach (`messages_dlx`) waits as well.
-
-    Raise ValueError where the broker knows nothing of the lane yet: then it says `[]`.
-    """
+def _measure(said: Any) -> ManagedLane:
+    """Raise ValueError where the broker knows nothing of the lane yet: then it says `[]`."""
     if not isinstance(said, dict):
         raise ValueError("nothing is known of the lane yet")  # noqa: TRY004 - as other answers that make no sense
     rates = said.get("message_stats") or {}
-    return LaneMeasure(
-        waiting=int(said["messages_ready"]) + int(said.get("messages_dlx") or 0),
+    return ManagedLane(
+        moving=int(said.get("messages_dlx") or 0),
         in_hand=int(said["messages_unacknowledged"]),
-        consumers=int(said["consumers"]),
         published_per_s=_rate(rates, "publish_details"),
         done_per_s=_rate(rates, "ack_details"),
-        exact=True,
     )
 
 

@@ -13,7 +13,7 @@ from yarl import URL
 from shared.background import Background
 from shared.contracts import Envelope
 from shared.queue.port import Delay, Lane, LaneMeasure, QueueError, QueueUnavailable
-from shared.queue.rabbitmq.link import Link, as_queue_errors
+from shared.queue.rabbitmq.link import Link, Outage, as_queue_errors
 from shared.queue.rabbitmq.management import LaneGauge
 from shared.queue.rabbitmq.topology import EVENTS, JOBS, Topology, delay_name
 
@@ -36,11 +36,18 @@ class Outlet:
 
 class Publisher:
     def __init__(
-        self, addresses: Sequence[URL], topology: Topology, *, lane_limit: int, timeout_s: float
+        self,
+        addresses: Sequence[URL],
+        topology: Topology,
+        *,
+        lane_limit: int,
+        timeout_s: float,
+        outage: Outage,
     ) -> None:
         self._topology = topology
         self._timeout_s = timeout_s
-        self._link = Link(addresses, "onesheet publishing", self._prepare)
+        self._outage = outage
+        self._link = Link(addresses, "onesheet publishing", self._prepare, outage)
         self._gauge = LaneGauge(self.depth, limit=lane_limit)
         self._asking = asyncio.Lock()
 
@@ -73,7 +80,7 @@ class Publisher:
         """Write it to the socket and no more; while there is no connection it is lost."""
         outlet = self._link.current
         if outlet is None:
-            log.info("event_lost", type=envelope.type, id=envelope.id)
+            self._outage.event_lost()
             return
         message = Message(envelope.model_dump_json().encode(), content_type="application/json")
         try:
@@ -82,21 +89,29 @@ class Publisher:
                     exchange = await outlet.announcing.get_exchange(EVENTS, ensure=False)
                     await exchange.publish(message, routing_key="", mandatory=False)
         except QueueError as error:
-            log.info("event_lost", type=envelope.type, id=envelope.id, error=str(error))
+            self._outage.event_lost()
+            log.debug("event_lost", type=envelope.type, id=envelope.id, error=str(error))
 
     async def depth(self, lane: Lane) -> int:
         return (await self.measure(lane)).waiting
 
     async def measure(self, lane: Lane) -> LaneMeasure:
-        with as_queue_errors(f"asking for the depth of {lane}"):
-            async with asyncio.timeout(self._timeout_s), self._asking:
-                return await self._declared(await self._link.session(), lane)
+        return await self._declared(lane.value)
 
-    async def _declared(self, outlet: Outlet, lane: Lane) -> LaneMeasure:
+    async def put_off(self) -> int:
+        delays = [await self._declared(delay_name(delay)) for delay in self._topology.delays]
+        return sum(delay.waiting for delay in delays)
+
+    async def _declared(self, queue_name: str) -> LaneMeasure:
+        with as_queue_errors(f"asking for the depth of {queue_name}"):
+            async with asyncio.timeout(self._timeout_s), self._asking:
+                return await self._declare(await self._link.session(), queue_name)
+
+    async def _declare(self, outlet: Outlet, queue_name: str) -> LaneMeasure:
         if outlet.asking is None:
             outlet.asking = await outlet.connection.channel(publisher_confirms=False)
         try:
-            queue = await outlet.asking.declare_queue(lane.value, passive=True)
+            queue = await outlet.asking.declare_queue(queue_name, passive=True)
         except BaseException:
             outlet.asking = None
             raise

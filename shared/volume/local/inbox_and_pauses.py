@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -60,6 +61,13 @@ class PauseFile(BaseModel):
     in_a_row: int = 0
 
 
+def _read(file: Path) -> PauseFile | None:
+    try:
+        return PauseFile.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
 class LocalHostPauses:
     """`HostPauses` below one directory."""
 
@@ -71,11 +79,15 @@ class LocalHostPauses:
         return pause.until if pause else None
 
     async def pause_of(self, authority: str) -> HostPause | None:
-        try:
-            stored = PauseFile.model_validate_json(self._file(authority).read_bytes())
-        except (OSError, ValidationError):
-            return None
-        return HostPause(stored.until, stored.in_a_row)
+        stored = _read(self._file(authority))
+        return HostPause(stored.until, stored.in_a_row) if stored else None
+
+    async def all(self) -> Mapping[str, HostPause]:
+        return await asyncio.to_thread(self._all)
+
+    def _all(self) -> Mapping[str, HostPause]:
+        stored = map(_read, self._layout.hosts.glob("*.json"))
+        return {one.host: HostPause(one.until, one.in_a_row) for one in stored if one}
 
     async def pause(self, authority: str, pause: HostPause) -> None:
         stored = PauseFile(host=authority, until=pause.until, in_a_row=pause.in_a_row)

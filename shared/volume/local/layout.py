@@ -3,6 +3,7 @@
 import os
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,18 +67,42 @@ class Layout:
             for tree in Tree:
                 os.scandir(self.root / tree).close()
         except OSError as error:
-            raise VolumeRefused(f"The volume cannot be read: {error.strerror}.") from error
+            raise VolumeRefused(f"VOLUME_URL: the volume cannot be read: {error.strerror}.") from error
 
     def prepare(self) -> None:
         """Create what is missing; raise VolumeRefused where nothing can be written."""
         try:
-            for directory in (*Tree, "names", "locks", "hosts", "inbox", "tmp", "trash"):
-                (self.root / directory).mkdir(parents=True, exist_ok=True)
+            self._create_missing()
             probe = self.scratch / uuid.uuid4().hex
             probe.touch()
             probe.unlink()
+            with suppress(FileExistsError), self._identity_file.open("x", encoding="ascii") as identity:
+                identity.write(uuid.uuid4().hex)
         except OSError as error:
-            raise VolumeRefused(f"The volume {self.root} is not writable: {error.strerror}.") from error
+            raise VolumeRefused(
+                f"VOLUME_URL: the volume {self.root} is not writable: {error.strerror}."
+            ) from error
+
+    def prepare_to_read(self) -> None:
+        """The same for whoever writes nothing, who may not be able to; raise VolumeRefused where nothing can be read."""
+        with suppress(OSError):
+            self._create_missing()
+        self.check_readable()
+
+    def identity(self) -> str:
+        """Which volume it is, wherever it is mounted; empty where nobody has been there who writes."""
+        try:
+            return self._identity_file.read_text(encoding="ascii")[:32]
+        except (OSError, ValueError):
+            return ""
+
+    @property
+    def _identity_file(self) -> Path:
+        return self.root / "volume-id"
+
+    def _create_missing(self) -> None:
+        for directory in (*Tree, "names", "locks", "hosts", "inbox", "tmp", "trash"):
+            (self.root / directory).mkdir(parents=True, exist_ok=True)
 
 
 def prepared_layout(settings: VolumeSettings) -> Layout:
@@ -93,7 +118,7 @@ def check_state_dir(volume_root: Path, state_dir: Path) -> None:
     volume_root, state_dir = volume_root.resolve(), state_dir.resolve()
     if state_dir.is_relative_to(volume_root) or volume_root.is_relative_to(state_dir):
         raise VolumeRefused(
-            f"The volume {volume_root} and STATE_DIR {state_dir} lie inside one another: give each its own place."
+            f"VOLUME_URL {volume_root} and STATE_DIR {state_dir} lie inside one another: give each its own place."
         )
     try:
         state_dir.mkdir(parents=True, exist_ok=True)

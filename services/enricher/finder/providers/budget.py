@@ -163,6 +163,15 @@ class RateBudget:
         return opens if opens > self._now() else None
 
     @property
+    def left(self) -> int:
+        """How many may be asked for at once, by whoever somebody waits for."""
+        self._forget_the_past()
+        if self._paused_until > self._now():
+            return 0
+        rooms = [window.requests - len(window.spent_at_ms) for window in self._windows]
+        return max(0, min([*rooms, self._told.left] if self._told else rooms))
+
+    @property
     def has_changed(self) -> bool:
         """Since `snapshot` was last called."""
         return self._unkept > 0

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -11,12 +12,21 @@ from pydantic import SecretStr
 from services.enricher.database import Database
 from services.enricher.finder.providers.asking import Provider, open_sessions
 from services.enricher.finder.providers.budget import Limit, RateBudget
+from services.enricher.finder.providers.errors import (
+    Broken,
+    Busy,
+    Misconfigured,
+    NotAsked,
+    NothingThere,
+    Refused,
+    Unreadable,
+)
 from services.enricher.finder.providers.ledger import Ledger, credential_name
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.settings import ProviderSettings
 from services.enricher.finder.providers.status import ProviderStatus
 from shared.background import Background
-from shared.telemetry import Metrics, utc_now
+from shared.telemetry import Metrics, start_at_zero, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ async def open_providers(
         opened: dict[str, Provider] = {}
         for spec, its in settings.registered:
             if key := spec.key(its):
-                opened[spec.name] = Provider(
+                opened[spec.name] = provider = Provider(
                     spec.title,
                     spec.address(its),
                     outbound,
@@ -74,4 +84,14 @@ async def open_providers(
                     metrics=metrics,
                     now=now,
                 )
+                metrics.provider_budget_left.follow(partial(_left, provider), spec.title)
+                start_at_zero(metrics.provider_requests, (spec.title,), RESULTS)
         yield Providers(settings, opened)
+
+
+_TROUBLES = (NothingThere, Misconfigured, Refused, Busy, NotAsked, Broken, Unreadable)
+RESULTS = ("answered", *(trouble.__name__ for trouble in _TROUBLES))
+
+
+def _left(provider: Provider) -> float:
+    return provider.budget.left

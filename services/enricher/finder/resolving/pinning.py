@@ -74,7 +74,7 @@ class Waiter:
     async def outcome(self, patience_s: float) -> Failure | None:
         """None: it is there. Raise TimeoutError where nothing is heard so long."""
         async with asyncio.timeout(patience_s):
-            return await self._heard
+            return await asyncio.shield(self._heard)
 
 
 class EventWaiters:

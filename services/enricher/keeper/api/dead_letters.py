@@ -1,6 +1,5 @@
 """Endpoints of the queue: its lanes, and what failed for good."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -182,11 +181,14 @@ class ShownLane(BaseModel):
     in_hand: int | None = Field(description="Taken, and not done yet")
     consumers: int | None
     oldest_s: float | None = Field(
-        description="How long the first that waits has waited, or the oldest that was taken in the last seconds"
+        description="How long the first that waits has waited. With RabbitMQ: as far as it was seen, within some seconds"
     )
     published_per_s: float | None
     done_per_s: float | None
-    exact: bool = Field(description="As the queue itself counts, at this moment")
+    others_old_s: float = Field(
+        description="How old `in_hand` and the rates may be; `waiting` and `consumers` are of this moment"
+    )
+    exact: bool = Field(description="All of it is as the queue itself counts, at this moment")
 
     @classmethod
     def of(cls, lane: Lane, measure: LaneMeasure) -> "ShownLane":
@@ -198,6 +200,7 @@ class ShownLane(BaseModel):
             oldest_s=measure.oldest_s,
             published_per_s=measure.published_per_s,
             done_per_s=measure.done_per_s,
+            others_old_s=measure.others_old_s,
             exact=measure.exact,
         )
 
@@ -206,12 +209,15 @@ class Queues(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     lanes: tuple[ShownLane, ...]
+    put_off: int = Field(
+        description="Messages of all lanes that come back later: retries, and what waits for a host"
+    )
 
 
 def queue_endpoints(watch: LaneWatch) -> list[Endpoint]:
     async def queues(_asked: Parameters) -> Queues:
         """How each lane is."""
-        measures = await asyncio.gather(*map(watch.look, Lane))
-        return Queues(lanes=tuple(map(ShownLane.of, Lane, measures)))
+        measures = await watch.look_at_all()
+        return Queues(lanes=tuple(map(ShownLane.of, Lane, measures)), put_off=await watch.put_off())
 
     return [Endpoint("GET", "/api/v1/admin/queues", queues, Queues, access=Access.ADMIN)]

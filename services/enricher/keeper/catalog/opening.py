@@ -55,7 +55,8 @@ class Cleanup:
                         self._queue,
                         Lane.PICTURES_LATER,
                         now=self._now(),
-                    )
+                    ),
+                    progress,
                 )
             for entry in orphans:
                 outcome = "would leave" if dry_run else "leaves"
@@ -99,6 +100,11 @@ async def open_catalog(
     use = AccessTimes(table, now=now)
     budget = DiskBudget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
     looking = Indexer(table, inventory, now=now, on_looked=budget.change.set)
+
+    def lag_s() -> float:
+        return looking.lag.total_seconds()
+
+    metrics.catalog_lag_seconds.follow(lag_s)
 
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, PicturesUsed):

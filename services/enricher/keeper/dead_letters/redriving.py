@@ -1,5 +1,6 @@
 """Dead letters, read from their lane into the table, and sent again once."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from services.enricher.tasks import Progress, patiently
 from shared.contracts import DeadLetter, Envelope
 from shared.queue import Delay, Lane, Queue, QueueError, Retry
 from shared.queue.consuming import redrive
-from shared.telemetry import Metrics, utc_now
+from shared.telemetry import Metrics, start_at_zero, utc_now
 
 KIND = "redrive"
 CLAIM_LASTS = timedelta(minutes=1)
@@ -73,7 +74,7 @@ class Redriving:
             progress.item(name, "would be sent", size=len(letter.body))
             return
         try:
-            await patiently(partial(self.one, letter.id))
+            await patiently(partial(self.one, letter.id), progress)
         except LetterTaken:
             progress.item(name, "taken")
         except NotReadable:
@@ -87,7 +88,9 @@ def _text(value: object) -> str | None:
 
 
 READ_AT_ONCE = 200
-_LANES = frozenset(lane.value for lane in Lane)
+_LANES = frozenset(lane.value for lane in Lane if lane is not Lane.DEAD)
+_UNKNOWN = "unknown"
+_LABELS = (*sorted(_LANES), _UNKNOWN)
 _log = structlog.get_logger()
 
 
@@ -95,6 +98,15 @@ _log = structlog.get_logger()
 class OpenDeadLetters:
     table: LetterTable
     redriving: Redriving
+    metrics: Metrics
+
+    async def count(self) -> None:
+        """For metrics, how many there are. Raises DatabaseUnavailable."""
+        kept = Counter(dict.fromkeys(_LABELS, 0))
+        for (lane, _), count in (await self.table.counts(LetterFilter())).items():
+            kept[_lane(lane)] += count
+        for lane, count in kept.items():
+            self.metrics.dead_letters_kept.set(count, lane)
 
 
 @asynccontextmanager
@@ -102,6 +114,7 @@ async def open_dead_letters(
     database: Database, queue: Queue, metrics: Metrics, *, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[OpenDeadLetters]:
     table = LetterTable(database)
+    start_at_zero(metrics.dead_letters, _LABELS)
 
     async def keep(letters: Sequence[Envelope]) -> None:
         if dropped := await table.keep(letters):
@@ -121,9 +134,9 @@ async def open_dead_letters(
             raise Retry(Delay.TEN_SECONDS, str(error), counted=False) from error
 
     async with queue.consume(Lane.DEAD, handle, concurrency=READ_AT_ONCE):
-        yield OpenDeadLetters(table, Redriving(table, queue, now=now))
+        yield OpenDeadLetters(table, Redriving(table, queue, now=now), metrics)
 
 
 def _lane(name: str) -> str:
     """As a label: from a closed set, whatever a letter says."""
-    return name if name in _LANES else "unknown"
+    return name if name in _LANES else _UNKNOWN

@@ -1,0 +1,74 @@
+"""The processes that share a queue tell how they are set up: what is unlike is told once, and again when it is not."""
+
+from dataclasses import dataclass
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.contracts import ServiceStats
+from shared.queue import Peers, fingerprint
+from shared.queue.peers import HEARD_LASTS_S
+from shared.telemetry import Metrics
+
+
+@dataclass
+class World:
+    now_s: float = 100.0
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics()
+        self.peers = Peers(self.metrics, clock=lambda: self.now_s)
+
+    def says(self, service: str, instance: str, **setup: str) -> None:
+        stats = ServiceStats(service=service, instance=instance, during_s=5, lanes={}, setup=setup)
+        self.peers.hear(stats)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.mark.parametrize("setting", ["VOLUME_URL", "SIGNING_KEYS"])
+def test_a_process_with_another_volume_or_other_keys_is_told_once_and_by_name(setting: str) -> None:
+    world = World()
+    with capture_logs() as lines:
+        for _ in range(5):
+            world.says("proxy", "host/one", **{setting: "aa"})
+            world.says("proxy", "host/two", **{setting: "bb"})
+            world.says("fetcher", "host/three")
+            world.now_s += 2
+    (line,) = lines
+    assert (line["event"], line["what"], line["log_level"]) == ("services_unlike", setting, "warning")
+    assert line["processes"] == [["proxy host/one"], ["proxy host/two"]]
+    assert world.peers.troubles() == {setting: "It is not the same in all services."}
+    assert world.value("onesheet_settings_unlike", setting=setting) == 1
+    with capture_logs() as lines:
+        world.says("proxy", "host/two", **{setting: "aa"})
+    assert [line["event"] for line in lines] == ["services_alike_again"]
+    assert world.peers.troubles() == {}
+    assert world.value("onesheet_settings_unlike", setting=setting) == 0
+
+
+def test_a_second_enricher_is_told_until_it_is_gone() -> None:
+    world = World()
+    with capture_logs() as lines:
+        world.says("enricher", "host/one")
+        world.says("enricher", "host/two")
+    assert [(line["event"], line["what"]) for line in lines] == [("services_unlike", "enricher")]
+    assert world.value("onesheet_processes", service="enricher") == 2
+    world.now_s += HEARD_LASTS_S + 1
+    world.says("enricher", "host/one")
+    assert world.peers.troubles() == {}
+    assert world.value("onesheet_processes", service="enricher") == 1
+
+
+def test_a_service_that_is_gone_altogether_is_counted_as_none() -> None:
+    world = World()
+    world.says("fetcher", "host/one")
+    world.now_s += HEARD_LASTS_S + 1
+    world.says("proxy", "host/two")
+    assert world.value("onesheet_processes", service="fetcher") == 0
+
+
+def test_what_is_told_of_keys_does_not_give_them_away() -> None:
+    assert fingerprint(("a key",)) == fingerprint(("a key",)) != fingerprint(("another",))
+    assert len(fingerprint(("a key",))) == 8
