@@ -20,7 +20,7 @@ async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_P
         open_queue(QueueSettings(), state_dir=state_dir, background=skeleton.background) as queue,
         add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths),
     ):
-        await serve(skeleton.app, http, default_port=PORT)
+        await serve(skeleton, http, default_port=PORT)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import web
 from pydantic import ValidationError
 
-from shared.http import HttpSettings
+from shared.http import HttpSettings, Skeleton
+from shared.http.connections import ConnectionLimits, Connections, listening, raise_descriptor_limit
 from shared.queue import QueueError
 from shared.telemetry import LogSettings, configure_logs
 from shared.telemetry.logs import lines_out
@@ -65,7 +65,7 @@ async def _awaited(main: Callable[[VolumeSettings], Awaitable[None]], settings: 
 
 
 async def serve(
-    app: web.Application,
+    skeleton: Skeleton,
     settings: HttpSettings,
     *,
     default_port: int,
@@ -76,24 +76,19 @@ async def serve(
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(ending, ended.set)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
-    await runner.setup()
+    descriptors = raise_descriptor_limit()
+    limits = ConnectionLimits.within_descriptors(settings.max_connections)
+    connections = Connections(skeleton.service, limits, skeleton.metrics)
+    port = settings.port(default_port)
     try:
-        address = await _listen(runner, settings.host, settings.port(default_port))
-        _log.info("listening", address=address)
-        on_listening(address)
-        await ended.wait()
-        _log.info("ending")
+        async with listening(
+            skeleton.app, settings.host, port, connections, ends_within_s=SHUTDOWN_S
+        ) as address:
+            _log.info(
+                "listening", address=address, connections_at_most=limits.at_most, descriptors=descriptors
+            )
+            on_listening(address)
+            await ended.wait()
+            _log.info("ending")
     finally:
-        await runner.cleanup()
         lines_out.flush()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
-    """The address that is listened at, as a URL. Raise OSError, with a sentence, where that cannot be."""
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise OSError(f"Cannot listen at HOST={host} PORT={port}: {error.strerror or error}.") from error
-    found, found_port = runner.addresses[0][:2]
-    return f"http://{f'[{found}]' if ':' in found else found}:{found_port}"

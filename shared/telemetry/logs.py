@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import Settings
+from shared.telemetry.limiting import LibraryLines
 from shared.telemetry.trace import known_trace_id
 
 
@@ -165,6 +166,7 @@ def configure_logs(settings: LogSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shape],
         )
     )
+    handler.addFilter(LibraryLines())
     # Libraries speak when something is wrong; what they do in between is in our own lines.
     # What aiormq says of every attempt to connect, our own line says with the reason.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)

@@ -57,6 +57,12 @@ class Metrics:
         self._pictures = Counter(
             "onesheet_pictures_served", "Pictures by how they were had", ["outcome"], registry=self.registry
         )
+        self.connections_let_go = Counter(
+            "onesheet_connections_let_go",
+            "Connections that were closed on clients: too many, or no header in time",
+            ["reason"],
+            registry=self.registry,
+        )
         self.waiting = Gauge("onesheet_waiting", "Requests that wait for a picture", registry=self.registry)
         self.jobs = Counter(
             "onesheet_jobs", "Jobs by how they ended", ["type", "outcome"], registry=self.registry

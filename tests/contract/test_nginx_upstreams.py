@@ -9,6 +9,7 @@ from typing import cast
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from services.proxy.access_counts import AccessCounts
 from shared.contracts import Envelope, PicturesUsed
@@ -71,6 +72,22 @@ def problem(answer: RawAnswer) -> dict[str, object]:
     document: dict[str, object] = json.loads(answer.body)
     assert set(document) == {"type", "title", "status", "detail", "trace_id"}
     return document
+
+
+async def test_a_body_that_comes_with_a_question_for_a_picture_goes_no_further(site: Site) -> None:
+    heard: list[bytes] = []
+
+    async def hear(request: web.Request) -> web.StreamResponse:
+        heard.append(await request.read())
+        return web.Response()
+
+    site.proxy.answer = hear
+    async with aiohttp.ClientSession() as client:
+        for path in (by_url(TMDB), by_url(TMDB, "x=%zz"), TMDB_PATH, "/p/x", "/readyz"):
+            url = URL(f"http://127.0.0.1:{site.nginx.port}{path}", encoded=True)
+            async with client.get(url, data=b"a body") as answer:
+                assert answer.status == 200
+    assert heard == [b""] * 5
 
 
 async def test_everything_else_is_the_enrichers(site: Site) -> None:

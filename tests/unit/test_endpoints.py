@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -139,3 +140,12 @@ async def test_what_changes_something_needs_the_admin_token(
 async def test_a_problem_raised_below_is_the_answer(client: Client) -> None:
     answer = await client.get("/missing")
     assert (answer.status, (await answer.json())["detail"]) == (404, "There is no such thing.")
+
+
+async def test_a_packed_body_is_not_taken_and_how_it_is_taken_is_said(client: Client) -> None:
+    answer = await client.post("/things/7", data=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+    assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "identity")
+    plain = await client.post(
+        "/things/7", data=b'{"path": "/films"}', headers={"Content-Encoding": "identity"}
+    )
+    assert plain.status == 201

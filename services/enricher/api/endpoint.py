@@ -117,6 +117,12 @@ class Endpoint:
         return web.route(self.method, self.path, answer)
 
     async def _sent(self, request: web.Request, body: type[Body]) -> Body | Sent:
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as it is, not packed.",
+                headers={"Accept-Encoding": "identity"},
+            )
         if self.max_sent_bytes and request.content_type != JSON:
             return Sent(await _bounded(request, self.max_sent_bytes))
         return _validated(body.model_validate_json, await request.read(), "The body")
