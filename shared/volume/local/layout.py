@@ -44,6 +44,10 @@ class Layout:
         return self.root / "names"
 
     @property
+    def refused(self) -> Path:
+        return self.root / "refused"
+
+    @property
     def inbox(self) -> Path:
         return self.root / "inbox"
 
@@ -71,7 +75,7 @@ class Layout:
     def prepare(self) -> None:
         """Create what is missing; raise VolumeRefused where nothing can be written."""
         try:
-            for directory in (*Tree, "names", "locks", "hosts", "inbox", "tmp", "trash"):
+            for directory in (*Tree, "names", "refused", "locks", "hosts", "inbox", "tmp", "trash"):
                 (self.root / directory).mkdir(parents=True, exist_ok=True)
             probe = self.scratch / uuid.uuid4().hex
             probe.touch()
