@@ -51,7 +51,11 @@ async def test_when_a_proxy_is_down_another_answers(tmp_path: Path) -> None:
 
 
 async def test_when_all_are_down_the_answer_says_so(tmp_path: Path) -> None:
-    async with running_onesheet_nginx(tmp_path) as nginx, raw_connection(nginx.port) as connection:
+    exposed = {"EXPOSE_API": "true"}
+    async with (
+        running_onesheet_nginx(tmp_path, settings=exposed) as nginx,
+        raw_connection(nginx.port) as connection,
+    ):
         for target in (b"/", TMDB_PATH.encode(), b"/p/x"):
             answer = await connection.ask(target)
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
@@ -97,6 +101,40 @@ async def test_everything_else_is_the_enrichers(site: Site) -> None:
     assert (await site.ask("/healthz")).status == 200
     assert (await site.ask("/readyz")).headers[BY_UPSTREAM.lower()]
     assert len(site.proxy.requests) == 1
+
+
+async def test_unless_it_is_told_to_nginx_shows_strangers_nothing_but_pictures(tmp_path: Path) -> None:
+    async with (
+        running_upstream() as proxy,
+        running_upstream() as enricher,
+        running_onesheet_nginx(tmp_path, proxies=[proxy.address], enricher=enricher.address) as nginx,
+        raw_connection(nginx.port) as connection,
+    ):
+        for target in (
+            "/",
+            "/ops",
+            "/api/docs",
+            "/api/items/enriched",
+            "/api/events",
+            "/api/images/cache/list",
+            "/api/v1/admin/tasks",
+        ):
+            answer = await connection.ask(target.encode())
+            assert (answer.status, problem(answer)["status"]) == (404, 404), target
+        for target in ("/api/v1/images/artwork/1", "/api/v1/images/storage/stats"):
+            await connection.ask(target.encode())
+        assert enricher.requests == []
+        assert (await connection.ask(b"/api/v1/images/movie/7/poster/medium")).status == 200
+        assert len(enricher.requests) == 1
+
+
+async def test_behind_nginx_a_service_is_asked_by_a_name_of_its_own_and_told_that_it_is(site: Site) -> None:
+    for target in ("/api/docs", TMDB_PATH):
+        assert (await site.ask(target)).status == 200
+    for request in (*site.enricher.requests, *site.proxy.requests):
+        assert request.headers["Host"] == "localhost"
+        assert request.headers["X-Forwarded-Host"] == "onesheet.example"
+        assert request.headers["X-Forwarded-For"] == "127.0.0.1"
 
 
 async def test_a_page_of_metadata_is_packed_for_who_can_unpack_it(site: Site) -> None:

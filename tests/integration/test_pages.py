@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -11,12 +12,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from services.enricher.api.access import Access
+from services.enricher.app import GATE
 from services.enricher.finder.metadata import MetadataSettings
 from services.enricher.library import Item
 from services.enricher.library.pages.enrichment import Enriched, Enrichment
 from services.enricher.pictures import PictureUrlSettings
+from services.proxy.settings import ProxySettings
 from shared.contracts import FetchPicture, PictureStored
 from shared.pictures import Rendition, SourceUrl, picture_id
+from shared.pictures.public_paths import PUBLIC_PATHS
 from tests.contract.volumes import commit
 from tests.integration.enricher import running_enricher
 from tests.integration.onesheet import until
@@ -309,7 +314,7 @@ async def test_posters_are_stored_bare_and_fetched_ahead_once(tmp_path: Path, tr
     async with running_enricher(tmp_path, trakt=trakt, urls=signed) as enricher:
         await enricher.add(3)
         for _ in range(3):
-            page = (await enricher.get(PAGE)).json
+            page = (await enricher.manage("GET", PAGE)).json
         assert all("&sig=" in item["poster_url"] for item in page["items"])
         assert page["items"][0]["poster_url"].startswith("https://media.example.org/api/images/proxy?")
         await until(lambda: len(enricher.fetched_ahead()) == 3)
@@ -415,6 +420,49 @@ async def test_clearing_needs_the_admin_token_and_makes_us_ask_again(
         cleared = await enricher.manage("POST", "/api/items/enriched/clear-cache")
         await enricher.get(PAGE)
     assert (cleared.status, trakt.total) == (200, asked + 1)
+
+
+async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tells_how_we_are(
+    tmp_path: Path,
+) -> None:
+    async with running_enricher(tmp_path, proxy=ProxySettings()) as enricher:
+        app = enricher.app
+        guarded = {path: access for (_, path), access in app[GATE].guarded_routes.items()}
+        served = {route.resource.canonical for route in app.router.routes() if route.resource}
+    plain = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path) for path in guarded}
+    pictures = {re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", form.pattern) for form in PUBLIC_PATHS.forms}
+    rest = {"/healthz", "/readyz", "/metrics", "/{anything}", "/api/images/openapi.json"}
+    assert served - plain - pictures == rest
+    for (method, path), access in app[GATE].guarded_routes.items():
+        manages = method != "GET" or path.startswith("/api/v1/admin/")
+        assert manages == (access is Access.ADMIN), path
+
+
+async def test_lists_need_a_token_where_urls_are_signed_or_a_web_server_stands_before_us(
+    tmp_path: Path,
+) -> None:
+    telling = (
+        PAGE,
+        "/api/library/items",
+        "/api/images/cache/list",
+        "/api/v1/images/artwork/1",
+        "/api/events",
+    )
+    signed = PictureUrlSettings(signing_keys=("key",))
+    async with running_enricher(tmp_path, urls=signed) as enricher:
+        assert {(await enricher.get(path)).status for path in telling} == {401}
+        assert (await enricher.manage("GET", PAGE)).status == 200
+    async with running_enricher(tmp_path) as enricher:
+        forwarded = {"X-Forwarded-For": "203.0.113.5"}
+        assert {(await enricher.get(path, **forwarded)).status for path in telling} == {401}
+        assert (await enricher.get(PAGE)).status == 200
+
+
+async def test_another_name_for_this_machine_reads_nothing(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path) as enricher:
+        for path in (PAGE, "/api/docs", "/api/openapi.json"):
+            answer = await enricher.get(path, Host="rebound.attacker.example")
+            assert (answer.status, "PUBLIC_URL" in str(answer.body)) == (421, True)
 
 
 async def test_with_api_tokens_reading_needs_one(tmp_path: Path) -> None:

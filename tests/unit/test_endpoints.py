@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
-from services.enricher.api.access import BearerTokens
+from services.enricher.api.access import AccessSettings, BearerTokens, Gate
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from shared.http import Problem, RenderedBody, create_skeleton
 from shared.telemetry import Metrics
@@ -62,7 +62,8 @@ ENDPOINTS = [
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     skeleton = create_skeleton("test", Metrics())
-    skeleton.add_routes([endpoint.route(BearerTokens("secret")) for endpoint in ENDPOINTS])
+    gate = Gate(BearerTokens("secret"), AccessSettings())
+    skeleton.add_routes([endpoint.route(gate) for endpoint in ENDPOINTS])
     async with TestClient(TestServer(skeleton.app)) as client:
         yield client
 

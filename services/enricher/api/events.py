@@ -12,7 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from services.enricher.api.endpoint import Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from shared.contracts import (
     Envelope,
     HostPaused,
@@ -118,7 +118,7 @@ class EventStreams:
             who was not listening. Where API tokens are set, one is sent as for any other request.
             """
 
-        return [Endpoint("GET", "/api/events", events, stream=self.stream)]
+        return [Endpoint("GET", "/api/events", events, stream=self.stream, access=Access.LISTS)]
 
 
 def _data(envelope: Envelope) -> str:
