@@ -6,6 +6,7 @@ from math import ceil
 
 from services.proxy.fetch_requests import FetchRequest
 from services.proxy.lookup import About, Lookup
+from services.proxy.spellings import Spellings
 from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom
 from services.proxy.wanted import Asked, Changeable, Named, StoredPath, WantedPicture, source_of
@@ -90,6 +91,7 @@ class Delivery:
         self._waiting_room = waiting_room
         self._staleness = staleness
         self._metrics = metrics
+        self._spellings = Spellings()
 
     def hit(self, picture: PictureId, rendition: str, changeable: Changeable | None) -> None:
         """Note that what is stored is served."""
@@ -123,6 +125,7 @@ class Delivery:
             return Delivered(file, first=False)
         add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
         self._refuse_stranger(wanted)
+        await self._refuse_spelling(wanted)
         question = FetchRequest.for_source(wanted)
         await self._refuse_failed(question)
         await self._refuse_paused(wanted)
@@ -204,6 +207,14 @@ class Delivery:
                 HTTPStatus.FORBIDDEN,
                 f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
             )
+
+    async def _refuse_spelling(self, wanted: WantedPicture) -> None:
+        """A rendition of what is stored is made, whatever it is called."""
+        refusal = self._spellings.refusal(wanted)
+        if refusal and not await self._pictures.current(wanted.picture):
+            rule, sentence = refusal
+            self.refused(rule)
+            raise Problem(HTTPStatus.BAD_REQUEST, sentence)
 
     async def _refuse_failed(self, question: FetchRequest) -> None:
         if failure := await self._sight.failure(question.about, question.rendition):
