@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,10 @@ from shared.volume import VolumeRefused, VolumeSettings
 
 
 def take_identity(settings: VolumeSettings) -> None:
-    """Set the umask; as root, become PUID and PGID and give them the directories they will write to."""
+    """Set the umask; as root, become PUID and PGID and give them the directories they will write to.
+
+    PUID alone comes with that user's own group, or with the group of the same number: never with root's.
+    """
     os.umask(int(settings.umask, 8))
     user, group = settings.user_id, settings.group_id
     if user is None and group is None:
@@ -27,14 +31,23 @@ def take_identity(settings: VolumeSettings) -> None:
         if (user or os.geteuid(), group or os.getegid()) != (os.geteuid(), os.getegid()):
             raise VolumeRefused("PUID and PGID can only be taken when started as root.")
         return
-    for directory in (settings.root, settings.state_dir):
-        directory.mkdir(parents=True, exist_ok=True)
-        os.chown(directory, -1 if user is None else user, -1 if group is None else group)
-    if group is not None:
-        os.setgroups([])
-        os.setgid(group)
-    if user is not None:
-        os.setuid(user)
+    if user is None:
+        raise VolumeRefused("PGID alone would leave the service root: set PUID, too.")
+    if group is None:
+        group = _group_of(user)
+    for directory, mode in ((settings.root, 0o777), (settings.state_dir, 0o700)):
+        directory.mkdir(mode, parents=True, exist_ok=True)
+        os.chown(directory, user, group)
+    os.setgroups([])
+    os.setgid(group)
+    os.setuid(user)
+
+
+def _group_of(user: int) -> int:
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
 
 
 SHUTDOWN_S = 5.0

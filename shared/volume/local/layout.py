@@ -100,7 +100,8 @@ def check_state_dir(volume_root: Path, state_dir: Path) -> None:
             f"The volume {volume_root} and STATE_DIR {state_dir} lie inside one another: give each its own place."
         )
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        # Library paths and source URLs are nobody else's; a web server needs the volume alone.
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise VolumeRefused(f"STATE_DIR {state_dir} cannot be created: {error.strerror}.") from error
     check_local(state_dir, setting="STATE_DIR")
