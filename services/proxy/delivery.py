@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
 
-from services.proxy.fetch_requests import FetchRequest
+from services.proxy.fetch_requests import FetchRequest, Spellings
 from services.proxy.lookup import About, Lookup
-from services.proxy.spellings import Spellings
 from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom
 from services.proxy.wanted import Asked, Changeable, Named, StoredPath, WantedPicture, source_of
