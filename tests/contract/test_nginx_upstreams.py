@@ -243,14 +243,29 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
         {"TMDB_IMAGE_URL": "https://Image.tmdb.org/t/p"},
         {"SIGNING_KEYS": "a\nb"},
         {"VOLUME_URL": "file:/nowhere/at/all"},
+        {"EXPOSE_API": "perhaps"},
+        {"PROXIES": "host-without-port"},
+        {"ENRICHER": "10.0.0.2:eighty"},
+        {"MISS_WAIT_OTHERS": "abc"},
+        {"NGINX_ERROR_LOG": "/var/log/x; evil"},
     ],
 )
 def test_settings_that_would_break_out_of_the_configuration_are_refused(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     usual = {"VOLUME_URL": f"file:{tmp_path}", "NGINX_RUN": str(tmp_path / "run")}
-    with pytest.raises(ValueError, match="render: "):
+    with pytest.raises(ValueError, match="render: ") as refused:
         render(tmp_path / "rendered", usual | settings)
+    assert next(iter(settings)) in str(refused.value)
+    assert settings.get("VOLUME_URL", "").removeprefix("file:") in str(refused.value)
+
+
+@pytest.mark.parametrize("proxies", ["a:1,b:2", "a:1, b:2", "a:1 b:2"])
+def test_proxies_are_listed_as_any_other_list_or_with_spaces(tmp_path: Path, proxies: str) -> None:
+    usual = {"VOLUME_URL": f"file:{tmp_path}", "NGINX_RUN": str(tmp_path / "run")}
+    render(tmp_path / "rendered", {**usual, "PROXIES": proxies})
+    rendered = (tmp_path / "rendered" / "onesheet.conf").read_text()
+    assert ("server a:1 " in rendered, "server b:2 " in rendered) == (True, True)
 
 
 def test_nobody_else_can_read_the_keys(tmp_path: Path) -> None:

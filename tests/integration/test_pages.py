@@ -1,6 +1,8 @@
 """Pages of the library: what providers say of its titles, and pictures that are on their way."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import re
 import sqlite3
@@ -474,6 +476,18 @@ async def test_with_api_tokens_reading_needs_one(tmp_path: Path) -> None:
             "POST", "/api/library/items", headers={"Authorization": "Bearer reader"}, json={}
         )
     assert adding.status == 403
+
+
+async def test_the_page_where_admins_type_their_token_is_framed_by_nobody_and_runs_its_own_script_alone(
+    tmp_path: Path,
+) -> None:
+    async with running_enricher(tmp_path) as enricher:
+        async with enricher.client.get(f"{enricher.address}/api/docs") as answer:
+            page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}'" in policy
+    assert "frame-ancestors 'none'" in policy
 
 
 async def test_the_description_has_every_path_and_its_page_needs_no_other_site(tmp_path: Path) -> None:
