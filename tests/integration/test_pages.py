@@ -481,9 +481,11 @@ async def test_with_api_tokens_reading_needs_one(tmp_path: Path) -> None:
 async def test_the_page_where_admins_type_their_token_is_framed_by_nobody_and_runs_its_own_script_alone(
     tmp_path: Path,
 ) -> None:
-    async with running_enricher(tmp_path) as enricher:
-        async with enricher.client.get(f"{enricher.address}/api/docs") as answer:
-            page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
+    async with (
+        running_enricher(tmp_path) as enricher,
+        enricher.client.get(f"{enricher.address}/api/docs") as answer,
+    ):
+        page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
     script = page.partition("<script>")[2].partition("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}'" in policy
