@@ -30,6 +30,9 @@ RESERVED_DESCRIPTORS = 256
 MADE_ROOM_FOR = 16
 """Beyond the bound one of so many is let go at once, so that not every new connection looks through them all."""
 
+TOO_MANY, NO_HEADER = "too many", "no header"
+"""Why a connection is let go."""
+
 _log = structlog.get_logger()
 
 
@@ -73,6 +76,8 @@ class Connections:
         self._metrics = metrics
         self._open: set[Connection] = set()
         self._lines = LineLimiter()
+        for reason in (TOO_MANY, NO_HEADER):
+            metrics.connections_let_go.labels(reason)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -101,7 +106,7 @@ class Connections:
     def _make_room(self, newest: "Connection") -> None:
         idle = sorted((one for one in self._open if one.is_idle), key=Connection.in_order)
         for one in idle[: max(1, self.limits.at_most // MADE_ROOM_FOR)] or (newest,):
-            self.let_go(one, "too many")
+            self.let_go(one, TOO_MANY)
 
 
 class Connection(web.RequestHandler):
@@ -174,7 +179,7 @@ class Connection(web.RequestHandler):
         within_s = self._connections.limits.header_within_s
         left_s = self._owed_since_s + within_s - self._loop.time()
         if left_s <= 0 and self.is_idle:
-            self._connections.let_go(self, "no header")
+            self._connections.let_go(self, NO_HEADER)
         else:
             self._look_in(left_s if 0 < left_s < within_s else within_s)
 

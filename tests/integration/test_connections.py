@@ -160,6 +160,14 @@ async def test_beyond_the_bound_those_go_first_that_never_asked_for_anything(dia
         assert server.let_go("too many") == 33
 
 
+async def test_what_was_let_go_is_counted_from_naught() -> None:
+    async with serving() as server:
+        for reason in ("too many", "no header"):
+            labels = {"reason": reason}
+            registry = server.skeleton.metrics.registry
+            assert registry.get_sample_value("onesheet_connections_let_go_total", labels) == 0
+
+
 async def test_where_all_are_busy_the_newest_is_not_taken(dial: Dial) -> None:
     async with serving(at_most=2) as server:
         busy = [await dial(server.port) for _ in range(2)]
