@@ -45,4 +45,4 @@ async def run(
                     paths=paths,
                 ),
             ):
-                await serve(skeleton.app, http, default_port=PORT, on_listening=on_listening)
+                await serve(skeleton, http, default_port=PORT, on_listening=on_listening)

@@ -22,7 +22,7 @@ async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_P
         ) as queue,
         add_enricher(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths),
     ):
-        await serve(skeleton.app, http, default_port=PORT)
+        await serve(skeleton, http, default_port=PORT)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from services.enricher.api.access import BearerTokens
+from aiohttp import web
+
+from services.enricher.api.access import Gate
 from services.enricher.api.events import EventStreams
 from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
@@ -24,6 +26,7 @@ from shared.settings import ONESHEET_VERSION
 from shared.telemetry import start_at_zero
 from shared.volume import KeeperVolume
 
+GATE = web.AppKey("gate", Gate)
 SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
 """What shows pictures; where several show one, the last has the word."""
 
@@ -110,7 +113,13 @@ async def add_enricher(
             *task_endpoints(tasks),
             *streams.endpoints,
         ]
-        tokens = BearerTokens.of(settings.access, state_dir)
+        gate = Gate.of(
+            settings.access,
+            state_dir,
+            signs=bool(settings.urls.signing_keys),
+            public_url=settings.urls.public_url,
+        )
+        skeleton.app[GATE] = gate
         skeleton.app.on_shutdown.append(streams.end)
         skeleton.checks.update(queue=queue.ping, database=database.ping)
         skeleton.notes["providers"] = lambda: {
@@ -118,6 +127,6 @@ async def add_enricher(
         }
         skeleton.notes["services"] = keeper.peers.troubles
         skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
-        skeleton.add_routes(endpoint.route(tokens) for endpoint in endpoints)
-        skeleton.add_routes(docs_routes(endpoints, version=ONESHEET_VERSION))
+        skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)
+        skeleton.add_routes(docs_routes(endpoints, gate, version=ONESHEET_VERSION))
         yield

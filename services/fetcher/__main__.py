@@ -23,7 +23,7 @@ async def main(volume_settings: VolumeSettings) -> None:
             ) as queue,
             add_fetcher(skeleton, FetcherSettings(), queue=queue, volume=volume),
         ):
-            await serve(skeleton.app, HttpSettings(), default_port=PORT)
+            await serve(skeleton, HttpSettings(), default_port=PORT)
 
 
 if __name__ == "__main__":

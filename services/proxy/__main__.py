@@ -19,7 +19,7 @@ async def main(volume_settings: VolumeSettings, *, paths: PublicPaths = PUBLIC_P
         QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background, with_others=True
     ) as queue:
         add_proxy(skeleton, ProxySettings(), queue=queue, volume=volume, paths=paths)
-        await serve(skeleton.app, HttpSettings(), default_port=PORT)
+        await serve(skeleton, HttpSettings(), default_port=PORT)
 
 
 if __name__ == "__main__":

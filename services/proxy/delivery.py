@@ -6,7 +6,7 @@ from http import HTTPStatus
 from math import ceil
 
 from services.proxy.access_counts import SENT_BY_NGINX
-from services.proxy.fetch_requests import FetchRequest
+from services.proxy.fetch_requests import FetchRequest, Spellings
 from services.proxy.lookup import About, Lookup
 from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom
@@ -108,6 +108,7 @@ class Delivery:
         self._waiting_room = waiting_room
         self._staleness = staleness
         self._metrics = metrics
+        self._spellings = Spellings()
 
     def hit(self, picture: PictureId, rendition: str, changeable: Changeable | None) -> None:
         """Note that what is stored is served."""
@@ -141,6 +142,7 @@ class Delivery:
             return Delivered(file, first=False)
         add_to_line(picture=wanted.picture, rendition=str(wanted.to_make))
         self._refuse_stranger(wanted)
+        await self._refuse_spelling(wanted)
         question = FetchRequest.for_source(wanted)
         await self._refuse_failed(question)
         await self._refuse_paused(wanted)
@@ -223,6 +225,14 @@ class Delivery:
                 HTTPStatus.FORBIDDEN,
                 f"Pictures of {source.authority[:100]} are not served here (see ALLOWED_HOSTS).",
             )
+
+    async def _refuse_spelling(self, wanted: WantedPicture) -> None:
+        """A rendition of what is stored is made, whatever it is called."""
+        refusal = self._spellings.refusal(wanted)
+        if refusal and not await self._pictures.current(wanted.picture):
+            rule, sentence = refusal
+            self.refused(rule)
+            raise Problem(HTTPStatus.BAD_REQUEST, sentence)
 
     async def _refuse_failed(self, question: FetchRequest) -> None:
         if failure := await self._sight.failure(question.about, question.rendition):

@@ -1,6 +1,8 @@
 """The app that services are put into: each request observed, health, readiness and metrics answered."""
 
 import asyncio
+import errno
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from pydantic import Field
 
 from shared.background import Background
 from shared.http.answers import Problem, problem_response
+from shared.http.connections import MAX_CONNECTIONS
+from shared.http.signatures import SIGNATURE
 from shared.settings import Settings
 from shared.telemetry import MAX_FIELD, Level, Metrics, canonical_line, new_trace_id, traced
 
@@ -23,6 +27,7 @@ class HttpSettings(Settings):
     host: str = Field("127.0.0.1", validation_alias="HOST")
     chosen_port: int | None = Field(None, validation_alias="PORT", ge=0, le=65535)
     """None: the service's own; 0: any free one, which is logged."""
+    max_connections: int = Field(MAX_CONNECTIONS, validation_alias="MAX_CONNECTIONS", ge=1)
 
     @property
     def is_local(self) -> bool:
@@ -110,6 +115,10 @@ async def _check(check: Check) -> str:
     return "ok"
 
 
+_SIGNED = f"{SIGNATURE}="
+_SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
+"""Whoever has a signature may use it: a log says which one it was, and no more."""
+
 CLIENT_LEFT = 499
 """As nginx logs it: the connection ended before the answer did."""
 
@@ -122,6 +131,8 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         started = time.perf_counter()
         trace = new_trace_id(request.headers.get("X-Request-ID"))
         path = request.raw_path[:MAX_FIELD]
+        if _SIGNED in path:
+            path = _SIGNATURE.sub(r"\1…", path)
         with (
             traced(trace),
             canonical_line(
@@ -130,9 +141,16 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         ):
             try:
                 response = await handler(request)
-            except ConnectionError:  # half an answer is on its way: there is nobody to tell anything else
+            except (ConnectionError, asyncio.CancelledError):  # there is nobody to tell anything any more
                 line["status"] = CLIENT_LEFT
                 raise
+            except OSError as error:
+                if (
+                    error.errno == errno.ETIMEDOUT and request.transport is None
+                ):  # it took nothing for too long
+                    line["status"] = CLIENT_LEFT
+                    raise ConnectionResetError from error
+                response = problem_response(_problem(error))
             except Exception as error:  # noqa: BLE001 - the outermost edge: every error is an answer
                 response = problem_response(_problem(error))
             line["status"] = response.status
@@ -144,6 +162,11 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         return response
 
     return answer
+
+
+def _took_nothing(request: web.Request, error: Exception) -> bool:
+    """Whether the kernel has let a client go in the middle of a file."""
+    return isinstance(error, OSError) and error.errno == errno.ETIMEDOUT and request.writer.output_size > 0
 
 
 def _problem(error: Exception) -> Problem:

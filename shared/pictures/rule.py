@@ -10,5 +10,7 @@ class RefusalReason(StrEnum):
     PORT = "port not allowed"
     ADDRESS = "address not public"
     URL = "no plain URL"
+    FRAGMENT = "fragment"
+    QUERY = "too many queries"
     DOWNGRADE = "from https to http"
     REDIRECTS = "too many redirects"

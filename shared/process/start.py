@@ -2,17 +2,18 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
-from aiohttp import web
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.http import HttpSettings
+from shared.http import HttpSettings, Skeleton
+from shared.http.connections import ConnectionLimits, Connections, listening, raise_descriptor_limit
 from shared.queue import QueueError
 from shared.settings import examples_of
 from shared.telemetry import LogSettings, configure_logs
@@ -21,7 +22,10 @@ from shared.volume import VolumeRefused, VolumeSettings
 
 
 def take_identity(settings: VolumeSettings) -> None:
-    """Set the umask; as root, become PUID and PGID and give them the directories they will write to."""
+    """Set the umask; as root, become PUID and PGID and give them the directories they will write to.
+
+    PUID alone comes with that user's own group, or with the group of the same number: never with root's.
+    """
     os.umask(int(settings.umask, 8))
     user, group = settings.user_id, settings.group_id
     if user is None and group is None:
@@ -30,22 +34,28 @@ def take_identity(settings: VolumeSettings) -> None:
         if (user or os.geteuid(), group or os.getegid()) != (os.geteuid(), os.getegid()):
             raise VolumeRefused("PUID and PGID can only be taken when started as root.")
         return
-    for directory in (settings.root, settings.state_dir):
+    if user is None:
+        raise VolumeRefused("PGID alone would leave the service root: set PUID, too.")
+    if group is None:
+        group = _group_of(user)
+    for directory, mode in ((settings.root, 0o777), (settings.state_dir, 0o700)):
         with suppress(OSError):  # of a volume that may only be read: who has to write there says so
-            directory.mkdir(parents=True, exist_ok=True)
-            os.chown(directory, -1 if user is None else user, -1 if group is None else group)
-    if group is not None:
-        os.setgroups([])
-        os.setgid(group)
-    if user is not None:
-        os.setuid(user)
+            directory.mkdir(mode, parents=True, exist_ok=True)
+            os.chown(directory, user, group)
+    os.setgroups([])
+    os.setgid(group)
+    os.setuid(user)
+
+
+def _group_of(user: int) -> int:
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
 
 
 SHUTDOWN_S = 5.0
 """How long requests under way may take to end."""
-
-LONGEST_LINE = 32 * 1024
-"""Of a request: the longest source URL fits, each of its characters escaped. nginx takes as much."""
 
 CANNOT_START = 2
 _log = structlog.get_logger()
@@ -82,7 +92,7 @@ async def _awaited(main: Callable[[VolumeSettings], Awaitable[None]], settings: 
 
 
 async def serve(
-    app: web.Application,
+    skeleton: Skeleton,
     settings: HttpSettings,
     *,
     default_port: int,
@@ -93,30 +103,19 @@ async def serve(
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(ending, ended.set)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=SHUTDOWN_S,
-        handler_cancellation=True,
-        max_line_size=LONGEST_LINE,
-    )
-    await runner.setup()
+    descriptors = raise_descriptor_limit()
+    limits = ConnectionLimits.within_descriptors(settings.max_connections)
+    connections = Connections(skeleton.service, limits, skeleton.metrics)
+    port = settings.port(default_port)
     try:
-        address = await _listen(runner, settings.host, settings.port(default_port))
-        _log.info("listening", address=address)
-        on_listening(address)
-        await ended.wait()
-        _log.info("ending")
+        async with listening(
+            skeleton.app, settings.host, port, connections, ends_within_s=SHUTDOWN_S
+        ) as address:
+            _log.info(
+                "listening", address=address, connections_at_most=limits.at_most, descriptors=descriptors
+            )
+            on_listening(address)
+            await ended.wait()
+            _log.info("ending")
     finally:
-        await runner.cleanup()
         lines_out.flush()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
-    """The address that is listened at, as a URL. Raise OSError, with a sentence, where that cannot be."""
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise OSError(f"Cannot listen at HOST={host} PORT={port}: {error.strerror or error}.") from error
-    found, found_port = runner.addresses[0][:2]
-    return f"http://{f'[{found}]' if ':' in found else found}:{found_port}"

@@ -1,5 +1,6 @@
 """What operators see: one line per request and per job, metrics, and the trace id that joins them."""
 
+from shared.telemetry.limiting import LineLimiter
 from shared.telemetry.logs import MAX_FIELD, Level, LogSettings, add_to_line, canonical_line, configure_logs
 from shared.telemetry.metrics import Metrics, start_at_zero
 from shared.telemetry.trace import new_trace_id, trace_id, traced, utc_now
@@ -7,6 +8,7 @@ from shared.telemetry.trace import new_trace_id, trace_id, traced, utc_now
 __all__ = [
     "MAX_FIELD",
     "Level",
+    "LineLimiter",
     "LogSettings",
     "Metrics",
     "add_to_line",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import sys
 import time
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ from pydantic_core import to_json
 from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import Settings
+from shared.telemetry.limiting import LibraryLines
 from shared.telemetry.trace import known_trace_id
 
 
@@ -85,11 +87,16 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal would act on, or show in another order."""
+
+
 def bound_fields(line: dict[str, Any]) -> None:
-    """Cut what is too long, in place."""
+    """Cut what is too long, and escape what would write to a terminal by itself, in place."""
     for key, value in line.items():
-        if isinstance(value, str) and len(value) > MAX_FIELD:
-            line[key] = value[:MAX_FIELD] + "…"
+        if isinstance(value, str):
+            cut = value[:MAX_FIELD] + "…" if len(value) > MAX_FIELD else value
+            line[key] = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], cut)
 
 
 lines_out = LinesOut()
@@ -165,6 +172,7 @@ def configure_logs(settings: LogSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shape],
         )
     )
+    handler.addFilter(LibraryLines())
     # Libraries speak when something is wrong; what they do in between is in our own lines.
     # What aiormq says of every attempt to connect, our own line says with the reason.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)

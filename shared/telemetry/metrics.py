@@ -124,6 +124,12 @@ class Metrics:
         Info("onesheet_build", "Which version runs", registry=self.registry).info(
             {"version": ONESHEET_VERSION}
         )
+        self.connections_let_go = Counter(
+            "onesheet_connections_let_go",
+            "Connections that were closed on clients: too many, or no header in time",
+            ["reason"],
+            registry=self.registry,
+        )
         self.queue_connected = KnownGauge(
             "onesheet_queue_connected", "1: this process is connected to the queue", registry=self.registry
         )

@@ -73,6 +73,8 @@ class Inventory(Protocol):
         """What is held of these. One that is left out is not there."""
 
     async def shelving(self, pictures: int) -> Extent:
-        """What the directories take, about, that so many pictures lie in, beside what is theirs alone."""
+        """What the directories take, about, that so many pictures lie in, beside what is theirs alone; and what is
+        remembered of names that have none.
+        """
 
     async def space(self) -> Space: ...

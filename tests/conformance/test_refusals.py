@@ -216,7 +216,7 @@ async def everything(world: World, servers: Servers) -> tuple[object, ...]:
     """What lies on the volume and in every lane, and how many jobs have ever been taken."""
     files = sorted(
         str(file)
-        for tree in ("cache", "keep", "names", "hosts", "inbox")
+        for tree in ("cache", "keep", "names", "refused", "hosts", "inbox")
         for file in (world.layout.root / tree).rglob("*")
     )
     depths = {lane: await world.queue.depth(lane) for lane in Lane}

@@ -59,7 +59,12 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         proxy, enricher = [await stack.enter_async_context(running_upstream()) for _ in range(2)]
         nginx = await stack.enter_async_context(
-            running_onesheet_nginx(tmp_path, proxies=[proxy.address], enricher=enricher.address)
+            running_onesheet_nginx(
+                tmp_path,
+                proxies=[proxy.address],
+                enricher=enricher.address,
+                settings={"EXPOSE_API": "true"},
+            )
         )
         yield Site(tmp_path, nginx, proxy, enricher)
 

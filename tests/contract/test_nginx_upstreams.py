@@ -9,6 +9,7 @@ from typing import cast
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from services.proxy.access_counts import AccessCounts
 from shared.contracts import Envelope, PicturesUsed
@@ -51,7 +52,11 @@ async def test_when_a_proxy_is_down_another_answers(tmp_path: Path) -> None:
 
 
 async def test_when_all_are_down_the_answer_says_so(tmp_path: Path) -> None:
-    async with running_onesheet_nginx(tmp_path) as nginx, raw_connection(nginx.port) as connection:
+    exposed = {"EXPOSE_API": "true"}
+    async with (
+        running_onesheet_nginx(tmp_path, settings=exposed) as nginx,
+        raw_connection(nginx.port) as connection,
+    ):
         for target in (b"/", TMDB_PATH.encode(), b"/p/x"):
             answer = await connection.ask(target)
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
@@ -74,6 +79,22 @@ def problem(answer: RawAnswer) -> dict[str, object]:
     return document
 
 
+async def test_a_body_that_comes_with_a_question_for_a_picture_goes_no_further(site: Site) -> None:
+    heard: list[bytes] = []
+
+    async def hear(request: web.Request) -> web.StreamResponse:
+        heard.append(await request.read())
+        return web.Response()
+
+    site.proxy.answer = hear
+    async with aiohttp.ClientSession() as client:
+        for path in (by_url(TMDB), by_url(TMDB, "x=%zz"), TMDB_PATH, "/p/x", "/readyz"):
+            url = URL(f"http://127.0.0.1:{site.nginx.port}{path}", encoded=True)
+            async with client.get(url, data=b"a body") as answer:
+                assert answer.status == 200
+    assert heard == [b""] * 5
+
+
 async def test_everything_else_is_the_enrichers(site: Site) -> None:
     for target in ("/", "/ops", "/api/items/enriched?page=1", "/api/images/stats"):
         assert BY_UPSTREAM.lower() in (await site.ask(target)).headers
@@ -81,6 +102,40 @@ async def test_everything_else_is_the_enrichers(site: Site) -> None:
     assert (await site.ask("/healthz")).status == 200
     assert (await site.ask("/readyz")).headers[BY_UPSTREAM.lower()]
     assert len(site.proxy.requests) == 1
+
+
+async def test_unless_it_is_told_to_nginx_shows_strangers_nothing_but_pictures(tmp_path: Path) -> None:
+    async with (
+        running_upstream() as proxy,
+        running_upstream() as enricher,
+        running_onesheet_nginx(tmp_path, proxies=[proxy.address], enricher=enricher.address) as nginx,
+        raw_connection(nginx.port) as connection,
+    ):
+        for target in (
+            "/",
+            "/ops",
+            "/api/docs",
+            "/api/items/enriched",
+            "/api/events",
+            "/api/images/cache/list",
+            "/api/v1/admin/tasks",
+        ):
+            answer = await connection.ask(target.encode())
+            assert (answer.status, problem(answer)["status"]) == (404, 404), target
+        for target in ("/api/v1/images/artwork/1", "/api/v1/images/storage/stats"):
+            await connection.ask(target.encode())
+        assert enricher.requests == []
+        assert (await connection.ask(b"/api/v1/images/movie/7/poster/medium")).status == 200
+        assert len(enricher.requests) == 1
+
+
+async def test_behind_nginx_a_service_is_asked_by_a_name_of_its_own_and_told_that_it_is(site: Site) -> None:
+    for target in ("/api/docs", TMDB_PATH):
+        assert (await site.ask(target)).status == 200
+    for request in (*site.enricher.requests, *site.proxy.requests):
+        assert request.headers["Host"] == "localhost"
+        assert request.headers["X-Forwarded-Host"] == "onesheet.example"
+        assert request.headers["X-Forwarded-For"] == "127.0.0.1"
 
 
 async def test_a_page_of_metadata_is_packed_for_who_can_unpack_it(site: Site) -> None:
@@ -191,14 +246,29 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
         {"TMDB_IMAGE_URL": "https://Image.tmdb.org/t/p"},
         {"SIGNING_KEYS": "a\nb"},
         {"VOLUME_URL": "file:/nowhere/at/all"},
+        {"EXPOSE_API": "perhaps"},
+        {"PROXIES": "host-without-port"},
+        {"ENRICHER": "10.0.0.2:eighty"},
+        {"MISS_WAIT_OTHERS": "abc"},
+        {"NGINX_ERROR_LOG": "/var/log/x; evil"},
     ],
 )
 def test_settings_that_would_break_out_of_the_configuration_are_refused(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     usual = {"VOLUME_URL": f"file:{tmp_path}", "NGINX_RUN": str(tmp_path / "run")}
-    with pytest.raises(ValueError, match="render: "):
+    with pytest.raises(ValueError, match="render: ") as refused:
         render(tmp_path / "rendered", usual | settings)
+    assert next(iter(settings)) in str(refused.value)
+    assert settings.get("VOLUME_URL", "").removeprefix("file:") in str(refused.value)
+
+
+@pytest.mark.parametrize("proxies", ["a:1,b:2", "a:1, b:2", "a:1 b:2"])
+def test_proxies_are_listed_as_any_other_list_or_with_spaces(tmp_path: Path, proxies: str) -> None:
+    usual = {"VOLUME_URL": f"file:{tmp_path}", "NGINX_RUN": str(tmp_path / "run")}
+    render(tmp_path / "rendered", {**usual, "PROXIES": proxies})
+    rendered = (tmp_path / "rendered" / "onesheet.conf").read_text()
+    assert ("server a:1 " in rendered, "server b:2 " in rendered) == (True, True)
 
 
 def test_nobody_else_can_read_the_keys(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.pictures import PictureId, State, Tree
+from shared.pictures import Failure, FailureClass, Name, PictureId, State, Tree
 from shared.volume import NOTHING, Extent, Holding, Inventory, PictureStore, lacking, volume_to_keep
 from shared.volume.inventory import UNMARKED, Space
 from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, LocalFiles, commit, revision_of
@@ -157,6 +157,17 @@ async def test_the_directories_that_pictures_share_are_told(
     assert (none.files, some.files) == (0, 1243)  # of a thousand, some share one
     assert none.bytes == 0
     assert (await inventory.shelving(10**9)).files == 256 + 256 * 256
+
+
+async def test_what_is_remembered_of_refused_names_counts_as_used(
+    volume: LocalFiles, inventory: Inventory
+) -> None:
+    gone = Failure.after(None, FailureClass.GONE, "There is none.", now=NOW)
+    for number in range(10):
+        await volume.write.names.refuse(Name.parse(f"movie/tmdb:{number}/poster"), gone)
+    used = await inventory.shelving(0)
+    assert used.bytes > 0
+    assert used.files == len(list(volume.layout.refused.iterdir())) > 0
 
 
 async def test_the_space_that_is_left_is_told(inventory: Inventory) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from shared.volume.local import names as local_names
 from shared.volume.local.durable import make_directories
 from shared.volume.local.inbox_and_pauses import LocalHostPauses
 from shared.volume.local.layout import Layout, _file_system, prepared_layout
+from shared.volume.local.refusals import SHELVES, Records, Refusals, _digest, _packed, _record
 from shared.volume.local.sweep import (
     DRAFT_AGE_S,
     INBOX_AGE_S,
@@ -120,7 +122,9 @@ def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: 
     assert sweep(layout, now=now) == 0
 
 
-async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a_name(tmp_path: Path) -> None:
+async def test_refusals_of_an_earlier_version_count_and_long_over_are_swept_and_nothing_else_of_a_name(
+    tmp_path: Path,
+) -> None:
     settings = settings_in(tmp_path)
     layout = prepared_layout(settings)
     now = time.time()
@@ -128,8 +132,10 @@ async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a
     made_up, shown, lately = (Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER) for number in (1, 2, 3))
 
     async def refuse(name: Name, age_s: float) -> Path:
-        await volume.names.refuse(name, failure)
         file = layout.below(name_failure_path(name))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(failure.model_dump_json())
+        assert await volume.names.failure(name) == failure
         os.utime(file, (now - age_s, now - age_s))
         return file
 
@@ -140,8 +146,43 @@ async def test_refusals_long_over_are_swept_shelf_by_shelf_and_nothing_else_of_a
         swept = [sweep(layout, now=now + SHELF_S * shelf) for shelf in range(256)]
         assert (sum(swept), max(swept)) == (2, 1)
         assert [file.exists() for file in (*gone, stays)] == [False, False, True]
-        assert not gone[0].parent.exists()
+        assert not gone[0].parents[2].exists()
         assert await volume.names.picture(shown) == PICTURE
+
+
+def test_ten_thousand_made_up_names_take_less_than_a_megabyte(tmp_path: Path) -> None:
+    refusals = Refusals(prepared_layout(settings_in(tmp_path)))
+    shelves: defaultdict[Path, Records] = defaultdict(dict)
+    names = [Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER) for number in range(10_000)]
+    for name in names:
+        failure = Failure.after(None, FailureClass.GONE, f"There is no {name.kind}.", now=utc_now())
+        shelves[refusals._file(_digest(name))][_digest(name)] = _record(failure)
+    for file, records in shelves.items():  # as the last `put` to each would have left it
+        file.write_bytes(_packed(records))
+    refusals.put(names[-1], failure)
+    assert all(map(refusals.find, names))
+    files = [file.stat() for file in tmp_path.rglob("*") if file.is_file()]
+    assert sum(file.st_blocks for file in files) * 512 < 1_000_000
+    assert len(files) < 200
+
+
+def test_beyond_their_bound_the_oldest_refusals_are_forgotten(tmp_path: Path) -> None:
+    refusals = Refusals(prepared_layout(settings_in(tmp_path)), at_most=SHELVES)
+    names = [Name(Kind.MOVIE, f"tmdb:{number}", Role.POSTER) for number in range(300)]
+    for name in names:
+        refusals.put(name, Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now()))
+    remembered = [name for name in names if refusals.find(name)]
+    assert len(remembered) <= SHELVES
+    assert names[-1] in remembered
+    assert names[0] not in remembered
+
+
+def test_a_refusal_keeps_all_that_it_says(tmp_path: Path) -> None:
+    refusals = Refusals(prepared_layout(settings_in(tmp_path)))
+    name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
+    failure = Failure.after(None, FailureClass.UPSTREAM, "Broken, \u00e9\n.", now=utc_now(), status=502)
+    refusals.put(name, failure)
+    assert refusals.find(name) == failure
 
 
 async def test_a_name_is_written_though_its_empty_directory_is_swept_away_meanwhile(

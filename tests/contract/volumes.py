@@ -25,7 +25,6 @@ from shared.pictures import (
     SourceUrl,
     State,
     Tree,
-    name_failure_path,
     revision_id,
 )
 from shared.pictures.manifest import MANIFEST
@@ -44,6 +43,7 @@ from shared.volume import (
 )
 from shared.volume.local.layout import Layout
 from shared.volume.local.pins import PINS
+from shared.volume.local.refusals import Refusals, _digest
 from tests.servers.volume_in_memory import Held, MemoryNames, MemoryPictures, memory_volume
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -118,7 +118,7 @@ class LocalFiles:
         (self._directory(revision.picture) / revision.id / MANIFEST).write_text("{")
 
     def damage_failure(self, name: Name) -> None:
-        (self.layout.root / name_failure_path(name)).write_text('{"class": "gone"')
+        Refusals(self.layout)._file(_digest(name)).write_text('{"reasons": ["gone"')
 
     def damage_pins(self, picture: PictureId) -> None:
         (self.layout.picture(Tree.KEEP, picture) / PINS).write_text("[")

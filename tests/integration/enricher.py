@@ -60,6 +60,7 @@ class RunningEnricher:
     layout: Layout
     queue: WatchedQueue
     client: aiohttp.ClientSession
+    app: web.Application
 
     async def get(self, path: str, **headers: str) -> Reply:
         return await self.ask("GET", path, headers=headers)
@@ -211,4 +212,4 @@ async def running_enricher(
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
-        yield RunningEnricher(address, volume, Layout(place.root), queue, client)
+        yield RunningEnricher(address, volume, Layout(place.root), queue, client, skeleton.app)

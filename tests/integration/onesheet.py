@@ -21,8 +21,8 @@ from services.proxy.hot_answers import HotAnswers
 from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, Message
 from shared.http import create_skeleton
+from shared.http.connections import LONGEST_LINE
 from shared.pictures import PictureId, Rendition, SourceUrl, State
-from shared.process.start import LONGEST_LINE
 from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueFull, QueueUnavailable
 from shared.queue.embedded import open_embedded
 from shared.telemetry import Metrics

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from shared.contracts import PicturePurged, PicturesEvicted, ServiceStats, TaskProgressed
-from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.integration.enricher import ADMIN, RunningEnricher, running_enricher
 from tests.unit.catalogs import picture
 
 EVENTS = "/api/events"
@@ -108,6 +108,16 @@ async def test_only_so_many_may_listen_and_a_place_is_free_again(
         while (await _status(enricher)) != 200:
             await enricher.announce(PicturePurged(picture=picture(1)))
             await asyncio.sleep(0.05)
+
+
+async def test_one_address_takes_no_more_than_its_share_of_the_places(
+    enricher: RunningEnricher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.enricher.api.events.CLIENTS_OF_ONE_ADDRESS", 1)
+    async with listening(enricher):
+        assert (await enricher.get(EVENTS)).status == 503
+        async with listening(enricher, **ADMIN, **{"X-Forwarded-For": "203.0.113.1, 203.0.113.5"}):
+            pass
 
 
 async def _status(enricher: RunningEnricher) -> int:

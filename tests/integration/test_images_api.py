@@ -117,7 +117,7 @@ async def test_what_is_handed_out_of_an_artwork_is_where_pages_find_it_and_signe
     async with start(urls=keys) as enricher:
         await resolve(enricher)
         await until_shown(enricher, picture_host.url(FOUND))
-        said = (await enricher.get(ARTWORK)).json
+        said = (await enricher.manage("GET", ARTWORK)).json
     handed_out = [one["url"] for one in said["sizes"].values()]
     assert {said["local_image_url"], said["local_thumbnail_url"]} <= set(handed_out)
     for url in handed_out:

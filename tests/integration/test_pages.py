@@ -1,7 +1,10 @@
 """Pages of the library: what providers say of its titles, and pictures that are on their way."""
 
 import asyncio
+import base64
+import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
@@ -11,12 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import services.enricher.database.sqlite
+from services.enricher.api.access import Access
+from services.enricher.app import GATE
 from services.enricher.finder.metadata import MetadataSettings
 from services.enricher.library import Item
 from services.enricher.library.pages.enrichment import Enriched, Enrichment
 from services.enricher.pictures import PictureUrlSettings
+from services.proxy.settings import ProxySettings
 from shared.contracts import FetchPicture, PictureStored
 from shared.pictures import Rendition, SourceUrl, picture_id
+from shared.pictures.public_paths import PUBLIC_PATHS
 from tests.contract.volumes import commit
 from tests.integration.enricher import running_enricher
 from tests.integration.onesheet import until
@@ -302,7 +309,7 @@ async def test_posters_are_stored_bare_and_fetched_ahead_once(tmp_path: Path, tr
     async with running_enricher(tmp_path, trakt=trakt, urls=signed) as enricher:
         await enricher.add(3)
         for _ in range(3):
-            page = (await enricher.get(PAGE)).json
+            page = (await enricher.manage("GET", PAGE)).json
         assert all("&sig=" in item["poster_url"] for item in page["items"])
         assert page["items"][0]["poster_url"].startswith("https://media.example.org/api/images/proxy?")
         await until(lambda: len(enricher.fetched_ahead()) == 3)
@@ -413,6 +420,49 @@ async def test_clearing_needs_the_admin_token_and_makes_us_ask_again(
     assert (cleared.status, trakt.total) == (200, asked + 1)
 
 
+async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tells_how_we_are(
+    tmp_path: Path,
+) -> None:
+    async with running_enricher(tmp_path, proxy=ProxySettings()) as enricher:
+        app = enricher.app
+        guarded = {path: access for (_, path), access in app[GATE].guarded_routes.items()}
+        served = {route.resource.canonical for route in app.router.routes() if route.resource}
+    plain = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path) for path in guarded}
+    pictures = {re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", form.pattern) for form in PUBLIC_PATHS.forms}
+    rest = {"/healthz", "/readyz", "/metrics", "/{anything}", "/api/images/openapi.json"}
+    assert served - plain - pictures == rest
+    for (method, path), access in app[GATE].guarded_routes.items():
+        manages = method != "GET" or path.startswith("/api/v1/admin/")
+        assert manages == (access is Access.ADMIN), path
+
+
+async def test_lists_need_a_token_where_urls_are_signed_or_a_web_server_stands_before_us(
+    tmp_path: Path,
+) -> None:
+    telling = (
+        PAGE,
+        "/api/library/items",
+        "/api/images/cache/list",
+        "/api/v1/images/artwork/1",
+        "/api/events",
+    )
+    signed = PictureUrlSettings(signing_keys=("key",))
+    async with running_enricher(tmp_path, urls=signed) as enricher:
+        assert {(await enricher.get(path)).status for path in telling} == {401}
+        assert (await enricher.manage("GET", PAGE)).status == 200
+    async with running_enricher(tmp_path) as enricher:
+        forwarded = {"X-Forwarded-For": "203.0.113.5"}
+        assert {(await enricher.get(path, **forwarded)).status for path in telling} == {401}
+        assert (await enricher.get(PAGE)).status == 200
+
+
+async def test_another_name_for_this_machine_reads_nothing(tmp_path: Path) -> None:
+    async with running_enricher(tmp_path) as enricher:
+        for path in (PAGE, "/api/docs", "/api/openapi.json"):
+            answer = await enricher.get(path, Host="rebound.attacker.example")
+            assert (answer.status, "PUBLIC_URL" in str(answer.body)) == (421, True)
+
+
 async def test_with_api_tokens_reading_needs_one(tmp_path: Path) -> None:
     async with running_enricher(tmp_path, api_tokens=("reader",)) as enricher:
         assert (await enricher.get(PAGE)).status == 401
@@ -422,6 +472,20 @@ async def test_with_api_tokens_reading_needs_one(tmp_path: Path) -> None:
             "POST", "/api/library/items", headers={"Authorization": "Bearer reader"}, json={}
         )
     assert adding.status == 403
+
+
+async def test_the_page_where_admins_type_their_token_is_framed_by_nobody_and_runs_its_own_script_alone(
+    tmp_path: Path,
+) -> None:
+    async with (
+        running_enricher(tmp_path) as enricher,
+        enricher.client.get(f"{enricher.address}/api/docs") as answer,
+    ):
+        page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}'" in policy
+    assert "frame-ancestors 'none'" in policy
 
 
 async def test_the_description_has_every_path_and_its_page_needs_no_other_site(tmp_path: Path) -> None:

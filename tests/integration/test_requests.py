@@ -81,6 +81,29 @@ async def test_a_host_that_is_not_allowed_is_403_before_anything_is_queued(start
     assert onesheet.queue.published == []
 
 
+async def test_a_thousand_fragments_of_one_picture_leave_nothing_and_ask_nobody(onesheet: Onesheet) -> None:
+    before = sorted(onesheet.layout.root.rglob("*"))
+    for number in range(1000):
+        answer = await onesheet.get(f"{POSTER}#x={number}", size="small")
+        assert answer.status == 400
+    assert "#" in answer.problem["detail"]
+    assert onesheet.count("onesheet_refusals_total", rule="fragment") == 1000
+    assert onesheet.queue.published == []
+    assert onesheet.host.requests == []
+    assert sorted(onesheet.layout.root.rglob("*")) == before
+
+
+async def test_what_was_stored_under_a_url_with_a_fragment_is_served_in_every_size(
+    onesheet: Onesheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("services.proxy.fetch_requests.Spellings.refusal", lambda _self, _wanted: None)
+        assert (await onesheet.get(f"{POSTER}#x", size="small")).status == 200
+    assert (await onesheet.get(f"{POSTER}#x", size="small")).headers["X-Image-Cached"] == "true"
+    assert (await onesheet.get(f"{POSTER}#x", size="w154", format="png")).status == 200
+    assert (await onesheet.get(f"{POSTER}#y", size="small")).status == 400
+
+
 @pytest.mark.parametrize(("path", "status"), [("/nothing/here", 404), ("/api/images/", 404)])
 async def test_there_is_nothing_elsewhere(onesheet: Onesheet, path: str, status: int) -> None:
     answer = await onesheet.ask(path, {})

@@ -72,16 +72,20 @@ class RunningService:
 
 @asynccontextmanager
 async def running_service(
-    module: str, settings: Mapping[str, str], *, cwd: Path
+    module: str, settings: Mapping[str, str], *, cwd: Path, descriptors: int | None = None
 ) -> AsyncIterator[RunningService]:
-    """Start `python -m module` with these settings and no others, on a free port; end it with the block."""
+    """Start `python -m module` with these settings and no others, on a free port; end it with the block.
+
+    `descriptors`: it may have no more than so many, whatever it does.
+    """
+    limited = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh") if descriptors else ()
     if module in _WITH_DATABASE and "STATE_DIR" in settings:
         furnish(Path(settings["STATE_DIR"]))
     inherited = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "RENDER_WHEN_IDLE") if name in os.environ
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *(*limited, sys.executable, "-m", module),
         cwd=cwd,
         env={
             **inherited,

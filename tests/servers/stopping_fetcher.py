@@ -71,7 +71,7 @@ async def main(volume_settings: VolumeSettings) -> None:
         async with open_queue(QueueSettings(), state_dir=volume_settings.state_dir) as queue:
             skeleton = create_skeleton("fetcher", Metrics())
             async with add_fetcher(skeleton, FetcherSettings(), queue=queue, volume=volume, on_step=at_step):
-                await serve(skeleton.app, HttpSettings(), default_port=0)
+                await serve(skeleton, HttpSettings(), default_port=0)
 
 
 if __name__ == "__main__":

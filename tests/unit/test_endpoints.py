@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -7,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
-from services.enricher.api.access import BearerTokens
+from services.enricher.api.access import AccessSettings, BearerTokens, Gate
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from shared.http import Problem, RenderedBody, create_skeleton
 from shared.telemetry import Metrics
@@ -61,7 +62,8 @@ ENDPOINTS = [
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     skeleton = create_skeleton("test", Metrics())
-    skeleton.add_routes([endpoint.route(BearerTokens("secret")) for endpoint in ENDPOINTS])
+    gate = Gate(BearerTokens("secret"), AccessSettings())
+    skeleton.add_routes([endpoint.route(gate) for endpoint in ENDPOINTS])
     async with TestClient(TestServer(skeleton.app)) as client:
         yield client
 
@@ -139,3 +141,12 @@ async def test_what_changes_something_needs_the_admin_token(
 async def test_a_problem_raised_below_is_the_answer(client: Client) -> None:
     answer = await client.get("/missing")
     assert (answer.status, (await answer.json())["detail"]) == (404, "There is no such thing.")
+
+
+async def test_a_packed_body_is_not_taken_and_how_it_is_taken_is_said(client: Client) -> None:
+    answer = await client.post("/things/7", data=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+    assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "identity")
+    plain = await client.post(
+        "/things/7", data=b'{"path": "/films"}', headers={"Content-Encoding": "identity"}
+    )
+    assert plain.status == 201

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -11,10 +10,23 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.enricher.api.access import BearerTokens
+from services.enricher.api.access import Access, Gate
 from services.enricher.database import DatabaseUnavailable
 from shared.http import NO_STORE, Problem, RenderedBody, rendered_response
 from shared.queue import QueueError
+
+__all__ = [
+    "DRY_RUN",
+    "JSON",
+    "Access",
+    "Body",
+    "Endpoint",
+    "Handler",
+    "Parameters",
+    "Result",
+    "SeeOther",
+    "Sent",
+]
 
 MAX_PROBLEMS_TOLD = 3
 DRY_RUN = "dry_run"
@@ -61,14 +73,6 @@ Handler = Callable[..., Awaitable[Result]]
 """Takes the parameters, and the body where the endpoint has one. Raises Problem."""
 
 
-class Access(Enum):
-    """Who may call."""
-
-    API = "whoever has an API token, or anybody where none are set"
-    ADMIN = "who has the admin token"
-    ANYBODY = "anybody, as for pictures"
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One method of one path. Parameters that the path does not name stand in the query."""
@@ -91,10 +95,8 @@ class Endpoint:
     def description(self) -> str:
         return inspect.getdoc(self.handle) or ""
 
-    def route(self, tokens: BearerTokens) -> web.RouteDef:
+    def route(self, gate: Gate) -> web.RouteDef:
         async def answer(request: web.Request) -> web.StreamResponse:
-            if self.access is not Access.ANYBODY:
-                tokens.check(request.headers.get("Authorization"), admin=self.access is Access.ADMIN)
             if self.stream:
                 return await self.stream(request)
             given: list[BaseModel | Sent] = [self._parameters(request)]
@@ -114,9 +116,15 @@ class Endpoint:
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
             return self._response(result, request)
 
-        return web.route(self.method, self.path, answer)
+        return gate.guarded(web.route(self.method, self.path, answer), self.access)
 
     async def _sent(self, request: web.Request, body: type[Body]) -> Body | Sent:
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as it is, not packed.",
+                headers={"Accept-Encoding": "identity"},
+            )
         if self.max_sent_bytes and request.content_type != JSON:
             return Sent(await _bounded(request, self.max_sent_bytes))
         return _validated(body.model_validate_json, await request.read(), "The body")

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from services.enricher.api.endpoint import Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from shared.contracts import (
     Envelope,
     HostPaused,
@@ -28,6 +28,7 @@ from shared.http import Problem
 from shared.queue import Queue
 
 CLIENTS_AT_MOST = 100
+CLIENTS_OF_ONE_ADDRESS = 20
 WAITING_AT_MOST = 1000
 """Events that wait for one client."""
 
@@ -49,7 +50,8 @@ DROPPED = "events.dropped"
 
 
 class _Client:
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self.address = address
         self._waiting: asyncio.Queue[Envelope | None] = asyncio.Queue(WAITING_AT_MOST)
         self._dropped = 0
 
@@ -91,12 +93,14 @@ class EventStreams:
                 client.hear(envelope)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        if self._ended or len(self._clients) >= CLIENTS_AT_MOST:
+        address = _address(request)
+        of_one = sum(client.address == address for client in self._clients)
+        if self._ended or len(self._clients) >= CLIENTS_AT_MOST or of_one >= CLIENTS_OF_ONE_ADDRESS:
             headers = {"Retry-After": str(RETRY_MS // 1000)}
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many listen to events already.", headers=headers
             )
-        client = _Client()
+        client = _Client(address)
         self._clients.add(client)
         stream = EventSourceResponse(ping_interval=PING_EVERY_S, send_timeout=STALLED_AFTER_S)
         try:
@@ -118,7 +122,13 @@ class EventStreams:
             who was not listening. Where API tokens are set, one is sent as for any other request.
             """
 
-        return [Endpoint("GET", "/api/events", events, stream=self.stream)]
+        return [Endpoint("GET", "/api/events", events, stream=self.stream, access=Access.LISTS)]
+
+
+def _address(request: web.Request) -> str:
+    """The client's; behind a web server what that one says, last."""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return forwarded or request.remote or ""
 
 
 def _data(envelope: Envelope) -> str:

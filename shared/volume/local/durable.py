@@ -30,11 +30,11 @@ class Flusher:
         self._threads.shutdown(wait=True)
 
 
-def write_aside(text: str, *, aside: Path) -> Path:
+def write_aside(whole: str | bytes, *, aside: Path) -> Path:
     """Write a file in the directory `aside`, to be flushed and then renamed to where it belongs."""
     draft = aside / uuid.uuid4().hex
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(whole.encode() if isinstance(whole, str) else whole)
     except OSError:  # a full disk takes no leftovers
         draft.unlink(missing_ok=True)
         raise
@@ -43,7 +43,11 @@ def write_aside(text: str, *, aside: Path) -> Path:
 
 def replace_text(target: Path, text: str, *, aside: Path) -> None:
     """Write `target` whole: in the directory `aside` first (same file system), then renamed over it."""
-    draft = write_aside(text, aside=aside)
+    replace_bytes(target, text.encode(), aside=aside)
+
+
+def replace_bytes(target: Path, whole: bytes, *, aside: Path) -> None:
+    draft = write_aside(whole, aside=aside)
     flush(draft)
     draft.replace(target)
 

@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -14,7 +15,7 @@ from shared.pictures import PictureId, State, Tree
 from shared.pictures.identity import parse_picture_id
 from shared.pictures.paths import POINTER
 from shared.pictures.state import STATE
-from shared.volume.inventory import UNMARKED, Extent, Holding, Mark, Space
+from shared.volume.inventory import NOTHING, UNMARKED, Extent, Holding, Mark, Space
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import names_in, pointed_at, read_manifest
 
@@ -43,10 +44,18 @@ class LocalInventory:
         return await asyncio.to_thread(self._holdings, pictures)
 
     async def shelving(self, pictures: int) -> Extent:
-        """Ids are as good as random, so that it is known how many of the directories are in use."""
+        """Ids are as good as random, so that it is known how many of the directories are in use. With the shelves of
+        refused names.
+        """
         used = sum(places * (1 - math.exp(-pictures / places)) for places in (len(SHELVES), _PLACES))
         one = os.stat(self._layout.root / Tree.CACHE).st_blocks * _BLOCK_BYTES  # noqa: PTH116 - as below
-        return Extent(int(one * used), int(used))
+        return Extent(int(one * used), int(used)) + await asyncio.to_thread(self._refused)
+
+    def _refused(self) -> Extent:
+        with suppress(FileNotFoundError), os.scandir(self._layout.refused) as entries:
+            sizes = [entry.stat().st_blocks * _BLOCK_BYTES for entry in entries]
+            return Extent(sum(sizes), len(sizes))
+        return NOTHING
 
     async def space(self) -> Space:
         return await asyncio.to_thread(space_at, self._layout.root)

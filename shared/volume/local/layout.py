@@ -45,6 +45,10 @@ class Layout:
         return self.root / "names"
 
     @property
+    def refused(self) -> Path:
+        return self.root / "refused"
+
+    @property
     def inbox(self) -> Path:
         return self.root / "inbox"
 
@@ -101,7 +105,7 @@ class Layout:
         return self.root / "volume-id"
 
     def _create_missing(self) -> None:
-        for directory in (*Tree, "names", "locks", "hosts", "inbox", "tmp", "trash"):
+        for directory in (*Tree, "names", "refused", "locks", "hosts", "inbox", "tmp", "trash"):
             (self.root / directory).mkdir(parents=True, exist_ok=True)
 
 
@@ -121,7 +125,8 @@ def check_state_dir(volume_root: Path, state_dir: Path) -> None:
             f"VOLUME_URL {volume_root} and STATE_DIR {state_dir} lie inside one another: give each its own place."
         )
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        # Library paths and source URLs are nobody else's; a web server needs the volume alone.
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise VolumeRefused(f"STATE_DIR {state_dir} cannot be created: {error.strerror}.") from error
     check_local(state_dir, setting="STATE_DIR")

@@ -18,8 +18,9 @@ from shared.pictures import (
     picture_path,
 )
 from shared.pictures.identity import parse_picture_id
-from shared.volume.local.durable import flush, make_directories, replace_link, replace_text
+from shared.volume.local.durable import flush, make_directories, replace_link
 from shared.volume.local.layout import Layout
+from shared.volume.local.refusals import Refusals
 
 REMEMBERED_AT_MOST = 4096
 """Names whose places are not worked out anew."""
@@ -30,6 +31,7 @@ class LocalNames:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._refusals = Refusals(layout)
         self._link = lru_cache(REMEMBERED_AT_MOST)(self._link_of)
 
     async def picture(self, name: Name) -> PictureId | None:
@@ -40,7 +42,9 @@ class LocalNames:
             return None
 
     async def failure(self, name: Name) -> Failure | None:
-        try:
+        if failure := self._refusals.find(name):
+            return failure
+        try:  # as an earlier version wrote it
             return Failure.model_validate_json(self._refusal(name).read_bytes())
         except (OSError, ValidationError):
             return None
@@ -65,25 +69,28 @@ class LocalNameStore(LocalNames):
         points_to = os.path.relpath(target, link.parent)
         if not (link.is_symlink() and str(link.readlink()) == points_to):
             _put(link.parent, partial(replace_link, link, points_to, aside=self._layout.scratch))
-        self._refusal(name).unlink(missing_ok=True)
+        self._forget(name)
 
     async def refuse(self, name: Name, failure: Failure) -> None:
         await asyncio.to_thread(self._refuse, name, failure)
 
     def _refuse(self, name: Name, failure: Failure) -> None:
-        refusal = self._refusal(name)
-        text = failure.model_dump_json()
-        _put(refusal.parent, partial(replace_text, refusal, text, aside=self._layout.scratch))
+        self._refusals.put(name, failure)
+        self._refusal(name).unlink(missing_ok=True)
 
     async def remove(self, name: Name) -> None:
         await asyncio.to_thread(self._remove, name)
 
     def _remove(self, name: Name) -> None:
         link = self._link(name)
+        self._forget(name)
         if link.parent.is_dir():
             link.unlink(missing_ok=True)
-            self._refusal(name).unlink(missing_ok=True)
             flush(link.parent)
+
+    def _forget(self, name: Name) -> None:
+        self._refusals.forget(name)
+        self._refusal(name).unlink(missing_ok=True)
 
 
 def _put(directory: Path, put: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ PAUSE_REMEMBERED_S = 3600
 """Twice the longest that a pause for failures grows to and more: the next one goes on growing."""
 
 REFUSAL_REMEMBERED_S = 2 * 86_400
-"""Twice the longest that a name is refused for: whoever makes names up leaves nothing behind for good."""
+"""Twice the longest that a name is refused for. Earlier versions left a file for each, which go with their directories."""
 
 SHELF_S = 10
 """For so long it is one shelf of names that is looked through, then the next: all 256 in three quarters of an hour."""
@@ -42,7 +42,8 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
     for entry in refused:
         entry.unlink(missing_ok=True)
         with suppress(OSError):  # the name shows something, or is refused in another role
-            entry.parent.rmdir()
+            for directory in list(entry.parents)[:3]:
+                directory.rmdir()
     return len(swept) + len(refused)
 
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.enricher.api.endpoint import Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.finder.resolving import KnownArtwork, OpenResolving, Stored
 from services.enricher.pictures import PictureUrls
 from shared.http import Problem
@@ -99,7 +99,16 @@ def artwork_endpoints(resolving: OpenResolving, urls: PictureUrls) -> list[Endpo
             raise Problem(HTTPStatus.NOT_FOUND, "There is no such artwork.")
         return shown_artwork(known, urls, await resolving.stored.as_stored(known))
 
-    return [Endpoint("GET", "/api/v1/images/artwork/{id}", artwork, ShownArtwork, ArtworkParameters)]
+    return [
+        Endpoint(
+            "GET",
+            "/api/v1/images/artwork/{id}",
+            artwork,
+            ShownArtwork,
+            ArtworkParameters,
+            access=Access.LISTS,
+        )
+    ]
 
 
 def shown_artwork(known: KnownArtwork, urls: PictureUrls, stored: Stored | None) -> ShownArtwork:

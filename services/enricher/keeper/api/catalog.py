@@ -165,7 +165,9 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
     return [
         Endpoint("GET", "/api/images/stats", counted, CatalogStatistics),
         Endpoint("GET", "/api/images/cache/stats", counted, CatalogStatistics),
-        Endpoint("GET", "/api/images/cache/list", listed, CachedImages, CatalogListParameters),
+        Endpoint(
+            "GET", "/api/images/cache/list", listed, CachedImages, CatalogListParameters, access=Access.LISTS
+        ),
         Endpoint("GET", "/api/v1/images/storage/stats", storage, StorageStatistics),
         Endpoint("GET", "/api/v1/admin/eviction", eviction, Eviction, access=Access.ADMIN),
         Endpoint(

@@ -87,8 +87,8 @@ def item_endpoints(
         return Cleared(cleared=count)
 
     return [
-        Endpoint("GET", "/api/items/enriched", page, EnrichedPage, PageParameters),
-        Endpoint("GET", "/api/library/items", some, EnrichedList, ItemListParameters),
+        Endpoint("GET", "/api/items/enriched", page, EnrichedPage, PageParameters, access=Access.LISTS),
+        Endpoint("GET", "/api/library/items", some, EnrichedList, ItemListParameters, access=Access.LISTS),
         Endpoint("GET", "/api/metadata/{media_type}/{id}", title, TitleMetadata, MetadataTitleParameters),
         Endpoint("POST", "/api/items/enriched/clear-cache", clear, Cleared, access=Access.ADMIN),
     ]
