@@ -6,11 +6,13 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "unmatched_items",
-        sa.Column("item_id", sa.Integer, nullable=False),
+        sa.Column("item_id", NUMBER, nullable=False),
         sa.Column("candidates", sa.JSON, nullable=False),
         sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("item_id", name="pk_unmatched_items"),
