@@ -1,17 +1,19 @@
 """What is kept of an upload: the same picture, and nothing else of what its file said."""
 
 import struct
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from zlib import crc32
+from zlib import compress, crc32, decompress
 
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
+from services.fetcher.rendering.hidden import png_bytes, riff_chunk, riff_chunks
 from services.fetcher.rendering.order import TooLarge, Unsound
 from services.fetcher.rendering.render import Order, RenderResult, render
 from services.fetcher.rendering.stripping import ORIENTATION, stripped
@@ -163,6 +165,123 @@ def test_a_drawing_is_kept_as_it_was_cleaned(tmp_path: Path) -> None:
     said, kept = bared(svg % (SECRET, SECRET) + b'<rect width="9" height="9"/></svg>', tmp_path)
     assert said.mime == "image/svg+xml"
     assert SECRET not in kept
+
+
+def hiding_webp() -> bytes:
+    """XMP inside of each frame, and behind the loops."""
+    plain = encode(frames(1)[0], "webp", save_all=True, append_images=frames(1)[1:])
+    (size,) = struct.unpack_from("<I", plain, 4)
+    made = []
+    for kind, data in riff_chunks(plain, 12, 8 + size):
+        more = {b"ANMF": riff_chunk(b"XMP ", SECRET), b"ANIM": SECRET}.get(kind, b"")
+        made.append(riff_chunk(kind, data + more))
+    whole = b"WEBP" + b"".join(made)
+    return b"RIFF" + struct.pack("<I", len(whole)) + whole
+
+
+def hiding_gif() -> bytes:
+    """A plain text with a control of its own, and further blocks of the extension for loops."""
+    plain = encode_animation(frames(1), "gif", frame_ms=70, loop=3)
+    loops = plain.index(b"NETSCAPE2.0") + 11
+    block = bytes((len(SECRET),)) + SECRET
+    text = b"\x21\xf9\x04\0\x09\0\0\0" + b"\x21\x01\x0c" + bytes(12) + block + b"\0"
+    return plain[: loops + 4] + block + plain[loops + 4 :][:1] + text + plain[loops + 5 :]
+
+
+def png_chunks(plain: bytes) -> list[tuple[bytes, bytes]]:
+    chunks, at = [], 8
+    while at < len(plain):
+        length, kind = struct.unpack_from(">I4s", plain, at)
+        chunks.append((kind, plain[at + 8 : at + 8 + length]))
+        at += length + 12
+    return chunks
+
+
+def png_of(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+    written = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+def hiding_png(plain: bytes) -> bytes:
+    """Behind the stream of each picture, in a chunk of its own as well; behind what has one length, and twice."""
+    chunks = png_chunks(plain)
+    made: list[tuple[bytes, bytes]] = []
+    for (kind, data), (following, _) in zip(chunks, (*chunks[1:], (b"", b"")), strict=True):
+        is_last = kind in (b"IDAT", b"fdAT") and following != kind
+        made.append((kind, data + SECRET if is_last else data))
+        if is_last and kind == b"IDAT":
+            made.append((kind, SECRET))
+        if kind == b"IHDR":
+            made += [(b"gAMA", struct.pack(">I", 45455) + SECRET), (b"pHYs", bytes(9)), (b"pHYs", SECRET[:9])]
+    return png_of(made)
+
+
+def png_with_more_rows(interlaced: bool = False) -> bytes:
+    """Than the picture has; the secret is one of them, as it is found when it is unpacked."""
+    rows = b"".join(b"\0" + bytes(range(30)) for _ in range(10))
+    if interlaced:
+        rows = bytes(png_bytes(struct.pack(">2I5B", 10, 10, 8, 2, 0, 0, 1), 10, 10))
+    header = struct.pack(">2I5B", 10, 10, 8, 2, 0, 0, interlaced)
+    return png_of([(b"IHDR", header), (b"IDAT", compress(rows + SECRET)), (b"IEND", b"")])
+
+
+HIDING: dict[str, bytes] = {
+    "WebP, within frames": hiding_webp(),
+    "GIF, in text and loops": hiding_gif(),
+    "PNG, behind the stream": hiding_png(encode(PHOTO, "png")),
+    "PNG, behind the streams of frames": hiding_png(encode_animation(frames(1), "png")),
+    "JPEG, in the segments that are kept": encode(PHOTO, "jpeg").replace(
+        b"\xff\xdb", segment(0xEE, b"Adobe" + struct.pack(">3HB", 100, 0, 0, 1) + SECRET) + b"\xff\xdb", 1
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HIDING)
+def test_what_is_hidden_within_the_parts_of_a_picture_goes(case: str, tmp_path: Path) -> None:
+    assert SECRET in HIDING[case]
+    _, kept = bared(HIDING[case], tmp_path)
+    assert SECRET not in kept
+    assert shown(kept) == shown(HIDING[case])
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_rows_behind_the_last_one_go(interlaced: bool, tmp_path: Path) -> None:
+    hiding = png_with_more_rows(interlaced)
+    _, kept = bared(hiding, tmp_path)
+    assert SECRET in decompress(dict(png_chunks(hiding))[b"IDAT"])
+    assert SECRET not in decompress(dict(png_chunks(kept))[b"IDAT"])
+    assert shown(kept) == shown(hiding)
+
+
+def test_the_name_of_a_profile_goes_and_the_profile_stays(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    named = [
+        (kind, SECRET + b"\0\0" + compress(profile) + SECRET if kind == b"iCCP" else data)
+        for kind, data in png_chunks(encode(PHOTO, "png", icc_profile=profile))
+    ]
+    _, kept = bared(png_of(named), tmp_path)
+    assert SECRET not in kept
+    assert Image.open(BytesIO(kept)).info["icc_profile"] == profile
+
+
+def test_pictures_in_a_drawing_lose_what_they_say(tmp_path: Path) -> None:
+    for fmt, telling in TELLING.items():
+        url = f"data:image/{fmt.partition(',')[0].partition(' ')[0].lower()};base64,{b64encode(telling).decode()}"
+        svg = f"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="9"
+            height="9"><image width="9" height="9" xlink:href="{url}"/></svg>"""
+        _, kept = bared(svg.encode(), tmp_path)
+        embedded = b64decode(kept.partition(b"base64,")[2].partition(b'"')[0])
+        assert SECRET not in embedded
+        assert shown(embedded) == shown(telling)[: len(shown(embedded))]
+
+
+def test_a_drawing_loses_its_titles_and_what_programs_wrote_beside_it(tmp_path: Path) -> None:
+    told = SECRET.decode()
+    svg = f"""<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" data-place="{told}">
+        <title>{told}</title><g aria-label="{told}"><desc>{told}</desc><rect width="9" height="9"/></g></svg>"""
+    _, kept = bared(svg.encode(), tmp_path)
+    assert SECRET not in kept
+    assert b"<rect" in kept
 
 
 BROKEN: dict[str, Callable[[bytes], bytes]] = {

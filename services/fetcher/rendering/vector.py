@@ -5,7 +5,7 @@ drawn without fonts, for those of this machine would be a matter of chance: text
 """
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
@@ -19,12 +19,15 @@ from resvg_py import svg_to_bytes
 
 from services.fetcher.rendering.limits import check_memory, check_size
 from services.fetcher.rendering.order import Order, Unsound
+from services.fetcher.rendering.stripping import stripped
 from services.fetcher.rendering.xml_limits import ROOTS, SVG_NAMESPACE, Outline
 
 MIME = "image/svg+xml"
 _EMBEDDED = {"image": ["png", "jpeg", "gif", "webp"]}
 _EMBEDDED_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _BYTES_PER_PIXEL = 4
+_SAID = frozenset(f"{{{SVG_NAMESPACE}}}{name}" for name in ("title", "desc", "metadata"))
+_SAID_BY_ATTRIBUTES = ("data-", "aria-")
 _DEFAULT_SIZE = (300.0, 150.0)
 """Of a drawing that says nothing (CSS 2.2, section 10.3.2)."""
 
@@ -59,6 +62,8 @@ class Drawing:
         if root.tag not in ROOTS:
             raise Unsound("The bytes are not a picture that can be decoded (not SVG).")
         embedded_pixels = _drop_references(root, order)
+        if order.bare:
+            _drop_what_is_said(root)
         size = _natural_size(root)
         check_size(*size, order)
         ET.register_namespace("", SVG_NAMESPACE)
@@ -100,7 +105,30 @@ def _drop_references(root: ET.Element, order: Order) -> int:
             else:
                 check_size(*embedded, order)
                 pixels += embedded[0] * embedded[1]
+                if order.bare:
+                    element.attrib[name] = _bared(target)
     return pixels
+
+
+def _drop_what_is_said(root: ET.Element) -> None:
+    """Of an upload: titles, descriptions and what programs write beside a drawing."""
+    for element in root.iter():
+        for child in [child for child in element if child.tag in _SAID]:
+            element.remove(child)
+        for name in [name for name in element.attrib if name.startswith(_SAID_BY_ATTRIBUTES)]:
+            del element.attrib[name]
+
+
+def _bared(target: str) -> str:
+    """A picture inside the drawing without its metadata. Raise Unsound for one that cannot be decoded."""
+    head, _, data = target.partition(",")
+    body = b64decode(data)
+    try:
+        with Image.open(BytesIO(body), formats=_EMBEDDED_FORMATS) as image:
+            image.load()
+            return f"{head},{b64encode(stripped(body, image)).decode()}"
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Unsound("A picture in the drawing cannot be decoded.") from error
 
 
 def _embedded_size(target: str) -> tuple[int, int] | None:
