@@ -7,6 +7,7 @@ import structlog
 
 from services.fetcher.announcements import Announcements
 from services.fetcher.download.downloader import Downloader
+from services.fetcher.rendering.lockdown import Reach
 from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
@@ -48,6 +49,7 @@ async def add_fetcher(
                 processes=settings.render.processes,
                 timeout_s=settings.render.timeout_s,
                 memory_bytes=settings.render.memory_bytes,
+                reach=Reach(reads=volume.files, writes=(volume.drafts,)),
             )
         )
         deps = Deps(

@@ -8,7 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.fetcher import app
 from services.fetcher.rendering import sandbox
+from services.fetcher.rendering.lockdown import Reach
 from shared.pictures import DOWNLOAD, FailureClass, Rendition
 from shared.telemetry import utc_now
 from tests.integration import misbehaving
@@ -116,6 +118,7 @@ async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
     start: Start, monkeypatch: pytest.MonkeyPatch, deed: str
 ) -> None:
     monkeypatch.setattr(sandbox, "render", misbehaving.render)
+    monkeypatch.setattr(app, "Reach", lambda reads, writes: Reach((*reads, misbehaving.CODE), writes))
     onesheet = await start(RENDER_TIMEOUT="1.5", RENDER_MEMORY_MB="256", RENDER_PROCESSES="2")
     path = "/bad.jpg"
     onesheet.host.put(path, misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), deed))

@@ -1,140 +1,103 @@
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+"""What a renderer says is read as a stranger's words."""
+
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pebble.common.types import Result, ResultStatus
+from pebble.pool.process import Acknowledgement, TaskResult
 
-from services.fetcher.download.answers import (
-    FRESH_AT_LEAST,
-    FRESH_AT_MOST,
-    FRESH_BY_DEFAULT,
-    error_for,
-    freshness,
-)
-from shared.http.answers import parse_retry_after
-from shared.pictures import FailureClass, SourceUrl
+from services.fetcher.rendering.answers import MOST_BYTES, AnswerRefused, AnswersOnly, answer, understood
+from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 
-NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
-CHANGING = SourceUrl.parse("http://a.example/x.jpg")
-IMMUTABLE = SourceUrl.parse("https://image.tmdb.org/t/p/original/x.jpg")
+RENDERED = RenderResult("image/jpeg", 3, 2, 1, "#ffffff", "abcd")
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        (" 120 ", 120),
-        ("0", 0),
-        ("99999999999999999999", 10**9),
-        (format_datetime(NOW + timedelta(minutes=2), usegmt=True), 120),
-        (format_datetime(NOW - timedelta(minutes=2), usegmt=True), 0),
-        ("Mon, 02 Nov 2026 13:02:00 +0100", 120),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str, seconds: int) -> None:
-    assert parse_retry_after(value, NOW) == timedelta(seconds=seconds)
+def order(directory: Path) -> Order:
+    return Order(directory / "original", directory, (), 85, 100)
+
+
+def said_by(directory: Path, outcome: RenderResult | Exception) -> str:
+    def work(_order: Order) -> RenderResult:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return answer(work, order(directory), 100)
+
+
+def test_what_was_rendered_arrives_as_it_was_said(tmp_path: Path) -> None:
+    assert understood(said_by(tmp_path, RENDERED), order(tmp_path)) == RENDERED
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("raised", "kind"),
     [
-        None,
-        "",
-        "soon",
-        "-5",
-        "1.5",
-        "1e3",
-        "2026-11-02",
-        "Mon, 99 Nov 2026",
-        "Mon, 01 Jan 2024 00:00:00 +99999999999999999",
+        (Unsound("no picture \udcff"), Unsound),
+        (TooLarge("large"), TooLarge),
+        (FileNotFoundError(2, "gone"), FileNotFoundError),
+        (PermissionError(13, "no"), PermissionError),
+        (OSError("without a number"), OSError),
+        (KeyError("a mistake of ours"), OSError),
     ],
 )
-def test_a_retry_after_that_says_nothing_counts_as_none(value: str | None) -> None:
-    assert parse_retry_after(value, NOW) is None
+def test_failures_arrive_as_what_they_are(tmp_path: Path, raised: Exception, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught:
+        understood(said_by(tmp_path, raised), order(tmp_path))
+    assert type(caught.value) is kind
 
 
-@given(st.text(max_size=40))
-def test_no_retry_after_at_all_breaks_the_fetcher(value: str) -> None:
-    wait = parse_retry_after(value, NOW)
-    assert wait is None or wait >= timedelta(0)
+@pytest.mark.parametrize("said", [None, 7, "", "{", '{"rendered": 1}', '{"other": null}', "[" * 5000])
+def test_what_no_renderer_says_is_refused(tmp_path: Path, said: object) -> None:
+    with pytest.raises(AnswerRefused):
+        understood(said, order(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("status", "failure_class"),
-    [
-        (404, FailureClass.GONE),
-        (410, FailureClass.GONE),
-        (400, FailureClass.REFUSED),
-        (401, FailureClass.REFUSED),
-        (403, FailureClass.REFUSED),
-        (451, FailureClass.REFUSED),
-        (407, FailureClass.UPSTREAM),
-        (408, FailureClass.UPSTREAM),
-        (429, FailureClass.BUSY),
-        (500, FailureClass.UPSTREAM),
-        (502, FailureClass.UPSTREAM),
-        (503, FailureClass.UPSTREAM),
-        (204, FailureClass.UPSTREAM),
-        (206, FailureClass.UPSTREAM),
-    ],
-)
-def test_a_status_belongs_to_a_class(status: int, failure_class: FailureClass) -> None:
-    error = error_for(status, {}, NOW)
-    assert error is not None
-    assert (error.failure_class, error.status) == (failure_class, status)
-    assert str(status) in error.reason
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "..", "below/it", "link", "directory"])
+def test_no_file_but_an_orders_own_is_taken(tmp_path: Path, name: str) -> None:
+    into = tmp_path / "draft"
+    (into / "directory").mkdir(parents=True)
+    (tmp_path / "secret").touch()
+    (into / "link").symlink_to(tmp_path / "secret")
+    told = json.loads(said_by(into, RENDERED))
+    told["rendered"]["sanitised"] = f"{into}/{name}" if name[0] != "/" else name
+    with pytest.raises(AnswerRefused):
+        understood(json.dumps(told), order(into))
 
 
-def test_a_503_that_says_how_long_is_busy() -> None:
-    error = error_for(503, {"Retry-After": "30"}, NOW)
-    assert error is not None
-    assert (error.failure_class, error.retry_after) == (FailureClass.BUSY, timedelta(seconds=30))
+def test_messages_of_a_worker_arrive() -> None:
+    reader, writer = AnswersOnly().Pipe(duplex=False)
+    writer.send(Acknowledgement(12, 3))
+    writer.send(TaskResult(3, Result(ResultStatus.SUCCESS, "said")))
+    assert reader.recv() == Acknowledgement(12, 3)
+    assert reader.recv() == TaskResult(3, Result(ResultStatus.SUCCESS, "said"))
 
 
-@pytest.mark.parametrize("status", [404, 403, 500])
-def test_only_a_busy_source_may_say_how_long_its_answer_is_remembered(status: int) -> None:
-    error = error_for(status, {"Retry-After": "1"}, NOW)
-    assert error is not None
-    assert error.retry_after is None
+def test_nothing_that_a_worker_sends_is_unpickled(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    reader, writer = AnswersOnly().Pipe(duplex=False)
+    writer.send_bytes(pickle.dumps(_Touching(witness)))
+    with pytest.raises(AnswerRefused):
+        reader.recv()
+    assert not witness.exists()
 
 
-def test_200_is_no_failure() -> None:
-    assert error_for(200, {}, NOW) is None
+def test_a_message_that_is_longer_than_any_is_refused_by_its_length() -> None:
+    reader, writer = AnswersOnly().Pipe(duplex=False)
+    os.write(writer.fileno(), struct.pack("!i", MOST_BYTES + 1))
+    with pytest.raises(OSError, match="length"):
+        reader.recv()
 
 
-@pytest.mark.parametrize(
-    ("cache_control", "lasts"),
-    [
-        (None, FRESH_BY_DEFAULT),
-        ("no-store", FRESH_BY_DEFAULT),
-        ("max-age=7200", timedelta(hours=2)),
-        ("public,max-age=7200", timedelta(hours=2)),
-        ("Public, Max-Age=7200, immutable", timedelta(hours=2)),
-        ("s-maxage=60, max-age=7200", timedelta(hours=2)),
-        ("max-age=0", FRESH_AT_LEAST),
-        ("max-age=9999999999", FRESH_AT_MOST),
-        ("max-age=99999999999999", FRESH_BY_DEFAULT),
-        ("max-age=soon", FRESH_BY_DEFAULT),
-        ("s-maxage=7200", FRESH_BY_DEFAULT),
-    ],
-)
-def test_freshness_is_what_the_answer_says_within_bounds(cache_control: str | None, lasts: timedelta) -> None:
-    headers = {} if cache_control is None else {"Cache-Control": cache_control}
-    assert freshness(CHANGING, headers, NOW).fresh_until == NOW + lasts
+class _Touching:
+    """Unpickled, it makes a file."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-def test_a_picture_that_never_changes_has_no_end_of_freshness() -> None:
-    assert freshness(IMMUTABLE, {"Cache-Control": "max-age=60"}, NOW).fresh_until is None
-
-
-def test_the_validators_are_kept_as_the_source_wrote_them() -> None:
-    headers = {"ETag": 'W/"a b"', "Last-Modified": "Mon, 02 Nov 2026 12:00:00 GMT"}
-    kept = freshness(CHANGING, headers, NOW).validators
-    assert (kept.etag, kept.last_modified) == ('W/"a b"', "Mon, 02 Nov 2026 12:00:00 GMT")
-
-
-@pytest.mark.parametrize("value", ["", "x" * 501, "\udcff", '"\x01"', "é"])
-def test_a_validator_that_could_not_be_sent_back_is_none(value: str) -> None:
-    kept = freshness(CHANGING, {"ETag": value, "Last-Modified": value}, NOW).validators
-    assert (kept.etag, kept.last_modified) == (None, None)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._path,)

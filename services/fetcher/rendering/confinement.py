@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from services.fetcher.rendering.lockdown import Reach, lock_down
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -35,17 +37,30 @@ _KEPT_BYTES = 64 * 1024**2
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def confine(memory_bytes: int) -> None:
-    """Once in a process, before its first order. Limits that its own surroundings set lower stay lower."""
+_not_given_up: list[str] = []
+
+
+def confine(memory_bytes: int, reach: Reach) -> None:
+    """Once in a process, before its first order. Limits that its own surroundings set lower stay lower.
+
+    What decoders load at their first picture should be loaded by then, see `preload`: behind the lockdown it may be
+    out of reach.
+    """
     _leave_signals()
     _give_way()
     _gain_no_rights()
-    _hold_memory_together()
+    hold_memory_together()
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
     _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
     _limit(resource.RLIMIT_CORE, 0)
     _fall_silent()
+    _not_given_up[:] = lock_down(reach)
+
+
+def not_given_up() -> str:
+    """Of what a renderer should have no right to, what this process still has, and why; empty: nothing."""
+    return "; ".join(_not_given_up)
 
 
 def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
@@ -92,7 +107,7 @@ def _gain_no_rights() -> None:
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def _hold_memory_together() -> None:
+def hold_memory_together() -> None:
     """One arena, for each thread's own reserves 64 MB of address space; large blocks go back when freed.
 
     What Pillow and the encoders take again for every picture is kept: getting it anew from the kernel, page by
