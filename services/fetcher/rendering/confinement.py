@@ -120,6 +120,13 @@ def hold_memory_together() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
+def give_back_memory() -> None:
+    """What was taken and is free again, to the kernel."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
+
+
 def _allow_cpu(seconds: float) -> None:
     """From here on: threads of one decoder may use several processors at once."""
     used = resource.getrusage(resource.RUSAGE_SELF)
