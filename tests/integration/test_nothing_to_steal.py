@@ -1,12 +1,17 @@
 """Who takes a renderer over finds nothing there: it does what our own guards forbid, harmlessly, and each is refused."""
 
 import ast
+import ctypes
+import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,6 +25,8 @@ from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import FailureClass, Format, Rendition
 from tests.integration import misbehaving
 from tests.integration.test_sandbox import SMALL, SOUND, Studio, _at_once, studio
+from tests.providers import drawing
+from tests.providers.vectors import svg
 
 KEY = "TMDB_API_KEY"
 
@@ -152,3 +159,39 @@ def _order(original: Path, into: Path, bare: bool) -> Order:
 
 def _made(order: Order) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in order.into.iterdir()}
+
+
+async def test_the_parents_memory_is_hidden_from_who_has_the_same_user(at: Studio) -> None:
+    await at.render(SOUND)
+    is_dumpable = 3
+    assert ctypes.CDLL(None).prctl(is_dumpable, 0, 0, 0, 0) == 0
+
+
+_AFTER_PRACTICE = """
+import json, sys
+from pathlib import Path
+from services.fetcher.rendering import preload
+from services.fetcher.rendering.render import Order, render
+from shared.pictures import Format, Rendition
+
+before = set(sys.modules)
+into, *originals = map(Path, sys.argv[1:])
+for original in originals:
+    for bare in (False, True):
+        render(Order(original, into, tuple(Rendition("small", f) for f in Format), 85, 10**7, bare=bare))
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_behind_the_practice_no_format_loads_anything_more(tmp_path: Path) -> None:
+    """For a part that is loaded late may be out of reach."""
+    for form in drawing.FORMATS:
+        (tmp_path / form).write_bytes(drawing.encode(drawing.photo(1, (120, 80)), form))
+    for moving in get_args(drawing.AnimatedFormat):
+        (tmp_path / f"moving.{moving}").write_bytes(drawing.encode_animation(drawing.frames(1), moving))
+    (tmp_path / "svg").write_bytes(svg(b'<rect width="9" height="9"/>'))
+    into = tmp_path / "into"
+    originals = sorted(map(str, tmp_path.iterdir()))
+    into.mkdir()
+    command = [sys.executable, "-c", _AFTER_PRACTICE, str(into), *originals]
+    assert json.loads(subprocess.run(command, check=True, capture_output=True).stdout) == []

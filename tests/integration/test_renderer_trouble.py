@@ -170,3 +170,19 @@ async def test_with_the_disk_nearly_full_nothing_new_is_downloaded(start: Start)
     assert answer.status == 503
     assert "nearly full" in answer.problem["detail"]
     assert onesheet.host.requests == []
+
+
+async def test_what_a_running_service_refuses_its_renderers_is_its_own_failure(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "render", misbehaving.render)
+    monkeypatch.setattr(app, "Reach", lambda reads, writes: Reach((*reads, misbehaving.CODE), writes))
+    onesheet = await start()
+    (onesheet.layout.root / "stored").mkdir()
+    onesheet.host.put(
+        "/bad.jpg", misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), "write the volume")
+    )
+    assert (await onesheet.get("/bad.jpg", size="small")).status == 503
+    failure = (await onesheet.state("/bad.jpg")).failures[DOWNLOAD]
+    assert (failure.failure_class, failure.crashes) == (FailureClass.OURS, 0)
+    assert list((onesheet.layout.root / "stored").iterdir()) == []
