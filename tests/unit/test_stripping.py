@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from services.fetcher.rendering.hidden import png_bytes, riff_chunk, riff_chunks
+from services.fetcher.rendering.hidden import of_stream, png_bytes, riff_chunk, riff_chunks
 from services.fetcher.rendering.order import TooLarge, Unsound
 from services.fetcher.rendering.render import Order, RenderResult, render
 from services.fetcher.rendering.stripping import ORIENTATION, stripped
@@ -282,6 +282,19 @@ def test_a_drawing_loses_its_titles_and_what_programs_wrote_beside_it(tmp_path: 
     _, kept = bared(svg.encode(), tmp_path)
     assert SECRET not in kept
     assert b"<rect" in kept
+
+
+@pytest.mark.parametrize("more", [1, 7, 100_000])
+@pytest.mark.parametrize("pieces", [1, 3, 100])
+def test_a_stream_keeps_all_that_it_may_have(more: int, pieces: int) -> None:
+    """Of what packs a thousandfold, too, where a decoder has read all long before it has told all."""
+    for content in (bytes(3_000_000), PHOTO.resize((200, 200)).tobytes()):
+        packed = compress(content)
+        size = -(-len(packed) // pieces)
+        parts = [packed[at : at + size] for at in range(0, len(packed), size)]
+        assert decompress(b"".join(of_stream([*parts, SECRET], len(content)))) == content
+        assert of_stream([*parts, SECRET], len(content)) == parts
+        assert decompress(b"".join(of_stream(parts, len(content) - more))) == content[:-more]
 
 
 BROKEN: dict[str, Callable[[bytes], bytes]] = {

@@ -7,8 +7,10 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 
+from services.fetcher.rendering.colors import LARGEST_PROFILE_BYTES
+
 WEBP_OF_FRAMES = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
-_FRAME_HEAD_BYTES = 16
+_FRAME_HEAD_BYTES, _RIFF_HEAD_BYTES = 16, 8
 
 _GIF_LOOP_BLOCK, _GIF_LOOP_BYTES = 1, 3
 _GIF_NAME_BYTES = 14
@@ -22,11 +24,12 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def riff_chunks(body: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """Raise struct.error for one that begins behind the end."""
-    while at < end:
+    """Up to where no head of another fits. Raise struct.error where the end is beyond the body's."""
+    while at + _RIFF_HEAD_BYTES <= end:
         kind, length = struct.unpack_from("<4sI", body, at)
-        yield kind, body[at + 8 : at + 8 + length]
-        at += 8 + length + length % 2
+        at += _RIFF_HEAD_BYTES
+        yield kind, body[at : at + length]
+        at += length + length % 2
 
 
 def riff_chunk(kind: bytes, data: bytes) -> bytes:
@@ -35,7 +38,7 @@ def riff_chunk(kind: bytes, data: bytes) -> bytes:
 
 def webp_frame(data: bytes) -> bytes:
     """Of a chunk ANMF: its head, and the chunks of its pixels (RFC 9649, section 2.7.1.1)."""
-    chunks = riff_chunks(data, _FRAME_HEAD_BYTES, len(data) - 1)
+    chunks = riff_chunks(data, _FRAME_HEAD_BYTES, len(data))
     kept = (riff_chunk(kind, part) for kind, part in chunks if kind in WEBP_OF_FRAMES)
     return data[:_FRAME_HEAD_BYTES] + b"".join(kept)
 
@@ -54,7 +57,7 @@ def gif_loops(extension: bytes) -> bytes:
 def png_profile(data: bytes) -> bytes:
     """Of a chunk iCCP: the profile without its name, and without what hangs behind it. Raise ValueError."""
     _, _, packed = data.partition(b"\0")
-    return b"ICC\0\0" + b"".join(of_stream([packed[1:]]))
+    return b"ICC\0\0" + b"".join(of_stream([packed[1:]], LARGEST_PROFILE_BYTES))
 
 
 def png_bytes(header: bytes, width: int, height: int) -> int:
@@ -69,9 +72,9 @@ def png_bytes(header: bytes, width: int, height: int) -> int:
     return rows
 
 
-def of_stream(parts: Sequence[bytes], most_bytes: int | None = None) -> list[bytes]:
-    """The parts of a zlib stream, without what hangs behind its end; packed anew, where more than `most_bytes` are in
-    it, without what those are. Raise ValueError for what is no such stream.
+def of_stream(parts: Sequence[bytes], most_bytes: int) -> list[bytes]:
+    """The parts of a zlib stream, without what hangs behind its end. Where more than `most_bytes` are in it, those,
+    packed anew. Raise ValueError for what is no such stream.
     """
     stream = zlib.decompressobj()
     unpacked = behind = 0
@@ -84,11 +87,13 @@ def of_stream(parts: Sequence[bytes], most_bytes: int | None = None) -> list[byt
             while waiting and not stream.eof:
                 unpacked += len(stream.decompress(waiting, _PIECE_BYTES))
                 waiting = stream.unconsumed_tail
+                if unpacked > most_bytes:
+                    return [_packed_anew(parts, most_bytes)]
             behind += len(stream.unused_data)
         unpacked += len(stream.flush())
     except zlib.error as error:
         raise ValueError("no zlib stream") from error
-    if most_bytes is not None and unpacked > most_bytes:
+    if unpacked > most_bytes:
         return [_packed_anew(parts, most_bytes)]
     return _cut(parts, sum(map(len, parts)) - behind)
 
@@ -103,6 +108,7 @@ def _packed_anew(parts: Sequence[bytes], most_bytes: int) -> bytes:
             waiting = unpacking.unconsumed_tail
             most_bytes -= len(rows)
             made.append(packing.compress(rows))
+    made.append(packing.compress(unpacking.flush()[:most_bytes]))
     return b"".join((*made, packing.flush()))
 
 
