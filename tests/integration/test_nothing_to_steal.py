@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
@@ -24,6 +25,7 @@ from services.fetcher.rendering.render import Order, render
 from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import FailureClass, Format, Rendition
 from tests.integration import misbehaving
+from tests.integration.onesheet import until
 from tests.integration.test_sandbox import SMALL, SOUND, Studio, _at_once, studio
 from tests.providers import drawing
 from tests.providers.vectors import svg
@@ -76,6 +78,20 @@ async def test_no_setting_is_in_a_renderers_environment(at: Studio) -> None:
     assert KEY not in names
     assert "PATH" in names
     assert os.environ[KEY] == "a key"
+
+
+async def test_nor_in_that_of_renderers_whose_server_was_started_again(at: Studio) -> None:
+    (server,) = (c for c in psutil.Process().children() if "forkserver" in " ".join(c.cmdline()))
+    renderers = server.children()
+    for process in (server, *renderers):
+        process.kill()
+    await until(lambda: server.status() == psutil.STATUS_ZOMBIE)
+    _, into = await at.misbehave("say environment")
+    assert KEY not in (into / "environment").read_text().split()
+    started = [child for child in psutil.Process().children(recursive=True) if child != server]
+    assert started
+    if os.geteuid() == 0:
+        assert [child for child in started if KEY in child.environ()] == []
 
 
 async def test_a_renderer_has_no_rights_of_its_user_left(at: Studio) -> None:

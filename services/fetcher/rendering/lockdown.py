@@ -22,6 +22,10 @@ from services import fetcher
 PROCESSES = 4096
 """Of the renderers' user, threads counted: who forks without end meets it. Everything that user runs counts."""
 
+_KEPT_IN_ENVIRONMENT = ("PATH", "LANG", "TZ", "TMPDIR")
+_KEPT_KINDS = ("LC_", "LD_", "PYTHON", "MALLOC_", "ASAN_")
+"""By how their names begin. None is a setting of ours, and none holds a key."""
+
 # Of Linux' <sys/prctl.h>, <linux/capability.h>.
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
@@ -93,6 +97,15 @@ def lock_down(reach: Reach) -> tuple[str, ...]:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         lacking.append("the user root (set PUID and PGID)")
     return tuple(lacking)
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a renderer's may have."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _KEPT_IN_ENVIRONMENT or name.startswith(_KEPT_KINDS)
+    }
 
 
 def hide_memory() -> None:

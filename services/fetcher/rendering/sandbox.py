@@ -18,7 +18,7 @@ from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering import answers
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
-from services.fetcher.rendering.lockdown import Reach, hide_memory
+from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
 from services.fetcher.rendering.render import Order, RenderResult, TooLarge, Unsound, render
 from shared.pictures import FailureClass
 
@@ -27,10 +27,6 @@ JOBS_PER_PROCESS = 1000
 
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
-
-_KEPT_IN_ENVIRONMENT = ("PATH", "LANG", "TZ", "TMPDIR")
-_KEPT_KINDS = ("LC_", "LD_", "PYTHON", "MALLOC_", "ASAN_")
-"""By how their names begin. None is a setting of ours, and none holds a key."""
 
 _PRELOAD = "services.fetcher.rendering.preload"
 
@@ -190,9 +186,8 @@ def _start_forking() -> None:
 def _clean_environment() -> Iterator[None]:
     """Without any setting: what starts meanwhile gets no other."""
     all_of_it = dict(os.environ)
-    for name in all_of_it:
-        if name not in _KEPT_IN_ENVIRONMENT and not name.startswith(_KEPT_KINDS):
-            del os.environ[name]
+    for name in all_of_it.keys() - without_settings(all_of_it).keys():
+        del os.environ[name]
     try:
         yield
     finally:
