@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import structlog
 
 from services.fetcher.announcements import Announcements
 from services.fetcher.download.downloader import Downloader
+from services.fetcher.rendering.lockdown import Reach
 from services.fetcher.rendering.sandbox import DEATHS, Sandbox
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
@@ -67,6 +69,10 @@ async def add_fetcher(
                 memory_bytes=settings.render.memory_bytes,
                 when_idle=settings.render.when_idle,
                 on_death=lambda why: metrics.renderers_killed.labels(why).inc(),
+                reach=Reach(
+                    reads=(*volume.files, *map(Path, settings.render.font_directories)),
+                    writes=(volume.drafts,),
+                ),
             )
         )
         deps = Deps(

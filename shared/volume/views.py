@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from shared.pictures import Tree
 from shared.volume.integrity import Integrity, Mending
 from shared.volume.inventory import Inventory
 from shared.volume.local.inbox_and_pauses import LocalHostPauses, LocalInbox
@@ -19,6 +20,7 @@ from shared.volume.local.sweep import sweep
 from shared.volume.port import (
     HostPauses,
     Inbox,
+    LocalDirectory,
     Names,
     NameStore,
     OnStep,
@@ -68,6 +70,10 @@ class WriteVolume:
     mending: Mending
     sweep: Callable[[], Awaitable[int]]
     """Remove what was put aside and left there, and what is over; return how many. Raise OSError."""
+    drafts: LocalDirectory
+    """Where all drafts lie."""
+    files: tuple[LocalDirectory, ...]
+    """Where the files lie that drafts do not bring to themselves, but say where they are."""
     identity: Callable[[], str] = str
 
 
@@ -115,6 +121,8 @@ def volume_to_write(settings: VolumeSettings, *, on_step: OnStep = unwatched) ->
             mending=LocalIntegrity(layout),
             identity=layout.identity,
             sweep=sweep_once,
+            drafts=LocalDirectory(layout.scratch.absolute()),
+            files=tuple(LocalDirectory((layout.root / tree).absolute()) for tree in Tree),
         )
     finally:
         store.close()

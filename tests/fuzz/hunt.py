@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import psutil
 from PIL import Image
 
 from services.fetcher.errors import PictureError
+from services.fetcher.rendering.lockdown import Reach
 from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import SIZES, FailureClass, Format, Rendition
@@ -63,7 +64,11 @@ def mutants(seeds: tuple[Seed, ...], count: int, seed: int) -> Iterator[Mutant]:
 async def hunt(prey: Iterator[Mutant], *, processes: int = PROCESSES) -> Findings:
     findings = Findings()
     async with Sandbox.running(
-        processes=processes, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, when_idle=False
+        processes=processes,
+        timeout_s=TIMEOUT_S,
+        memory_bytes=MEMORY_BYTES,
+        reach=Reach((), (Path(gettempdir()),)),
+        when_idle=False,
     ) as sandbox:
 
         async def hunt_on() -> None:

@@ -2,23 +2,33 @@
 
 import ctypes
 import hashlib
+import importlib
 import os
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
+from services.fetcher.rendering.confinement import peak_bytes
 from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.render import render as soundly
 
 MARK = b"misbehave:"
+CODE = Path(__file__).parents[2]
+"""What a renderer must be able to read to misbehave."""
 
 
 def render(order: Order) -> RenderResult:
     """As the one it stands in for, where nothing else is asked of it."""
     _, marked, deed = order.original.read_bytes()[:200].partition(MARK)
     if marked:
-        _DEEDS[deed[: deed.index(b".")].decode()](order)
+        asked = deed[: deed.index(b".")].decode()
+        if asked == "hand out a state file":
+            return replace(soundly(order), sanitised=order.into.parents[1] / "state" / "admin-token")
+        _DEEDS[asked](order)
     return soundly(order)
 
 
@@ -103,7 +113,7 @@ def _say_limits(order: Order) -> None:
     said["cpu used"] = int(used.ru_utime + used.ru_stime)
     said["process"] = os.getpid()
     said["policy"] = os.sched_getscheduler(0)
-    said["niceness"] = os.nice(0)
+    said["niceness"] = os.getpriority(os.PRIO_PROCESS, 0)
     (order.into / "limits").write_text(repr(said))
 
 
@@ -123,6 +133,88 @@ def _remember_descriptors(order: Order) -> None:
     (order.into / "descriptors").write_text("\n".join(links))
 
 
+def _read_a_state_file(order: Order) -> None:
+    (order.into.parents[1] / "state" / "admin-token").read_text()
+
+
+def _say_environment(order: Order) -> None:
+    (order.into / "environment").write_text("\n".join(os.environ))
+
+
+def _read_the_parents_environment(_order: Order) -> None:
+    Path(f"/proc/{os.getppid()}/environ").read_bytes()
+
+
+def _read_the_parents_memory(_order: Order) -> None:
+    Path(f"/proc/{os.getppid()}/mem").open("rb").close()
+
+
+def _write_the_volume(order: Order) -> None:
+    (order.into.parents[1] / "stored" / "planted").write_bytes(b"")
+
+
+def _change_a_files_mode(order: Order) -> None:
+    (order.into.parents[1] / "state" / "admin-token").chmod(0o644)
+
+
+def _link_to_a_file(order: Order) -> None:
+    (order.into / "link").symlink_to(order.into.parents[1] / "state" / "admin-token")
+
+
+def _connect(order: Order) -> None:
+    port = int((order.into.parent / "port").read_text())
+    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+
+
+def _send_a_datagram(order: Order) -> None:
+    port = int((order.into.parent / "port").read_text())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"", ("127.0.0.1", port))
+
+
+def _signal_the_parent(_order: Order) -> None:
+    os.kill(os.getppid(), 0)
+
+
+def _fork(_order: Order) -> None:
+    if not os.fork():
+        os._exit(0)
+
+
+def _start_a_program(_order: Order) -> None:
+    os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+
+
+def _become_a_program(_order: Order) -> None:
+    os.execv("/bin/true", ["true"])
+
+
+def _start_a_thread(_order: Order) -> None:
+    thread = threading.Thread(target=os.getpid)
+    thread.start()
+    thread.join()
+
+
+def _import_late(_order: Order) -> None:
+    """What no decoder has imported yet; standard libraries are within reach."""
+    importlib.import_module("xmlrpc.client")
+
+
+def _say_rights(order: Order) -> None:
+    libc = ctypes.CDLL(None)
+    data = (ctypes.c_uint32 * 6)()
+    libc.capget((ctypes.c_uint32 * 2)(0x20080522, 0), data)
+    bounding = sum(libc.prctl(23, capability, 0, 0, 0) == 1 for capability in range(64))
+    said = {"capabilities": sum(data), "bounding": bounding, "dumpable": libc.prctl(3, 0, 0, 0, 0)}
+    said["processes"] = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    said["seccomp"] = libc.prctl(21, 0, 0, 0, 0)
+    (order.into / "rights").write_text(repr(said))
+
+
+def _say_peak(order: Order) -> None:
+    (order.into / "peak").write_text(str(peak_bytes()))
+
+
 _DEEDS: Mapping[str, Callable[[Order], None]] = {
     "hang": _hang,
     "spin": _spin,
@@ -138,4 +230,21 @@ _DEEDS: Mapping[str, Callable[[Order], None]] = {
     "say limits": _say_limits,
     "use cpu": _use_cpu,
     "descriptors": _remember_descriptors,
+    "read a state file": _read_a_state_file,
+    "say environment": _say_environment,
+    "read the parent's environment": _read_the_parents_environment,
+    "read the parent's memory": _read_the_parents_memory,
+    "write the volume": _write_the_volume,
+    "change a file's mode": _change_a_files_mode,
+    "link to a file": _link_to_a_file,
+    "connect": _connect,
+    "send a datagram": _send_a_datagram,
+    "signal the parent": _signal_the_parent,
+    "fork": _fork,
+    "start a program": _start_a_program,
+    "become a program": _become_a_program,
+    "start a thread": _start_a_thread,
+    "import late": _import_late,
+    "say rights": _say_rights,
+    "say peak": _say_peak,
 }

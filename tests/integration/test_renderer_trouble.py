@@ -8,7 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.fetcher import app
 from services.fetcher.rendering import sandbox
+from services.fetcher.rendering.lockdown import Reach
 from shared.pictures import DOWNLOAD, FailureClass, Rendition
 from shared.telemetry import utc_now
 from tests.integration import misbehaving
@@ -119,6 +121,7 @@ async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
     start: Start, monkeypatch: pytest.MonkeyPatch, deed: str
 ) -> None:
     monkeypatch.setattr(sandbox, "render", misbehaving.render)
+    monkeypatch.setattr(app, "Reach", lambda reads, writes: Reach((*reads, misbehaving.CODE), writes))
     onesheet = await start(RENDER_TIMEOUT="1.5", RENDER_MEMORY_MB="256", RENDER_PROCESSES="2")
     path = "/bad.jpg"
     onesheet.host.put(path, misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), deed))
@@ -139,6 +142,7 @@ async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
     await until(lambda: list(scratch.iterdir()) == [])  # others' renditions are still being made
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody but root may look into a renderer")
 async def test_a_renderer_has_none_of_what_the_fetcher_has_open(start: Start, tmp_path: Path) -> None:
     onesheet = await start()
     onesheet.host.hold(POSTER)
@@ -169,3 +173,19 @@ async def test_with_the_disk_nearly_full_nothing_new_is_downloaded(start: Start)
     assert answer.status == 503
     assert "nearly full" in answer.problem["detail"]
     assert onesheet.host.requests == []
+
+
+async def test_what_a_running_service_refuses_its_renderers_is_its_own_failure(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "render", misbehaving.render)
+    monkeypatch.setattr(app, "Reach", lambda reads, writes: Reach((*reads, misbehaving.CODE), writes))
+    onesheet = await start()
+    (onesheet.layout.root / "stored").mkdir()
+    onesheet.host.put(
+        "/bad.jpg", misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), "write the volume")
+    )
+    assert (await onesheet.get("/bad.jpg", size="small")).status == 503
+    failure = (await onesheet.state("/bad.jpg")).failures[DOWNLOAD]
+    assert (failure.failure_class, failure.crashes) == (FailureClass.OURS, 0)
+    assert list((onesheet.layout.root / "stored").iterdir()) == []

@@ -17,6 +17,7 @@ from PIL import Image
 from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering import sandbox as sandbox_module
 from services.fetcher.rendering.confinement import DESCRIPTORS, FILE_BYTES
+from services.fetcher.rendering.lockdown import Reach
 from services.fetcher.rendering.render import Order, RenderResult
 from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import FailureClass, Rendition
@@ -43,8 +44,8 @@ class Studio:
     async def render(self, body: bytes) -> tuple[RenderResult, Path]:
         """What it was, and the directory with what was made of it."""
         self._orders += 1
-        into = self._directory / str(self._orders)
-        into.mkdir()
+        into = self._directory / "drafts" / str(self._orders)
+        into.mkdir(parents=True)
         original = into / "download"
         original.write_bytes(body)
         order = Order(original, into, (SMALL,), 85, 120_000_000, self._memory_bytes)
@@ -73,8 +74,13 @@ async def studio(
     timeout_s: float = TIMEOUT_S,
     when_idle: bool = False,
 ) -> AsyncIterator[Studio]:
+    (directory / "drafts").mkdir(exist_ok=True)
     async with Sandbox.running(
-        processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes, when_idle=when_idle
+        processes=processes,
+        timeout_s=timeout_s,
+        memory_bytes=memory_bytes,
+        reach=Reach(reads=(directory / "stored", misbehaving.CODE), writes=(directory / "drafts",)),
+        when_idle=when_idle,
     ) as sandbox:
         yield Studio(sandbox, directory, memory_bytes)
 
@@ -149,7 +155,7 @@ async def test_no_file_grows_without_end(tmp_path: Path) -> None:
     async with studio(tmp_path, timeout_s=20) as at:
         with pytest.raises(PictureError, match="File too large"):
             await at.misbehave("write on")
-    assert (tmp_path / "1" / "endless").stat().st_size <= FILE_BYTES
+    assert (tmp_path / "drafts" / "1" / "endless").stat().st_size <= FILE_BYTES
 
 
 async def test_opening_without_end_ends(tmp_path: Path) -> None:
@@ -213,7 +219,9 @@ async def test_a_renderer_that_hangs_ends_when_nobody_is_left_to_kill_it(tmp_pat
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert parent.stdout
-    renderer = psutil.Process(int(await parent.stdout.readline()))
+    while not (said := await parent.stdout.readline()).strip().isdigit():  # what is logged
+        assert said
+    renderer = psutil.Process(int(said))
     os.kill(parent.pid, signal.SIGKILL)
     await parent.communicate()
     await until(lambda: not renderer.is_running() or renderer.status() == psutil.STATUS_ZOMBIE)

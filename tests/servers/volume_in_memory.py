@@ -311,5 +311,7 @@ def memory_volume() -> tuple[WriteVolume, ReadVolume]:
         hosts=hosts,
         mending=cast(Mending, None),
         sweep=sweep,
+        drafts=LocalDirectory(Path(tempfile.gettempdir())),
+        files=(),
     )
     return write, ReadVolume(pictures, names, hosts, check)

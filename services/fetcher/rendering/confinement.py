@@ -8,7 +8,10 @@ import signal
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
+
+from services.fetcher.rendering.lockdown import Reach, lock_down
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -35,17 +38,40 @@ _KEPT_BYTES = 64 * 1024**2
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def confine(memory_bytes: int, when_idle: bool) -> None:
-    """Once in a process, before its first order. Limits that its own surroundings set lower stay lower."""
+_STATUS = "/proc/self/status"
+_not_given_up: list[str] = []
+_status: list[int] = []
+
+
+def confine(memory_bytes: int, when_idle: bool, reach: Reach) -> None:
+    """Once in a process, before its first order. Limits that its own surroundings set lower stay lower.
+
+    What decoders load at their first picture should be loaded by then, see `preload`: behind the lockdown it may be
+    out of reach.
+    """
     _leave_signals()
     _give_way(when_idle)
     _gain_no_rights()
-    _hold_memory_together()
+    hold_memory_together()
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
     _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
     _limit(resource.RLIMIT_CORE, 0)
     _fall_silent()
+    with suppress(OSError):
+        _status[:] = [os.open(_STATUS, os.O_RDONLY | os.O_CLOEXEC)]  # out of reach by the next line
+    _not_given_up[:] = lock_down(reach)
+
+
+def not_given_up() -> str:
+    """Of what a renderer should have no right to, what this process still has, and why; empty: nothing."""
+    return "; ".join(_not_given_up)
+
+
+def peak_bytes() -> int:
+    """The most address space that this process has had. Raise OSError where the system does not tell."""
+    told = os.pread(_status[0], 4096, 0) if _status else Path(_STATUS).read_bytes()
+    return 1024 * int(told.partition(b"VmPeak:")[2].split()[0])
 
 
 def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
@@ -95,7 +121,7 @@ def _gain_no_rights() -> None:
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def _hold_memory_together() -> None:
+def hold_memory_together() -> None:
     """One arena, for each thread's own reserves 64 MB of address space; large blocks go back when freed.
 
     What Pillow and the encoders take again for every picture is kept: getting it anew from the kernel, page by
@@ -106,6 +132,13 @@ def _hold_memory_together() -> None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def give_back_memory() -> None:
+    """What was taken and is free again, to the kernel."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 def _allow_cpu(seconds: float) -> None:

@@ -6,11 +6,12 @@ Its decoder sees the item that is primary, turns and crops it itself, and does n
 import resource
 from base64 import b85decode
 from io import BytesIO
-from pathlib import Path
 
 from pi_heif import options
 from pi_heif.as_plugin import HeifImageFile
 from PIL import Image
+
+from services.fetcher.rendering.confinement import peak_bytes
 
 MEDIA_TYPE = "image/heic"
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -45,10 +46,10 @@ def decoded(image: Image.Image) -> Image.Image:
 
 
 def prepare() -> None:
-    """Decode a sample: what the library loads for that is loaded before the process is confined."""
+    """Decode a sample: what the library loads for that is loaded before processes are confined, and they have its options."""
     options.DECODE_THREADS = 1  # the other cores have renderers of their own
     options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
-    opened(b85decode(_SAMPLE)).load()
+    opened(SAMPLE).load()
 
 
 def _judged(error: Exception) -> Exception:
@@ -62,15 +63,10 @@ def _is_near_limit() -> bool:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return False
-    peak_kb = next(
-        int(line.split()[1])
-        for line in Path("/proc/self/status").read_text().splitlines()
-        if "VmPeak" in line
-    )
-    return limit - 1024 * peak_kb < _NEAR_BYTES
+    return limit - peak_bytes() < _NEAR_BYTES
 
 
-_SAMPLE = (
+SAMPLE = b85decode(
     "0000SW^{RQXk}?*00000ZE0pPXk}?*ZE0a<0004eZDn*}000000000XXk=`10000000000aA{+700000000000000000000B"
     "57=IV*mgE07O6l0RRC200001pa1~?00000001%o001LtX>Mi!000000RR916=`l}WdZ;I000310BCk&F#rGn01j|zbZr0t00"
     "0010002|X>f9I0002oX>en20001WXm(>m0RwOV0058x000009`FGC{rLC*01pFT0096PKmiN^|NjGU00093kN^M!000939=Z"

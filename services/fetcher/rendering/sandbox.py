@@ -1,13 +1,13 @@
 """The sandbox: processes that decode and render, and that can be killed without harm to anything else."""
 
 import asyncio
-import multiprocessing
+import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import Self
 
 import structlog
@@ -15,9 +15,10 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from services.fetcher.admission import PrioritySemaphore
 from services.fetcher.errors import PictureError, RendererDied
-from services.fetcher.rendering import heif
-from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, run_confined
+from services.fetcher.rendering import answers
+from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
+from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
 from services.fetcher.rendering.render import Order, RenderResult, TooLarge, Unsound, render
 from shared.pictures import FailureClass
 
@@ -26,6 +27,8 @@ JOBS_PER_PROCESS = 1000
 
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
+
+_PRELOAD = "services.fetcher.rendering.preload"
 
 _LAST_WORDS = {
     OUT_OF_MEMORY: "needs more memory than its renderer has",
@@ -47,7 +50,8 @@ class _PoolBroken(Exception):
 
 class Sandbox:
     """Renders in `processes` processes of at most `memory_bytes`, each order at most `timeout_s` of wall clock and
-    of processor time; urgent orders first. `when_idle`: with what nobody else wants of the processor.
+    of processor time; urgent orders first. They open files within `reach` only. `when_idle`: with what nobody else
+    wants of the processor.
     """
 
     def __init__(
@@ -56,11 +60,14 @@ class Sandbox:
         processes: int,
         timeout_s: float,
         memory_bytes: int,
+        reach: Reach,
         when_idle: bool,
         on_death: Callable[[str], None],
     ) -> None:
         self._on_death = on_death
         self._processes = processes
+        self._reach = reach
+        self._reached = reach.identities()
         self._memory_bytes = memory_bytes
         self._when_idle = when_idle
         self._slots = PrioritySemaphore(processes)
@@ -76,6 +83,7 @@ class Sandbox:
         processes: int,
         timeout_s: float,
         memory_bytes: int,
+        reach: Reach,
         when_idle: bool = True,
         on_death: Callable[[str], None] = _nobody_counts,
     ) -> AsyncIterator[Self]:
@@ -85,12 +93,14 @@ class Sandbox:
             processes=processes,
             timeout_s=timeout_s,
             memory_bytes=memory_bytes,
+            reach=reach,
             when_idle=when_idle,
             on_death=on_death,
         )
         try:
-            warm = sandbox._pool.schedule(_nothing)
-            await asyncio.wrap_future(warm)  # the first order should not wait for imports
+            asked = sandbox._pool.schedule(not_given_up)
+            if lacking := await asyncio.wrap_future(asked):  # the first order should not wait for imports
+                _log.warning("renderers are not wholly confined", still_have=lacking)
             yield sandbox
         finally:
             sandbox._end(sandbox._pool)
@@ -116,8 +126,8 @@ class Sandbox:
 
     async def _render(self, order: Order, pool: ProcessPool) -> RenderResult:
         try:
-            scheduled: ProcessFuture[RenderResult] = pool.schedule(
-                run_confined, args=(render, order, self._timeout_s), timeout=self._timeout_s
+            scheduled: ProcessFuture[str] = pool.schedule(
+                answers.answer, args=(render, order, self._timeout_s), timeout=self._timeout_s
             )
         except RuntimeError as error:
             raise _PoolBroken from error
@@ -127,11 +137,18 @@ class Sandbox:
             await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
             if not task.done():
                 raise _PoolBroken
-            return task.result()
+            return answers.understood(task.result(), order)
         except BrokenProcessPool as error:
             raise _PoolBroken from error
         except FileNotFoundError:  # purged, evicted, or a spool that was dropped
             raise
+        except PermissionError as error:
+            if pool is not self._pool or self._reach.identities() != self._reached:
+                raise _PoolBroken from error  # others lie in place of the directories that were allowed
+            raise self._judged(error, starved=False) from error
+        except answers.AnswerRefused as error:
+            self._replace(pool)
+            raise RendererDied("The picture crashed its renderer.") from error
         except (Unsound, ProcessExpired, OSError) as error:
             raise self._judged(error, starved=was_taken(before, CpuHeadroom.now())) from error
         finally:
@@ -155,7 +172,9 @@ class Sandbox:
                 why = _LAST_WORDS.get(error.exitcode, "crashed its renderer")
             case _:  # everybody may read the reason, and an OSError's text tells our paths
                 what = (isinstance(error, OSError) and error.strerror) or type(error).__name__
-                _log.error("rendering failed", error=str(error))
+                _log.error(
+                    "rendering failed", error="; ".join((str(error), *getattr(error, "__notes__", ())))
+                )
                 return PictureError(FailureClass.OURS, f"The picture could not be rendered here: {what}.")
         return RendererDied(f"The picture {why}.")
 
@@ -169,13 +188,13 @@ class Sandbox:
 
     def _new_pool(self) -> ProcessPool:
         # Not fork: a child must not inherit threads, locks and the descriptors of picture locks.
-        context = multiprocessing.get_context("forkserver")
+        self._reached = self._reach.identities()
         return ProcessPool(
             self._processes,
             max_tasks=JOBS_PER_PROCESS,
-            initializer=_prepare,
-            initargs=(self._memory_bytes, self._when_idle),
-            context=context,
+            initializer=confine,
+            initargs=(self._memory_bytes, self._when_idle, self._reach),
+            context=answers.AnswersOnly(),
         )
 
     def _end(self, pool: ProcessPool) -> None:
@@ -185,20 +204,27 @@ class Sandbox:
 
 
 def _start_forking() -> None:
-    """Start the server that forks renderers, deaf to Ctrl-C: each of them inherits that from its first moment."""
-    forkserver.set_forkserver_preload([run_confined.__module__, render.__module__])
+    """Start the server that forks renderers, deaf to Ctrl-C and without our keys: each of them inherits that from its
+    first moment.
+    """
+    hide_memory()
+    forkserver.set_forkserver_preload([answers.__name__, _PRELOAD])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        forkserver.ensure_running()
+        with _clean_environment():
+            resource_tracker.ensure_running()
+            forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
-def _prepare(memory_bytes: int, when_idle: bool) -> None:
-    """What decoders load at their first picture is loaded before the process may not any more."""
-    heif.prepare()
-    confine(memory_bytes, when_idle)
-
-
-def _nothing() -> None:
-    pass
+@contextmanager
+def _clean_environment() -> Iterator[None]:
+    """Without any setting: what starts meanwhile gets no other."""
+    all_of_it = dict(os.environ)
+    for name in all_of_it.keys() - without_settings(all_of_it).keys():
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(all_of_it)

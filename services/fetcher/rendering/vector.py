@@ -53,6 +53,8 @@ _DPI = 96
 """Of CSS: how many pixels an inch has, by which all other lengths are measured."""
 
 _BYTES_PER_PIXEL = 4
+_SAID = frozenset(f"{{{SVG_NAMESPACE}}}{name}" for name in ("title", "desc", "metadata"))
+_SAID_BY_ATTRIBUTES = ("data-", "aria-")
 _DEFAULT_SIZE = (300.0, 150.0)
 """Of a drawing that says nothing (CSS 2.2, section 10.3.2)."""
 
@@ -90,6 +92,8 @@ class Drawing:
         lost: set[str] = set()
         embedded_pixels = _take_references(root, order, lost)
         _put_plainly(root, lost)
+        if order.bare:
+            _drop_what_is_said(root)
         size = _natural_size(root)
         check_size(*size, order)
         ET.register_namespace("", SVG_NAMESPACE)
@@ -220,6 +224,15 @@ def _notes(lost: set[str]) -> tuple[str, ...]:
 def _background(root: ET.Element) -> str | None:
     found = _BACKGROUND.search(root.get("style", ""))
     return found[1] if found else None
+
+
+def _drop_what_is_said(root: ET.Element) -> None:
+    """Of an upload: titles, descriptions and what programs write beside a drawing."""
+    for element in root.iter():
+        for child in [child for child in element if child.tag in _SAID]:
+            element.remove(child)
+        for name in [name for name in element.attrib if name.startswith(_SAID_BY_ATTRIBUTES)]:
+            del element.attrib[name]
 
 
 def _natural_size(root: ET.Element) -> tuple[int, int]:
