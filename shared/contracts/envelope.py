@@ -32,6 +32,7 @@ MESSAGES: tuple[type[Message], ...] = (
     events.PicturePurged,
     events.PicturesEvicted,
     events.HostPaused,
+    events.JobsUnwaited,
     events.PicturesUsed,
     events.TaskProgressed,
     events.ServiceStats,
@@ -58,7 +59,8 @@ class Envelope(BaseModel):
     """A message on its way. Its JSON is what rides the queue.
 
     `id` is the idempotency key and stays the same through every retry; `attempt` counts the ones that
-    count, from 1; `deferred_since` is when the job first had to come back without one counting.
+    count, from 1; `deferred_since` is when the job first had to come back without one counting, and `locked_since`
+    when another job first kept it out, where nothing else has put it off since.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -70,6 +72,7 @@ class Envelope(BaseModel):
     trace_id: str
     attempt: int = 1
     deferred_since: AwareDatetime | None = None
+    locked_since: AwareDatetime | None = None
     history: tuple[FailedAttempt, ...] = ()
     payload: SerializeAsAny[Message]
     redelivered: bool = Field(default=False, exclude=True)
@@ -101,6 +104,9 @@ class Envelope(BaseModel):
             update={"attempt": self.attempt + 1, "history": (*self.history, mishap)[-MAX_HISTORY:]}
         )
 
-    def deferred(self, now: datetime) -> Self:
-        """The same message after coming back without an attempt."""
-        return self.model_copy(update={"deferred_since": self.deferred_since or now})
+    def deferred(self, now: datetime, *, locked: bool = False) -> Self:
+        """The same message after coming back without an attempt. `locked`: another job kept it out."""
+        locked_since = (self.locked_since or now) if locked else None
+        return self.model_copy(
+            update={"deferred_since": self.deferred_since or now, "locked_since": locked_since}
+        )

@@ -14,13 +14,15 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
 
+from services.fetcher.admission import Seat
 from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver
 from services.fetcher.download.answers import Freshness, error_for, error_of, freshness
 from services.fetcher.download.body import Limits, take_body
-from services.fetcher.download.hosts import Announce, HostBreaker, PerHostLimit
+from services.fetcher.download.hosts import Announce, HostBreaker
 from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
+from services.fetcher.shares import Seats
 from services.fetcher.steps import FetchStep
 from shared.http.outbound import Outbound, open_outbound
 from shared.pictures import RevisionId, SourceUrl, Validators
@@ -28,6 +30,10 @@ from shared.telemetry import Metrics, utc_now
 from shared.volume import HostPauses, OnStep
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+SEAT_PATIENCE_S = 1.0
+"""How long who was redirected to another host waits for a seat there, before it comes back later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Downloader:
         self._limits = Limits(
             settings.max_body_mb, settings.lowest_rate_kb_s * 1000, window_s=settings.read_timeout_s
         )
-        self._seats = PerHostLimit(settings.host_concurrency)
+        self.seats = Seats(settings.host_concurrency)
         self._policy = policy
         self._standing = standing
         self._metrics = metrics
@@ -128,12 +134,15 @@ class Downloader:
         source: SourceUrl,
         into: Path,
         *,
+        seat: Seat | None = None,
         authorised_host: str | None = None,
         validators: Validators | None = None,
     ) -> Downloaded | NotModified:
-        """Write the original to `into`. With `validators`, only if it has changed since."""
+        """Write the original to `into`. With `validators`, only if it has changed since. `seat`: one at the source's host
+        that the caller holds.
+        """
         try:
-            result = await self._follow(source, into, authorised_host, _conditions(validators))
+            result = await self._follow(source, into, seat, authorised_host, _conditions(validators))
         except NotDialled:
             raise
         except PictureError as error:
@@ -145,7 +154,12 @@ class Downloader:
         return result
 
     async def _follow(
-        self, source: SourceUrl, into: Path, authorised_host: str | None, headers: Mapping[str, str]
+        self,
+        source: SourceUrl,
+        into: Path,
+        seat: Seat | None,
+        authorised_host: str | None,
+        headers: Mapping[str, str],
     ) -> Downloaded | NotModified:
         """In the time that a fetch may take; waiting for a seat at a host does not count."""
         time, left_s = asyncio.get_running_loop().time, self._timeout_s
@@ -153,7 +167,7 @@ class Downloader:
         while True:
             self._policy.check(source, authorised_host)
             async with (
-                self._seats.take(source.authority, within_s=self._timeout_s),
+                self.seats.sitting(source.authority, held=seat, within_s=SEAT_PATIENCE_S),
                 self._standing.asking(source),
             ):
                 began = time()

@@ -1,7 +1,6 @@
-"""How a host is treated: so many downloads at once, and none while its circuit breaker is open."""
+"""How a host is treated that fails: it is left alone while its circuit breaker is open."""
 
-import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,39 +8,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from services.fetcher.errors import HostIsBusy, HostIsPaused, PictureError
+from services.fetcher.errors import HostIsPaused, PictureError
 from shared.locks import KeyedLock
 from shared.pictures import Failure, FailureClass, PictureId, SourceUrl
 from shared.volume import HostPause, HostPauses
-
-
-class PerHostLimit:
-    """At most `each` at once for each authority. One that nobody wants takes no room."""
-
-    def __init__(self, each: int) -> None:
-        self._free: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(each))
-        self._wanted: defaultdict[str, int] = defaultdict(int)
-
-    @asynccontextmanager
-    async def take(self, authority: str, *, within_s: float) -> AsyncIterator[None]:
-        """Raise HostIsBusy where none gets free in time."""
-        self._wanted[authority] += 1
-        try:
-            free = self._free[authority]
-            try:
-                async with asyncio.timeout(within_s):
-                    await free.acquire()
-            except TimeoutError:
-                raise HostIsBusy(authority) from None
-            try:
-                yield
-            finally:
-                free.release()
-        finally:
-            self._wanted[authority] -= 1
-            if not self._wanted[authority]:
-                del self._wanted[authority], self._free[authority]
-
 
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(minutes=10)

@@ -5,9 +5,10 @@ acknowledged only after all of it is durable.
 """
 
 from datetime import timedelta
+from functools import partial
 
 from services.fetcher.download.downloader import Downloaded, NotModified
-from services.fetcher.errors import PictureError
+from services.fetcher.errors import NotDialled, PictureError
 from services.fetcher.jobs.committing import commit_original, out_of_patience, point_unless_pinned
 from services.fetcher.jobs.failures import check_remembered, end_in_failure
 from services.fetcher.jobs.making import made_ahead, make, missing_ahead, original_of
@@ -88,7 +89,8 @@ async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
         await _end(error, job, base, delivery, deps)
         return
     except (Locked, Superseded, RevisionGone) as error:
-        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+        locked = isinstance(error, Locked)
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False, locked=locked) from error
     if base and not made:  # somebody else fetched it while we waited for the lock
         await _render_only(job, base, delivery, deps)
     elif made:
@@ -160,13 +162,20 @@ async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps
         raise PictureError(FailureClass.GONE, "The upload is not stored any more.")
     await check_room(deps)
     into = draft.directory / "download"
-    try:
-        got = await deps.downloader.get(job.source_url, into, authorised_host=job.authorised_host)
-    except PictureError as error:
-        if not delivery.urgent or error.failure_class is not FailureClass.UPSTREAM:
-            raise
-        await deps.sleep(SECOND_TRY_AFTER_S)
-        got = await deps.downloader.get(job.source_url, into, authorised_host=job.authorised_host)
+    async with delivery.turn.at_host() as seat:
+        get = partial(
+            deps.downloader.get, job.source_url, into, seat=seat, authorised_host=job.authorised_host
+        )
+        try:
+            got = await get()
+        except PictureError as error:
+            if not delivery.urgent or error.failure_class is not FailureClass.UPSTREAM:
+                raise
+            await deps.sleep(SECOND_TRY_AFTER_S)
+            try:
+                got = await get()
+            except NotDialled:
+                raise error from None
     if isinstance(got, NotModified):
         raise PictureError(
             FailureClass.UPSTREAM, "The source answered 304 to an unconditional request.", status=304
