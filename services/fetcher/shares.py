@@ -80,12 +80,10 @@ SLOW_FOR_S = 10.0
 """For so long after that the host counts as slow."""
 
 LENT_AT_MOST = 4
-"""Times the slots, and no less than for 8: so many may wait for hosts that are slow, and twice as many until it shows
-which those are.
-"""
+"""Times the slots, and no less than for 8: so many may be lent, to hosts that are known as slow no more than half of it."""
 
 AHEAD = 4
-"""Times the slots: so many jobs of each lane are taken ahead, for the next may be of a host that has a seat."""
+"""Times the slots: so many jobs of each lane may wait for one, for the next may be of a host that has a seat."""
 
 HOSTS_AT_MOST = 1000
 """That are remembered as slow."""
@@ -108,6 +106,7 @@ class Slots(PrioritySemaphore):
 
     def __init__(self, total: int, seats: Seats) -> None:
         super().__init__(total)
+        self._total = total
         self._each = max(1, total // 2)
         self._lendable = LENT_AT_MOST * max(8, total)
         self._ahead = AHEAD * total
@@ -117,6 +116,11 @@ class Slots(PrioritySemaphore):
         self._tickets: dict[str, Given] = {}
         self._closed = False
         seats.on_free = self._give
+
+    @property
+    def in_hand(self) -> int:
+        """So many jobs of a lane can be in hand, with a slot, without, and waiting for one."""
+        return self._total + self._lendable + self._ahead
 
     @asynccontextmanager
     async def admitted(
@@ -158,7 +162,7 @@ class Slots(PrioritySemaphore):
     def lend(self, claim: Claim) -> bool:
         """Give a slot that is held to others for now. False: too many are lent already."""
         host = claim.host or ""
-        if self._lent.total() >= 2 * self._lendable:
+        if self._lent.total() >= self._lendable:
             return False
         self._lent[host] += 1
         self._slow[host] = asyncio.get_running_loop().time() + SLOW_FOR_S
@@ -212,7 +216,7 @@ class Slots(PrioritySemaphore):
             return False
         if not claim.seated:
             return True
-        enough = self._is_slow(claim) and self._with_slow_hosts() >= self._lendable
+        enough = self._is_slow(claim) and self._with_slow_hosts() >= self._lendable // 2
         return self._seats.has_room(host) and not enough
 
     def _with_slow_hosts(self) -> int:

@@ -17,7 +17,7 @@ from services.fetcher.jobs.keeping import pin_picture, store_upload, unpin_pictu
 from services.fetcher.jobs.making import render_picture
 from services.fetcher.jobs.refresh import refresh_picture
 from services.fetcher.jobs.removal import evict_pictures, purge_picture
-from services.fetcher.shares import AHEAD, Crowded, NobodyWaits, Slots, Turn
+from services.fetcher.shares import Crowded, NobodyWaits, Slots, Turn
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import (
     DropSpool,
@@ -80,8 +80,10 @@ class Worker:
         More are taken than there are slots, for the next may be of a host that has a seat; who still waits for a slot at
         the end is nobody's in a moment.
         """
-        in_hand = (1 + AHEAD) * self._deps.settings.concurrency
-        async with self._queue.consume(lane, lambda envelope: self._do(envelope, lane), concurrency=in_hand):
+        taking = self._queue.consume(
+            lane, lambda envelope: self._do(envelope, lane), concurrency=self._slots.in_hand
+        )
+        async with taking:
             try:
                 yield
             finally:

@@ -48,7 +48,7 @@ def add_proxy(
 
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         telling = use.telling(settings.access_log_address, skeleton.background)
-        async with room.open(), staleness.open(), telling:
+        async with room.open(skeleton.background), staleness.open(), telling:
             yield
 
     skeleton.checks.update(queue=queue.ping, volume=volume.check)

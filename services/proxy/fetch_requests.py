@@ -6,7 +6,7 @@ from typing import Self
 from services.proxy.lookup import About
 from services.proxy.wanted import WantedPicture
 from shared.contracts import FetchPicture, Message, NameRefused, PictureFailed, ResolvePicture
-from shared.pictures import Failure, Name, PictureId, Rendition
+from shared.pictures import Failure, Name, PictureId, Rendition, SourceUrl
 from shared.queue import Lane
 
 Key = tuple[About, Rendition, Lane]
@@ -41,6 +41,12 @@ class FetchRequest:
     @property
     def key(self) -> Key:
         return self.about, self.rendition, self.lane
+
+    @property
+    def host(self) -> str | None:
+        """That is asked for it, where that is known."""
+        source = self.job.source_url if isinstance(self.job, FetchPicture) else None
+        return source.authority if isinstance(source, SourceUrl) else None
 
     @property
     def is_guess(self) -> bool:

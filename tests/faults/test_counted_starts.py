@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from services.fetcher.errors import PictureError
 from services.fetcher.admission import Claim
+from services.fetcher.errors import PictureError
 from services.fetcher.jobs.making import STARTS_AT_MOST, count_start
 from services.fetcher.shares import Seats, Slots, Turn
 from services.fetcher.work import Deps, JobDelivery

@@ -212,7 +212,7 @@ async def running_onesheet(
         add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
         if fetcher:
             await stack.enter_async_context(add_fetcher(skeleton, fetcher, queue=queue, volume=volume))
-        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

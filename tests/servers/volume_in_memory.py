@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -277,10 +277,6 @@ class MemoryHostPauses:
     def __init__(self) -> None:
         self._pauses: dict[str, HostPause] = {}
 
-    async def paused_until(self, authority: str) -> datetime | None:
-        pause = self._pauses.get(authority)
-        return pause.until if pause else None
-
     async def pause_of(self, authority: str) -> HostPause | None:
         return self._pauses.get(authority)
 
@@ -289,6 +285,9 @@ class MemoryHostPauses:
 
     async def forget(self, authority: str) -> None:
         self._pauses.pop(authority, None)
+
+    async def all(self) -> Mapping[str, HostPause]:
+        return dict(self._pauses)
 
 
 def memory_volume() -> tuple[WriteVolume, ReadVolume]:

@@ -142,8 +142,7 @@ async def test_who_waits_for_a_slow_host_lends_the_slot_and_has_one_again() -> N
     slots = Slots(1, Seats(8))
     async with slots.admitted(at("slow.example"), urgent=True, ticket="slow") as slow:
         async with slow.at_host():
-            async with asyncio.timeout(5), slots.admitted(at("fast.example"), urgent=True, ticket="fast"):
-                pass
+            await asyncio.wait_for(enter(slots, at("fast.example")), 5)
         other = asyncio.create_task(enter(slots, at("fast.example")))
         await settled()
         assert not other.done()
@@ -162,7 +161,7 @@ async def test_slow_hosts_leave_all_slots_to_others_however_many_they_are(total:
         for number in range(10 * 12):
             await crowd.come(f"slow{number}", host=f"{number % 10}.example")
             await asyncio.sleep(0.001)
-        assert len(crowd.working) == LENT_AT_MOST * 8
+        assert len(crowd.working) == LENT_AT_MOST * 8 // 2
         fast = [f"fast{number}" for number in range(max(1, total // 2))]
         await crowd.come(*fast, host="fast.example")
         assert crowd.working[-len(fast) :] == fast

@@ -14,11 +14,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
 
-from services.fetcher.admission import Seat
 from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver
 from services.fetcher.download.answers import Freshness, error_for, error_of, freshness
 from services.fetcher.download.body import Limits, take_body
-from services.fetcher.download.hosts import Announce, HostBreaker
+from services.fetcher.download.hosts import ANYBODY, Announce, Asker, HostBreaker
 from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
@@ -134,15 +133,13 @@ class Downloader:
         source: SourceUrl,
         into: Path,
         *,
-        seat: Seat | None = None,
+        asker: Asker = ANYBODY,
         authorised_host: str | None = None,
         validators: Validators | None = None,
     ) -> Downloaded | NotModified:
-        """Write the original to `into`. With `validators`, only if it has changed since. `seat`: one at the source's host
-        that the caller holds.
-        """
+        """Write the original to `into`. With `validators`, only if it has changed since."""
         try:
-            result = await self._follow(source, into, seat, authorised_host, _conditions(validators))
+            result = await self._follow(source, into, asker, authorised_host, _conditions(validators))
         except NotDialled:
             raise
         except PictureError as error:
@@ -157,7 +154,7 @@ class Downloader:
         self,
         source: SourceUrl,
         into: Path,
-        seat: Seat | None,
+        asker: Asker,
         authorised_host: str | None,
         headers: Mapping[str, str],
     ) -> Downloaded | NotModified:
@@ -167,8 +164,8 @@ class Downloader:
         while True:
             self._policy.check(source, authorised_host)
             async with (
-                self.seats.sitting(source.authority, held=seat, within_s=SEAT_PATIENCE_S),
-                self._standing.asking(source),
+                self.seats.sitting(source.authority, held=asker.seat, within_s=SEAT_PATIENCE_S),
+                self._standing.asking(source, asker),
             ):
                 began = time()
                 result = await self._ask(source, into, headers, within_s=left_s)

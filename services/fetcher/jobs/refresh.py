@@ -4,7 +4,7 @@ from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import commit_original, out_of_patience
 from services.fetcher.jobs.failures import end_in_failure
-from services.fetcher.jobs.fetch import check_room
+from services.fetcher.jobs.fetch import asking_for, check_room
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RefreshPicture
@@ -59,7 +59,7 @@ async def _ask_again(job: RefreshPicture, base: Revision, delivery: JobDelivery,
             got = await deps.downloader.get(
                 source,
                 draft.directory / "download",
-                seat=seat,
+                asker=await asking_for(source.picture, seat, delivery, deps),
                 validators=validators,
                 authorised_host=job.authorised_host,
             )
