@@ -43,13 +43,16 @@ class ReadVolume:
 
 @dataclass(frozen=True, slots=True)
 class KeeperVolume:
-    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox."""
+    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox, and ends
+    pauses of hosts.
+    """
 
     pictures: Pictures
     names: Names
     inventory: Inventory
     integrity: Integrity
     inbox: Inbox
+    hosts: HostPauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
         inventory=LocalInventory(layout),
         integrity=LocalIntegrity(layout),
         inbox=LocalInbox(layout),
+        hosts=LocalHostPauses(layout),
     )
 
 

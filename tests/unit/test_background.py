@@ -24,6 +24,7 @@ from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.tasks import Tasks
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
+from services.proxy.waiting_room import WaitingRoom
 from shared.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, wait
 from shared.http import create_skeleton
 from shared.queue import telling_work
@@ -132,6 +133,14 @@ def _telling_use(
     return use.telling("", background)
 
 
+def _letting_questions_go(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    room = WaitingRoom(_queue(), SimpleNamespace(), Metrics(), limit=1, question_lasts_s=1)  # type: ignore[arg-type]
+    patch.setattr(room, "_let_questions_go", fault.soon)
+    return room.open(background)
+
+
 def _measuring(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
     queue = _queue(depth=fault.answering(0).soon)
     return watching_lanes(LaneWatch(queue, Metrics()), queue, background)
@@ -228,6 +237,7 @@ LOOPS: dict[str, Starting] = {
     "telling work": _telling_work,
     "sweeping the volume": _sweeping_volume,
     "telling use": _telling_use,
+    "letting questions go": _letting_questions_go,
     "measuring lanes": _measuring,
     "keeping budgets": _ledger,
     "writing the TMDB cache": _shelf("_write_what_came"),

@@ -16,7 +16,7 @@ from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
 from shared.queue import Queue
 from shared.telemetry import Metrics
-from shared.volume import KeeperVolume
+from shared.volume import HostPauses, KeeperVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Keeper:
     _catalog: OpenCatalog
     _dead: OpenDeadLetters
     _watch: LaneWatch
+    _pauses: HostPauses
 
     async def source_of(self, picture: PictureId) -> Source | None:
         """Where a picture comes from that is on the volume, or was."""
@@ -48,6 +49,7 @@ class Keeper:
         return [
             *api.dead_letter_endpoints(self._dead, tasks),
             *api.queue_endpoints(self._watch),
+            *api.host_endpoints(self._pauses),
             *api.catalog_endpoints(self._catalog, tasks),
             *api.integrity_endpoints(tasks),
         ]
@@ -88,4 +90,4 @@ async def open_keeper(
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
-        yield Keeper(works, catalog, dead, watch)
+        yield Keeper(works, catalog, dead, watch, volume.hosts)
