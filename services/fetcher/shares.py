@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from services.fetcher.admission import Claim, Given, PrioritySemaphore, Seat, less
@@ -86,7 +86,7 @@ AHEAD = 4
 """Times the slots: so many jobs of each lane may wait for one, for the next may be of a host that has a seat."""
 
 HOSTS_AT_MOST = 1000
-"""That are remembered as slow."""
+"""That are remembered."""
 
 
 class Crowded(Exception):
@@ -270,3 +270,59 @@ class Turn:
 
     def _lend(self) -> None:
         self._is_lent = self._slots.lend(self._claim)
+
+    @property
+    def host(self) -> str | None:
+        """Whose picture it is about."""
+        return self._claim.host
+
+
+LONG_RENDER_S = 2.0
+"""Whatever takes a renderer for longer is not to take them all."""
+
+REMEMBERED_S = 60.0
+"""For so long it counts that a host's pictures took long, and that another host's were asked for."""
+
+
+class RendererShares(PrioritySemaphore):
+    """Renderers, of which a host whose pictures take long has at most half while those of others are asked for."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self._share = max(1, total // 2)
+        self._took_long: OrderedDict[str, float] = OrderedDict()
+        self._asked: OrderedDict[str, float] = OrderedDict()
+
+    @asynccontextmanager
+    async def take(self, *, urgent: bool, host: str | None = None) -> AsyncIterator[None]:
+        if host:
+            _note(self._asked, host)
+        async with super().take(urgent=urgent, host=host):
+            timer = asyncio.get_running_loop().call_later(LONG_RENDER_S, _note, self._took_long, host or "")
+            try:
+                yield
+            finally:
+                timer.cancel()
+
+    def _may(self, claim: Claim) -> bool:
+        host = claim.host
+        if host is None or self._held[host] < self._share:
+            return True
+        return not (_is_recent(self._took_long, host) and self._others_ask(host))
+
+    def _others_ask(self, host: str) -> bool:
+        """The last that asked, but for the host."""
+        other = next((other for other in reversed(self._asked) if other != host), None)
+        return other is not None and _is_recent(self._asked, other)
+
+
+def _note(times: OrderedDict[str, float], host: str) -> None:
+    times[host] = asyncio.get_running_loop().time()
+    times.move_to_end(host)
+    if len(times) > HOSTS_AT_MOST:
+        times.popitem(last=False)
+
+
+def _is_recent(times: Mapping[str, float], host: str) -> bool:
+    noted = times.get(host)
+    return noted is not None and asyncio.get_running_loop().time() - noted < REMEMBERED_S

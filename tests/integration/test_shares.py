@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -144,7 +145,7 @@ async def test_jobs_of_who_hung_up_give_way_and_none_is_lost(start: Start, pictu
         assert (await onesheet.get(poster(1), size="small")).status == 200
         slow.forget()
         for source in map(SourceUrl.parse, urls):
-            await until(lambda source=source: onesheet.volume.pictures.current(source.picture))
+            await until(partial(onesheet.volume.pictures.current, source.picture))
 
 
 async def test_who_was_told_to_ask_again_counts_as_waiting_and_who_hung_up_does_not(
@@ -204,7 +205,7 @@ async def test_a_job_that_is_older_than_anybody_waits_goes_behind_the_others(
         slow.forget()
         for number in range(3):
             picture = SourceUrl.parse(slow.url(poster(number))).picture
-            await until(lambda picture=picture: onesheet.volume.pictures.current(picture))
+            await until(partial(onesheet.volume.pictures.current, picture))
 
 
 async def test_where_the_other_lane_is_full_the_job_stays_in_its_own(

@@ -8,7 +8,16 @@ import pytest
 
 from services.fetcher.admission import Claim, Seat
 from services.fetcher.errors import HostIsBusy
-from services.fetcher.shares import AHEAD, LENT_AT_MOST, Crowded, NobodyWaits, Seats, Slots, Turn
+from services.fetcher.shares import (
+    AHEAD,
+    LENT_AT_MOST,
+    Crowded,
+    NobodyWaits,
+    RendererShares,
+    Seats,
+    Slots,
+    Turn,
+)
 
 
 def at(host: str) -> Claim:
@@ -289,3 +298,45 @@ def test_a_turn_that_never_asked_gives_back_both() -> None:
     Turn(slots, at("a.example"), seat, urgent=True).end()
     assert seats.has_room("a.example")
     assert slots._free == 1
+
+
+async def renders(shares: RendererShares, stack: AsyncExitStack, *hosts: str) -> list[str]:
+    """Whose pictures are being rendered of those that are asked for; the others wait until the stack is closed."""
+    rendering: list[str] = []
+    over = asyncio.Event()
+
+    async def render(host: str) -> None:
+        async with shares.take(urgent=True, host=host):
+            rendering.append(host)
+            await over.wait()
+
+    tasks = [asyncio.create_task(render(host)) for host in hosts]
+    await settled()
+
+    async def end() -> None:
+        over.set()
+        await asyncio.gather(*tasks)
+
+    stack.push_async_callback(end)
+    return rendering
+
+
+async def test_a_host_whose_pictures_take_long_leaves_half_of_the_renderers_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.LONG_RENDER_S", 0.0)
+    shares = RendererShares(4)
+    async with AsyncExitStack() as stack:
+        assert len(await renders(shares, stack, *["slow.example"] * 5)) == 4  # nobody else asks
+        await asyncio.sleep(0.001)
+    async with AsyncExitStack() as stack:
+        rendering = await renders(shares, stack, *["fast.example"], *["slow.example"] * 5)
+        assert sorted(rendering) == ["fast.example", "slow.example", "slow.example"]
+        assert await renders(shares, stack, "another.example") == ["another.example"]
+
+
+async def test_a_host_whose_pictures_are_quickly_rendered_may_have_all_renderers() -> None:
+    shares = RendererShares(4)
+    async with AsyncExitStack() as stack:
+        rendering = await renders(shares, stack, "other.example", *["fast.example"] * 5)
+        assert rendering == ["other.example", *["fast.example"] * 3]

@@ -114,7 +114,10 @@ async def commit_original(
     draft.finished(original.path)
     order = order_for(original.path, draft, renditions, deps, bare=is_upload)
     rendered = await deps.sandbox.render(
-        order, urgent=delivery.urgent, starting=lambda: count_start(source.picture, delivery, deps)
+        order,
+        urgent=delivery.urgent,
+        starting=lambda: count_start(source.picture, delivery, deps),
+        host=delivery.turn.host,
     )
     deps.on_step(FetchStep.RENDERED)
     _note_mismatch(source, original, rendered)
