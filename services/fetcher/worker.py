@@ -100,7 +100,7 @@ class Worker:
 
     async def _do(self, envelope: Envelope, lane: Lane) -> None:
         urgent = lane is Lane.PICTURES_NOW
-        if urgent and envelope.id in self._unwaited:
+        if urgent and _question(envelope) in self._unwaited:
             await self._step_back(envelope)
             return
         try:
@@ -139,7 +139,7 @@ class Worker:
             if urgent and isinstance(envelope.payload, FetchPicture):
                 patience_s = self._deps.settings.download.fetch_timeout_s - self._age_s(envelope)
             async with self._slots.admitted(
-                claim, urgent=urgent, ticket=envelope.id, patience_s=patience_s
+                claim, urgent=urgent, ticket=_question(envelope), patience_s=patience_s
             ) as turn:
                 yield turn
 
@@ -206,3 +206,8 @@ class Worker:
             await end_in_failure(
                 ours, job.source_url, None, delivery, self._deps, key=DOWNLOAD, name=job.name
             )
+
+
+def _question(envelope: Envelope) -> str:
+    """The job that somebody asked with, whether it is this one or led to it."""
+    return envelope.follows or envelope.id

@@ -60,7 +60,8 @@ class Envelope(BaseModel):
 
     `id` is the idempotency key and stays the same through every retry; `attempt` counts the ones that
     count, from 1; `deferred_since` is when the job first had to come back without one counting, and `locked_since`
-    when another job first kept it out, where nothing else has put it off since.
+    when another job first kept it out, where nothing else has put it off since. `follows` is the id of the job that it
+    was queued for, by which whoever waits knows it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -73,19 +74,23 @@ class Envelope(BaseModel):
     attempt: int = 1
     deferred_since: AwareDatetime | None = None
     locked_since: AwareDatetime | None = None
+    follows: str | None = None
     history: tuple[FailedAttempt, ...] = ()
     payload: SerializeAsAny[Message]
     redelivered: bool = Field(default=False, exclude=True)
     """The queue has handed it out before; said by the queue, not carried in the message."""
 
     @classmethod
-    def of(cls, message: Message, *, trace_id: str, now: datetime | None = None) -> Self:
+    def of(
+        cls, message: Message, *, trace_id: str, now: datetime | None = None, follows: str | None = None
+    ) -> Self:
         return cls(
             id=uuid.uuid4().hex,
             type=type(message).__name__,
             version=message.version,
             occurred_at=now or datetime.now(UTC),
             trace_id=trace_id,
+            follows=follows,
             payload=message,
         )
 

@@ -143,6 +143,7 @@ def enveloped(message: Message) -> Envelope:
         attempt=2,
         deferred_since=AT - timedelta(seconds=5),
         locked_since=AT - timedelta(seconds=3),
+        follows="0a1b2c3d4e5f60718293a4b5c6d7e8f9",
         history=(FailedAttempt(at=AT - timedelta(seconds=1), reason="The source answered 500."),),
         payload=message,
     )

@@ -167,6 +167,32 @@ async def test_who_was_told_to_ask_again_counts_as_waiting_and_who_hung_up_does_
         assert len(jobs_in(onesheet, Lane.PICTURES_NOW)[onesheet.source(poster(1))]) == 2
 
 
+@pytest.mark.parametrize("in_hand", [True, False])
+async def test_what_is_fetched_for_a_name_gives_way_with_the_question_for_it(
+    start: Start, picture_host: PictureHost, in_hand: bool
+) -> None:
+    onesheet = await start(HOST_CONCURRENCY="1")
+    hold(picture_host, 0)
+    async with asking(onesheet, [poster(0)]):
+        await until(lambda: picture_host.in_flight == 1)
+        told = Envelope.of(JobsUnwaited(jobs=("the-question",)), trace_id="a-test")
+        job = FetchPicture(source_url=onesheet.source(poster(1)), rendition=SMALL)
+        following = Envelope.of(job, trace_id="a-test", follows="the-question")
+        if in_hand:
+            await onesheet.queue.publish(following, Lane.PICTURES_NOW)
+            await until(lambda: no_longer_waits(onesheet, Lane.PICTURES_NOW))
+        await onesheet.queue.announce(told)
+        if not in_hand:
+            await onesheet.queue.publish(following, Lane.PICTURES_NOW)
+        await until(lambda: jobs_in(onesheet, Lane.PICTURES_LATER).get(onesheet.source(poster(1))))
+    assert jobs_in(onesheet, Lane.PICTURES_LATER)[onesheet.source(poster(1))] == [following.id]
+
+
+async def no_longer_waits(onesheet: Onesheet, lane: Lane) -> bool:
+    measure = await onesheet.queue.measure(lane)
+    return measure.waiting == 0 and measure.in_hand == 2
+
+
 async def test_as_long_as_one_waits_the_question_stays(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.proxy.waiting_room.LETS_GO_EVERY_S", 0.01)
     onesheet = await start(fetching=False)
