@@ -98,7 +98,8 @@ class NobodyWaits(Exception):
 
 
 class Slots(PrioritySemaphore):
-    """The slots of a fetcher, each had together with the seat that its job needs; at most half of them by one host.
+    """The slots of a fetcher, each had together with the seat that its job needs; at most half of them by one host, and
+    a quarter before it has shown to be quick.
 
     A host that is slow holds no slot that others need: its jobs lend theirs while they wait for it. And of the jobs that
     wait in hand for a slot, it has no more than it leaves free for others.
@@ -108,11 +109,13 @@ class Slots(PrioritySemaphore):
         super().__init__(total)
         self._total = total
         self._each = max(1, total // 2)
+        self._each_unknown = max(1, total // 4)
         self._lendable = LENT_AT_MOST * max(8, total)
         self._ahead = AHEAD * total
         self._seats = seats
         self._lent: Counter[str] = Counter()
         self._slow: OrderedDict[str, float] = OrderedDict()
+        self._quick: OrderedDict[str, float] = OrderedDict()
         self._tickets: dict[str, Given] = {}
         self._closed = False
         seats.on_free = self._give
@@ -165,13 +168,17 @@ class Slots(PrioritySemaphore):
         if self._lent.total() >= self._lendable:
             return False
         self._lent[host] += 1
-        self._slow[host] = asyncio.get_running_loop().time() + SLOW_FOR_S
-        self._slow.move_to_end(host)
-        if len(self._slow) > HOSTS_AT_MOST:
-            self._slow.popitem(last=False)
+        _note(self._slow, host)
+        self._quick.pop(host, None)
         self._shed(claim)
         self._give_back(claim)
         return True
+
+    def was_quick(self, claim: Claim) -> None:
+        """The host has answered before it was slow."""
+        if claim.host:
+            _note(self._quick, claim.host)
+        self._give()
 
     async def regain(self, claim: Claim, *, urgent: bool) -> None:
         """Have a slot again in place of the one that was lent, whatever the host's share is."""
@@ -205,17 +212,17 @@ class Slots(PrioritySemaphore):
         return max(0, (own - left + 1) // 2)
 
     def _is_slow(self, claim: Claim) -> bool:
-        until = self._slow.get(claim.host or "", 0.0)
-        return claim.seated and (claim.host in self._lent or until > asyncio.get_running_loop().time())
+        host = claim.host or ""
+        return claim.seated and (host in self._lent or _is_recent(self._slow, host, SLOW_FOR_S))
 
     def _may(self, claim: Claim) -> bool:
         host = claim.host
         if host is None or claim.returning:
             return True
-        if self._held[host] >= self._each:
-            return False
         if not claim.seated:
-            return True
+            return self._held[host] < self._each
+        if self._held[host] >= (self._each if host in self._quick else self._each_unknown):
+            return False
         enough = self._is_slow(claim) and self._with_slow_hosts() >= self._lendable // 2
         return self._seats.has_room(host) and not enough
 
@@ -258,6 +265,8 @@ class Turn:
         if self._is_lent:
             await self._slots.regain(self._claim, urgent=self._urgent)
             self._is_lent = False
+        else:
+            self._slots.was_quick(self._claim)
 
     def end(self) -> None:
         """Give back what is still held."""
@@ -308,12 +317,12 @@ class RendererShares(PrioritySemaphore):
         host = claim.host
         if host is None or self._held[host] < self._share:
             return True
-        return not (_is_recent(self._took_long, host) and self._others_ask(host))
+        return not (_is_recent(self._took_long, host, REMEMBERED_S) and self._others_ask(host))
 
     def _others_ask(self, host: str) -> bool:
         """The last that asked, but for the host."""
         other = next((other for other in reversed(self._asked) if other != host), None)
-        return other is not None and _is_recent(self._asked, other)
+        return other is not None and _is_recent(self._asked, other, REMEMBERED_S)
 
 
 def _note(times: OrderedDict[str, float], host: str) -> None:
@@ -323,6 +332,6 @@ def _note(times: OrderedDict[str, float], host: str) -> None:
         times.popitem(last=False)
 
 
-def _is_recent(times: Mapping[str, float], host: str) -> bool:
+def _is_recent(times: Mapping[str, float], host: str, within_s: float) -> bool:
     noted = times.get(host)
-    return noted is not None and asyncio.get_running_loop().time() - noted < REMEMBERED_S
+    return noted is not None and asyncio.get_running_loop().time() - noted < within_s

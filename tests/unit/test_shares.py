@@ -28,7 +28,7 @@ class Crowd:
     """Jobs that take a slot, and hold it until they are told to end."""
 
     def __init__(self, slots: Slots) -> None:
-        self._slots = slots
+        self.slots = slots
         self.working: list[str] = []
         self._leaving = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -43,7 +43,7 @@ class Crowd:
         await settled()
 
     async def _work(self, name: str, claim: Claim, urgent: bool, patience_s: float | None) -> None:
-        async with self._slots.admitted(claim, urgent=urgent, ticket=name, patience_s=patience_s) as turn:
+        async with self.slots.admitted(claim, urgent=urgent, ticket=name, patience_s=patience_s) as turn:
             self.working.append(name)
             async with turn.at_host():
                 await self._leaving.wait()
@@ -120,11 +120,26 @@ async def test_the_seat_is_free_for_the_next_as_soon_as_the_host_is_done() -> No
             pass
 
 
-async def test_one_host_has_at_most_half_of_the_slots() -> None:
+async def test_one_host_has_at_most_half_of_the_slots_and_a_quarter_before_it_was_quick() -> None:
     async with crowding(8, each=100) as crowd:
         await crowd.come(*(f"a{number}" for number in range(8)), host="a.example")
+        assert crowd.working == ["a0", "a1"]
+        crowd.slots.was_quick(at("a.example"))
         await crowd.come(*(f"b{number}" for number in range(8)), host="b.example")
-        assert crowd.working == [f"{host}{number}" for host in "ab" for number in range(4)]
+        assert crowd.working == ["a0", "a1", "a2", "a3", "b0", "b1"]
+
+
+async def test_a_host_that_answers_is_quick_until_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = Slots(4, Seats(8))
+    for slow_after_s, had in ((10, 2), (0.0, 1)):
+        monkeypatch.setattr("services.fetcher.shares.SLOW_AFTER_S", slow_after_s)
+        async with slots.admitted(at("a.example"), urgent=True, ticket="first") as turn, turn.at_host():
+            await asyncio.sleep(0.001)
+        crowd = Crowd(slots)
+        monkeypatch.setattr("services.fetcher.shares.SLOW_AFTER_S", 10)
+        await crowd.come("1", "2", "3", host="a.example")
+        assert len(crowd.working) == had
+        await crowd.leave()
 
 
 async def test_hosts_take_turns() -> None:
@@ -171,6 +186,7 @@ async def test_slow_hosts_leave_all_slots_to_others_however_many_they_are(total:
             await crowd.come(f"slow{number}", host=f"{number % 10}.example")
             await asyncio.sleep(0.001)
         assert len(crowd.working) == LENT_AT_MOST * 8 // 2
+        crowd.slots.was_quick(at("fast.example"))
         fast = [f"fast{number}" for number in range(max(1, total // 2))]
         await crowd.come(*fast, host="fast.example")
         assert crowd.working[-len(fast) :] == fast
