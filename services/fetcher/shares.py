@@ -128,7 +128,7 @@ class Slots(PrioritySemaphore):
     @asynccontextmanager
     async def admitted(
         self, claim: Claim, *, urgent: bool, ticket: str, patience_s: float | None = None
-    ) -> AsyncIterator["Turn"]:
+    ) -> AsyncIterator["Admitted"]:
         """With a slot, and with the seat where one is claimed. Raise Crowded; NobodyWaits where that is said of the
         ticket, and where it takes longer than `patience_s`: what can be had at once, even the impatient get.
         """
@@ -143,7 +143,7 @@ class Slots(PrioritySemaphore):
             raise NobodyWaits from None
         finally:
             self._tickets.pop(ticket, None)
-        admitted = Turn(self, claim, seat, urgent=urgent)
+        admitted = Admitted(self, claim, seat, urgent=urgent)
         try:
             yield admitted
         finally:
@@ -240,7 +240,7 @@ def _send_away(turns: Iterable[Given]) -> None:
             turn.set_exception(Crowded())
 
 
-class Turn:
+class Admitted:
     """A job's slot, and its seat at a host, while it is done."""
 
     def __init__(self, slots: Slots, claim: Claim, seat: Seat | None, *, urgent: bool) -> None:

@@ -17,7 +17,7 @@ from services.fetcher.jobs.keeping import pin_picture, store_upload, unpin_pictu
 from services.fetcher.jobs.making import render_picture
 from services.fetcher.jobs.refresh import refresh_picture
 from services.fetcher.jobs.removal import evict_pictures, purge_picture
-from services.fetcher.shares import Crowded, NobodyWaits, Slots, Turn
+from services.fetcher.shares import Admitted, Crowded, NobodyWaits, Slots
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import (
     DropSpool,
@@ -130,7 +130,7 @@ class Worker:
                 self._count(envelope, line.get("outcome", "broken"))
 
     @asynccontextmanager
-    async def _turn(self, envelope: Envelope, *, urgent: bool) -> AsyncIterator[Turn]:
+    async def _turn(self, envelope: Envelope, *, urgent: bool) -> AsyncIterator[Admitted]:
         """Before anything is begun: who steps aside holds no slot, seat or lock that another may wait for."""
         with self._right_of_way.taken() if urgent else nullcontext():
             if not urgent:

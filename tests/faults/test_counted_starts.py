@@ -10,7 +10,7 @@ import pytest
 from services.fetcher.admission import Claim
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.making import STARTS_AT_MOST, count_start
-from services.fetcher.shares import Seats, Slots, Turn
+from services.fetcher.shares import Admitted, Seats, Slots
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import Envelope, PurgePicture
 from shared.pictures import FailureClass, PictureId
@@ -25,7 +25,7 @@ def delivery(*, redelivered: bool) -> JobDelivery:
     return JobDelivery(
         envelope.model_copy(update={"redelivered": redelivered}),
         urgent=True,
-        turn=Turn(Slots(1, Seats(1)), Claim(), None, urgent=True),
+        turn=Admitted(Slots(1, Seats(1)), Claim(), None, urgent=True),
     )
 
 

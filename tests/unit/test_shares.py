@@ -11,12 +11,12 @@ from services.fetcher.errors import HostIsBusy
 from services.fetcher.shares import (
     AHEAD,
     LENT_AT_MOST,
+    Admitted,
     Crowded,
     NobodyWaits,
     RendererShares,
     Seats,
     Slots,
-    Turn,
 )
 
 
@@ -311,7 +311,7 @@ def test_a_turn_that_never_asked_gives_back_both() -> None:
     seats = Seats(1)
     slots = Slots(1, seats)
     seat = slots._take(at("a.example"))
-    Turn(slots, at("a.example"), seat, urgent=True).end()
+    Admitted(slots, at("a.example"), seat, urgent=True).end()
     assert seats.has_room("a.example")
     assert slots._free == 1
 

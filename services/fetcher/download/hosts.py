@@ -69,7 +69,7 @@ class _Try:
 
 
 @dataclass(slots=True)
-class _Record:
+class _HostRecord:
     """What this process has seen of one host."""
 
     failed: set[PictureId] = field(default_factory=set)
@@ -114,7 +114,7 @@ class HostBreaker:
         self._enough = failures
         self._announce = announce
         self._now = now
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: OrderedDict[str, _HostRecord] = OrderedDict()
         self._turns = KeyedLock()
 
     @asynccontextmanager
@@ -183,8 +183,8 @@ class HostBreaker:
             if record and record.trying is tried:
                 record.trying = None
 
-    def _record(self, authority: str) -> _Record:
-        record = self._records.setdefault(authority, _Record())
+    def _record(self, authority: str) -> _HostRecord:
+        record = self._records.setdefault(authority, _HostRecord())
         self._records.move_to_end(authority)
         if len(self._records) > HOSTS_AT_MOST:
             self._records.popitem(last=False)
@@ -223,7 +223,7 @@ class HostBreaker:
         instead_of = tried.pause if tried else None
         await self._pause(source.authority, pause, why="failures in a row", instead_of=instead_of)
 
-    def _is_enough(self, record: _Record, now: datetime) -> bool:
+    def _is_enough(self, record: _HostRecord, now: datetime) -> bool:
         """Counted by picture: one that is broken for good says nothing about its host."""
         if record.is_well(now):
             return len(record.silent) >= SILENT_AT_MOST * self._enough
