@@ -1,59 +1,146 @@
 """Who may work when: a semaphore that gives way to the urgent, and a gate that opens while nobody is."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
 
 LATER_SHARE = 10
 """Of this many slots given while both wait, one goes to who can wait: `later` never starves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """For whom a slot is wanted: who claims alike stands in one line, and lines take turns."""
+
+    host: str | None = None
+    seated: bool = False
+    """With the slot, a seat at the host is wanted."""
+    returning: bool = False
+    """The slot was lent, and is wanted back."""
+
+
+class Seat:
+    """One of those at a host, until it is released."""
+
+    def __init__(self, host: str, release: Callable[[str], None]) -> None:
+        self.host = host
+        self._release: Callable[[str], None] | None = release
+
+    @property
+    def taken(self) -> bool:
+        return self._release is not None
+
+    def release(self) -> None:
+        """Once; the second time does nothing."""
+        if self._release:
+            release, self._release = self._release, None
+            release(self.host)
+
+
+Given = asyncio.Future[Seat | None]
+Lines = OrderedDict[Claim, deque[Given]]
+
+
 class PrioritySemaphore:
-    """At most `total` at once. Who is urgent goes first, but for each tenth; without a rival, all are had."""
+    """At most `total` at once. Who is urgent goes first, but for each tenth; without a rival, all are had. Of equals,
+    hosts take turns.
+    """
 
     def __init__(self, total: int) -> None:
         self._free = total
-        self._now: deque[asyncio.Future[None]] = deque()
-        self._later: deque[asyncio.Future[None]] = deque()
+        self._now: Lines = OrderedDict()
+        self._later: Lines = OrderedDict()
         self._given = 0
+        self._held: Counter[str | None] = Counter()
 
     @asynccontextmanager
-    async def take(self, *, urgent: bool) -> AsyncIterator[None]:
-        await self._acquire(self._now if urgent else self._later)
+    async def take(self, *, urgent: bool, host: str | None = None) -> AsyncIterator[None]:
+        claim = Claim(host)
+        await self._acquire(claim, urgent=urgent)
         try:
             yield
         finally:
-            self._free += 1
-            self._give()
+            self._give_back(claim)
 
-    async def _acquire(self, line: deque[asyncio.Future[None]]) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        line.append(turn)
+    def _may(self, claim: Claim) -> bool:  # noqa: ARG002 - for those with a rule of their own
+        """Whether the claim may be met as soon as a slot is free."""
+        return True
+
+    def _take(self, claim: Claim) -> Seat | None:
+        self._free -= 1
+        self._held[claim.host] += 1
+        return None
+
+    def _give_back(self, claim: Claim) -> None:
+        self._free += 1
+        less(self._held, claim.host)
         self._give()
+
+    def _lines(self, *, urgent: bool) -> Lines:
+        return self._now if urgent else self._later
+
+    async def _acquire(self, claim: Claim, *, urgent: bool) -> Seat | None:
+        return await self._await_turn(self._line_up(claim, urgent=urgent), claim, urgent=urgent)
+
+    def _line_up(self, claim: Claim, *, urgent: bool) -> Given:
+        turn: Given = asyncio.get_running_loop().create_future()
+        self._lines(urgent=urgent).setdefault(claim, deque()).append(turn)
+        self._give()
+        return turn
+
+    async def _await_turn(self, turn: Given, claim: Claim, *, urgent: bool) -> Seat | None:
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                with suppress(ValueError):  # passed over already
-                    line.remove(turn)
-            else:  # given and cancelled in the same moment
-                self._free += 1
-                self._give()
+                self._leave(turn, claim, urgent=urgent)
+            elif not turn.exception():  # given and cancelled in the same moment
+                if seat := turn.result():
+                    seat.release()
+                self._give_back(claim)
+            raise
+        except Exception:  # told to go
+            self._leave(turn, claim, urgent=urgent)
             raise
 
-    def _give(self) -> None:
-        while self._free and (line := self._next_line()):
-            turn = line.popleft()
-            if not turn.done():
-                self._free -= 1
-                self._given += 1
-                turn.set_result(None)
+    def _leave(self, turn: Given, claim: Claim, *, urgent: bool) -> None:
+        lines = self._lines(urgent=urgent)
+        if line := lines.get(claim):
+            with suppress(ValueError):  # passed over already
+                line.remove(turn)
+            if not line:
+                del lines[claim]
 
-    def _next_line(self) -> deque[asyncio.Future[None]] | None:
-        if self._now and self._later:
-            return self._later if self._given % LATER_SHARE == LATER_SHARE - 1 else self._now
-        return self._now or self._later or None
+    def _give(self) -> None:
+        while self._free and (found := self._next_line()):
+            lines, claim = found
+            turn = lines[claim].popleft()
+            lines.move_to_end(claim)
+            if not lines[claim]:
+                del lines[claim]
+            if not turn.done():
+                self._given += 1
+                turn.set_result(self._take(claim))
+
+    def _next_line(self) -> tuple[Lines, Claim] | None:
+        now, later = self._next_claim(self._now), self._next_claim(self._later)
+        turn_of_later = self._given % LATER_SHARE == LATER_SHARE - 1
+        if later and (now is None or turn_of_later):
+            return self._later, later
+        return (self._now, now) if now else None
+
+    def _next_claim(self, lines: Lines) -> Claim | None:
+        return next((claim for claim in lines if self._may(claim)), None)
+
+
+def less(counts: Counter[Any], key: object) -> None:
+    """Count one less; a count of none takes no room."""
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
 
 
 LULL_S = 0.25

@@ -93,6 +93,7 @@ async def add_fetcher(
         await stack.enter_async_context(
             telling_work(queue, metrics, "fetcher", background=skeleton.background, setup=setup)
         )
+        await stack.enter_async_context(queue.listen(worker.hear))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))
         if settings.download.allow_private:

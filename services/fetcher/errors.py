@@ -38,12 +38,9 @@ class NotDialled(PictureError):
 
 
 class HostIsPaused(NotDialled):
-    def __init__(self, authority: str, left: timedelta) -> None:
-        super().__init__(
-            FailureClass.BUSY,
-            f"{authority} is left alone just now: it asked for that, or failed too often.",
-            retry_after=left,
-        )
+    def __init__(self, authority: str, left: timedelta, *, failing: bool) -> None:
+        why = "keeps failing" if failing else "asked us to wait"
+        super().__init__(FailureClass.BUSY, f"The picture's host {authority} {why}.", retry_after=left)
 
 
 class HostIsBusy(NotDialled):

@@ -9,6 +9,7 @@ from services.fetcher.announcements import Announcements
 from services.fetcher.download.downloader import Downloader
 from services.fetcher.rendering.sandbox import Sandbox
 from services.fetcher.settings import FetcherSettings
+from services.fetcher.shares import Admitted
 from shared.contracts import Envelope
 from shared.locks import KeyedLock
 from shared.telemetry import Metrics, utc_now
@@ -22,6 +23,7 @@ class JobDelivery:
     envelope: Envelope
     urgent: bool
     """Somebody is waiting: the lane `now`."""
+    turn: Admitted
 
     @property
     def came_before(self) -> bool:

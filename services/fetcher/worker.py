@@ -1,12 +1,13 @@
 """The worker: takes jobs from the lanes, gives each a slot, and sees to it that each leaves one line."""
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import structlog
 
-from services.fetcher.admission import PATIENCE_S, IdleGate, PrioritySemaphore
+from services.fetcher.admission import PATIENCE_S, Claim, IdleGate
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
 from services.fetcher.jobs.failures import end_in_failure
@@ -16,6 +17,7 @@ from services.fetcher.jobs.keeping import pin_picture, store_upload, unpin_pictu
 from services.fetcher.jobs.making import render_picture
 from services.fetcher.jobs.refresh import refresh_picture
 from services.fetcher.jobs.removal import evict_pictures, purge_picture
+from services.fetcher.shares import Admitted, Crowded, NobodyWaits, Slots
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import (
     DropSpool,
@@ -23,6 +25,7 @@ from shared.contracts import (
     EvictPictures,
     FetchPicture,
     HealPicture,
+    JobsUnwaited,
     Message,
     PinPicture,
     PointName,
@@ -33,8 +36,8 @@ from shared.contracts import (
     StoreUpload,
     UnpinPicture,
 )
-from shared.pictures import DOWNLOAD, FailureClass
-from shared.queue import Delay, Lane, Queue, Reject, Retry
+from shared.pictures import DOWNLOAD, FailureClass, SourceUrl
+from shared.queue import Delay, Lane, NotBegun, Queue, QueueError, Reject, Retry
 from shared.telemetry import canonical_line
 
 JobHandler = Callable[[Any, JobDelivery, Deps], Awaitable[None]]
@@ -56,6 +59,9 @@ HANDLERS: Mapping[type[Message], JobHandler] = {
 AHEAD_PATIENCE_S = 1.0
 """For so long renditions that are made ahead wait in hand for the rush to be over."""
 
+UNWAITED_AT_MOST = 20_000
+"""Jobs that are remembered as waited for by nobody."""
+
 _log = structlog.get_logger()
 
 
@@ -63,58 +69,124 @@ class Worker:
     def __init__(self, queue: Queue, deps: Deps) -> None:
         self._queue = queue
         self._deps = deps
-        self._slots = PrioritySemaphore(deps.settings.concurrency)
+        self._slots = Slots(deps.settings.concurrency, deps.downloader.seats)
         self._right_of_way = IdleGate()
+        self._unwaited: OrderedDict[str, None] = OrderedDict()
 
-    def consuming(self, lane: Lane) -> AbstractAsyncContextManager[None]:
-        """Do the lane's jobs while the context lasts. Either lane may fill all slots that the other leaves."""
-        return self._queue.consume(
-            lane, lambda envelope: self._do(envelope, lane), concurrency=self._deps.settings.concurrency
+    @asynccontextmanager
+    async def consuming(self, lane: Lane) -> AsyncIterator[None]:
+        """Do the lane's jobs while the context lasts. Either lane may fill all slots that the other leaves.
+
+        More are taken than there are slots, for the next may be of a host that has a seat; who still waits for a slot at
+        the end is nobody's in a moment.
+        """
+        taking = self._queue.consume(
+            lane, lambda envelope: self._do(envelope, lane), concurrency=self._slots.in_hand
         )
+        async with taking:
+            try:
+                yield
+            finally:
+                self._slots.close()
+
+    async def hear(self, envelope: Envelope) -> None:
+        """Which jobs nobody waits for any more, be they here already or still to come."""
+        if isinstance(envelope.payload, JobsUnwaited):
+            for job in envelope.payload.jobs:
+                self._unwaited[job] = None
+                self._slots.dismiss(job)
+            while len(self._unwaited) > UNWAITED_AT_MOST:
+                self._unwaited.popitem(last=False)
 
     async def _do(self, envelope: Envelope, lane: Lane) -> None:
-        metrics = self._deps.metrics
-        delivery = JobDelivery(envelope, urgent=lane is Lane.PICTURES_NOW)
-        age_s = max(0.0, (self._deps.now() - envelope.occurred_at).total_seconds())
+        urgent = lane is Lane.PICTURES_NOW
+        if urgent and _question(envelope) in self._unwaited:
+            await self._step_back(envelope)
+            return
+        try:
+            async with self._turn(envelope, urgent=urgent) as turn:
+                await self._begin(JobDelivery(envelope, urgent, turn), lane)
+        except NobodyWaits:
+            await self._step_back(envelope)
+        except Crowded:
+            self._count(envelope, "put back")
+            raise NotBegun(self._pause(envelope, urgent=urgent), "Too many wait for its host.") from None
+
+    async def _begin(self, delivery: JobDelivery, lane: Lane) -> None:
+        envelope, metrics = delivery.envelope, self._deps.metrics
+        age_s = self._age_s(envelope)
         metrics.took(lane, age_s)
         with canonical_line(
             "job", type=envelope.type, lane=lane, attempt=envelope.attempt, age_s=round(age_s, 3)
         ) as line:
             try:
-                async with self._turn(delivery):
-                    with metrics.job_seconds.labels(envelope.type).time():
-                        await self._handle(envelope, delivery)
+                with metrics.job_seconds.labels(envelope.type).time():
+                    await self._handle(envelope, delivery)
             except (Retry, Reject) as instruction:
                 line.setdefault("outcome", type(instruction).__name__.lower())
                 line["reason"] = str(instruction)
                 raise
             finally:
-                metrics.jobs.labels(envelope.type, line.get("outcome", "broken")).inc()
+                self._count(envelope, line.get("outcome", "broken"))
 
     @asynccontextmanager
-    async def _turn(self, delivery: JobDelivery) -> AsyncIterator[None]:
-        """Before anything is begun: who steps aside holds no slot or lock that another may wait for."""
-        if delivery.urgent:
-            with self._right_of_way.taken():
-                async with self._slot(urgent=True):
-                    yield
-        else:
-            await self._step_aside(delivery.envelope)
-            async with self._slot(urgent=False):
-                yield
+    async def _turn(self, envelope: Envelope, *, urgent: bool) -> AsyncIterator[Admitted]:
+        """Before anything is begun: who steps aside holds no slot, seat or lock that another may wait for."""
+        with self._right_of_way.taken() if urgent else nullcontext():
+            if not urgent:
+                await self._step_aside(envelope)
+            claim, patience_s = await self._claim(envelope), None
+            if urgent and isinstance(envelope.payload, FetchPicture):
+                patience_s = self._deps.settings.download.fetch_timeout_s - self._age_s(envelope)
+            with self._deps.metrics.waiting_for("slot") as had:
+                async with self._slots.admitted(
+                    claim, urgent=urgent, ticket=_question(envelope), patience_s=patience_s
+                ) as turn:
+                    had()
+                    yield turn
 
-    @asynccontextmanager
-    async def _slot(self, *, urgent: bool) -> AsyncIterator[None]:
-        with self._deps.metrics.waiting_for("slot") as had:
-            async with self._slots.take(urgent=urgent):
-                had()
-                yield
+    async def _claim(self, envelope: Envelope) -> Claim:
+        """What is stored needs no seat at its host."""
+        match envelope.payload:
+            case FetchPicture(source_url=SourceUrl() as source):
+                return Claim(source.authority, seated=not await self._is_stored(source))
+            case RefreshPicture(source_url=SourceUrl() as source):
+                return Claim(source.authority, seated=True)
+            case RenderPicture(source_url=SourceUrl() as source):
+                return Claim(source.authority)
+        return Claim()
+
+    async def _is_stored(self, source: SourceUrl) -> bool:
+        with suppress(OSError):  # the job will meet it, and say so
+            return await self._deps.pictures.current(source.picture) is not None
+        return False
+
+    async def _step_back(self, envelope: Envelope) -> None:
+        """Into the lane of what nobody waits for, as if it had come there first. It goes from its own once it is there."""
+        untried = envelope.model_copy(update={"deferred_since": None, "locked_since": None})
+        try:
+            await self._queue.publish(untried, Lane.PICTURES_LATER)
+        except QueueError as error:
+            raise NotBegun(Delay.TEN_SECONDS, f"Nobody waits for it, and {error}.") from error
+        self._count(envelope, "nobody waits")
+
+    def _pause(self, envelope: Envelope, *, urgent: bool) -> Delay:
+        """The older, the longer: what has waited in vain for so long need not be looked at each second."""
+        longest_s = Delay.TEN_SECONDS.value if urgent else Delay.ONE_MINUTE.value
+        return Delay.within(min(self._age_s(envelope), longest_s))
+
+    def _age_s(self, envelope: Envelope) -> float:
+        return max(0.0, (self._deps.now() - envelope.occurred_at).total_seconds())
+
+    def _count(self, envelope: Envelope, outcome: str) -> None:
+        self._deps.metrics.jobs.labels(envelope.type, outcome).inc()
 
     async def _step_aside(self, envelope: Envelope) -> None:
         """Renditions that nobody has asked for come back, once, behind what a page has queued meanwhile: raise Retry."""
         comes_back = isinstance(envelope.payload, RenderPicture) and envelope.deferred_since is None
         is_clear = await self._right_of_way.step_aside(AHEAD_PATIENCE_S if comes_back else PATIENCE_S)
         if comes_back and not is_clear:
+            self._count(envelope, "retry")
             raise Retry(Delay.TEN_SECONDS, "Others are waited for.", counted=False)
 
     async def _handle(self, envelope: Envelope, delivery: JobDelivery) -> None:
@@ -136,3 +208,8 @@ class Worker:
             await end_in_failure(
                 ours, job.source_url, None, delivery, self._deps, key=DOWNLOAD, name=job.name
             )
+
+
+def _question(envelope: Envelope) -> str:
+    """The job that somebody asked with, whether it is this one or led to it."""
+    return envelope.follows or envelope.id

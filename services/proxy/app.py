@@ -54,7 +54,7 @@ def add_proxy(
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         telling = use.telling(settings.access_log_address, skeleton.background)
         about = telling_work(queue, metrics, "proxy", background=skeleton.background, setup=setup)
-        async with room.open(), staleness.open(), telling, peers.listening(queue), about:
+        async with room.open(skeleton.background), staleness.open(), telling, peers.listening(queue), about:
             yield
 
     def setup() -> dict[str, str]:

@@ -30,6 +30,12 @@ from shared.volume import HostPauses, Pictures, StoredFile
 RETRY_AFTER_S = 5
 """What a client is told that came too early, where nothing better is known."""
 
+FAILING_RETRY_AFTER_S = 10
+"""The longest that a client is told of a host that fails: so often it is tried, where anybody asks."""
+
+TRIES_AT_MOST = 8
+"""Questions to a host that fails which are on their way at a time."""
+
 REMEMBERED_AT_MOST_S = 60
 """How long a client may keep a failure: shorter than we do, so that a purge is soon noticed."""
 
@@ -240,14 +246,24 @@ class Delivery:
             raise _problem(failure)
 
     async def _refuse_paused(self, wanted: WantedPicture) -> None:
-        """A rendition of what is stored needs nobody else."""
+        """A rendition of what is stored needs nobody else. A host that fails is asked on, for a few at a time: who tries
+        it, and when, is the fetcher's to say.
+        """
         if not isinstance(wanted.source, SourceUrl) or await self._pictures.current(wanted.picture):
             return
-        until = await self._hosts.paused_until(wanted.source.authority)
-        left_s = (until - utc_now()).total_seconds() if until else 0
-        if left_s > 0:
+        host = wanted.source.authority
+        pause = await self._hosts.pause_of(host)
+        left_s = ceil((pause.until - utc_now()).total_seconds()) if pause else 0
+        if pause is None or left_s <= 0:
+            return
+        if not pause.failing:
             self._count("host paused")
-            raise NotYet("The picture's host asked us to wait.", retry_after_s=ceil(left_s))
+            raise NotYet("The picture's host asked us to wait.", retry_after_s=left_s)
+        if self._waiting_room.asked_of(host) >= TRIES_AT_MOST:
+            self._count("host paused")
+            raise NotYet(
+                "The picture's host keeps failing.", retry_after_s=min(left_s, FAILING_RETRY_AFTER_S)
+            )
 
     async def _wait(
         self, question: FetchRequest, renditions: tuple[Rendition, ...], patience_s: float

@@ -44,6 +44,12 @@ class FetchRequest:
         return self.about, self.rendition, self.lane
 
     @property
+    def host(self) -> str | None:
+        """That is asked for it, where that is known."""
+        source = self.job.source_url if isinstance(self.job, FetchPicture) else None
+        return source.authority if isinstance(source, SourceUrl) else None
+
+    @property
     def is_guess(self) -> bool:
         """Whether it may be about nothing at all: anybody can make up a picture's id."""
         return self.lane is Lane.RESOLVE_NOW and not isinstance(self.about, Name)

@@ -5,6 +5,7 @@ lost event costs a moment and not the answer.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ import structlog
 
 from services.proxy.fetch_requests import FetchRequest, Key
 from services.proxy.lookup import Lookup
-from shared.background import cancel_and_wait
-from shared.contracts import Envelope, PicturePurged, PicturesEvicted, PictureStored
+from shared.background import Background, cancel_and_wait
+from shared.contracts import Envelope, JobsUnwaited, PicturePurged, PicturesEvicted, PictureStored
 from shared.pictures import Failure, PictureId, Rendition
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id
@@ -25,6 +26,13 @@ LOOK_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 
 GUESSES_AT_MOST = 100
 """How many may wait for pictures that are known by nothing but an id; and how many such questions are open."""
+
+COMES_AGAIN_S = 30.0
+"""For so long who was told to ask again counts as waiting: what was asked for should be there by then."""
+
+LETS_GO_EVERY_S = 1.0
+TOLD_AT_ONCE = 1000
+"""Jobs in one event."""
 
 _log = structlog.get_logger()
 
@@ -46,9 +54,14 @@ Answer = StoredFile | Failure | NotQueued
 
 @dataclass(slots=True)
 class _Open:
-    """A question on its way, and what has been heard of it."""
+    """A question on its way, who waits for the answer, and what has been heard of it."""
 
     question: FetchRequest
+    waiting: int = 0
+    awaited_until_s: float = 0.0
+    """Who was told to ask again will have done so by then."""
+    jobs: list[str] = field(default_factory=list)
+    """The ids of what was published for it."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     failure: Failure | None = None
     purged: bool = False
@@ -62,6 +75,37 @@ class _Seats:
     limit: int
     taken: int = 0
     questions: int = 0
+    taken_for: Counter[str] = field(default_factory=Counter)
+    questions_to: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def share(self) -> int:
+        """Of one host."""
+        return max(1, self.limit // 2)
+
+    def have_room(self, host: str | None, *, asked: bool) -> bool:
+        """`asked`: the question is on its way."""
+        if self.taken >= self.limit or (host and self.taken_for[host] >= self.share):
+            return False
+        if asked:
+            return True
+        return self.questions < self.limit and not (host and self.questions_to[host] >= self.share)
+
+    def take(self, host: str | None, by: int = 1) -> None:
+        self.taken += by
+        _count(self.taken_for, host, by)
+
+    def ask(self, host: str | None, by: int = 1) -> None:
+        self.questions += by
+        _count(self.questions_to, host, by)
+
+
+def _count(counts: Counter[str], host: str | None, by: int) -> None:
+    """A count of none takes no room."""
+    if host:
+        counts[host] += by
+        if not counts[host]:
+            del counts[host]
 
 
 class WaitingRoom:
@@ -78,11 +122,16 @@ class WaitingRoom:
         self._question_lasts_s = question_lasts_s
         self._open: dict[Key, _Open] = {}
         self._tasks: dict[Key, asyncio.Task[Answer | None]] = {}
+        self._let_go: list[str] = []
+        """Jobs that nobody waits for any more, which is still to be told."""
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self, background: Background) -> AsyncIterator[None]:
         """Listen to events while the context lasts; questions still open at its end are dropped."""
-        async with self._queue.listen(self._hear):
+        letting_go = background.repeating(
+            "letting questions go", self._let_questions_go, every_s=LETS_GO_EVERY_S, at_once=False
+        )
+        async with self._queue.listen(self._hear), letting_go:
             try:
                 yield
             finally:
@@ -91,41 +140,76 @@ class WaitingRoom:
     async def wait(
         self, question: FetchRequest, renditions: tuple[Rendition, ...], *, timeout_s: float
     ) -> Answer | None:
-        """The first of the renditions that is there. The question outlives the client who asked it first.
+        """The first of the renditions that is there. The question outlives the client who asked it first, as long as
+        anybody waits.
 
-        Raise RoomFull when too many wait.
+        Raise RoomFull when too many wait, be it for pictures of any host or of this one.
         """
+        self._check_room(question)
         seats = self._seats_of(question)
-        if seats.taken >= seats.limit or (question.key not in self._tasks and seats.questions >= seats.limit):
-            raise RoomFull
-        seats.taken += 1
+        seats.take(question.host)
         self._metrics.waiting.inc()
+        asked, task = self._task(question)
+        asked.waiting += 1
         try:
-            task = self._task(question)
             await asyncio.wait({task}, timeout=timeout_s)
+            if not task.done():
+                asked.awaited_until_s = asyncio.get_running_loop().time() + COMES_AGAIN_S
             answer = task.result() if task.done() and not task.cancelled() else None
             if isinstance(answer, StoredFile):  # who asked first may accept what this client does not
                 return await self._sight.find(question.about, renditions)
             return answer
         finally:
-            seats.taken -= 1
+            asked.waiting -= 1
+            seats.take(question.host, -1)
             self._metrics.waiting.dec()
+
+    def asked_of(self, host: str) -> int:
+        """How many questions to a host are on their way."""
+        return self._seats.questions_to[host]
+
+    def _check_room(self, question: FetchRequest) -> None:
+        """Where there is none, what nobody waits for makes some."""
+        seats = self._seats_of(question)
+        for _ in range(2):
+            if seats.have_room(question.host, asked=question.key in self._tasks):
+                return
+            self._drop_unwaited()
+        raise RoomFull
+
+    async def _let_questions_go(self) -> None:
+        """Tell those who do the jobs, so that these give way."""
+        self._drop_unwaited()
+        while self._let_go:
+            jobs, self._let_go = self._let_go[:TOLD_AT_ONCE], self._let_go[TOLD_AT_ONCE:]
+            await self._queue.announce(Envelope.of(JobsUnwaited(jobs=tuple(jobs)), trace_id=trace_id()))
+
+    def _drop_unwaited(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for asked in list(self._open.values()):
+            if not asked.waiting and asked.awaited_until_s <= now_s:
+                self._let_go += asked.jobs
+                self._tasks[asked.question.key].cancel()
+                self._close(asked)
 
     def _seats_of(self, question: FetchRequest) -> _Seats:
         return self._seats_for_guesses if question.is_guess else self._seats
 
-    def _task(self, question: FetchRequest) -> asyncio.Task[Answer | None]:
+    def _task(self, question: FetchRequest) -> tuple[_Open, asyncio.Task[Answer | None]]:
         key = question.key
         if key not in self._tasks:
-            self._open[key] = _Open(question)
-            self._seats_of(question).questions += 1
-            self._tasks[key] = asyncio.create_task(self._ask(self._open[key]), name=f"question {key}")
-            self._tasks[key].add_done_callback(lambda _task: self._close(question))
-        return self._tasks[key]
+            self._open[key] = asked = _Open(question)
+            self._seats_of(question).ask(question.host)
+            self._tasks[key] = asyncio.create_task(self._ask(asked), name=f"question {key}")
+            self._tasks[key].add_done_callback(lambda _task: self._close(asked))
+        return self._open[key], self._tasks[key]
 
-    def _close(self, question: FetchRequest) -> None:
-        del self._open[question.key], self._tasks[question.key]
-        self._seats_of(question).questions -= 1
+    def _close(self, asked: _Open) -> None:
+        """Once; the same may have been asked anew by then."""
+        question = asked.question
+        if self._open.get(question.key) is asked:
+            del self._open[question.key], self._tasks[question.key]
+            self._seats_of(question).ask(question.host, -1)
 
     async def _ask(self, asked: _Open) -> Answer | None:
         try:
@@ -141,6 +225,7 @@ class WaitingRoom:
     async def _publish(self, asked: _Open) -> None:
         asked.purged = False
         envelope = Envelope.of(asked.question.job, trace_id=trace_id())
+        asked.jobs.append(envelope.id)
         await self._queue.publish(envelope, asked.question.lane)
 
     async def _listen_and_look(self, asked: _Open) -> Answer:

@@ -7,6 +7,7 @@ document of each, which tests parse and compare, so that no change of shape goes
 from shared.contracts.envelope import Envelope
 from shared.contracts.events import (
     HostPaused,
+    JobsUnwaited,
     LaneWork,
     NameRefused,
     PictureFailed,
@@ -49,6 +50,7 @@ __all__ = [
     "FetchPicture",
     "HealPicture",
     "HostPaused",
+    "JobsUnwaited",
     "LaneWork",
     "LookAtPicture",
     "LookAtPictures",

@@ -32,6 +32,7 @@ MESSAGES: tuple[type[Message], ...] = (
     events.PicturePurged,
     events.PicturesEvicted,
     events.HostPaused,
+    events.JobsUnwaited,
     events.PicturesUsed,
     events.TaskProgressed,
     events.ServiceStats,
@@ -58,7 +59,9 @@ class Envelope(BaseModel):
     """A message on its way. Its JSON is what rides the queue.
 
     `id` is the idempotency key and stays the same through every retry; `attempt` counts the ones that
-    count, from 1; `deferred_since` is when the job first had to come back without one counting.
+    count, from 1; `deferred_since` is when the job first had to come back without one counting, and `locked_since`
+    when another job first kept it out, where nothing else has put it off since. `follows` is the id of the job that it
+    was queued for, by which whoever waits knows it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -70,19 +73,24 @@ class Envelope(BaseModel):
     trace_id: str
     attempt: int = 1
     deferred_since: AwareDatetime | None = None
+    locked_since: AwareDatetime | None = None
+    follows: str | None = None
     history: tuple[FailedAttempt, ...] = ()
     payload: SerializeAsAny[Message]
     redelivered: bool = Field(default=False, exclude=True)
     """The queue has handed it out before; said by the queue, not carried in the message."""
 
     @classmethod
-    def of(cls, message: Message, *, trace_id: str, now: datetime | None = None) -> Self:
+    def of(
+        cls, message: Message, *, trace_id: str, now: datetime | None = None, follows: str | None = None
+    ) -> Self:
         return cls(
             id=uuid.uuid4().hex,
             type=type(message).__name__,
             version=message.version,
             occurred_at=now or datetime.now(UTC),
             trace_id=trace_id,
+            follows=follows,
             payload=message,
         )
 
@@ -101,6 +109,9 @@ class Envelope(BaseModel):
             update={"attempt": self.attempt + 1, "history": (*self.history, mishap)[-MAX_HISTORY:]}
         )
 
-    def deferred(self, now: datetime) -> Self:
-        """The same message after coming back without an attempt."""
-        return self.model_copy(update={"deferred_since": self.deferred_since or now})
+    def deferred(self, now: datetime, *, locked: bool = False) -> Self:
+        """The same message after coming back without an attempt. `locked`: another job kept it out."""
+        locked_since = (self.locked_since or now) if locked else None
+        return self.model_copy(
+            update={"deferred_since": self.deferred_since or now, "locked_since": locked_since}
+        )

@@ -53,6 +53,12 @@ class HostPaused(Message):
     until: AwareDatetime
 
 
+class JobsUnwaited(Message):
+    """Nobody waits any more for what these jobs fetch: they are named by the ids of their envelopes."""
+
+    jobs: tuple[str, ...]
+
+
 def changed_pictures(event: Message) -> tuple[PictureId, ...]:
     """Pictures of which the volume has something else than before: stored, purged or evicted."""
     return (event.picture,) if isinstance(event, PictureStored) else removed_pictures(event)

@@ -34,7 +34,9 @@ async def redrive(queue: Queue, letter: DeadLetter) -> None:
         envelope = Envelope.model_validate_json(letter.body)
     except ValidationError as error:
         raise ValueError("the message of this dead letter cannot be read") from error
-    untried = envelope.model_copy(update={"attempt": 1, "history": (), "deferred_since": None})
+    untried = envelope.model_copy(
+        update={"attempt": 1, "history": (), "deferred_since": None, "locked_since": None}
+    )
     await queue.publish(untried, Lane(letter.lane))
 
 

@@ -79,15 +79,31 @@ class QueueUnavailable(QueueError):
 
 class Retry(Exception):
     """Raised by a handler: bring the job back after `delay`. `counted`: it was an attempt that failed, of the class
-    that is remembered with it where it was the last one.
+    that is remembered with it where it was the last one. `locked`: another job has what this one needs.
     """
 
-    def __init__(self, delay: Delay, reason: str, *, counted: bool, failure_class: str | None = None) -> None:
+    def __init__(
+        self,
+        delay: Delay,
+        reason: str,
+        *,
+        counted: bool,
+        failure_class: str | None = None,
+        locked: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.delay = delay
         self.reason = reason
         self.counted = counted
         self.failure_class = failure_class
+        self.locked = locked
+
+
+class NotBegun(Retry):
+    """Nothing of the job was begun: it comes back as it was, behind the others."""
+
+    def __init__(self, delay: Delay, reason: str) -> None:
+        super().__init__(delay, reason, counted=False)
 
 
 class Reject(Exception):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from shared.contracts import DeadLetter, Envelope, FailedAttempt
 from shared.contracts.message import MAX_REASON
 from shared.pictures import FailureClass
-from shared.queue.port import MAX_ATTEMPTS, RETRY_DELAYS, Delay, Handler, Lane, Reject, Retry
+from shared.queue.port import MAX_ATTEMPTS, RETRY_DELAYS, Delay, Handler, Lane, NotBegun, Reject, Retry
 from shared.telemetry import traced, utc_now
 
 log = structlog.get_logger(__name__)
@@ -75,8 +75,10 @@ def settle(envelope: Envelope, end: Exception, lane: Lane, now: datetime) -> Out
     match end:
         case Reject():
             return Dead(_letter(envelope, lane, end.reason, now, end.failure_class))
+        case NotBegun():
+            return Again(envelope, end.delay)
         case Retry(counted=False):
-            return Again(envelope.deferred(now), end.delay)
+            return Again(envelope.deferred(now, locked=end.locked), end.delay)
         case Retry():
             return _next_attempt(envelope, lane, end, now)
         case _:

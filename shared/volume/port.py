@@ -312,13 +312,12 @@ class HostPause:
     until: datetime
     in_a_row: int = 0
     """How many pauses before this one brought nothing."""
+    failing: bool = False
+    """It keeps failing, and may be tried before; else it has asked to be left alone."""
 
 
 class HostPauses(Protocol):
     """Which hosts nobody asks for anything just now; every fetcher sees what one was told."""
-
-    async def paused_until(self, authority: str) -> datetime | None:
-        """None: not paused, as far as is known. A time in the past is none."""
 
     async def pause_of(self, authority: str) -> HostPause | None:
         """The last pause, over or not, until it is forgotten. None: the host is as good as any."""

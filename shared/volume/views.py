@@ -47,7 +47,9 @@ class ReadVolume:
 
 @dataclass(frozen=True, slots=True)
 class KeeperVolume:
-    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox."""
+    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox, and ends
+    pauses of hosts.
+    """
 
     pictures: Pictures
     names: Names

@@ -19,6 +19,7 @@ from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
 from tests.bench.rendering import rendering
 from tests.bench.report import Figure, report
+from tests.bench.shares import shares
 from tests.bench.standing import standing
 from tests.servers.rabbitmq import RabbitNode
 
@@ -37,6 +38,7 @@ async def main(root: Path) -> None:
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
                 *await hits(root, node),
+                *await shares(_fresh(root, "shares"), node),
                 *await library(_fresh(root, "library")),
                 *await catalog(_fresh(root, "catalog")),
             ]

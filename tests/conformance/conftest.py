@@ -12,7 +12,8 @@ from tests.conformance.world import World
 from tests.servers.rabbitmq import RabbitNode
 
 SIGNING_KEYS = ("new-key", "old-key")
-MAX_WAITING = 4
+MAX_WAITING = 8
+"""Of which one host has half."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

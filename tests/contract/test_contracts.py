@@ -19,6 +19,7 @@ from shared.contracts import (
     FetchPicture,
     HealPicture,
     HostPaused,
+    JobsUnwaited,
     LaneWork,
     LookAtPicture,
     LookAtPictures,
@@ -118,6 +119,7 @@ MESSAGE_OF: dict[str, Message] = {
             )
         ),
         HostPaused(host="image.tmdb.org", until=AT + timedelta(minutes=1)),
+        JobsUnwaited(jobs=("5f0c3a7e9b1d4c2f8a6e0b3d7c9f1a2b",)),
         PicturesUsed(used={SOURCE.picture: 12}),
         DropSpool(picture=SOURCE.picture, revision=revision_id("0123456789abcdef")),
         DeadLetter(
@@ -141,6 +143,8 @@ def enveloped(message: Message) -> Envelope:
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         attempt=2,
         deferred_since=AT - timedelta(seconds=5),
+        locked_since=AT - timedelta(seconds=3),
+        follows="0a1b2c3d4e5f60718293a4b5c6d7e8f9",
         history=(FailedAttempt(at=AT - timedelta(seconds=1), reason="The source answered 500."),),
         payload=message,
     )
@@ -254,7 +258,17 @@ def test_a_retried_message_is_the_same_message_with_a_bounded_history() -> None:
 def test_coming_back_without_an_attempt_keeps_the_first_time_of_it() -> None:
     first = Envelope.of(PurgePicture(picture=picture_id("x")), trace_id="trace", now=AT)
     deferred = first.deferred(AT).deferred(AT + timedelta(minutes=1))
-    assert (deferred.attempt, deferred.deferred_since) == (1, AT)
+    assert (deferred.attempt, deferred.deferred_since, deferred.locked_since) == (1, AT, None)
+
+
+def test_how_long_a_lock_kept_a_message_out_is_told_apart_from_what_else_did() -> None:
+    first = Envelope.of(PurgePicture(picture=picture_id("x")), trace_id="trace", now=AT)
+    later = AT + timedelta(minutes=1)
+    kept_out = first.deferred(AT, locked=True).deferred(later, locked=True)
+    assert (kept_out.deferred_since, kept_out.locked_since) == (AT, AT)
+    put_off = kept_out.deferred(later)
+    assert (put_off.deferred_since, put_off.locked_since) == (AT, None)
+    assert put_off.deferred(later, locked=True).locked_since == later
 
 
 def test_no_two_messages_share_a_type() -> None:

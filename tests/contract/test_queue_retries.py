@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.contracts import DeadLetter, Envelope
-from shared.queue import Delay, Handler, Lane, Queue, Reject, Retry
+from shared.queue import Delay, Handler, Lane, NotBegun, Queue, Reject, Retry
 from shared.queue.consuming import redrive
 from tests.contract.conftest import Engine, Received, a_job
 
@@ -42,6 +42,15 @@ async def test_a_retry_that_does_not_count_keeps_the_attempt(queue: Queue) -> No
     assert again.deferred_since is not None
     assert before <= again.deferred_since <= datetime.now(UTC)
     assert not again.redelivered
+
+
+async def test_a_job_that_was_not_begun_comes_back_as_it_was_behind_the_others(queue: Queue) -> None:
+    received = Received()
+    handler = raising_first(NotBegun(Delay.ONE_SECOND, "its host has no seat"), received)
+    async with queue.consume(LANE, handler, concurrency=1):
+        for job in (first := a_job(1), second := a_job(2)):
+            await queue.publish(job, LANE)
+        assert [await received.next(), await received.next()] == [second, first]
 
 
 async def test_a_deferred_job_remembers_when_it_was_first_put_off(queue: Queue) -> None:

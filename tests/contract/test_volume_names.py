@@ -98,13 +98,13 @@ async def test_a_failure_that_cannot_be_read_counts_as_none(volume: VolumeUnderT
 @pytest.mark.parametrize("host", ["a.example", "a.example:8080", "::1", "[::1]:80", "x" * 253, "../../a"])
 async def test_a_host_is_paused_until_it_said(volume: VolumeUnderTest, host: str) -> None:
     hosts = volume.write.hosts
-    assert await hosts.paused_until(host) is None
+    assert await hosts.pause_of(host) is None
     await hosts.pause(host, HostPause(NOW))
-    await hosts.pause(host, HostPause(NOW + timedelta(minutes=1), in_a_row=3))
-    assert await hosts.paused_until(host) == NOW + timedelta(minutes=1)
-    assert await hosts.pause_of(host) == HostPause(NOW + timedelta(minutes=1), in_a_row=3)
-    assert await hosts.paused_until("b.example") is None
-    assert await hosts.all() == {host: HostPause(NOW + timedelta(minutes=1), in_a_row=3)}
+    last = HostPause(NOW + timedelta(minutes=1), in_a_row=3, failing=True)
+    await hosts.pause(host, last)
+    assert await hosts.pause_of(host) == last
+    assert await hosts.all() == {host: last}
+    assert await hosts.pause_of("b.example") is None
     await hosts.forget(host)
     await hosts.forget(host)
     assert await hosts.pause_of(host) is None

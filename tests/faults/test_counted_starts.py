@@ -7,8 +7,10 @@ from typing import cast
 
 import pytest
 
+from services.fetcher.admission import Claim
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.making import STARTS_AT_MOST, count_start
+from services.fetcher.shares import Admitted, Seats, Slots
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import Envelope, PurgePicture
 from shared.pictures import FailureClass, PictureId
@@ -20,7 +22,11 @@ PICTURE = PictureId("ab" * 16)
 
 def delivery(*, redelivered: bool) -> JobDelivery:
     envelope = Envelope.of(PurgePicture(picture=PICTURE), trace_id="trace")
-    return JobDelivery(envelope.model_copy(update={"redelivered": redelivered}), urgent=True)
+    return JobDelivery(
+        envelope.model_copy(update={"redelivered": redelivered}),
+        urgent=True,
+        turn=Admitted(Slots(1, Seats(1)), Claim(), None, urgent=True),
+    )
 
 
 async def test_the_tenth_start_without_an_end_makes_the_picture_unsound(tmp_path: Path) -> None:

@@ -222,7 +222,13 @@ async def running_onesheet(
         add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
         if fetcher:
             await stack.enter_async_context(add_fetcher(skeleton, fetcher, queue=queue, volume=volume))
-        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1, max_line_size=LONGEST_LINE)
+        runner = web.AppRunner(
+            skeleton.app,
+            access_log=None,
+            shutdown_timeout=1,
+            handler_cancellation=True,
+            max_line_size=LONGEST_LINE,
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

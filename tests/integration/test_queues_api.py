@@ -1,5 +1,6 @@
-"""The queues as operators see them."""
+"""The queues, and the hosts that are left alone, as operators see them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import Envelope, PurgePicture, ServiceStats
 from shared.queue import Delay, Lane
+from shared.telemetry import utc_now
+from shared.volume import HostPause
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.unit.catalogs import picture
@@ -88,3 +91,22 @@ async def test_an_enricher_tells_from_its_start_what_alerts_are_written_on(tmp_p
             } <= set(lines)
 
         await until(told)
+
+
+async def test_pauses_of_hosts_are_seen_and_can_be_ended(tmp_path: Path) -> None:
+    path = "/api/v1/admin/hosts"
+    async with running_enricher(tmp_path) as enricher:
+        hosts, now = enricher.volume.hosts, utc_now()
+        await hosts.pause("[::1]:8080", HostPause(now + timedelta(minutes=2), in_a_row=3, failing=True))
+        await hosts.pause("b.example", HostPause(now - timedelta(seconds=5)))
+        reply = await enricher.manage("GET", path)
+        assert [
+            (one["host"], one["reason"], one["left_s"] > 0, one["in_a_row"]) for one in reply.json["hosts"]
+        ] == [("[::1]:8080", "failing", True, 3), ("b.example", "asked", False, 0)]
+        for dry in ("?dry_run=true", ""):
+            ended = await enricher.manage("DELETE", f"{path}/[::1]:8080{dry}")
+            assert (ended.status, ended.json["reason"]) == (200, "failing")
+        assert list(await hosts.all()) == ["b.example"]
+        assert (await enricher.manage("DELETE", f"{path}/[::1]:8080")).status == 404
+        assert (await enricher.get(path)).status == 401
+        assert (await enricher.ask("DELETE", f"{path}/b.example")).status == 401

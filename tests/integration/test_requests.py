@@ -263,8 +263,8 @@ async def test_the_host_that_asked_us_to_wait_is_paused_and_not_the_one_that_sen
     onesheet.host.behave("/busy", Behaviour.failing(429, retry_after=60))
     onesheet.host.behave("/a", Behaviour.redirecting(f"http://localhost:{port}/busy"))
     assert (await onesheet.get("/a")).status == 503
-    assert await onesheet.volume.hosts.paused_until(f"localhost:{port}")
-    assert await onesheet.volume.hosts.paused_until(f"127.0.0.1:{port}") is None
+    assert await onesheet.volume.hosts.pause_of(f"localhost:{port}")
+    assert await onesheet.volume.hosts.pause_of(f"127.0.0.1:{port}") is None
 
 
 async def test_a_redirect_to_an_allowed_name_of_a_private_address_is_refused(

@@ -314,3 +314,16 @@ async def test_what_was_found_before_is_shown_while_nobody_can_be_asked(
         assert enricher.queue.jobs(RefuseName) == []
     assert (str(job.source_url), shown["source_url"]) == (TVDB_POSTER, TVDB_POSTER)
     assert datetime.fromisoformat(shown["refresh_at"]) > datetime.now(UTC)
+
+
+async def test_what_is_fetched_for_a_name_is_known_by_the_job_that_asked_for_it(
+    tmp_path: Path, tvdb: TvdbHost
+) -> None:
+    async with running_enricher(tmp_path, tvdb=tvdb) as enricher:
+        await resolve(enricher)
+        await fetches(enricher, 1)
+        ids = {
+            type(envelope.payload): (envelope.id, envelope.follows)
+            for _, envelope in enricher.queue.published
+        }
+        assert ids[FetchPicture][1] == ids[ResolvePicture][0]

@@ -152,7 +152,7 @@ async def test_with_the_queue_down_what_is_stored_is_served_and_a_miss_is_503(on
 
 
 async def test_no_more_wait_than_may(start: Start) -> None:
-    onesheet = await start(MAX_WAITING="2")
+    onesheet = await start(MAX_WAITING="4")  # of which one host has half
     onesheet.host.hold(POSTER)
     asking = [asyncio.create_task(onesheet.get(POSTER, size="small")) for _ in range(2)]
     await until(lambda: waiting(onesheet) == 2)

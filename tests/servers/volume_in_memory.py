@@ -277,10 +277,6 @@ class MemoryHostPauses:
     def __init__(self) -> None:
         self._pauses: dict[str, HostPause] = {}
 
-    async def paused_until(self, authority: str) -> datetime | None:
-        pause = self._pauses.get(authority)
-        return pause.until if pause else None
-
     async def pause_of(self, authority: str) -> HostPause | None:
         return self._pauses.get(authority)
 

@@ -25,6 +25,7 @@ from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.tasks import Tasks
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
+from services.proxy.waiting_room import WaitingRoom
 from shared.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, wait
 from shared.http import create_skeleton
 from shared.queue import Lane, LaneMeasure, telling_work
@@ -132,6 +133,14 @@ def _telling_use(
     return use.telling("", background)
 
 
+def _letting_questions_go(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    room = WaitingRoom(_queue(), SimpleNamespace(), Metrics(), limit=1, question_lasts_s=1)  # type: ignore[arg-type]
+    patch.setattr(room, "_let_questions_go", fault.soon)
+    return room.open(background)
+
+
 def _measuring(
     background: Background, fault: Fault, patch: pytest.MonkeyPatch
 ) -> AbstractAsyncContextManager[None]:
@@ -237,6 +246,7 @@ LOOPS: dict[str, Starting] = {
     "telling work": _telling_work,
     "sweeping the volume": _sweeping_volume,
     "telling use": _telling_use,
+    "letting questions go": _letting_questions_go,
     "measuring lanes": _measuring,
     "counting for metrics": _counting,
     "keeping budgets": _ledger,

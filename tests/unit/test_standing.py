@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from services.fetcher.download.hosts import FIRST_PAUSE, HOSTS_AT_MOST, LONGEST_PAUSE, TRIED_FOR, HostBreaker
+from services.fetcher.download.hosts import (
+    ANYBODY,
+    FIRST_GAP,
+    FIRST_PAUSE,
+    GOOD_FOR,
+    HOSTS_AT_MOST,
+    LONGEST_GAP,
+    LONGEST_PAUSE,
+    SILENT_AT_MOST,
+    TRIED_FOR,
+    Asker,
+    HostBreaker,
+)
 from services.fetcher.errors import HostIsPaused, PictureError
 from shared.pictures import FailureClass, SourceUrl
 from shared.volume import HostPause
@@ -33,6 +45,10 @@ class Hosts:
 
         return HostBreaker(self.pauses, failures=ENOUGH, announce=announce, now=lambda: self.now)
 
+    async def paused_until(self) -> datetime | None:
+        pause = await self.pauses.pause_of("a.example")
+        return pause.until if pause else None
+
     def wait(self, time: timedelta) -> None:
         self.now += time
 
@@ -55,11 +71,13 @@ async def ask(
     *,
     host: str = "a.example",
     retry_after: timedelta | None = None,
+    asker: Asker = ANYBODY,
+    status: int | None = None,
 ) -> None:
     """Raise HostIsPaused; otherwise the host is asked, and answers with this outcome."""
-    error = PictureError(outcome, "no", retry_after=retry_after) if outcome else None
+    error = PictureError(outcome, "no", retry_after=retry_after, status=status) if outcome else None
     with swallowed(error):
-        async with standing.asking(source(number, host)):
+        async with standing.asking(source(number, host), asker):
             if error:
                 raise error
 
@@ -74,9 +92,16 @@ def swallowed(error: PictureError | None) -> Iterator[None]:
             raise
 
 
-async def fail(standing: HostBreaker, *numbers: int) -> None:
+async def fail(
+    standing: HostBreaker, *numbers: int, asker: Asker = ANYBODY, status: int | None = None
+) -> None:
     for number in numbers:
-        await ask(standing, number, FailureClass.UPSTREAM)
+        await ask(standing, number, FailureClass.UPSTREAM, asker=asker, status=status)
+
+
+SOMEBODY_WAITS = Asker(urgent=True, fresh=True)
+NOBODY_WAITS = Asker(urgent=False, fresh=True)
+HAS_FAILED = Asker(urgent=True, fresh=False)
 
 
 async def test_a_run_of_failures_pauses_the_host_for_all_fetchers(hosts: Hosts) -> None:
@@ -150,22 +175,129 @@ async def test_of_many_who_come_at_once_only_one_tries(hosts: Hosts) -> None:
     assert sum(isinstance(result, HostIsPaused) for result in results) == 9
 
 
-async def test_each_try_in_vain_doubles_the_pause_up_to_the_longest(hosts: Hosts) -> None:
+async def test_each_try_in_vain_of_another_picture_doubles_the_pause_up_to_the_longest(hosts: Hosts) -> None:
     standing = hosts.standing()
     await fail(standing, 1, 2, 3)
     lasted = []
-    for _ in range(8):
+    for number in range(8):
         pause = await hosts.pauses.pause_of("a.example")
         assert pause
         lasted.append(pause.until - hosts.now)
         hosts.now = pause.until
-        await fail(standing, 1)
+        await fail(standing, 10 + number, asker=NOBODY_WAITS)
     assert lasted == [min(FIRST_PAUSE * 2**n, LONGEST_PAUSE) for n in range(8)]
     hosts.wait(LONGEST_PAUSE)
     await ask(standing, 1)
+    hosts.wait(GOOD_FOR)
     await fail(standing, 1, 2, 3)
     again = await hosts.pauses.pause_of("a.example")
-    assert again == HostPause(hosts.now + FIRST_PAUSE)
+    assert again == HostPause(hosts.now + FIRST_PAUSE, failing=True)
+
+
+async def test_what_has_failed_before_and_fails_again_makes_no_pause_longer(hosts: Hosts) -> None:
+    standing = hosts.standing()
+    await fail(standing, 1, 2, 3)
+    for _ in range(3):
+        hosts.wait(FIRST_PAUSE)
+        await fail(standing, 1, asker=HAS_FAILED)
+        assert await hosts.paused_until() == hosts.now + FIRST_PAUSE
+
+
+@pytest.mark.parametrize("asker", [SOMEBODY_WAITS, NOBODY_WAITS])
+async def test_a_picture_that_has_not_failed_before_ends_the_pause_of_a_host_that_is_well(
+    hosts: Hosts, asker: Asker
+) -> None:
+    one, other = hosts.standing(), hosts.standing()
+    await fail(one, 1, 2, 3)
+    for tried_before in (ANYBODY, HAS_FAILED):
+        with pytest.raises(HostIsPaused, match="keeps failing"):
+            await ask(one, 1, asker=tried_before)
+    await ask(other, 4, asker=asker)
+    await ask(one, 1)
+    assert await hosts.pauses.all() == {}
+
+
+@pytest.mark.parametrize("asker", [SOMEBODY_WAITS, NOBODY_WAITS])
+async def test_a_host_that_asked_for_it_is_tried_by_nobody(hosts: Hosts, asker: Asker) -> None:
+    await ask(hosts.standing(), 1, FailureClass.BUSY, retry_after=timedelta(minutes=2))
+    with pytest.raises(HostIsPaused, match="asked us to wait"):
+        await ask(hosts.standing(), 2, asker=asker)
+
+
+async def test_who_tries_a_paused_host_in_vain_makes_room_for_the_next_ever_more_seldom(hosts: Hosts) -> None:
+    standing = hosts.standing()
+    await fail(standing, 1, 2, 3)
+    until = await hosts.paused_until()
+    gaps = []
+    for number in range(10, 16):
+        await fail(standing, number, asker=SOMEBODY_WAITS)
+        with pytest.raises(HostIsPaused) as paused:
+            await ask(standing, 4, asker=SOMEBODY_WAITS)
+        assert paused.value.retry_after
+        gaps.append(paused.value.retry_after)
+        await hosts.pauses.pause("a.example", HostPause(hosts.now + LONGEST_PAUSE, failing=True))
+        hosts.wait(gaps[-1])
+    assert gaps == [min(FIRST_GAP * 2**n, LONGEST_GAP) for n in range(6)]
+    assert hosts.announced == [("a.example", until)]
+
+
+async def test_what_nobody_waits_for_tries_a_paused_host_seldom(hosts: Hosts) -> None:
+    standing = hosts.standing()
+    await fail(standing, 1, 2, 3)
+    await hosts.pauses.pause("a.example", HostPause(hosts.now + LONGEST_PAUSE, failing=True))
+    await fail(standing, 4, asker=NOBODY_WAITS)
+    with pytest.raises(HostIsPaused) as paused:
+        await ask(standing, 5, asker=NOBODY_WAITS)
+    assert paused.value.retry_after == LONGEST_GAP
+    await fail(standing, 6, asker=SOMEBODY_WAITS)
+    hosts.wait(LONGEST_GAP)
+    await ask(standing, 5, asker=NOBODY_WAITS)
+    assert await hosts.pauses.all() == {}
+
+
+@pytest.mark.parametrize("is_well", [True, False])
+async def test_who_comes_right_behind_one_that_tries_has_the_same_luck(hosts: Hosts, is_well: bool) -> None:
+    standing = hosts.standing()
+    await fail(standing, 1, 2, 3)
+    asked: list[int] = []
+
+    async def ask_behind(number: int) -> None:
+        async with standing.asking(source(number), SOMEBODY_WAITS):
+            asked.append(number)
+
+    error = PictureError(FailureClass.UPSTREAM, "no")
+    with swallowed(error):
+        async with standing.asking(source(4), SOMEBODY_WAITS):
+            behind = [asyncio.create_task(ask_behind(number)) for number in range(5, 10)]
+            await asyncio.sleep(0)
+            assert not asked
+            if not is_well:
+                raise error
+    ends = await asyncio.gather(*behind, return_exceptions=True)
+    assert asked == ([5, 6, 7, 8, 9] if is_well else [])
+    assert all(isinstance(end, HostIsPaused) for end in ends) is not is_well
+
+
+async def test_broken_pictures_among_good_ones_do_not_pause_their_host(hosts: Hosts) -> None:
+    standing = hosts.standing()
+    for number in range(20):
+        await ask(standing, number)
+        await fail(standing, *range(100, 120), status=500)
+        hosts.wait(GOOD_FOR / 2)
+    await fail(standing, *range(100, 120), status=500)
+    assert hosts.announced == []
+    hosts.wait(GOOD_FOR / 2)
+    await fail(standing, 100, status=500)
+    assert hosts.announced
+
+
+async def test_a_host_that_has_just_fallen_silent_is_paused_all_the_same(hosts: Hosts) -> None:
+    standing = hosts.standing()
+    await ask(standing, 1)
+    await fail(standing, *range(10, 10 + SILENT_AT_MOST * ENOUGH - 1))
+    assert hosts.announced == []
+    await fail(standing, 99)
+    assert hosts.announced == [("a.example", hosts.now + FIRST_PAUSE)]
 
 
 async def test_who_dies_while_trying_is_followed_by_the_next(hosts: Hosts) -> None:
@@ -194,7 +326,7 @@ async def test_a_host_that_asks_for_it_is_paused_as_long_as_it_says(hosts: Hosts
 async def test_but_not_for_ever(hosts: Hosts, said_s: int | None, paused_s: int) -> None:
     said = None if said_s is None else timedelta(seconds=said_s)
     await ask(hosts.standing(), 1, FailureClass.BUSY, retry_after=said)
-    assert await hosts.pauses.paused_until("a.example") == hosts.now + timedelta(seconds=paused_s)
+    assert await hosts.paused_until() == hosts.now + timedelta(seconds=paused_s)
 
 
 async def test_the_longest_pause_counts(hosts: Hosts) -> None:
@@ -202,7 +334,7 @@ async def test_the_longest_pause_counts(hosts: Hosts) -> None:
     async with standing.asking(source(1)):  # on their way before anybody was told to wait
         await ask(hosts.standing(), 2, FailureClass.BUSY, retry_after=timedelta(minutes=5))
     until = hosts.now + timedelta(minutes=5)
-    assert await hosts.pauses.paused_until("a.example") == until
+    assert await hosts.paused_until() == until
     broken = PictureError(FailureClass.UPSTREAM, "no")
     for number in range(ENOUGH):
         await hosts.pauses.forget("a.example")
@@ -210,7 +342,7 @@ async def test_the_longest_pause_counts(hosts: Hosts) -> None:
             async with standing.asking(source(number)):
                 await hosts.pauses.pause("a.example", HostPause(until))
                 raise broken
-    assert await hosts.pauses.paused_until("a.example") == until
+    assert await hosts.paused_until() == until
 
 
 async def test_an_answer_ends_the_pause_that_was_tried_and_no_other(hosts: Hosts) -> None:
@@ -239,4 +371,4 @@ async def test_hosts_that_failed_once_do_not_pile_up(hosts: Hosts) -> None:
     standing = hosts.standing()
     for number in range(HOSTS_AT_MOST + 10):
         await ask(standing, 1, FailureClass.UPSTREAM, host=f"{number}.example")
-    assert len(standing._failed) == HOSTS_AT_MOST
+    assert len(standing._records) == HOSTS_AT_MOST

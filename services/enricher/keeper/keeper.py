@@ -31,6 +31,7 @@ class Keeper:
     _catalog: OpenCatalog
     _dead: OpenDeadLetters
     _watch: LaneWatch
+    _pauses: HostPauses
 
     async def source_of(self, picture: PictureId) -> Source | None:
         """Where a picture comes from that is on the volume, or was."""
@@ -55,6 +56,7 @@ class Keeper:
         return [
             *api.dead_letter_endpoints(self._dead, tasks),
             *api.queue_endpoints(self._watch),
+            *api.host_endpoints(self._pauses),
             *api.catalog_endpoints(self._catalog, tasks),
             *api.integrity_endpoints(tasks),
         ]
@@ -96,7 +98,7 @@ async def open_keeper(
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
-        yield Keeper(works, catalog, dead, watch)
+        yield Keeper(works, catalog, dead, watch, volume.hosts)
 
 
 def counting(

@@ -18,10 +18,11 @@ from services.fetcher.download.addresses import AddressPolicy, AddressRefused, C
 from services.fetcher.download.answers import Freshness, error_for, error_of, freshness
 from services.fetcher.download.body import Limits, take_body
 from services.fetcher.download.heads import say_lengths_once
-from services.fetcher.download.hosts import Announce, HostBreaker, PerHostLimit
+from services.fetcher.download.hosts import ANYBODY, Announce, Asker, HostBreaker
 from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
+from services.fetcher.shares import Seats
 from services.fetcher.steps import FetchStep
 from shared.http.outbound import Outbound, open_outbound
 from shared.pictures import RevisionId, SourceUrl, Validators
@@ -33,6 +34,10 @@ _HEADER_BYTES, _HEADERS = 65 * 1024, 520
 """64 kB in a line and 500 lines, with room for what every answer says besides. Browsers and curl take several times as
 much; what servers are set to send is more than parsers usually take.
 """
+
+
+SEAT_PATIENCE_S = 1.0
+"""How long who was redirected to another host waits for a seat there, before it comes back later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Downloader:
         self._limits = Limits(
             settings.max_body_mb, settings.lowest_rate_kb_s * 1000, window_s=settings.read_timeout_s
         )
-        self._seats = PerHostLimit(settings.host_concurrency)
+        self.seats = Seats(settings.host_concurrency)
         self._policy = policy
         self._standing = standing
         self._metrics = metrics
@@ -135,12 +140,13 @@ class Downloader:
         source: SourceUrl,
         into: Path,
         *,
+        asker: Asker = ANYBODY,
         authorised_host: str | None = None,
         validators: Validators | None = None,
     ) -> Downloaded | NotModified:
         """Write the original to `into`. With `validators`, only if it has changed since."""
         try:
-            result = await self._follow(source, into, authorised_host, _conditions(validators))
+            result = await self._follow(source, into, asker, authorised_host, _conditions(validators))
         except NotDialled:
             raise
         except PictureError as error:
@@ -152,7 +158,12 @@ class Downloader:
         return result
 
     async def _follow(
-        self, source: SourceUrl, into: Path, authorised_host: str | None, headers: Mapping[str, str]
+        self,
+        source: SourceUrl,
+        into: Path,
+        asker: Asker,
+        authorised_host: str | None,
+        headers: Mapping[str, str],
     ) -> Downloaded | NotModified:
         """In the time that a fetch may take; waiting for a seat at a host does not count."""
         time, left_s = asyncio.get_running_loop().time, self._timeout_s
@@ -161,8 +172,8 @@ class Downloader:
             self._policy.check(source, authorised_host)
             with self._metrics.waiting_for("seat") as had:
                 async with (
-                    self._seats.take(source.authority, within_s=self._timeout_s),
-                    self._standing.asking(source),
+                    self.seats.sitting(source.authority, held=asker.seat, within_s=SEAT_PATIENCE_S),
+                    self._standing.asking(source, asker),
                 ):
                     had()
                     began = time()

@@ -45,15 +45,15 @@ async def locked(picture: PictureId, delivery: JobDelivery, deps: Deps) -> Async
         async with deps.pictures.lock(picture, insist=out_of_patience(delivery, deps)):
             yield
     except Locked as error:
-        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False, locked=True) from error
 
 
 def out_of_patience(delivery: JobDelivery, deps: Deps) -> bool:
     """Whoever holds the lock for so long is suspended: go on without, for the commit compares and swaps."""
-    since = delivery.envelope.deferred_since
+    since = delivery.envelope.locked_since
     impatient = since is not None and deps.now() - since > deps.settings.lock_patience
     if impatient:
-        _log.warning("going on without the lock", deferred_since=str(since))
+        _log.warning("going on without the lock", locked_since=str(since))
     return impatient
 
 
@@ -114,7 +114,10 @@ async def commit_original(
     draft.finished(original.path)
     order = order_for(original.path, draft, renditions, deps, bare=is_upload)
     rendered = await deps.sandbox.render(
-        order, urgent=delivery.urgent, starting=lambda: count_start(source.picture, delivery, deps)
+        order,
+        urgent=delivery.urgent,
+        starting=lambda: count_start(source.picture, delivery, deps),
+        host=delivery.turn.host,
     )
     deps.on_step(FetchStep.RENDERED)
     _note_mismatch(source, original, rendered)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from services.fetcher.errors import NotDialled, PictureError
+from services.fetcher.errors import HostIsBusy, NotDialled, PictureError
 from services.fetcher.work import Deps, JobDelivery
 from shared.pictures import Failure, FailureClass, Name, Rendition, Source
 from shared.queue import MAX_ATTEMPTS, RETRY_DELAYS, Delay, Reject, Retry
@@ -50,6 +50,8 @@ async def end_in_failure(
     `name`: that was to be pointed at the picture. Where somebody waits, and nothing of the picture can be had, the
     failure is the name's as well. `waited_for`: somebody may wait for what failed, and is told.
     """
+    if isinstance(error, HostIsBusy):
+        raise Retry(Delay.ONE_SECOND, error.reason, counted=False) from error
     if isinstance(error, RememberedFailure):
         failure = error.failure
     elif isinstance(error, NotDialled):

@@ -4,17 +4,21 @@ Safe to do twice, and safe to die in at any line: nothing is in sight before it 
 acknowledged only after all of it is durable.
 """
 
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
+from services.fetcher.admission import Seat
 from services.fetcher.download.downloader import Downloaded, NotModified
-from services.fetcher.errors import PictureError
+from services.fetcher.download.hosts import Asker
+from services.fetcher.errors import NotDialled, PictureError
 from services.fetcher.jobs.committing import commit_original, out_of_patience, point_unless_pinned
 from services.fetcher.jobs.failures import check_remembered, end_in_failure
 from services.fetcher.jobs.making import made_ahead, make, missing_ahead, original_of
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import FetchPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, Rendition, Source, Upload
+from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, PictureId, Rendition, Source, Upload
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import NOTHING, Draft, Locked, Revision, RevisionGone, Superseded, lacking
@@ -88,7 +92,8 @@ async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
         await _end(error, job, base, delivery, deps)
         return
     except (Locked, Superseded, RevisionGone) as error:
-        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+        locked = isinstance(error, Locked)
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False, locked=locked) from error
     if base and not made:  # somebody else fetched it while we waited for the lock
         await _render_only(job, base, delivery, deps)
     elif made:
@@ -160,18 +165,36 @@ async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps
         raise PictureError(FailureClass.GONE, "The upload is not stored any more.")
     await check_room(deps)
     into = draft.directory / "download"
-    try:
-        got = await deps.downloader.get(job.source_url, into, authorised_host=job.authorised_host)
-    except PictureError as error:
-        if not delivery.urgent or error.failure_class is not FailureClass.UPSTREAM:
-            raise
-        await deps.sleep(SECOND_TRY_AFTER_S)
-        got = await deps.downloader.get(job.source_url, into, authorised_host=job.authorised_host)
+    async with delivery.turn.at_host() as seat:
+        asker = await asking_for(job.source_url.picture, seat, delivery, deps)
+        get = partial(
+            deps.downloader.get,
+            job.source_url,
+            into,
+            asker=asker,
+            authorised_host=job.authorised_host,
+        )
+        try:
+            got = await get()
+        except PictureError as error:
+            if not delivery.urgent or error.failure_class is not FailureClass.UPSTREAM:
+                raise
+            await deps.sleep(SECOND_TRY_AFTER_S)
+            try:
+                got = await get(asker=replace(asker, fresh=False))
+            except NotDialled:
+                raise error from None
     if isinstance(got, NotModified):
         raise PictureError(
             FailureClass.UPSTREAM, "The source answered 304 to an unconditional request.", status=304
         )
     return got
+
+
+async def asking_for(picture: PictureId, seat: Seat | None, delivery: JobDelivery, deps: Deps) -> Asker:
+    """How the breaker of its host is to take it."""
+    failed = DOWNLOAD in (await deps.pictures.state(picture)).failures
+    return Asker(urgent=delivery.urgent, fresh=not failed and delivery.envelope.attempt == 1, seat=seat)
 
 
 async def check_room(deps: Deps) -> None:

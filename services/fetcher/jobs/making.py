@@ -71,7 +71,10 @@ async def make(
         async with deps.pictures.draft() as draft:
             order = order_for(await draft.with_file(original), draft, renditions, deps)
             await deps.sandbox.render(
-                order, urgent=delivery.urgent, starting=lambda: count_start(revision.picture, delivery, deps)
+                order,
+                urgent=delivery.urgent,
+                starting=lambda: count_start(revision.picture, delivery, deps),
+                host=delivery.turn.host,
             )
             for rendition in renditions:
                 await deps.pictures.add(revision, draft.directory / str(rendition))

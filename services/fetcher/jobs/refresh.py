@@ -4,7 +4,7 @@ from services.fetcher.download.downloader import Downloaded, NotModified
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import commit_original, out_of_patience
 from services.fetcher.jobs.failures import end_in_failure
-from services.fetcher.jobs.fetch import check_room
+from services.fetcher.jobs.fetch import asking_for, check_room
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RefreshPicture
@@ -35,7 +35,8 @@ async def refresh_picture(job: RefreshPicture, delivery: JobDelivery, deps: Deps
         await end_in_failure(error, source, None, delivery, deps, key=DOWNLOAD, waited_for=False)
         return
     except (Locked, Superseded, RevisionGone) as error:
-        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+        locked = isinstance(error, Locked)
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False, locked=locked) from error
     deps.on_step(FetchStep.UNLOCKED)
     if revision.id == base.id:
         add_to_line(outcome="unchanged")
@@ -54,12 +55,14 @@ async def _ask_again(job: RefreshPicture, base: Revision, delivery: JobDelivery,
     validators = state.validators if state.revision == base.id else None
     await check_room(deps)
     async with deps.pictures.draft() as draft:
-        got = await deps.downloader.get(
-            source,
-            draft.directory / "download",
-            validators=validators,
-            authorised_host=job.authorised_host,
-        )
+        async with delivery.turn.at_host() as seat:
+            got = await deps.downloader.get(
+                source,
+                draft.directory / "download",
+                asker=await asking_for(source.picture, seat, delivery, deps),
+                validators=validators,
+                authorised_host=job.authorised_host,
+            )
         deps.on_step(FetchStep.DOWNLOADED)
         if isinstance(got, Downloaded) and got.revision != base.id:
             return await commit_original(

@@ -13,13 +13,13 @@ from typing import Self
 import structlog
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from services.fetcher.admission import PrioritySemaphore
 from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering import answers
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
 from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
 from services.fetcher.rendering.render import Order, RenderResult, TooLarge, Unsound, render
+from services.fetcher.shares import RendererShares
 from shared.pictures import FailureClass
 
 JOBS_PER_PROCESS = 1000
@@ -70,7 +70,7 @@ class Sandbox:
         self._reached = reach.identities()
         self._memory_bytes = memory_bytes
         self._when_idle = when_idle
-        self._slots = PrioritySemaphore(processes)
+        self._slots = RendererShares(processes)
         self._timeout_s = timeout_s
         self._pool = self._new_pool()
         self._ending: set[asyncio.Task[None]] = set()
@@ -107,12 +107,18 @@ class Sandbox:
             await asyncio.gather(*sandbox._ending)
 
     async def render(
-        self, order: Order, *, urgent: bool, starting: Callable[[], Awaitable[None]]
+        self,
+        order: Order,
+        *,
+        urgent: bool,
+        starting: Callable[[], Awaitable[None]],
+        host: str | None = None,
     ) -> RenderResult:
         """Raise PictureError for unsound bytes, RendererDied when the process crashed or had to be killed,
         FileNotFoundError when the original went away. `starting` is awaited once its turn has come.
+        `host`: whose picture it is.
         """
-        async with self._slots.take(urgent=urgent):
+        async with self._slots.take(urgent=urgent, host=host):
             await starting()
             pool = self._pool
             try:

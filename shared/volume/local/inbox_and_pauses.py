@@ -6,7 +6,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -59,13 +59,11 @@ class PauseFile(BaseModel):
     host: str
     until: AwareDatetime
     in_a_row: int = 0
+    failing: bool = False
 
-
-def _read(file: Path) -> PauseFile | None:
-    try:
-        return PauseFile.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError):
-        return None
+    @property
+    def pause(self) -> HostPause:
+        return HostPause(self.until, self.in_a_row, self.failing)
 
 
 class LocalHostPauses:
@@ -74,28 +72,30 @@ class LocalHostPauses:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    async def paused_until(self, authority: str) -> datetime | None:
-        pause = await self.pause_of(authority)
-        return pause.until if pause else None
-
     async def pause_of(self, authority: str) -> HostPause | None:
-        stored = _read(self._file(authority))
-        return HostPause(stored.until, stored.in_a_row) if stored else None
-
-    async def all(self) -> Mapping[str, HostPause]:
-        return await asyncio.to_thread(self._all)
-
-    def _all(self) -> Mapping[str, HostPause]:
-        stored = map(_read, self._layout.hosts.glob("*.json"))
-        return {one.host: HostPause(one.until, one.in_a_row) for one in stored if one}
+        try:
+            return PauseFile.model_validate_json(self._file(authority).read_bytes()).pause
+        except (OSError, ValidationError):
+            return None
 
     async def pause(self, authority: str, pause: HostPause) -> None:
-        stored = PauseFile(host=authority, until=pause.until, in_a_row=pause.in_a_row)
+        stored = PauseFile(host=authority, until=pause.until, in_a_row=pause.in_a_row, failing=pause.failing)
         target, text = self._file(authority), stored.model_dump_json()
         await asyncio.to_thread(replace_text, target, text, aside=self._layout.scratch)
 
     async def forget(self, authority: str) -> None:
         self._file(authority).unlink(missing_ok=True)
+
+    async def all(self) -> Mapping[str, HostPause]:
+        return await asyncio.to_thread(self._all)
+
+    def _all(self) -> Mapping[str, HostPause]:
+        found = {}
+        for file in self._layout.hosts.glob("*.json"):
+            with suppress(OSError, ValidationError):
+                stored = PauseFile.model_validate_json(file.read_bytes())
+                found[stored.host] = stored.pause
+        return found
 
     def _file(self, authority: str) -> Path:
         """Named by the host where that is a plain name; an address in brackets or an overlong one is hashed."""

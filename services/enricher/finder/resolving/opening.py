@@ -68,9 +68,9 @@ async def _resolve(envelope: Envelope, pace: Urgencies, resolver: Resolver) -> N
     if not isinstance(job, ResolvePicture):
         raise Reject(f"The enricher does no {envelope.type}.")
     if job.name:
-        await resolver.resolve_name(job.name, job.rendition, pace)
+        await resolver.resolve_name(job.name, job.rendition, pace, follows=envelope.id)
     elif job.picture:
-        await resolver.resolve_picture(job.picture, job.rendition, pace)
+        await resolver.resolve_picture(job.picture, job.rendition, pace, follows=envelope.id)
 
 
 SWEEP_EVERY_S = 30.0

@@ -20,9 +20,12 @@ class Jobs:
         self._queue = queue
         self.tell = announcing(queue)
 
-    async def queue(self, job: Message, lane: Lane, *, delay: Delay | None = None) -> None:
-        """Raise QueueError where it could not be handed over."""
-        await self._queue.publish(Envelope.of(job, trace_id=trace_id()), lane, delay=delay)
+    async def queue(
+        self, job: Message, lane: Lane, *, delay: Delay | None = None, follows: str | None = None
+    ) -> None:
+        """Raise QueueError where it could not be handed over. `follows`: the job that it is queued for."""
+        envelope = Envelope.of(job, trace_id=trace_id(), follows=follows)
+        await self._queue.publish(envelope, lane, delay=delay)
 
 
 USUAL = Rendition("w342", Format.WEBP)
@@ -74,7 +77,9 @@ class Resolver:
         self._now = now
         self._turns = KeyedLock()
 
-    async def resolve_name(self, name: Name, rendition: Rendition, pace: Urgencies) -> None:
+    async def resolve_name(
+        self, name: Name, rendition: Rendition, pace: Urgencies, *, follows: str | None = None
+    ) -> None:
         """Have the rendition fetched, and the name pointed at it; or have it said why there is none."""
         add_to_line(name=str(name))
         async with self._turns.hold(str(name)):
@@ -87,9 +92,11 @@ class Resolver:
                 add_to_line(outcome="known")
         if known:
             job = FetchPicture(source_url=known.shown.source, rendition=rendition, name=name)
-            await self._jobs.queue(job, pace.pictures)
+            await self._jobs.queue(job, pace.pictures, follows=follows)
 
-    async def resolve_picture(self, picture: PictureId, rendition: Rendition, pace: Urgencies) -> None:
+    async def resolve_picture(
+        self, picture: PictureId, rendition: Rendition, pace: Urgencies, *, follows: str | None = None
+    ) -> None:
         """The same by its id. Of an id that nobody knows nothing is stored."""
         add_to_line(picture=picture)
         source = await self._table.source_of(picture) or await self._evicted(picture)
@@ -102,7 +109,8 @@ class Resolver:
             )
             return
         add_to_line(outcome="known")
-        await self._jobs.queue(FetchPicture(source_url=source, rendition=rendition), pace.pictures)
+        job = FetchPicture(source_url=source, rendition=rendition)
+        await self._jobs.queue(job, pace.pictures, follows=follows)
 
     async def refresh(self, name: Name) -> None:
         """Look again for what is due, and have the name pointed at what was found, where it shows another picture."""
