@@ -232,6 +232,18 @@ async def test_of_what_waits_in_hand_a_slow_host_has_no_more_than_it_leaves_free
         assert crowd.working == ["slow0", "fast"]
 
 
+async def test_where_others_fill_what_is_in_hand_a_slow_host_has_none_wait_and_lends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.SLOW_AFTER_S", 0.2)
+    async with crowding(1, each=8) as crowd:
+        await crowd.come("slow", "behind", host="slow.example")
+        await crowd.come(*(f"fast{number}" for number in range(3 * AHEAD)), host="fast.example")
+        assert isinstance(await crowd.end_of("behind"), Crowded)
+        await lent(lambda: "fast0" in crowd.working)
+        assert crowd.waiting("slow") == 0
+
+
 async def test_a_host_that_is_not_slow_may_fill_what_is_in_hand() -> None:
     async with crowding(2, each=1) as crowd:
         names = [f"a{number}" for number in range(AHEAD * 2 + 1)]
