@@ -29,7 +29,14 @@ class Telling(Jobs):
         self.events: list[Message] = []
         self.queued: list[Message] = []
 
-    async def queue(self, job: Message, lane: Lane, *, delay: Delay | None = None) -> None:
+    async def queue(
+        self,
+        job: Message,
+        lane: Lane,
+        *,
+        delay: Delay | None = None,
+        follows: str | None = None,
+    ) -> None:
         self.queued.append(job)
         for event in self.events:
             self.waiting.hear(event)
