@@ -122,7 +122,11 @@ class Slots(PrioritySemaphore):
 
     @property
     def in_hand(self) -> int:
-        """So many jobs of a lane can be in hand, with a slot, without, and waiting for one."""
+        """So many jobs of a lane can be in hand, with a slot, without, and waiting for one. A fetcher of one job at a time
+        takes none ahead.
+        """
+        if self._total == 1:
+            return 1
         return self._total + self._lendable + self._ahead
 
     @asynccontextmanager

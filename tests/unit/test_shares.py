@@ -368,3 +368,8 @@ async def test_a_host_whose_pictures_are_quickly_rendered_may_have_all_renderers
     async with AsyncExitStack() as stack:
         rendering = await renders(shares, stack, "other.example", *["fast.example"] * 5)
         assert rendering == ["other.example", *["fast.example"] * 3]
+
+
+def test_a_fetcher_of_one_job_at_a_time_takes_none_ahead() -> None:
+    assert Slots(1, Seats(8)).in_hand == 1
+    assert Slots(2, Seats(8)).in_hand > 2 * (1 + AHEAD)
