@@ -122,7 +122,11 @@ class Slots(PrioritySemaphore):
 
     @property
     def in_hand(self) -> int:
-        """So many jobs of a lane can be in hand, with a slot, without, and waiting for one."""
+        """So many jobs of a lane can be in hand, with a slot, without, and waiting for one. A fetcher of one job at a time
+        takes none ahead.
+        """
+        if self._total == 1:
+            return 1
         return self._total + self._lendable + self._ahead
 
     @asynccontextmanager
@@ -204,12 +208,14 @@ class Slots(PrioritySemaphore):
             lines = self._lines(urgent=urgent)
             if excess := self._too_many(claim, urgent=urgent):
                 _send_away(lines[claim].pop() for _ in range(excess))
+                if not lines[claim]:
+                    del lines[claim]
 
     def _too_many(self, claim: Claim, *, urgent: bool) -> int:
         """How many of the host wait more than it leaves free."""
         lines = self._lines(urgent=urgent)
         own, left = len(lines.get(claim, ())), self._ahead - sum(map(len, lines.values()))
-        return max(0, (own - left + 1) // 2)
+        return min(own, max(0, (own - left + 1) // 2))
 
     def _is_slow(self, claim: Claim) -> bool:
         host = claim.host or ""

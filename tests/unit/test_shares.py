@@ -232,6 +232,18 @@ async def test_of_what_waits_in_hand_a_slow_host_has_no_more_than_it_leaves_free
         assert crowd.working == ["slow0", "fast"]
 
 
+async def test_where_others_fill_what_is_in_hand_a_slow_host_has_none_wait_and_lends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.SLOW_AFTER_S", 0.2)
+    async with crowding(1, each=8) as crowd:
+        await crowd.come("slow", "behind", host="slow.example")
+        await crowd.come(*(f"fast{number}" for number in range(3 * AHEAD)), host="fast.example")
+        assert isinstance(await crowd.end_of("behind"), Crowded)
+        await lent(lambda: "fast0" in crowd.working)
+        assert crowd.waiting("slow") == 0
+
+
 async def test_a_host_that_is_not_slow_may_fill_what_is_in_hand() -> None:
     async with crowding(2, each=1) as crowd:
         names = [f"a{number}" for number in range(AHEAD * 2 + 1)]
@@ -356,3 +368,8 @@ async def test_a_host_whose_pictures_are_quickly_rendered_may_have_all_renderers
     async with AsyncExitStack() as stack:
         rendering = await renders(shares, stack, "other.example", *["fast.example"] * 5)
         assert rendering == ["other.example", *["fast.example"] * 3]
+
+
+def test_a_fetcher_of_one_job_at_a_time_takes_none_ahead() -> None:
+    assert Slots(1, Seats(8)).in_hand == 1
+    assert Slots(2, Seats(8)).in_hand > 2 * (1 + AHEAD)
