@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from PIL import Image
 
 from services.fetcher.rendering.colors import scalable, srgb
+from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_size
 from services.fetcher.rendering.order import Order, TooLarge, Unsound
 from services.fetcher.rendering.original import Original, open_original
@@ -25,7 +26,9 @@ class Embedded(NamedTuple):
 
 
 def embedded(url: str, order: Order) -> Embedded | None:
-    """As a `data:` URL that says what it is; None for what is no picture. Raise TooLarge for one over the limits."""
+    """As a `data:` URL that says what it is, without metadata where the order is so; None for what is no picture.
+    Raise TooLarge for one over the limits.
+    """
     body = _bytes_of(url)
     if not body:
         return None
@@ -38,6 +41,8 @@ def embedded(url: str, order: Order) -> Embedded | None:
                 body, media_type = _redrawn(original), "image/png"
             else:
                 media_type = original.media_type
+                if order.bare and original.stripped:
+                    body = original.stripped(with_orientation(original.orientation))
     except (TooLarge, Image.DecompressionBombError):
         raise
     except (Unsound, OSError, ValueError, SyntaxError, RuntimeError):

@@ -8,12 +8,13 @@ from typing import Self
 
 from PIL import Image
 
+from services.fetcher.rendering import hidden
 from services.fetcher.rendering.animation import Cel, Composed, Disposal
 from services.fetcher.rendering.order import Unsound
 
 _LOOPS = frozenset([b"NETSCAPE2.0", b"ANIMEXTS1.0"])
 _EXTENSION, _IMAGE, _END = 0x21, 0x2C, 0x3B
-_CONTROL, _TEXT, _APPLICATION = 0xF9, 0x01, 0xFF
+_CONTROL, _APPLICATION = 0xF9, 0xFF
 _LOOP_BLOCK = 1
 _FOREVER, _ONCE = 0, 1
 _IMAGE_HEAD_BYTES = 11
@@ -25,8 +26,8 @@ _DISPOSALS = {2: Disposal.IS_CLEARED, 3: Disposal.IS_UNDONE, 4: Disposal.IS_UNDO
 class Gif:
     body: bytes
     film: Composed
-    kept: tuple[slice, ...]
-    """What is left without comments, and without what other programs wrote into it."""
+    kept: tuple[slice | bytes, ...]
+    """What is left without comments and texts, and without what other programs wrote into it."""
     notes: tuple[str, ...]
 
     @classmethod
@@ -34,7 +35,7 @@ class Gif:
         """Raise Unsound where there is no frame; IndexError or struct.error for less than a header."""
         at = 13 + _table_bytes(body[10])
         head = body[:at]
-        kept = [slice(0, at)]
+        kept: list[slice | bytes] = [slice(0, at)]
         cels: list[Cel] = []
         control = b""
         repeats: int | None = None
@@ -42,16 +43,15 @@ class Gif:
             end = _end_of(body, at)
             block = slice(at, end)
             if body[at] == _IMAGE and end - at >= _IMAGE_HEAD_BYTES:
-                kept.append(block)
+                kept += (_written(control), block)
                 cels.append(_cel(head, control, body, block))
                 control = b""
             elif body[at] == _EXTENSION and end - at > 2:  # noqa: PLR2004 - its label, and something
-                if _is_shown(body[at + 1], body[at + 3 : at + 14]):
-                    kept.append(block)
-                if body[at + 1] == _CONTROL:
+                if body[at + 1] == _CONTROL:  # of the next picture, as browsers read it: they show no text
                     control = body[block].ljust(8, b"\0")
-                elif repeats is None:
-                    repeats = _repeats(body[block])
+                elif body[at + 1] == _APPLICATION and body[at + 3 : at + 14] in _LOOPS:
+                    kept.append(hidden.gif_loops(body[block]))
+                    repeats = _repeats(body[block]) if repeats is None else repeats
             at = end
         if not cels:
             raise Unsound("The bytes are not a picture that can be decoded (GIF without a frame).")
@@ -60,7 +60,9 @@ class Gif:
 
     @property
     def stripped(self) -> bytes:
-        return b"".join((*(self.body[block] for block in self.kept), bytes((_END,))))
+        return b"".join(
+            (*(self.body[part] if isinstance(part, slice) else part for part in self.kept), bytes((_END,)))
+        )
 
     def opened(self) -> Image.Image:
         """The first frame, not yet decoded."""
@@ -107,14 +109,13 @@ def _end_of(body: bytes, at: int) -> int:
         return len(body)
 
 
-def _is_shown(label: int, application: bytes) -> bool:
-    return label in (_CONTROL, _TEXT) or (label == _APPLICATION and application in _LOOPS)
+def _written(control: bytes) -> bytes:
+    """Of an extension for the next picture, what such a one has."""
+    return b"\x21\xf9\x04" + control[3:7] + b"\0" if control else b""
 
 
 def _repeats(extension: bytes) -> int | None:
     """Of the extension that says so: wherever it stands, as browsers read it."""
-    if extension[1] != _APPLICATION or extension[3:14] not in _LOOPS:
-        return None
     at = 14
     while at + 3 < len(extension) and extension[at]:
         if extension[at] >= 3 and extension[at + 1] & 7 == _LOOP_BLOCK:  # noqa: PLR2004 - the block, and its number

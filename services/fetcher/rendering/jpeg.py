@@ -25,7 +25,7 @@ _METADATA_MARKERS = frozenset((*range(_APP0, _APP0 + 16), 0xFE))
 _KEPT = {_APP0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _WITHOUT_LENGTH = frozenset({0x01, 0xD8})
-_JFIF_BYTES = 16
+_JFIF_BYTES, _ADOBE_BYTES = 16, 14
 _ICC_HEAD_BYTES = 16
 """Its length, its name, and its number of how many."""
 
@@ -150,6 +150,8 @@ def _shown(marker: int, segment: bytes) -> bytes:
         return b""
     if marker == _APP0:  # without its thumbnail, which may show what was cut off since (JFIF 1.02, page 5)
         segment = struct.pack(">H", _JFIF_BYTES) + segment[2 : _JFIF_BYTES - 2].ljust(12, b"\0") + bytes(2)
+    if marker == 0xEE and len(segment) > _ADOBE_BYTES:  # noqa: PLR2004 - APP14
+        segment = struct.pack(">H", _ADOBE_BYTES) + segment[2:_ADOBE_BYTES]
     return bytes((0xFF, marker)) + segment
 
 

@@ -127,7 +127,7 @@ def _gif(body: bytes) -> Original:
 
 def _webp(body: bytes) -> Original:
     webp = WebP.read(body)
-    image = Image.open(BytesIO(webp.stripped(b"")), formats=("WEBP",))
+    image = Image.open(BytesIO(webp.for_decoder()), formats=("WEBP",))
     frames = getattr(image, "n_frames", 1)
     return Original(
         image,

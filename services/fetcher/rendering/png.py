@@ -13,6 +13,7 @@ from zlib import crc32
 
 from PIL import Image, ImageChops
 
+from services.fetcher.rendering import hidden
 from services.fetcher.rendering.animation import LONGEST_FRAME_MS, Cel, Composed, Disposal
 from services.fetcher.rendering.color_spaces import Primaries, Space
 from services.fetcher.rendering.colors import LARGEST_PROFILE_BYTES, Colors
@@ -25,6 +26,24 @@ _KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD pHYs acTL fcTL fdAT".split()
 )
 """What says how to show the picture."""
+
+_OF_FRAMES = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_MOST_BYTES = {
+    b"PLTE": 768,
+    b"tRNS": 256,
+    b"cHRM": 32,
+    b"gAMA": 4,
+    b"sBIT": 4,
+    b"sRGB": 1,
+    b"cICP": 4,
+    b"mDCV": 24,
+    b"cLLI": 8,
+    b"bKGD": 6,
+    b"pHYs": 9,
+    b"acTL": 8,
+    b"fcTL": 26,
+}
+"""What these may have: more is no part of them."""
 
 _BEFORE_PIXELS = frozenset(b"PLTE tRNS cHRM gAMA iCCP sRGB cICP mDCV cLLI acTL".split())
 _UNCHECKED = frozenset({b"IDAT", b"fdAT"})
@@ -111,14 +130,35 @@ class Png:
             return self._keyed(frame.size, frame.data, image)
 
     def stripped(self, exif: bytes) -> bytes:
-        """The file without whatever is not the picture. `exif`: to be put in."""
-        made = [SIGNATURE]
-        for chunk in self.chunks:
-            if chunk.kind in _KEPT and chunk.kind != b"IEND":
-                made.append(chunk.written)
-            if chunk.kind == b"IHDR" and exif:
-                made.append(written(b"eXIf", exif.removeprefix(b"Exif\0\0")))
+        """The file without whatever is not the picture. `exif`: to be put in. Raise Unsound for what cannot be read."""
+        made = [SIGNATURE, written(b"IHDR", self.header)]
+        if exif:
+            made.append(written(b"eXIf", exif.removeprefix(b"Exif\0\0")))
+        try:
+            made.extend(self._bare())
+        except (ValueError, struct.error, LookupError):
+            raise Unsound("The picture's metadata cannot be removed.") from None
         return b"".join((*made, written(b"IEND", b"")))
+
+    def _bare(self) -> Iterator[bytes]:
+        """The chunks between the first and the last, without what hides within them."""
+        size, number = self.size, 0
+        for kind, parts in _runs([c for c in self.chunks if self.film or c.kind not in _OF_FRAMES]):
+            if kind == b"IDAT":
+                for part in hidden.of_stream(parts, hidden.png_bytes(self.header, *self.size)):
+                    yield written(kind, part)
+            elif kind == b"fdAT":
+                for part in hidden.of_stream(parts, hidden.png_bytes(self.header, *size)):
+                    yield written(kind, struct.pack(">I", number) + part)
+                    number += 1
+            elif kind == b"fcTL":
+                size = struct.unpack_from(">2I", parts[0], 4)
+                yield written(kind, struct.pack(">I", number) + parts[0][4 : _MOST_BYTES[kind]])
+                number += 1
+            elif kind != b"iCCP":
+                yield written(kind, parts[0][: _MOST_BYTES[kind]])
+            elif _profile(parts[0]):
+                yield written(kind, hidden.png_profile(parts[0]))
 
     @property
     def _depth(self) -> int:
@@ -176,6 +216,26 @@ class Png:
         image.tile = [tile._replace(args=halves[half]) for tile in image.tile]
         image.load()
         return image
+
+
+def _runs(chunks: list[_Chunk]) -> Iterator[tuple[bytes, list[bytes]]]:
+    """What is kept: the data of one picture together, and of the other kinds, which stand once, the first."""
+    seen = {b"IHDR", b"fdAT"}
+    frame: list[bytes] = []
+    for chunk in chunks:
+        if chunk.kind == b"fdAT":
+            frame.append(chunk.data[4:])
+        elif chunk.kind == b"fcTL":
+            if frame:
+                yield b"fdAT", frame
+            frame = []
+            yield chunk.kind, [chunk.data]
+        elif chunk.kind in _KEPT - seen:
+            seen.add(chunk.kind)
+            is_data = chunk.kind == b"IDAT"
+            yield chunk.kind, [c.data for c in chunks if c.kind == b"IDAT"] if is_data else [chunk.data]
+    if frame:
+        yield b"fdAT", frame
 
 
 def written(kind: bytes, data: bytes) -> bytes:
