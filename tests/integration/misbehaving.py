@@ -211,6 +211,13 @@ def _say_rights(order: Order) -> None:
     (order.into / "rights").write_text(repr(said))
 
 
+def _read_the_fonts(order: Order) -> None:
+    assert order.font_directories
+    for directory in order.font_directories:
+        for font in Path(directory).iterdir():
+            font.read_bytes()
+
+
 def _say_peak(order: Order) -> None:
     (order.into / "peak").write_text(str(peak_bytes()))
 
@@ -247,4 +254,5 @@ _DEEDS: Mapping[str, Callable[[Order], None]] = {
     "import late": _import_late,
     "say rights": _say_rights,
     "say peak": _say_peak,
+    "read the fonts": _read_the_fonts,
 }

@@ -156,7 +156,8 @@ async def test_a_renderer_has_none_of_what_the_fetcher_has_open(start: Start, tm
     for renderer in renderers():
         held = descriptors(renderer.pid)
         assert [name for name in held if name.startswith(("socket:", str(tmp_path)))] == []
-        assert {name.partition(":")[0] for name in held if not name.startswith("/dev/null")} <= {"pipe"}
+        its_own = ("/dev/null", f"/proc/{renderer.pid}/status")
+        assert {name.partition(":")[0] for name in held if not name.startswith(its_own)} <= {"pipe"}
     onesheet.host.release(POSTER)
     assert (await asking).status == 200
 
@@ -173,6 +174,21 @@ async def test_with_the_disk_nearly_full_nothing_new_is_downloaded(start: Start)
     assert answer.status == 503
     assert "nearly full" in answer.problem["detail"]
     assert onesheet.host.requests == []
+
+
+async def test_renderers_reach_the_fonts_that_a_setting_names(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sandbox, "render", misbehaving.render)
+    monkeypatch.setattr(app, "Reach", lambda reads, writes: Reach((*reads, misbehaving.CODE), writes))
+    fonts = tmp_path / "fonts"
+    fonts.mkdir()
+    (fonts / "one.ttf").write_bytes(b"")
+    onesheet = await start(SVG_FONTS=str(fonts))
+    onesheet.host.put(
+        "/drawn.jpg", misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), "read the fonts")
+    )
+    assert (await onesheet.get("/drawn.jpg", size="small")).status == 200
 
 
 async def test_what_a_running_service_refuses_its_renderers_is_its_own_failure(
