@@ -9,7 +9,7 @@ from services.one_process import run
 from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.process import start
+from shared.process.start import start
 from shared.volume import VolumeSettings
 
 EXAMPLE = "https://image.tmdb.org/t/p/original/6FfCtAuVAW8XJjZ7eWeLibRLWTw.jpg"

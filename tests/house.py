@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOTS = ("services", "shared")
-IMPORTS_AT_MOST = 0.09
+IMPORTS_AT_MOST = 0.095
 """Of all lines of code."""
 
 SMALL_LINES = 60

@@ -4,7 +4,7 @@ from services.enricher.app import add_enricher
 from services.enricher.settings import EnricherSettings
 from shared.http import HttpSettings, create_skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.process import serve, start
+from shared.process.start import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, volume_to_keep

@@ -10,15 +10,16 @@ from services.enricher.api.access import Gate
 from services.enricher.api.events import EventStreams
 from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
-from services.enricher.database import open_database
+from services.enricher.database.engines import open_database
 from services.enricher.finder import open_finder
 from services.enricher.finder.tables import PICTURES_OF_NAMES
 from services.enricher.keeper import open_keeper
 from services.enricher.library import open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
-from services.enricher.pictures import PictureUrls
+from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
-from services.enricher.tasks import Tasks, TaskState
+from services.enricher.tasks.task import TaskState
+from services.enricher.tasks.tasks import Tasks
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, announcing, fingerprint, telling_work

@@ -3,11 +3,11 @@
 from pydantic import Field
 
 from services.enricher.api.access import AccessSettings
-from services.enricher.database import DatabaseSettings
+from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
-from services.enricher.keeper.catalog import CatalogSettings
+from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
-from services.enricher.pictures import PictureUrlSettings
+from services.enricher.pictures.shown import PictureUrlSettings
 from shared.settings import HostSettings, Settings
 
 

@@ -3,7 +3,7 @@
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
 from shared.http import HttpSettings, create_skeleton
-from shared.process import serve, start
+from shared.process.start import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, volume_to_write

@@ -7,20 +7,7 @@ from typing import Literal
 
 import structlog
 
-from shared.contracts import (
-    DropSpool,
-    Envelope,
-    HostPaused,
-    LookAtPicture,
-    LookAtPictures,
-    Message,
-    NameRefused,
-    PictureFailed,
-    PicturePurged,
-    PicturesEvicted,
-    PictureStored,
-    RenderPicture,
-)
+from shared import contracts
 from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Source
 from shared.queue import Delay, Lane, Queue, QueueError, Retry
 from shared.telemetry import Metrics, trace_id
@@ -62,7 +49,9 @@ class Announcements:
         name: Name | None = None,
     ) -> None:
         """`name`: that points at the picture by now."""
-        event = PictureStored(picture=picture, revision=revision, renditions=tuple(renditions), name=name)
+        event = contracts.PictureStored(
+            picture=picture, revision=revision, renditions=tuple(renditions), name=name
+        )
         await self._tell(event)
 
     async def failed(
@@ -74,19 +63,21 @@ class Announcements:
         name: Name | None = None,
     ) -> None:
         """`name`: that was to be pointed at the picture."""
-        await self._tell(PictureFailed(picture=picture, rendition=rendition, failure=failure, name=name))
+        await self._tell(
+            contracts.PictureFailed(picture=picture, rendition=rendition, failure=failure, name=name)
+        )
 
     async def refused(self, name: Name, failure: Failure) -> None:
-        await self._tell(NameRefused(name=name, failure=failure))
+        await self._tell(contracts.NameRefused(name=name, failure=failure))
 
     async def purged(self, picture: PictureId) -> None:
-        await self._tell(PicturePurged(picture=picture))
+        await self._tell(contracts.PicturePurged(picture=picture))
 
     async def evicted(self, pictures: Sequence[PictureId]) -> None:
-        await self._tell(PicturesEvicted(pictures=tuple(pictures)))
+        await self._tell(contracts.PicturesEvicted(pictures=tuple(pictures)))
 
     async def host_paused(self, authority: str, until: datetime) -> None:
-        await self._tell(HostPaused(host=authority, until=until))
+        await self._tell(contracts.HostPaused(host=authority, until=until))
 
     async def record(
         self,
@@ -96,24 +87,24 @@ class Announcements:
     ) -> None:
         """A full or unreachable catalog lane never stops a picture: counted, and repaired by the sweep."""
         source_url = str(source) if source else None
-        await self._record(LookAtPicture(picture=picture, source_url=source_url, happened=happened))
+        await self._record(contracts.LookAtPicture(picture=picture, source_url=source_url, happened=happened))
 
     async def record_all(self, pictures: Sequence[PictureId]) -> None:
         """The same of many that went, or were to."""
-        await self._record(LookAtPictures(pictures=tuple(pictures)))
+        await self._record(contracts.LookAtPictures(pictures=tuple(pictures)))
 
-    async def _record(self, record: Message) -> None:
+    async def _record(self, record: contracts.Message) -> None:
         try:
-            await self._queue.publish(Envelope.of(record, trace_id=trace_id()), Lane.CATALOG)
+            await self._queue.publish(contracts.Envelope.of(record, trace_id=trace_id()), Lane.CATALOG)
         except QueueError as error:
             self._metrics.records_refused.inc()
             self._record_refused.warn(error=str(error))
 
     async def render_later(self, source: Source, renditions: Iterable[Rendition]) -> None:
         """Nobody waits for these: where the lane takes no more, they are made when they are asked for."""
-        job = RenderPicture(source_url=source, renditions=tuple(renditions))
+        job = contracts.RenderPicture(source_url=source, renditions=tuple(renditions))
         try:
-            await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
+            await self._queue.publish(contracts.Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
         except QueueError as error:
             self._not_queued.warn(source_url=str(source), error=str(error))
 
@@ -121,12 +112,14 @@ class Announcements:
         """A minute from now. Called before the commit: raise Retry where the lane takes no more, so that no spool is
         ever in sight that nobody will drop.
         """
-        envelope = Envelope.of(DropSpool(picture=picture, revision=revision), trace_id=trace_id())
+        envelope = contracts.Envelope.of(
+            contracts.DropSpool(picture=picture, revision=revision), trace_id=trace_id()
+        )
         try:
             await self._queue.publish(envelope, Lane.PICTURES_LATER, delay=Delay.ONE_MINUTE)
         except QueueError as error:
             reason = f"the end of the spool was not queued: {error}"
             raise Retry(Delay.ONE_SECOND, reason, counted=False) from error
 
-    async def _tell(self, event: Message) -> None:
-        await self._queue.announce(Envelope.of(event, trace_id=trace_id()))
+    async def _tell(self, event: contracts.Message) -> None:
+        await self._queue.announce(contracts.Envelope.of(event, trace_id=trace_id()))

@@ -7,8 +7,8 @@ from pydantic import Field, field_validator
 
 from shared.http.outbound import OutboundSettings
 from shared.pictures import Format
-from shared.pictures.formats import parse_format
 from shared.pictures.hosts import parse_pair
+from shared.pictures.rendition import parse_format
 from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings
 from shared.volume import FloorSettings
 

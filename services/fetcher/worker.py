@@ -12,49 +12,32 @@ from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
-from services.fetcher.jobs.healing import heal_picture
 from services.fetcher.jobs.keeping import pin_picture, store_upload, unpin_picture
 from services.fetcher.jobs.making import render_picture
-from services.fetcher.jobs.refresh import refresh_picture
+from services.fetcher.jobs.refresh import heal_picture, refresh_picture
 from services.fetcher.jobs.removal import evict_pictures, purge_picture
 from services.fetcher.shares import Admitted, Crowded, NobodyWaits, Slots
 from services.fetcher.work import Deps, JobDelivery
-from shared.contracts import (
-    DropSpool,
-    Envelope,
-    EvictPictures,
-    FetchPicture,
-    HealPicture,
-    JobsUnwaited,
-    Message,
-    PinPicture,
-    PointName,
-    PurgePicture,
-    RefreshPicture,
-    RefuseName,
-    RenderPicture,
-    StoreUpload,
-    UnpinPicture,
-)
+from shared import contracts
 from shared.pictures import DOWNLOAD, FailureClass, SourceUrl
 from shared.queue import Delay, Lane, NotBegun, Queue, QueueError, Reject, Retry
 from shared.telemetry import canonical_line
 
 JobHandler = Callable[[Any, JobDelivery, Deps], Awaitable[None]]
 
-HANDLERS: Mapping[type[Message], JobHandler] = {
-    FetchPicture: fetch_picture,
-    RenderPicture: render_picture,
-    RefreshPicture: refresh_picture,
-    PointName: point_name,
-    RefuseName: refuse_name,
-    PinPicture: pin_picture,
-    UnpinPicture: unpin_picture,
-    StoreUpload: store_upload,
-    PurgePicture: purge_picture,
-    EvictPictures: evict_pictures,
-    HealPicture: heal_picture,
-    DropSpool: drop_spool,
+HANDLERS: Mapping[type[contracts.Message], JobHandler] = {
+    contracts.FetchPicture: fetch_picture,
+    contracts.RenderPicture: render_picture,
+    contracts.RefreshPicture: refresh_picture,
+    contracts.PointName: point_name,
+    contracts.RefuseName: refuse_name,
+    contracts.PinPicture: pin_picture,
+    contracts.UnpinPicture: unpin_picture,
+    contracts.StoreUpload: store_upload,
+    contracts.PurgePicture: purge_picture,
+    contracts.EvictPictures: evict_pictures,
+    contracts.HealPicture: heal_picture,
+    contracts.DropSpool: drop_spool,
 }
 AHEAD_PATIENCE_S = 1.0
 """For so long renditions that are made ahead wait in hand for the rush to be over."""
@@ -89,16 +72,16 @@ class Worker:
             finally:
                 self._slots.close()
 
-    async def hear(self, envelope: Envelope) -> None:
+    async def hear(self, envelope: contracts.Envelope) -> None:
         """Which jobs nobody waits for any more, be they here already or still to come."""
-        if isinstance(envelope.payload, JobsUnwaited):
+        if isinstance(envelope.payload, contracts.JobsUnwaited):
             for job in envelope.payload.jobs:
                 self._unwaited[job] = None
                 self._slots.dismiss(job)
             while len(self._unwaited) > UNWAITED_AT_MOST:
                 self._unwaited.popitem(last=False)
 
-    async def _do(self, envelope: Envelope, lane: Lane) -> None:
+    async def _do(self, envelope: contracts.Envelope, lane: Lane) -> None:
         urgent = lane is Lane.PICTURES_NOW
         if urgent and _question(envelope) in self._unwaited:
             await self._step_back(envelope)
@@ -130,13 +113,13 @@ class Worker:
                 self._count(envelope, line.get("outcome", "broken"))
 
     @asynccontextmanager
-    async def _turn(self, envelope: Envelope, *, urgent: bool) -> AsyncIterator[Admitted]:
+    async def _turn(self, envelope: contracts.Envelope, *, urgent: bool) -> AsyncIterator[Admitted]:
         """Before anything is begun: who steps aside holds no slot, seat or lock that another may wait for."""
         with self._right_of_way.taken() if urgent else nullcontext():
             if not urgent:
                 await self._step_aside(envelope)
             claim, patience_s = await self._claim(envelope), None
-            if urgent and isinstance(envelope.payload, FetchPicture):
+            if urgent and isinstance(envelope.payload, contracts.FetchPicture):
                 patience_s = self._deps.settings.download.fetch_timeout_s - self._age_s(envelope)
             with self._deps.metrics.waiting_for("slot") as had:
                 async with self._slots.admitted(
@@ -145,14 +128,14 @@ class Worker:
                     had()
                     yield turn
 
-    async def _claim(self, envelope: Envelope) -> Claim:
+    async def _claim(self, envelope: contracts.Envelope) -> Claim:
         """What is stored needs no seat at its host."""
         match envelope.payload:
-            case FetchPicture(source_url=SourceUrl() as source):
+            case contracts.FetchPicture(source_url=SourceUrl() as source):
                 return Claim(source.authority, seated=not await self._is_stored(source))
-            case RefreshPicture(source_url=SourceUrl() as source):
+            case contracts.RefreshPicture(source_url=SourceUrl() as source):
                 return Claim(source.authority, seated=True)
-            case RenderPicture(source_url=SourceUrl() as source):
+            case contracts.RenderPicture(source_url=SourceUrl() as source):
                 return Claim(source.authority)
         return Claim()
 
@@ -161,7 +144,7 @@ class Worker:
             return await self._deps.pictures.current(source.picture) is not None
         return False
 
-    async def _step_back(self, envelope: Envelope) -> None:
+    async def _step_back(self, envelope: contracts.Envelope) -> None:
         """Into the lane of what nobody waits for, as if it had come there first. It goes from its own once it is there."""
         untried = envelope.model_copy(update={"deferred_since": None, "locked_since": None})
         try:
@@ -170,26 +153,26 @@ class Worker:
             raise NotBegun(Delay.TEN_SECONDS, f"Nobody waits for it, and {error}.") from error
         self._count(envelope, "nobody waits")
 
-    def _pause(self, envelope: Envelope, *, urgent: bool) -> Delay:
+    def _pause(self, envelope: contracts.Envelope, *, urgent: bool) -> Delay:
         """The older, the longer: what has waited in vain for so long need not be looked at each second."""
         longest_s = Delay.TEN_SECONDS.value if urgent else Delay.ONE_MINUTE.value
         return Delay.within(min(self._age_s(envelope), longest_s))
 
-    def _age_s(self, envelope: Envelope) -> float:
+    def _age_s(self, envelope: contracts.Envelope) -> float:
         return max(0.0, (self._deps.now() - envelope.occurred_at).total_seconds())
 
-    def _count(self, envelope: Envelope, outcome: str) -> None:
+    def _count(self, envelope: contracts.Envelope, outcome: str) -> None:
         self._deps.metrics.jobs.labels(envelope.type, outcome).inc()
 
-    async def _step_aside(self, envelope: Envelope) -> None:
+    async def _step_aside(self, envelope: contracts.Envelope) -> None:
         """Renditions that nobody has asked for come back, once, behind what a page has queued meanwhile: raise Retry."""
-        comes_back = isinstance(envelope.payload, RenderPicture) and envelope.deferred_since is None
+        comes_back = isinstance(envelope.payload, contracts.RenderPicture) and envelope.deferred_since is None
         is_clear = await self._right_of_way.step_aside(AHEAD_PATIENCE_S if comes_back else PATIENCE_S)
         if comes_back and not is_clear:
             self._count(envelope, "retry")
             raise Retry(Delay.TEN_SECONDS, "Others are waited for.", counted=False)
 
-    async def _handle(self, envelope: Envelope, delivery: JobDelivery) -> None:
+    async def _handle(self, envelope: contracts.Envelope, delivery: JobDelivery) -> None:
         handler = HANDLERS.get(type(envelope.payload))
         if handler is None:
             raise Reject(f"The fetcher does no {envelope.type}.")
@@ -198,7 +181,7 @@ class Worker:
         except (Retry, Reject):
             raise
         except Exception as error:
-            if not (delivery.urgent and isinstance(envelope.payload, FetchPicture)):
+            if not (delivery.urgent and isinstance(envelope.payload, contracts.FetchPicture)):
                 raise
             # Somebody waits: tell them now, and let the next client be the retry.
             _log.exception("job failed")
@@ -210,6 +193,6 @@ class Worker:
             )
 
 
-def _question(envelope: Envelope) -> str:
+def _question(envelope: contracts.Envelope) -> str:
     """The job that somebody asked with, whether it is this one or led to it."""
     return envelope.follows or envelope.id

@@ -4,7 +4,7 @@ from services.proxy.app import add_proxy
 from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings, create_skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.process import serve, start
+from shared.process.start import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, volume_to_read

@@ -10,10 +10,9 @@ from services.proxy.answers import Answers
 from services.proxy.delivery import OUTCOMES, Delivery
 from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
-from services.proxy.lookup import Lookup
+from services.proxy.lookup import Lookup, Staleness
 from services.proxy.response import Responder
 from services.proxy.settings import ProxySettings
-from services.proxy.staleness import Staleness
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import STORED_READY, Skeleton, readiness
 from shared.http.signatures import Signatures

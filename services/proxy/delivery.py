@@ -6,10 +6,8 @@ from http import HTTPStatus
 from math import ceil
 
 from services.proxy.access_counts import SENT_BY_NGINX
-from services.proxy.fetch_requests import FetchRequest, Spellings
-from services.proxy.lookup import About, Lookup
-from services.proxy.staleness import Staleness
-from services.proxy.waiting_room import Answer, RoomFull, WaitingRoom
+from services.proxy.lookup import About, Lookup, Staleness
+from services.proxy.waiting_room import Answer, FetchRequest, RoomFull, Spellings, WaitingRoom
 from services.proxy.wanted import Asked, Changeable, Named, StoredPath, WantedPicture, source_of
 from shared.http import Problem
 from shared.pictures import (

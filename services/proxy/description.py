@@ -7,19 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from shared.pictures import SIZES, Format, Kind, Role
+from shared.pictures import SIZES, Format, Kind, Role, public_paths
 from shared.pictures.name import ID_PATTERN
-from shared.pictures.public_paths import (
-    PUBLIC_PATHS,
-    TMDB_SIZES,
-    FileForm,
-    Form,
-    NameForm,
-    PublicPaths,
-    SourceForm,
-    StoredForm,
-    TmdbForm,
-)
 from shared.pictures.source import MAX_LENGTH
 from shared.settings import ONESHEET_VERSION
 
@@ -41,7 +30,7 @@ _PROBLEMS = {
     "503": "Not there yet, or too busy: see Retry-After",
 }
 _SIZE = {"enum": ["original", *SIZES], "default": "original"}
-_TMDB_SIZE = {"enum": ["original", *TMDB_SIZES]}
+_TMDB_SIZE = {"enum": ["original", *public_paths.TMDB_SIZES]}
 _FORMAT = {"enum": list(Format), "description": "Absent: what the Accept header asks for"}
 _FORMAT_OF_FILE = {"enum": list(Format), "description": "Of a rendition; an original is what it is"}
 _ID = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
@@ -57,7 +46,7 @@ _Parameters = dict[str, tuple[str, dict[str, Any]]]
 
 
 @cache
-def description(paths: PublicPaths = PUBLIC_PATHS) -> bytes:
+def description(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> bytes:
     document = {
         "openapi": "3.1.1",
         "info": {"title": "Onesheet: pictures", "version": ONESHEET_VERSION},
@@ -66,31 +55,31 @@ def description(paths: PublicPaths = PUBLIC_PATHS) -> bytes:
     return json.dumps(document).encode()
 
 
-def _parameters(form: Form) -> _Parameters:
+def _parameters(form: public_paths.Form) -> _Parameters:
     """Where each stands, and its schema."""
     match form:
-        case SourceForm():
+        case public_paths.SourceForm():
             return {
                 "url": ("query", {"type": "string", "format": "uri", "maxLength": MAX_LENGTH}),
                 "size": ("query", _SIZE),
                 "format": ("query", _FORMAT),
             }
-        case TmdbForm():
+        case public_paths.TmdbForm():
             return {"size": ("path", _TMDB_SIZE), "file": ("path", {"type": "string"})}
-        case StoredForm():
+        case public_paths.StoredForm():
             return {
                 "picture": ("path", _HEX),
                 "revision": ("path", _HEX),
                 "file": ("path", {"type": "string", "examples": ["w342.webp"]}),
             }
-        case NameForm():
+        case public_paths.NameForm():
             return {
                 "kind": ("path", {"enum": list(Kind)}),
                 "id": ("path", {**_ID, "examples": ["tvdb:81189", "imdb:tt0133093"]}),
                 "role": ("path", {"enum": list(Role)}),
                 "file": ("path", _SIZE_AND_FORMAT),
             }
-        case FileForm():
+        case public_paths.FileForm():
             *ids, extension = form.placeholders
             return {
                 **dict.fromkeys(ids, ("path", _ID)),
@@ -114,7 +103,7 @@ def _operation(summary: str, parameters: _Parameters) -> dict[str, Any]:
     }
 
 
-def describing(paths: PublicPaths) -> Callable[[web.Request], Awaitable[web.Response]]:
+def describing(paths: public_paths.PublicPaths) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def describe(_request: web.Request) -> web.Response:
         return web.Response(body=description(paths), content_type="application/json")
 

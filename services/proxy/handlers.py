@@ -6,28 +6,17 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from services.proxy import wanted
 from services.proxy.access_counts import AccessCounts
 from services.proxy.answers import Answers
-from services.proxy.by_name import by_file, by_name
 from services.proxy.delivery import Delivery, MovedRevision, NotYet
 from services.proxy.description import describing
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.negotiation import is_browser_image, welcome_formats
 from services.proxy.settings import ProxySettings
-from services.proxy.wanted import Asked, NoPlainUrl, by_source_url, by_stored_path, by_tmdb_path
 from shared.http import Problem
 from shared.http.signatures import BadSignature, Signatures
-from shared.pictures import Format, HostRules, RefusalReason
-from shared.pictures.public_paths import (
-    NUMBERED_KINDS,
-    FileForm,
-    Form,
-    NameForm,
-    PublicPaths,
-    SourceForm,
-    StoredForm,
-    TmdbForm,
-)
+from shared.pictures import Format, HostRules, RefusalReason, public_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +46,28 @@ PROXY = web.AppKey("proxy", Proxy)
 DESCRIPTION = "/api/images/openapi.json"
 
 
-def picture_routes(paths: PublicPaths) -> list[web.RouteDef]:
+def picture_routes(paths: public_paths.PublicPaths) -> list[web.RouteDef]:
     """One for each form of path, and one for their description."""
     return [web.get(DESCRIPTION, describing(paths)), *(_route(form) for form in paths.forms)]
 
 
-def _route(form: Form) -> web.RouteDef:
+def _route(form: public_paths.Form) -> web.RouteDef:
     async def answer(request: web.Request) -> web.StreamResponse:
         return await _answer(form, request)
 
     return web.get(_router_pattern(form), answer)
 
 
-def _router_pattern(form: Form) -> str:
+def _router_pattern(form: public_paths.Form) -> str:
     """A name's route leaves bare numbers to whoever has the library, and says itself why it refuses other names."""
-    if not isinstance(form, NameForm):
+    if not isinstance(form, public_paths.NameForm):
         return form.pattern
-    numbered = f"(?:{'|'.join(NUMBERED_KINDS)})/[0-9]+/"
+    numbered = f"(?:{'|'.join(public_paths.NUMBERED_KINDS)})/[0-9]+/"
     any_kind = f"{{kind:(?!{numbered})[^/]+}}"
     return form.path(kind=any_kind, id="{id:[^/]+}", role="{role:[^/]+}", file="{file:[^/]+}")
 
 
-async def _answer(form: Form, request: web.Request) -> web.StreamResponse:
+async def _answer(form: public_paths.Form, request: web.Request) -> web.StreamResponse:
     """The answer of last time where it still holds; else what is stored, or will be; else what stands for it."""
     proxy = request.app[PROXY]
     signed = _check_signature(request, proxy)
@@ -93,33 +82,33 @@ async def _answer(form: Form, request: web.Request) -> web.StreamResponse:
         return await proxy.answers.instead(asked, not_yet, request)
 
 
-def _parse(form: Form, request: web.Request, proxy: Proxy, *, signed: bool) -> Asked:
+def _parse(form: public_paths.Form, request: web.Request, proxy: Proxy, *, signed: bool) -> wanted.Asked:
     """Raise Problem for what no picture is asked for with."""
     given, url = tuple(request.match_info.values()), request.rel_url
     match form:
-        case SourceForm():
+        case public_paths.SourceForm():
             try:
-                return by_source_url(url, proxy.welcome(request), proxy.rules, signed=signed)
-            except NoPlainUrl:
+                return wanted.by_source_url(url, proxy.welcome(request), proxy.rules, signed=signed)
+            except wanted.NoPlainUrl:
                 proxy.delivery.refused(RefusalReason.URL)
                 raise
-        case TmdbForm():
+        case public_paths.TmdbForm():
             size, file = given
             base, welcome = proxy.settings.tmdb_image_url, proxy.welcome(request)
-            return by_tmdb_path(size, file, base, welcome, proxy.rules, signed=signed)
-        case StoredForm():
+            return wanted.by_tmdb_path(size, file, base, welcome, proxy.rules, signed=signed)
+        case public_paths.StoredForm():
             picture, revision, file = given
-            return by_stored_path(picture, revision, file, signed=signed)
-        case NameForm():
+            return wanted.by_stored_path(picture, revision, file, signed=signed)
+        case public_paths.NameForm():
             kind, id_, role, file = given
-            return by_name(kind, id_, role, file, proxy.welcome(request))
-        case FileForm():
-            return by_file(form, given, url)
+            return wanted.by_name(kind, id_, role, file, proxy.welcome(request))
+        case public_paths.FileForm():
+            return wanted.by_file(form, given, url)
         case _:
             raise TypeError(f"Nothing reads {form}.")
 
 
-async def _deliver(asked: Asked, request: web.Request, proxy: Proxy) -> web.StreamResponse:
+async def _deliver(asked: wanted.Asked, request: web.Request, proxy: Proxy) -> web.StreamResponse:
     """A file that vanished between finding and sending was switched or purged: look again, a few times."""
     for _ in range(LOOKS):
         answer = await proxy.delivery.deliver(asked, patience_s=proxy.patience_s(request))

@@ -1,7 +1,19 @@
-"""Sight: what the volume says of a picture or of a name, which only says which picture."""
+"""What is stored of a picture, and whether it should be asked for again."""
 
-from shared.pictures import Failure, Name, PictureId, Rendition
-from shared.telemetry import utc_now
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from services.proxy.wanted import Changeable, WantedPicture, source_of
+from shared.background import cancel_and_wait
+from shared.contracts import Envelope, RefreshPicture
+from shared.pictures import ORIGINAL, Failure, HostRules, Name, PictureId, Rendition, SourceUrl
+from shared.queue import Lane, Queue, QueueError
+from shared.telemetry import trace_id, utc_now
 from shared.volume import Names, Pictures, Revision, StoredFile
 
 About = Name | PictureId
@@ -35,3 +47,70 @@ class Lookup:
             return None
         stored = await self.current(about) is not None
         return state.blocking(rendition, stored=stored, now=utc_now())
+
+
+LOOKED_AT_LASTS_S = 60.0
+"""How long a picture that was looked at is not looked at again, whatever came of it."""
+
+REMEMBERED_AT_MOST = 10_000
+AT_ONCE = 100
+"""Looks under way; beyond that the next request is the one that notices."""
+
+_log = structlog.get_logger()
+
+
+class Staleness:
+    """Queues a refresh for what is due, at most one per picture and minute from this process."""
+
+    def __init__(self, queue: Queue, pictures: Pictures, rules: HostRules) -> None:
+        self._queue = queue
+        self._pictures = pictures
+        self._rules = rules
+        self._looked_at: OrderedDict[PictureId, float] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        yield
+        await cancel_and_wait(*self._tasks)
+
+    def notice(self, changeable: Changeable) -> None:
+        """Return at once; looking and queueing happen beside the request."""
+        if len(self._tasks) >= AT_ONCE or self._was_looked_at(changeable.picture):
+            return
+        task = asyncio.create_task(self._refresh_if_due(changeable))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _was_looked_at(self, picture: PictureId) -> bool:
+        now = time.monotonic()
+        if now - self._looked_at.get(picture, -LOOKED_AT_LASTS_S) < LOOKED_AT_LASTS_S:
+            return True
+        self._looked_at[picture] = now
+        self._looked_at.move_to_end(picture)
+        if len(self._looked_at) > REMEMBERED_AT_MOST:
+            self._looked_at.popitem(last=False)
+        return False
+
+    async def _refresh_if_due(self, changeable: Changeable) -> None:
+        revision = await self._pictures.current(changeable.picture)
+        job = revision and self._refresh(changeable.wanted or self._wanted(revision))
+        if not (revision and job):
+            return
+        state = await self._pictures.state(changeable.picture)
+        now = utc_now()
+        if not state.is_stale(revision.id, now) or state.failed_lately(now):
+            return
+        try:
+            await self._queue.publish(Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
+        except QueueError as error:
+            _log.warning("refresh not queued", picture=changeable.picture, error=str(error))
+
+    def _wanted(self, revision: Revision) -> WantedPicture:
+        return WantedPicture.of(source_of(revision.manifest), (ORIGINAL,), self._rules, signed=False)
+
+    def _refresh(self, wanted: WantedPicture) -> RefreshPicture | None:
+        """None where the source's pictures never change, or nobody may ask it."""
+        if not (isinstance(wanted.source, SourceUrl) and wanted.can_change and wanted.may_be_fetched):
+            return None
+        return RefreshPicture(source_url=wanted.source, authorised_host=wanted.authorised_host)

@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 from aiohttp import hdrs, web
 
-from services.proxy.conditions import Precondition, Span, Unsatisfiable, asked_span, evaluate
 from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
+from services.proxy.negotiation import Precondition, Span, Unsatisfiable, asked_span, evaluate
 from services.proxy.wanted import Asked, Named
 from shared.http import NO_STORE, Problem
 from shared.pictures import media_type_of

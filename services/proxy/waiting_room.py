@@ -1,25 +1,122 @@
-"""The waiting room: who asks for something that is not there waits here, and one job is asked for them all.
-
-Listening comes before asking, so that no answer is missed; and looking again comes after both, so that a
-lost event costs a moment and not the answer.
-"""
+"""Questions: what is asked for on behalf of those who wait, which events speak of it, and what is not asked for."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 import structlog
 
-from services.proxy.fetch_requests import FetchRequest, Key
-from services.proxy.lookup import Lookup
+from services.proxy.lookup import About, Lookup
+from services.proxy.wanted import WantedPicture
+from shared import contracts
 from shared.background import Background, cancel_and_wait
-from shared.contracts import Envelope, JobsUnwaited, PicturePurged, PicturesEvicted, PictureStored
-from shared.pictures import Failure, PictureId, Rendition
+from shared.pictures import Failure, Name, PictureId, RefusalReason, Rendition, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id
 from shared.volume import StoredFile
+
+Key = tuple[About, Rendition, Lane]
+"""Who asks the same waits for the same answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    about: About
+    rendition: Rendition
+    job: contracts.FetchPicture | contracts.ResolvePicture
+
+    @classmethod
+    def for_source(cls, wanted: WantedPicture) -> Self:
+        job = contracts.FetchPicture(
+            source_url=wanted.source, rendition=wanted.to_make, authorised_host=wanted.authorised_host
+        )
+        return cls(wanted.picture, wanted.to_make, job)
+
+    @classmethod
+    def for_name(cls, name: Name, rendition: Rendition) -> Self:
+        return cls(name, rendition, contracts.ResolvePicture(name=name, rendition=rendition))
+
+    @classmethod
+    def for_evicted(cls, picture: PictureId, rendition: Rendition) -> Self:
+        return cls(picture, rendition, contracts.ResolvePicture(picture=picture, rendition=rendition))
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.PICTURES_NOW if isinstance(self.job, contracts.FetchPicture) else Lane.RESOLVE_NOW
+
+    @property
+    def key(self) -> Key:
+        return self.about, self.rendition, self.lane
+
+    @property
+    def host(self) -> str | None:
+        """That is asked for it, where that is known."""
+        source = self.job.source_url if isinstance(self.job, contracts.FetchPicture) else None
+        return source.authority if isinstance(source, SourceUrl) else None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether it may be about nothing at all: anybody can make up a picture's id."""
+        return self.lane is Lane.RESOLVE_NOW and not isinstance(self.about, Name)
+
+    def refused_by(self, event: contracts.Message) -> Failure | None:
+        """The failure, where the event says that there is nothing to wait for."""
+        match event:
+            case contracts.PictureFailed(picture=picture, failure=failure, unknown=True):
+                ours = self.is_guess and self.about == picture
+            case contracts.PictureFailed(picture=picture, name=name, rendition=rendition, failure=failure):
+                ours = self.about in (picture, name) and rendition in (None, self.rendition)
+            case contracts.NameRefused(name=name, failure=failure):
+                ours = self.about == name
+            case _:
+                return None
+        return failure if ours else None
+
+
+QUERIES_AT_MOST = 4
+"""Of one path, at hosts whose pictures never change: there a query means little or nothing."""
+
+PATHS_AT_MOST = 10_000
+"""Paths whose queries are remembered; beyond them the longest unused is forgotten."""
+
+FRAGMENT = "Leave out what begins with #: a picture's host never hears of it."
+QUERIES = f"This picture was asked for with {QUERIES_AT_MOST} other queries already: leave the query out."
+
+
+class Spellings:
+    """Source URLs that differ in what makes no other picture, each of which would be fetched and kept anew.
+
+    What this process has been asked for and did not have. What is stored is served whatever it is called.
+    """
+
+    def __init__(self, *, paths_at_most: int = PATHS_AT_MOST) -> None:
+        self._paths_at_most = paths_at_most
+        self._queries: OrderedDict[int, frozenset[int]] = OrderedDict()
+
+    def refusal(self, wanted: WantedPicture) -> tuple[RefusalReason, str] | None:
+        """The rule, and a sentence for the user; None: it may be fetched under this URL."""
+        source = wanted.source
+        if not isinstance(source, SourceUrl):
+            return None
+        if "#" in source.text:
+            return RefusalReason.FRAGMENT, FRAGMENT
+        if source.url.raw_query_string and wanted.host and wanted.host.immutable and self._is_fifth(source):
+            return RefusalReason.QUERY, QUERIES
+        return None
+
+    def _is_fifth(self, source: SourceUrl) -> bool:
+        """Digests are enough: who meets another's by chance shares its four queries."""
+        path, query = hash((source.authority, source.url.raw_path)), hash(source.url.raw_query_string)
+        before = self._queries.pop(path, frozenset())
+        known = before if len(before) >= QUERIES_AT_MOST else before | {query}
+        self._queries[path] = known
+        if len(self._queries) > self._paths_at_most:
+            self._queries.popitem(last=False)
+        return query not in known
+
 
 LOOK_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 """Pauses between looking at the volume while no event comes; the last one repeats."""
@@ -182,7 +279,9 @@ class WaitingRoom:
         self._drop_unwaited()
         while self._let_go:
             jobs, self._let_go = self._let_go[:TOLD_AT_ONCE], self._let_go[TOLD_AT_ONCE:]
-            await self._queue.announce(Envelope.of(JobsUnwaited(jobs=tuple(jobs)), trace_id=trace_id()))
+            await self._queue.announce(
+                contracts.Envelope.of(contracts.JobsUnwaited(jobs=tuple(jobs)), trace_id=trace_id())
+            )
 
     def _drop_unwaited(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -224,7 +323,7 @@ class WaitingRoom:
 
     async def _publish(self, asked: _Open) -> None:
         asked.purged = False
-        envelope = Envelope.of(asked.question.job, trace_id=trace_id())
+        envelope = contracts.Envelope.of(asked.question.job, trace_id=trace_id())
         asked.jobs.append(envelope.id)
         await self._queue.publish(envelope, asked.question.lane)
 
@@ -250,18 +349,18 @@ class WaitingRoom:
             return file
         return asked.failure or await self._sight.failure(question.about, question.rendition)
 
-    async def _hear(self, envelope: Envelope) -> None:
+    async def _hear(self, envelope: contracts.Envelope) -> None:
         match event := envelope.payload:
-            case PictureStored(picture=picture, name=name, renditions=renditions):
+            case contracts.PictureStored(picture=picture, name=name, renditions=renditions):
                 for rendition in renditions:
                     self._wake(
                         (picture, rendition, Lane.PICTURES_NOW), (picture, rendition, Lane.RESOLVE_NOW)
                     )
                     if name:
                         self._wake((name, rendition, Lane.RESOLVE_NOW))
-            case PicturePurged(picture=picture):
+            case contracts.PicturePurged(picture=picture):
                 await self._removed({picture})
-            case PicturesEvicted(pictures=pictures):
+            case contracts.PicturesEvicted(pictures=pictures):
                 await self._removed(set(pictures))
             case _:
                 for asked in self._open.values():

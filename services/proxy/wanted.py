@@ -4,6 +4,7 @@ However it is said, it is a picture or a name, and the renditions of it that wou
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -11,25 +12,14 @@ from typing import Self
 
 from yarl import URL
 
+from shared import pictures
 from shared.http import Problem
-from shared.pictures import (
-    Format,
-    HostRules,
-    Manifest,
-    Name,
-    PictureId,
-    Rendition,
-    RevisionId,
-    Source,
-    SourceUrl,
-    Upload,
-)
-from shared.pictures.formats import ORIGINAL_EXTENSIONS, parse_format
 from shared.pictures.hosts import PictureHost, picture_host
-from shared.pictures.identity import parse_picture_id, parse_revision_id
+from shared.pictures.name import check_id
 from shared.pictures.paths import is_original
-from shared.pictures.public_paths import TMDB_FILE
-from shared.pictures.rendition import ORIGINAL
+from shared.pictures.public_paths import TMDB_FILE, FileForm
+from shared.pictures.rendition import ORIGINAL, ORIGINAL_EXTENSIONS, parse_format
+from shared.pictures.source import parse_picture_id, parse_revision_id
 
 PARSED_AT_MOST = 4096
 """Requests whose parsing is remembered: a page's pictures are asked for again and again."""
@@ -43,9 +33,9 @@ _TMDB_FILE = re.compile(TMDB_FILE, re.ASCII)
 class WantedPicture:
     """A picture, and the renditions that would do, the preferred first. The last is made where none is there."""
 
-    picture: PictureId
-    renditions: tuple[Rendition, ...]
-    source: Source
+    picture: pictures.PictureId
+    renditions: tuple[pictures.Rendition, ...]
+    source: pictures.Source
     negotiated: bool = False
     """Another `Accept` would have been answered differently."""
     authorised_host: str | None = None
@@ -56,14 +46,14 @@ class WantedPicture:
     @classmethod
     def of(
         cls,
-        source: Source,
-        renditions: tuple[Rendition, ...],
-        rules: HostRules,
+        source: pictures.Source,
+        renditions: tuple[pictures.Rendition, ...],
+        rules: pictures.HostRules,
         *,
         signed: bool,
         negotiated: bool = False,
     ) -> Self:
-        if isinstance(source, Upload):
+        if isinstance(source, pictures.Upload):
             return cls(source.picture, renditions, source, negotiated=negotiated)
         return cls(
             source.picture,
@@ -75,23 +65,23 @@ class WantedPicture:
         )
 
     @property
-    def to_make(self) -> Rendition:
+    def to_make(self) -> pictures.Rendition:
         return self.renditions[-1]
 
     @property
-    def about(self) -> PictureId:
+    def about(self) -> pictures.PictureId:
         return self.picture
 
     @property
     def host(self) -> PictureHost | None:
-        return picture_host(self.source.host) if isinstance(self.source, SourceUrl) else None
+        return picture_host(self.source.host) if isinstance(self.source, pictures.SourceUrl) else None
 
     @property
     def can_change(self) -> bool:
         """Whether the source may show another picture under the same URL one day."""
-        return isinstance(self.source, SourceUrl) and not (self.host and self.host.immutable)
+        return isinstance(self.source, pictures.SourceUrl) and not (self.host and self.host.immutable)
 
-    def changeable(self, picture: PictureId) -> "Changeable | None":
+    def changeable(self, picture: pictures.PictureId) -> "Changeable | None":
         """What is looked after when it is served; None where nobody may be asked, or nothing can change."""
         if not (self.can_change and self.may_be_fetched):
             return None
@@ -102,15 +92,15 @@ class WantedPicture:
 class Named:
     """What a name shows, whatever picture that is, and the renditions that would do, as of Wanted."""
 
-    name: Name
-    renditions: tuple[Rendition, ...]
+    name: pictures.Name
+    renditions: tuple[pictures.Rendition, ...]
     negotiated: bool = False
 
     @property
-    def about(self) -> Name:
+    def about(self) -> pictures.Name:
         return self.name
 
-    def changeable(self, picture: PictureId) -> "Changeable | None":
+    def changeable(self, picture: pictures.PictureId) -> "Changeable | None":
         return Changeable(picture, None)
 
 
@@ -118,20 +108,20 @@ class Named:
 class StoredPath:
     """A file by its immutable path: this very revision, or the way to the one that took its place."""
 
-    picture: PictureId
-    revision: RevisionId
+    picture: pictures.PictureId
+    revision: pictures.RevisionId
     file_name: str
     signed: bool
 
     @property
-    def about(self) -> PictureId:
+    def about(self) -> pictures.PictureId:
         return self.picture
 
     @property
-    def rendition(self) -> Rendition:
-        return ORIGINAL if is_original(self.file_name) else Rendition.parse(self.file_name)
+    def rendition(self) -> pictures.Rendition:
+        return ORIGINAL if is_original(self.file_name) else pictures.Rendition.parse(self.file_name)
 
-    def changeable(self, _picture: PictureId) -> "Changeable | None":
+    def changeable(self, _picture: pictures.PictureId) -> "Changeable | None":
         return None
 
 
@@ -142,31 +132,33 @@ Asked = WantedPicture | Named | StoredPath
 class Changeable:
     """A picture that is served, and that its source may have replaced."""
 
-    picture: PictureId
+    picture: pictures.PictureId
     wanted: WantedPicture | None
     """None where it was asked for by name: then its manifest says where it comes from."""
 
 
-def source_of(manifest: Manifest) -> Source:
+def source_of(manifest: pictures.Manifest) -> pictures.Source:
     """Raise ValueError for a manifest that is none of ours."""
     try:
-        return Upload.parse(manifest.source_url)
+        return pictures.Upload.parse(manifest.source_url)
     except ValueError:
-        return SourceUrl.parse(manifest.source_url)
+        return pictures.SourceUrl.parse(manifest.source_url)
 
 
 class NoPlainUrl(Problem):
     """What should be a source is none that anybody would be asked for."""
 
 
-def by_source_url(url: URL, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool) -> WantedPicture:
+def by_source_url(
+    url: URL, welcome: tuple[pictures.Format, ...], rules: pictures.HostRules, *, signed: bool
+) -> WantedPicture:
     """`?url=`, and perhaps `size` and `format`, each once. Raise Problem for anything else."""
     return _by_source_url(url.raw_query_string, welcome, rules, signed)
 
 
 @lru_cache(PARSED_AT_MOST)
 def _by_source_url(
-    raw_query: str, welcome: tuple[Format, ...], rules: HostRules, signed: bool
+    raw_query: str, welcome: tuple[pictures.Format, ...], rules: pictures.HostRules, signed: bool
 ) -> WantedPicture:
     query = URL.build(query_string=raw_query, encoded=True).query
     once = {}
@@ -203,7 +195,13 @@ def _cut_short(raw_query: str) -> bool:
 
 
 def by_tmdb_path(
-    size: str, file: str, base: str, welcome: tuple[Format, ...], rules: HostRules, *, signed: bool
+    size: str,
+    file: str,
+    base: str,
+    welcome: tuple[pictures.Format, ...],
+    rules: pictures.HostRules,
+    *,
+    signed: bool,
 ) -> WantedPicture:
     """TMDB's own paths: the original is theirs, the size ours, the format negotiated whatever the file is called."""
     if not _WIDTH_TOKEN.fullmatch(size) or not _TMDB_FILE.fullmatch(file):
@@ -214,7 +212,7 @@ def by_tmdb_path(
         renditions = renditions_of(size, None, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-    source = SourceUrl.parse(f"{base}/original/{file}")
+    source = pictures.SourceUrl.parse(f"{base}/original/{file}")
     return WantedPicture.of(source, renditions, rules, signed=signed, negotiated=size != "original")
 
 
@@ -223,17 +221,61 @@ def by_stored_path(picture: str, revision: str, file_name: str, *, signed: bool)
     try:
         size, _, extension = file_name.partition(".")
         if size != "original" or extension not in ORIGINAL_EXTENSIONS:
-            Rendition(size, parse_format(extension))
+            pictures.Rendition(size, parse_format(extension))
         return StoredPath(parse_picture_id(picture), parse_revision_id(revision), file_name, signed)
     except ValueError as error:
         reason = str(error).rstrip(".")
         raise Problem(HTTPStatus.BAD_REQUEST, f"The path is not one of a stored picture: {reason}.") from None
 
 
-def renditions_of(size: str, format_: str | None, welcome: tuple[Format, ...]) -> tuple[Rendition, ...]:
+def renditions_of(
+    size: str, format_: str | None, welcome: tuple[pictures.Format, ...]
+) -> tuple[pictures.Rendition, ...]:
     """`welcome`: which formats would do, where none is named, the last to be made."""
     if format_ is not None:
-        return (Rendition(size, parse_format(format_)),)
+        return (pictures.Rendition(size, parse_format(format_)),)
     if size == "original":
-        return (Rendition(size, None),)
-    return tuple(Rendition(size, choice) for choice in welcome)
+        return (pictures.Rendition(size, None),)
+    return tuple(pictures.Rendition(size, choice) for choice in welcome)
+
+
+_BARE_NUMBER = re.compile(r"[0-9]+", re.ASCII)
+
+
+@lru_cache(PARSED_AT_MOST)
+def by_name(kind: str, id_: str, role: str, file: str, welcome: tuple[pictures.Format, ...]) -> Named:
+    """`series`, `tvdb:81189`, `poster`, `w342` or `w342.webp`. Raise Problem for anything else."""
+    size, dot, extension = file.partition(".")
+    format_ = extension if dot else None
+    try:
+        name = pictures.Name.parse(f"{kind}/{id_}/{role}")
+        renditions = renditions_of(size, format_, welcome)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+    if _BARE_NUMBER.fullmatch(id_):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "A bare number is the id of a series or a movie in this library: say whose id it is, as in tmdb:603.",
+        )
+    return Named(name, renditions, negotiated=format_ is None and size != "original")
+
+
+def by_file(form: FileForm, given: Sequence[str], url: URL) -> Named:
+    """A file of somebody's library, by what its path has in the place of the form's placeholders, and `?size=` at most
+    once. Raise Problem for anything else.
+
+    The extension is the format of a rendition; an original is what it is, whatever it is called.
+    """
+    *others, id_, extension = given
+    sizes = url.query.getall("size", [])
+    if len(sizes) > 1:
+        raise Problem(HTTPStatus.BAD_REQUEST, "Give size once.")
+    size = (sizes[0] if sizes else "") or "original"
+    try:
+        for other in others:
+            check_id(other)
+        format_ = parse_format(extension)
+        rendition = ORIGINAL if size == "original" else pictures.Rendition(size, format_)
+        return Named(pictures.Name(form.kind, id_, form.role), (rendition,))
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None

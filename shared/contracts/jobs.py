@@ -6,7 +6,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.message import Message
 from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Source, SourceUrl
-from shared.pictures.identity import parse_picture_id, parse_revision_id
+from shared.pictures.source import parse_picture_id, parse_revision_id
 
 CheckedPictureId = Annotated[PictureId, AfterValidator(parse_picture_id)]
 CheckedRevisionId = Annotated[RevisionId, AfterValidator(parse_revision_id)]

@@ -4,18 +4,31 @@ Pure and typed: nothing here reads a clock, a disk or a network. Everything the 
 another about pictures, in jobs, events, paths and files, is said in these words.
 """
 
-from shared.pictures.failure import Failure, FailureClass
-from shared.pictures.formats import Format, extension_of, media_type_of
-from shared.pictures.hosts import HostRules, PictureHost, picture_host
-from shared.pictures.identity import PictureId, RevisionId, picture_id, revision_id
-from shared.pictures.manifest import Manifest, Original, Placeholder
+from shared.pictures.failure import Failure, FailureClass, RefusalReason
+from shared.pictures.hosts import HostRules, picture_host
+from shared.pictures.manifest import DOWNLOAD, Manifest, Original, Placeholder, State, Validators
 from shared.pictures.name import Kind, Name, Role
 from shared.pictures.paths import Tree, candidates, name_failure_path, name_path, picture_path
-from shared.pictures.rendition import ORIGINAL, SIZES, STANDARD_SIZES, Box, Rendition
-from shared.pictures.rule import RefusalReason
-from shared.pictures.source import SourceUrl
-from shared.pictures.state import DOWNLOAD, State, Validators
-from shared.pictures.upload import Source, Upload, parse_source
+from shared.pictures.rendition import (
+    ORIGINAL,
+    SIZES,
+    STANDARD_SIZES,
+    Box,
+    Format,
+    Rendition,
+    extension_of,
+    media_type_of,
+)
+from shared.pictures.source import (
+    PictureId,
+    RevisionId,
+    Source,
+    SourceUrl,
+    Upload,
+    parse_source,
+    picture_id,
+    revision_id,
+)
 
 __all__ = [
     "DOWNLOAD",
@@ -31,7 +44,6 @@ __all__ = [
     "Manifest",
     "Name",
     "Original",
-    "PictureHost",
     "PictureId",
     "Placeholder",
     "RefusalReason",

@@ -1,4 +1,4 @@
-"""Failures: each has a class, and each class has the time after which a client may make us try again."""
+"""Rules: what our policy may refuse a host or a URL by."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,6 +6,20 @@ from enum import StrEnum
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class RefusalReason(StrEnum):
+    """The metric's label, and the word in the log."""
+
+    HOST = "host not allowed"
+    PORT = "port not allowed"
+    ADDRESS = "address not public"
+    URL = "no plain URL"
+    FRAGMENT = "fragment"
+    QUERY = "too many queries"
+    DOWNGRADE = "from https to http"
+    REDIRECTS = "too many redirects"
+
 
 MAX_REASON = 300
 

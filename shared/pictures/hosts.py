@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from shared.pictures.rule import RefusalReason
+from shared.pictures.failure import RefusalReason
 from shared.pictures.source import MAX_LENGTH, SourceUrl
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from shared.pictures.text import TextValue
+from shared.pictures.source import TextValue
 
 LONGEST_ID = 128
 ID_PATTERN = f"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{LONGEST_ID - 1}}}"

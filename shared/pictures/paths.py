@@ -7,10 +7,9 @@ database. All paths are relative, POSIX, and made of parts that are checked by t
 import hashlib
 from enum import StrEnum
 
-from shared.pictures.formats import ORIGINAL_EXTENSIONS
-from shared.pictures.identity import PictureId
 from shared.pictures.name import Name
-from shared.pictures.rendition import ORIGINAL, Rendition
+from shared.pictures.rendition import ORIGINAL, ORIGINAL_EXTENSIONS, Rendition
+from shared.pictures.source import PictureId
 
 POINTER = "current"
 """The entry of a picture's directory that names its revision: switching it is the commit."""

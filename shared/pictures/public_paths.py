@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.pictures.identity import PictureId, RevisionId
 from shared.pictures.name import Kind, Name, Role
 from shared.pictures.rendition import SIZES, STANDARD_SIZES
+from shared.pictures.source import PictureId, RevisionId
 
 DAY = "public, max-age=86400, stale-while-revalidate=604800"
 """`Cache-Control` of a path that may show another picture tomorrow."""

@@ -1,14 +1,67 @@
-"""The source URL: where a picture comes from, exactly as it was asked for."""
+"""Where pictures come from, source URLs and uploads, and the ids made of that."""
 
+import hashlib
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Self
+from typing import Any, NewType, Self
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 from yarl import URL
 
-from shared.pictures.identity import PictureId, picture_id
-from shared.pictures.text import TextValue
+
+class TextValue(ABC):
+    """Mixin: a frozen value with `parse(text)` and `str(value)`, used as a field of pydantic models."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError, with a sentence for the user, for a text that is no such value."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from_text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        return core_schema.json_or_python_schema(
+            json_schema=from_text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+
+PictureId = NewType("PictureId", str)
+"""The first 32 hex digits of SHA-256 of the exact source URL string."""
+
+RevisionId = NewType("RevisionId", str)
+"""The first 16 hex digits of SHA-256 of the original's bytes."""
+
+_PICTURE_ID = re.compile(r"[0-9a-f]{32}")
+_REVISION_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def picture_id(source_url: str) -> PictureId:
+    return PictureId(hashlib.sha256(source_url.encode()).hexdigest()[:32])
+
+
+def revision_id(sha256_hex: str) -> RevisionId:
+    """The revision of an original whose whole SHA-256 (hex) is known."""
+    return parse_revision_id(sha256_hex[:16])
+
+
+def parse_picture_id(text: str) -> PictureId:
+    """Raise ValueError for anything but 32 lower-case hex digits."""
+    if not _PICTURE_ID.fullmatch(text):
+        raise ValueError("a picture id is 32 lower-case hex digits")
+    return PictureId(text)
+
+
+def parse_revision_id(text: str) -> RevisionId:
+    """Raise ValueError for anything but 16 lower-case hex digits."""
+    if not _REVISION_ID.fullmatch(text):
+        raise ValueError("a revision id is 16 lower-case hex digits")
+    return RevisionId(text)
+
 
 USUAL_LENGTH = 8192
 """At most, where MAX_URL_LENGTH says nothing else."""
@@ -158,3 +211,40 @@ def _is_host(host: str) -> bool:
     except AddressValueError:
         return False
     return _HOST_NAME.fullmatch(host) is not None
+
+
+_PREFIX = "upload:"
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(TextValue):
+    """`upload:<SHA-256 of the bytes that were sent, hex>`: what an upload has in the place of a source URL."""
+
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError("An upload is named by its SHA-256: 64 lower-case hex digits.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if not text.startswith(_PREFIX):
+            raise ValueError("An upload begins with upload:.")
+        return cls(text.removeprefix(_PREFIX))
+
+    @property
+    def picture(self) -> PictureId:
+        return picture_id(str(self))
+
+    def __str__(self) -> str:
+        return _PREFIX + self.sha256
+
+
+Source = SourceUrl | Upload
+"""Where a picture comes from. Only a SourceUrl can be asked."""
+
+
+def parse_source(text: str) -> Source:
+    """Raise ValueError for what is neither a URL nor an upload."""
+    return Upload.parse(text) if text.startswith(_PREFIX) else SourceUrl.parse(text)

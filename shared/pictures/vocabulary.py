@@ -9,47 +9,38 @@ import re
 import sys
 from collections.abc import Iterable
 
-from shared.pictures.formats import ORIGINAL_EXTENSIONS, Format, media_type_of
+from shared.pictures import public_paths
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.name import LONGEST_ID, Kind, Role
-from shared.pictures.public_paths import (
-    DAY,
-    NUMBERED_KINDS,
-    PUBLIC_PATHS,
-    TMDB_FILE,
-    TMDB_SIZES,
-    YEAR,
-    FileForm,
-    PublicPaths,
-    TmdbForm,
-)
-from shared.pictures.rendition import SIZES
+from shared.pictures.rendition import ORIGINAL_EXTENSIONS, SIZES, Format, media_type_of
 from shared.pictures.source import USUAL_LENGTH
 
 _HEAD = "# What nginx must know of pictures' paths. Written by `python -m shared.pictures.vocabulary`, read by `render`.\n"
 _LEFT_TO_PROXIES = "svg"
 
 
-def vocabulary(paths: PublicPaths = PUBLIC_PATHS) -> str:
+def vocabulary(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> str:
     """Alternatives are told apart by `|`, as in a pattern; entries of several words by lines."""
     words = {
         "SIZES": "|".join(SIZES),
-        "TMDB_SIZES": "|".join(TMDB_SIZES),
+        "TMDB_SIZES": "|".join(public_paths.TMDB_SIZES),
         "FORMATS": "|".join(Format),
         "ORIGINALS": "|".join(one for one in ORIGINAL_EXTENSIONS if one != _LEFT_TO_PROXIES),
         "KINDS": "|".join(Kind),
-        "NUMBERED_KINDS": "|".join(NUMBERED_KINDS),
+        "NUMBERED_KINDS": "|".join(public_paths.NUMBERED_KINDS),
         "ROLES": "|".join(Role),
-        "TMDB_FILE": TMDB_FILE,
+        "TMDB_FILE": public_paths.TMDB_FILE,
         "LONGEST_URL": str(USUAL_LENGTH),
         "LONGEST_ID": str(LONGEST_ID),
-        "DAY": DAY,
-        "YEAR": YEAR,
+        "DAY": public_paths.DAY,
+        "YEAR": public_paths.YEAR,
         "SOURCE": paths.source.pattern,
         "STORED": _before_placeholders(paths.stored.pattern),
         "NAMED": _before_placeholders(paths.name.pattern),
-        "TMDB": "|".join(_before_placeholders(form.pattern) for form in paths.all(TmdbForm)),
-        "FILES": _lines(f"{_plain(form)} {form.kind} {form.role}" for form in paths.all(FileForm)),
+        "TMDB": "|".join(_before_placeholders(form.pattern) for form in paths.all(public_paths.TmdbForm)),
+        "FILES": _lines(
+            f"{_plain(form)} {form.kind} {form.role}" for form in paths.all(public_paths.FileForm)
+        ),
         "TYPES": _lines(f"{one} {media_type_of(one)}" for one in ORIGINAL_EXTENSIONS),
         "HOSTS": _lines(
             f"{one.host} {one.provider} {'year' if one.immutable else 'day'}" for one in PICTURE_HOSTS
@@ -62,7 +53,7 @@ def _before_placeholders(pattern: str) -> str:
     return pattern.partition("/{")[0]
 
 
-def _plain(form: FileForm) -> str:
+def _plain(form: public_paths.FileForm) -> str:
     """With the id called `{id}`, and without the format: `/data/images/artwork/{other}/stream_{id}`."""
     return re.sub(
         r"\{(\w+)\}",

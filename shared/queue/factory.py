@@ -80,7 +80,7 @@ def open_queue(
 def _open_embedded(
     path: Path, settings: QueueSettings, background: Background | None
 ) -> AbstractAsyncContextManager[Queue]:
-    from shared.queue.embedded import open_embedded  # noqa: PLC0415 - only the chosen engine
+    from shared.queue.embedded.engine import open_embedded  # noqa: PLC0415 - only the chosen engine
 
     return open_embedded(path, lane_limit=settings.lane_limit, background=background)
 
@@ -88,7 +88,7 @@ def _open_embedded(
 def _open_rabbitmq(
     url: str, settings: QueueSettings, background: Background | None
 ) -> AbstractAsyncContextManager[Queue]:
-    from shared.queue.rabbitmq import open_rabbitmq  # noqa: PLC0415 - only the chosen engine
+    from shared.queue.rabbitmq.engine import open_rabbitmq  # noqa: PLC0415 - only the chosen engine
 
     return open_rabbitmq(
         url, lane_limit=settings.lane_limit, management_url=settings.management_url, background=background

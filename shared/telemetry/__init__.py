@@ -1,9 +1,19 @@
 """What operators see: one line per request and per job, metrics, and the trace id that joins them."""
 
 from shared.telemetry.limiting import LineLimiter
-from shared.telemetry.logs import MAX_FIELD, Level, LogSettings, add_to_line, canonical_line, configure_logs
+from shared.telemetry.logs import (
+    MAX_FIELD,
+    Level,
+    LogSettings,
+    add_to_line,
+    canonical_line,
+    configure_logs,
+    new_trace_id,
+    trace_id,
+    traced,
+    utc_now,
+)
 from shared.telemetry.metrics import Metrics, start_at_zero
-from shared.telemetry.trace import new_trace_id, trace_id, traced, utc_now
 
 __all__ = [
     "MAX_FIELD",

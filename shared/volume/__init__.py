@@ -1,7 +1,17 @@
 """The shared volume: its ports, and the views that the services have of it. What lies behind them is in `local`."""
 
-from shared.volume.integrity import Findings, Integrity, Mending
-from shared.volume.inventory import NOTHING, Extent, Holding, Inventory, Mark, Space, lacking
+from shared.volume.inventory import (
+    NOTHING,
+    Extent,
+    Findings,
+    Holding,
+    Integrity,
+    Inventory,
+    Mark,
+    Mending,
+    Space,
+    lacking,
+)
 from shared.volume.local.layout import VolumeRefused, check_local
 from shared.volume.port import (
     Draft,

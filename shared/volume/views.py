@@ -6,29 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shared.pictures import Tree
-from shared.volume.integrity import Integrity, Mending
-from shared.volume.inventory import Inventory
-from shared.volume.local.inbox_and_pauses import LocalHostPauses, LocalInbox
+from shared.volume import port
+from shared.volume.inventory import Integrity, Inventory, Mending
 from shared.volume.local.integrity import LocalIntegrity
 from shared.volume.local.inventory import LocalInventory
 from shared.volume.local.layout import Layout, prepared_layout
-from shared.volume.local.names import LocalNames, LocalNameStore
+from shared.volume.local.names import LocalHostPauses, LocalInbox, LocalNames, LocalNameStore
 from shared.volume.local.pictures import LocalPictures
 from shared.volume.local.pins import LocalPins
 from shared.volume.local.store import LocalPictureStore
 from shared.volume.local.sweep import sweep
-from shared.volume.port import (
-    HostPauses,
-    Inbox,
-    LocalDirectory,
-    Names,
-    NameStore,
-    OnStep,
-    Pictures,
-    PictureStore,
-    Pins,
-    unwatched,
-)
 from shared.volume.settings import VolumeSettings
 
 
@@ -36,9 +23,9 @@ from shared.volume.settings import VolumeSettings
 class ReadVolume:
     """The volume as the proxy has it: to look."""
 
-    pictures: Pictures
-    names: Names
-    hosts: HostPauses
+    pictures: port.Pictures
+    names: port.Names
+    hosts: port.HostPauses
     check: Callable[[], Awaitable[None]]
     """Raise VolumeRefused, with a sentence, when it cannot be read just now."""
     identity: Callable[[], str] = str
@@ -51,12 +38,12 @@ class KeeperVolume:
     pauses of hosts.
     """
 
-    pictures: Pictures
-    names: Names
+    pictures: port.Pictures
+    names: port.Names
     inventory: Inventory
     integrity: Integrity
-    inbox: Inbox
-    hosts: HostPauses
+    inbox: port.Inbox
+    hosts: port.HostPauses
     identity: Callable[[], str] = str
 
 
@@ -64,17 +51,17 @@ class KeeperVolume:
 class WriteVolume:
     """The volume as the fetcher has it: to write."""
 
-    pictures: PictureStore
-    names: NameStore
-    pins: Pins
-    inbox: Inbox
-    hosts: HostPauses
+    pictures: port.PictureStore
+    names: port.NameStore
+    pins: port.Pins
+    inbox: port.Inbox
+    hosts: port.HostPauses
     mending: Mending
     sweep: Callable[[], Awaitable[int]]
     """Remove what was put aside and left there, and what is over; return how many. Raise OSError."""
-    drafts: LocalDirectory
+    drafts: port.LocalDirectory
     """Where all drafts lie."""
-    files: tuple[LocalDirectory, ...]
+    files: tuple[port.LocalDirectory, ...]
     """Where the files lie that drafts do not bring to themselves, but say where they are."""
     identity: Callable[[], str] = str
 
@@ -106,7 +93,9 @@ def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
 
 
 @contextmanager
-def volume_to_write(settings: VolumeSettings, *, on_step: OnStep = unwatched) -> Iterator[WriteVolume]:
+def volume_to_write(
+    settings: VolumeSettings, *, on_step: port.OnStep = port.unwatched
+) -> Iterator[WriteVolume]:
     layout = prepared_layout(settings)
 
     async def sweep_once() -> int:
@@ -123,8 +112,8 @@ def volume_to_write(settings: VolumeSettings, *, on_step: OnStep = unwatched) ->
             mending=LocalIntegrity(layout),
             identity=layout.identity,
             sweep=sweep_once,
-            drafts=LocalDirectory(layout.scratch.absolute()),
-            files=tuple(LocalDirectory((layout.root / tree).absolute()) for tree in Tree),
+            drafts=port.LocalDirectory(layout.scratch.absolute()),
+            files=tuple(port.LocalDirectory((layout.root / tree).absolute()) for tree in Tree),
         )
     finally:
         store.close()

@@ -15,8 +15,7 @@ import psutil
 from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 
-from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.database.opening import FILE_NAME
+from services.enricher.database.engines import FILE_NAME, DatabaseSettings, open_database
 from services.enricher.library import (
     ItemIds,
     Library,
@@ -26,7 +25,7 @@ from services.enricher.library import (
     Selection,
     Window,
 )
-from services.enricher.library.guessing.names import guessed
+from services.enricher.library.guessing.guesser import guessed
 from services.enricher.library.listing import counted, windowed
 from tests.bench.report import Figure
 from tests.unit.libraries import scanned_library

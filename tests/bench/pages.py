@@ -7,13 +7,15 @@ from pathlib import Path
 
 import aiohttp
 
-from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings, open_metadata
 from services.enricher.finder.providers.opening import open_providers
-from services.enricher.finder.providers.trakt import TraktSettings
+from services.enricher.finder.providers.trakt.client import TraktSettings
 from services.enricher.library import ItemIds, LibraryEntry, LibrarySettings, MediaType, Selection
-from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
-from services.enricher.pictures import PictureUrls, PictureUrlSettings, Prefetch, ShownPictures
+from services.enricher.library.pages.enrichment import Enrichment, Posters
+from services.enricher.library.pages.pages import KeptPages, Listings, Pages
+from services.enricher.pictures.prefetch import Prefetch
+from services.enricher.pictures.shown import PictureUrls, PictureUrlSettings, ShownPictures
 from shared.background import Background
 from shared.pictures import HostRules
 from shared.queue import QueueSettings, open_queue

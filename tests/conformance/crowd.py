@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 
 from shared.pictures import PictureId, Tree, picture_id, picture_path
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER
-from shared.pictures.state import STATE
 
 REVISION = "0123456789abcdef"
 MODEL = "model"

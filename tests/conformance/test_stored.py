@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.pictures import Format, Tree
-from shared.pictures.formats import ORIGINAL_EXTENSIONS, media_type_of
-from shared.pictures.rendition import SIZES
+from shared.pictures.rendition import ORIGINAL_EXTENSIONS, SIZES, media_type_of
 from tests.conformance.servers import Servers
 from tests.conformance.signing import sign
 from tests.conformance.subjects import FORMS, Stored, by_url

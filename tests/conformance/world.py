@@ -28,7 +28,7 @@ from shared.pictures import (
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.paths import POINTER
 from shared.queue import Lane, Queue
-from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.telemetry import utc_now
 from shared.volume import VolumeSettings, WriteVolume, volume_to_write
 from shared.volume.local.layout import Layout

@@ -13,8 +13,8 @@ import pytest
 
 from shared.contracts import DeadLetter, Envelope, PurgePicture
 from shared.queue import Delay, Lane, Queue
-from shared.queue.embedded import open_embedded
-from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.embedded.engine import open_embedded
+from shared.queue.rabbitmq.engine import open_rabbitmq
 from tests.servers.rabbitmq import RabbitNode
 
 QUICK = {Delay.ONE_SECOND: 0.05, Delay.TEN_SECONDS: 0.15, Delay.ONE_MINUTE: 0.3, Delay.TEN_MINUTES: 0.6}

@@ -6,22 +6,40 @@ from typing import Any
 
 import pytest
 
-from services.enricher.finder.providers.fanart import FanartMovie, FanartSeries
+from services.enricher.finder.providers.fanart.client import FanartMovie, FanartSeries
 from services.enricher.finder.providers.models import Lenient
-from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
-from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, TvPage
-from services.enricher.finder.providers.tmdb.models.people import Person
-from services.enricher.finder.providers.tmdb.models.pictures import Pictures
-from services.enricher.finder.providers.tmdb.models.titles import Collection, Episode, Movie, Season, Tv
-from services.enricher.finder.providers.trakt.models import (
+from services.enricher.finder.providers.tmdb.models.people import (
+    CombinedCredits,
+    Credits,
+    Person,
+    TmdbPictures,
+)
+from services.enricher.finder.providers.tmdb.models.titles import (
+    Collection,
+    Episode,
+    FoundByOtherId,
+    Movie,
+    MoviePage,
+    MultiPage,
+    Season,
+    Tv,
+    TvPage,
+)
+from services.enricher.finder.providers.trakt.client import (
     TraktEpisode,
     TraktFound,
     TraktPerson,
     TraktSeason,
     TraktTitle,
 )
-from services.enricher.finder.providers.tvdb import TvdbEpisode, TvdbFound, TvdbPerson, TvdbSeason, TvdbTitle
-from services.enricher.finder.providers.tvdb.models import TvdbUpdate
+from services.enricher.finder.providers.tvdb.client import (
+    TvdbEpisode,
+    TvdbFound,
+    TvdbPerson,
+    TvdbSeason,
+    TvdbTitle,
+    TvdbUpdate,
+)
 
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
 KOTLIN = "tmdb/tmdb-kotlin/tmdb3_"
@@ -44,15 +62,15 @@ TMDB = [
     (f"{KOTLIN}person_person_details_287.json", Person, "profile_path"),
     (f"{PHP}person_get.json", Person, "biography"),
     (f"{PHP}collection_get.json", Collection, "parts"),
-    (f"{KOTLIN}find_find_movie_tt10919380.json", Found, "movie_results"),
-    (f"{KOTLIN}find_find_person_nm0424060.json", Found, "person_results"),
-    (f"{KOTLIN}tv_tv_images_96677.json", Pictures, "logos"),
-    (f"{KOTLIN}movie_movie_images_10140.json", Pictures, "backdrops"),
-    (f"{PHP}images_movie.json", Pictures, "posters"),
-    (f"{PHP}images_tv.json", Pictures, "backdrops"),
-    (f"{PHP}images_tv_season.json", Pictures, "posters"),
-    (f"{PHP}images_tv_episode.json", Pictures, "stills"),
-    (f"{PHP}images_person.json", Pictures, "profiles"),
+    (f"{KOTLIN}find_find_movie_tt10919380.json", FoundByOtherId, "movie_results"),
+    (f"{KOTLIN}find_find_person_nm0424060.json", FoundByOtherId, "person_results"),
+    (f"{KOTLIN}tv_tv_images_96677.json", TmdbPictures, "logos"),
+    (f"{KOTLIN}movie_movie_images_10140.json", TmdbPictures, "backdrops"),
+    (f"{PHP}images_movie.json", TmdbPictures, "posters"),
+    (f"{PHP}images_tv.json", TmdbPictures, "backdrops"),
+    (f"{PHP}images_tv_season.json", TmdbPictures, "posters"),
+    (f"{PHP}images_tv_episode.json", TmdbPictures, "stills"),
+    (f"{PHP}images_person.json", TmdbPictures, "profiles"),
     (f"{KOTLIN}movie_movie_popular.json", MoviePage, "results"),
     (f"{KOTLIN}discover_discover_movie.json", MoviePage, "results"),
     (f"{KOTLIN}trending_trending_movie.json", MoviePage, "results"),
@@ -129,7 +147,7 @@ def test_trakts_documented_pictures_get_their_scheme() -> None:
 def test_every_picture_of_tmdb_is_read() -> None:
     for name in (f"{KOTLIN}tv_tv_images_96677.json", f"{PHP}images_tv.json"):
         body = recorded(name)
-        read, said = Pictures.read(body, "TMDB"), json.loads(body)
+        read, said = TmdbPictures.read(body, "TMDB"), json.loads(body)
         for what in ("posters", "backdrops", "logos"):
             assert len(getattr(read, what)) == len(said.get(what, []))
         assert all(one.width and one.height for one in read.posters)

@@ -11,7 +11,7 @@ import pytest
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueFull
 from shared.telemetry import trace_id
-from shared.telemetry.trace import known_trace_id
+from shared.telemetry.logs import known_trace_id
 from tests.contract.conftest import QUICK, REAL, Engine, Received, a_job
 
 LANE = Lane.PICTURES_NOW

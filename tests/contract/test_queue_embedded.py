@@ -11,7 +11,8 @@ import pytest
 
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueSettings, QueueUnavailable, open_queue
-from shared.queue.embedded import open_embedded, worker
+from shared.queue.embedded import worker
+from shared.queue.embedded.engine import open_embedded
 from shared.queue.embedded.store import Store
 from shared.queue.port import MAX_DELIVERIES
 from tests.contract.conftest import REAL, Embedded, Received, a_job

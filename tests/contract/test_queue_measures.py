@@ -9,9 +9,9 @@ import pytest
 
 from shared.contracts import Envelope, PurgePicture
 from shared.queue import Delay, Lane, LaneMeasure, Queue, QueueUnavailable
-from shared.queue.embedded import open_embedded
-from shared.queue.rabbitmq import open_rabbitmq
-from shared.queue.rabbitmq.management import RENEWED_EVERY_S
+from shared.queue.embedded.engine import open_embedded
+from shared.queue.rabbitmq.engine import open_rabbitmq
+from shared.queue.rabbitmq.topology import RENEWED_EVERY_S
 from tests.contract.conftest import REAL, Engine, a_job
 from tests.integration.onesheet import until
 from tests.servers.rabbitmq import RabbitNode

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueError, QueueUnavailable
-from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.queue.rabbitmq.link import Outage
 from tests.contract.conftest import QUICK, OnRabbitMQ, Received, a_job
 from tests.servers.rabbitmq import RabbitNode

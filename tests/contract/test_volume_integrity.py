@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from shared.pictures import Name, Rendition, State, Tree, picture_path
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER
-from shared.pictures.state import STATE
 from shared.volume import Mending, PictureStore, Revision
-from shared.volume.integrity import Damage, What
+from shared.volume.inventory import Damage, What
+from shared.volume.local.durable import SUMS, add_sums, read_sums
 from shared.volume.local.integrity import is_whole
-from shared.volume.local.sums import SUMS, add_sums, read_sums
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, LocalFiles, commit, revision_of
 from tests.providers.drawing import Format, encode, poster
 

@@ -26,8 +26,8 @@ from shared.volume import (
 )
 from shared.volume.local import names as local_names
 from shared.volume.local.durable import make_directories
-from shared.volume.local.inbox_and_pauses import LocalHostPauses
 from shared.volume.local.layout import Layout, _file_system, prepared_layout
+from shared.volume.local.names import LocalHostPauses
 from shared.volume.local.refusals import SHELVES, Records, Refusals, _digest, _packed, _record
 from shared.volume.local.sweep import (
     DRAFT_AGE_S,

@@ -27,9 +27,8 @@ from shared.pictures import (
     Tree,
     revision_id,
 )
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER, picture_path, spool_name
-from shared.pictures.state import STATE
 from shared.volume import (
     Names,
     Pictures,

@@ -10,9 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.enricher.database import DatabaseSettings, open_database
-from services.enricher.finder.resolving import Shown
-from services.enricher.finder.resolving.table import ArtworkTable
+from services.enricher.database.engines import DatabaseSettings, open_database
+from services.enricher.finder.resolving.table import ArtworkTable, Shown
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
 from shared.pictures import Name, SourceUrl
 from shared.telemetry import utc_now

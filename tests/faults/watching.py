@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.pictures import Name, PictureId, Tree, name_path, picture_path
 from shared.pictures.manifest import MANIFEST
 from shared.pictures.paths import POINTER
-from shared.volume.local.sums import SUMS, read_sums
+from shared.volume.local.durable import SUMS, read_sums
 from tests.faults.versions import Version, file_names
 
 _MANY = 5

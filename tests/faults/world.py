@@ -15,7 +15,7 @@ import psutil
 from shared.contracts import Envelope, FetchPicture, Message
 from shared.pictures import Name, PictureId, Rendition, SourceUrl
 from shared.queue import Lane, Queue
-from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.volume import VolumeSettings
 from shared.volume.local.layout import Layout
 from tests.providers.gallery import picture_at

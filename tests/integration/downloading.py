@@ -15,8 +15,8 @@ from services.fetcher.settings import DownloadSettings
 from shared.pictures import FailureClass, RefusalReason, SourceUrl
 from shared.telemetry import Metrics
 from shared.volume import unwatched
-from shared.volume.local.inbox_and_pauses import LocalHostPauses
 from shared.volume.local.layout import Layout
+from shared.volume.local.names import LocalHostPauses
 from tests.servers.dialled import dialled
 from tests.servers.name_server import NameServer, running_name_server
 from tests.servers.trap import Trap, running_trap

@@ -15,12 +15,12 @@ from services.enricher.app import add_enricher
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings
-from services.enricher.finder.providers.trakt import TraktSettings
-from services.enricher.finder.providers.tvdb import TvdbSettings
-from services.enricher.finder.resolving import ResolvingSettings
-from services.enricher.keeper.catalog import CatalogSettings
+from services.enricher.finder.providers.trakt.client import TraktSettings
+from services.enricher.finder.providers.tvdb.client import TvdbSettings
+from services.enricher.finder.resolving.opening import ResolvingSettings
+from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
-from services.enricher.pictures import PictureUrlSettings
+from services.enricher.pictures.shown import PictureUrlSettings
 from services.enricher.settings import EnricherSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
@@ -30,7 +30,7 @@ from shared.contracts import Envelope, FetchPicture, Message
 from shared.http import create_skeleton
 from shared.pictures import SourceUrl
 from shared.queue import Lane
-from shared.queue.embedded import open_embedded
+from shared.queue.embedded.engine import open_embedded
 from shared.settings import HostSettings
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, WriteVolume, volume_to_keep, volume_to_read, volume_to_write

@@ -24,7 +24,7 @@ from shared.http import create_skeleton
 from shared.http.connections import LONGEST_LINE
 from shared.pictures import PictureId, Rendition, SourceUrl, State
 from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueFull, QueueUnavailable
-from shared.queue.embedded import open_embedded
+from shared.queue.embedded.engine import open_embedded
 from shared.telemetry import Metrics
 from shared.volume import Revision, VolumeSettings, WriteVolume, volume_to_read, volume_to_write
 from shared.volume.local.layout import Layout

@@ -9,22 +9,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.enricher.finder.artwork import (
-    Answered,
-    Artwork,
-    ArtworkSettings,
-    Finding,
-    Reason,
-    Subject,
-    Textless,
-    open_artwork,
-)
+from services.enricher.finder.artwork.artwork import Answered, Artwork, Finding, open_artwork
+from services.enricher.finder.artwork.choice import ArtworkSettings, Reason, Textless
+from services.enricher.finder.artwork.source import Subject
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings, open_metadata
-from services.enricher.finder.providers.fanart import FanartSettings
+from services.enricher.finder.providers.fanart.client import FanartSettings
 from services.enricher.finder.providers.opening import open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings
-from services.enricher.finder.providers.trakt import TraktSettings
-from services.enricher.finder.providers.tvdb import TvdbSettings
+from services.enricher.finder.providers.trakt.client import TraktSettings
+from services.enricher.finder.providers.tvdb.client import TvdbSettings
 from shared.background import Background
 from shared.pictures import FailureClass, Kind, Role
 from shared.telemetry import Metrics

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from services.enricher.keeper.catalog import CatalogSettings
+from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.contracts import Evictable, EvictPictures, PicturesEvicted, PurgePicture
@@ -126,7 +126,7 @@ async def test_what_exceeds_the_budget_leaves_the_longest_unused_first(
     start: Start, picture_host: PictureHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.proxy.access_counts.TELL_EVERY_S", 0.01)
-    monkeypatch.setattr("services.enricher.keeper.catalog.access_times.NOTED_EVERY_S", 0.01)
+    monkeypatch.setattr("services.enricher.keeper.catalog.indexer.NOTED_EVERY_S", 0.01)
     sources = [source_of(picture_host, number) for number in range(1, 9)]
     async with start() as whole:
         for source in sources:

@@ -14,7 +14,7 @@ from services.enricher.keeper.dead_letters.table import LetterTable
 from shared.contracts import Envelope, FetchPicture, RenderPicture
 from shared.pictures import Rendition
 from shared.queue import Lane, Reject
-from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.telemetry import Metrics
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until

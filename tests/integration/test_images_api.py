@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from services.enricher.pictures import PictureUrlSettings
+from services.enricher.pictures.shown import PictureUrlSettings
 from services.fetcher.settings import FetcherSettings
 from shared.contracts import FetchPicture, PurgePicture, RefuseName, ResolvePicture, UnpinPicture
 from shared.http.signatures import EXPIRY, Signatures

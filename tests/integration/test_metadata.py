@@ -26,7 +26,7 @@ from services.enricher.finder.metadata import (
 from services.enricher.finder.providers import Condition
 from services.enricher.finder.providers.opening import open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings, resources
-from services.enricher.finder.providers.trakt import TraktSettings
+from services.enricher.finder.providers.trakt.client import TraktSettings
 from shared.background import Background
 from shared.pictures import FailureClass, Role
 from shared.telemetry import Metrics

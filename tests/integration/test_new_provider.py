@@ -13,9 +13,10 @@ from typing import Any, Self
 import pytest
 from aiohttp import web
 
-from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder import FinderSettings
-from services.enricher.finder.artwork import Finding, Subject, open_artwork
+from services.enricher.finder.artwork.artwork import Finding, open_artwork
+from services.enricher.finder.artwork.source import Subject
 from services.enricher.finder.metadata import open_metadata
 from services.enricher.finder.providers import (
     Broken,
@@ -35,8 +36,7 @@ from services.enricher.finder.providers import (
 )
 from services.enricher.finder.providers.asking import Address, Provider, ProviderRequest, Reply, open_sessions
 from services.enricher.finder.providers.opening import open_providers
-from services.enricher.finder.providers.registry import PACKAGES, specs_of
-from services.enricher.finder.providers.settings import AskingSettings
+from services.enricher.finder.providers.registry import PACKAGES, AskingSettings, specs_of
 from services.enricher.finder.providers.tokens import MemoryTokenStore, Token
 from shared.background import Background
 from shared.pictures import Kind, Role, SourceUrl, hosts

@@ -13,13 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-import services.enricher.database.sqlite
+import services.enricher.database.engines
 from services.enricher.api.access import Access
 from services.enricher.app import GATE
 from services.enricher.finder.metadata import MetadataSettings
 from services.enricher.library import Item
 from services.enricher.library.pages.enrichment import Enriched, Enrichment
-from services.enricher.pictures import PictureUrlSettings
+from services.enricher.pictures.shown import PictureUrlSettings
 from services.proxy.settings import ProxySettings
 from shared.contracts import FetchPicture, PictureStored
 from shared.pictures import Rendition, SourceUrl, picture_id
@@ -338,9 +338,9 @@ async def test_a_database_that_cannot_be_written_does_not_hold_a_page_up(
 ) -> None:
     for_ever = (
         "PRAGMA busy_timeout = 600000",
-        *services.enricher.database.sqlite.EVERYBODY[1:],
+        *services.enricher.database.engines.EVERYBODY[1:],
     )  # so that who writes waits for the end of this
-    monkeypatch.setattr(services.enricher.database.sqlite, "EVERYBODY", for_ever)
+    monkeypatch.setattr(services.enricher.database.engines, "EVERYBODY", for_ever)
     async with running_enricher(tmp_path, trakt=trakt) as enricher:
         await enricher.add(2)
         with closing(sqlite3.connect(tmp_path / "state/enricher.sqlite", isolation_level=None)) as other:

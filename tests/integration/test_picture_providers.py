@@ -5,10 +5,10 @@ from pydantic import SecretStr
 
 from services.enricher.finder.providers import Misconfigured, NothingThere
 from services.enricher.finder.providers.asking import Address
-from services.enricher.finder.providers.fanart import Fanart, FanartSettings, fanart_address
+from services.enricher.finder.providers.fanart.client import Fanart, FanartSettings, fanart_address
 from services.enricher.finder.providers.models import TitleKind, picture_url
 from services.enricher.finder.providers.tmdb import Tmdb, resources
-from services.enricher.finder.providers.trakt import Trakt
+from services.enricher.finder.providers.trakt.client import Trakt
 from shared.pictures import SourceUrl
 from tests.integration.test_providers import asked, soon, tmdb_at, trakt_at
 from tests.providers.fanart import API_KEY, FanartHost

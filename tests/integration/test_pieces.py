@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from services.fetcher.rendering.limits import MAX_GIF_BLOCKS, MAX_GIF_PARTS, MAX_SCANS, check_pieces
 from services.fetcher.rendering.render import Order, TooLarge, render
-from services.fetcher.rendering.structure_limits import MAX_GIF_BLOCKS, MAX_GIF_PARTS, MAX_SCANS, check_pieces
 from shared.pictures import Rendition
 from tests.providers.drawing import poster
 

@@ -25,9 +25,9 @@ from services.enricher.finder.providers import (
 )
 from services.enricher.finder.providers.asking import Address, Provider, open_sessions
 from services.enricher.finder.providers.models import Lenient, TitleKind
-from services.enricher.finder.providers.settings import AskingSettings
+from services.enricher.finder.providers.registry import AskingSettings
 from services.enricher.finder.providers.tmdb import Resource, Tmdb, TmdbSettings, resources, tmdb_address
-from services.enricher.finder.providers.trakt import Trakt, TraktSettings, TraktTitle, trakt_address
+from services.enricher.finder.providers.trakt.client import Trakt, TraktSettings, TraktTitle, trakt_address
 from shared.pictures import FailureClass
 from shared.telemetry import Metrics, utc_now
 from tests.providers.behaviour import Behaviour

@@ -97,7 +97,7 @@ async def test_what_was_stored_under_a_url_with_a_fragment_is_served_in_every_si
     onesheet: Onesheet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
-        earlier.setattr("services.proxy.fetch_requests.Spellings.refusal", lambda _self, _wanted: None)
+        earlier.setattr("services.proxy.waiting_room.Spellings.refusal", lambda _self, _wanted: None)
         assert (await onesheet.get(f"{POSTER}#x", size="small")).status == 200
     assert (await onesheet.get(f"{POSTER}#x", size="small")).headers["X-Image-Cached"] == "true"
     assert (await onesheet.get(f"{POSTER}#x", size="w154", format="png")).status == 200

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from services.enricher.finder.artwork import Artwork, Finding, Subject
+from services.enricher.finder.artwork.artwork import Artwork, Finding
+from services.enricher.finder.artwork.source import Subject
 from services.enricher.finder.metadata import MetadataSettings
-from services.enricher.finder.resolving import ResolvingSettings
+from services.enricher.finder.resolving.opening import ResolvingSettings
 from shared.contracts import FetchPicture, NameRefused, PictureFailed, RefuseName, ResolvePicture
 from shared.pictures import Failure, FailureClass, Name, Rendition, Role, SourceUrl, picture_id
 from shared.queue import Lane

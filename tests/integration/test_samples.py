@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.schema import metadata
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
@@ -23,8 +23,8 @@ from shared.contracts import DeadLetter, Envelope
 from shared.contracts.envelope import MESSAGES
 from shared.pictures import Name, PictureId, Rendition, Tree, name_path
 from shared.queue import Lane, Queue
-from shared.queue.embedded import open_embedded
-from shared.queue.rabbitmq import open_rabbitmq
+from shared.queue.embedded.engine import open_embedded
+from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.volume import VolumeSettings, volume_to_keep, volume_to_read
 from tests.contract.conftest import Received
 from tests.integration.enricher import RunningEnricher, running_enricher

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from services.enricher.keeper.catalog import CatalogSettings
+from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.contracts import HealPicture
@@ -35,7 +35,7 @@ from shared.pictures.paths import POINTER
 from shared.queue import Lane
 from shared.settings import HostSettings
 from shared.volume import PictureStore
-from shared.volume.local.sums import SUMS
+from shared.volume.local.durable import SUMS
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour

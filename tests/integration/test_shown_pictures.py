@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.enricher.pictures import PictureUrls, PictureUrlSettings, Prefetch, ShownPictures
-from services.enricher.pictures.prefetch import HandedOut
+from services.enricher.pictures.prefetch import HandedOut, Prefetch
+from services.enricher.pictures.shown import PictureUrls, PictureUrlSettings, ShownPictures
 from shared.contracts import Envelope, FetchPicture
 from shared.pictures import (
     HostRules,

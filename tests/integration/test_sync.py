@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.enricher.finder.resolving import Shown
-from services.enricher.finder.resolving.table import ArtworkTable
+from services.enricher.finder.resolving.table import ArtworkTable, Shown
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings

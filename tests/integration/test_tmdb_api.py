@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.enricher.finder.metadata import MetadataSettings
-from services.enricher.pictures import PictureUrls, PictureUrlSettings
+from services.enricher.pictures.shown import PictureUrls, PictureUrlSettings
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.providers.behaviour import Behaviour
 from tests.providers.tmdb import TmdbHost

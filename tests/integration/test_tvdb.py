@@ -18,7 +18,7 @@ from services.enricher.finder.providers import (
     Unreadable,
 )
 from services.enricher.finder.providers.asking import Address
-from services.enricher.finder.providers.tvdb import Tvdb, TvdbEntity, TvdbSettings, tvdb_address
+from services.enricher.finder.providers.tvdb.client import Tvdb, TvdbEntity, TvdbSettings, tvdb_address
 from shared.telemetry import utc_now
 from tests.integration.test_metadata import Clock
 from tests.integration.test_providers import asked, soon

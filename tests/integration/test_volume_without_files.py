@@ -13,7 +13,7 @@ from services.proxy.hot_answers import HOT_BYTES
 from services.proxy.settings import ProxySettings
 from shared.http import create_skeleton
 from shared.pictures import Rendition
-from shared.queue.embedded import open_embedded
+from shared.queue.embedded.engine import open_embedded
 from shared.telemetry import Metrics
 from tests.contract.volumes import MEDIUM, PICTURE, commit, revision_of
 from tests.servers.volume_in_memory import memory_volume

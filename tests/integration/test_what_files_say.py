@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from services.fetcher.rendering import heif
-from services.fetcher.rendering.color_spaces import Space, tone_mapping
+from services.fetcher.rendering.color_spaces import ColorSpace, tone_mapping
 from services.fetcher.rendering.order import Order
 from services.fetcher.rendering.render import RenderResult, TooLarge, Unsound, render
 from tests.integration.rendered import difference, rendered_in
@@ -219,7 +219,7 @@ def test_what_is_brighter_than_paper_is_brought_down_and_keeps_its_order(
 
 def test_the_eetf_leaves_what_is_dark_and_white_at_the_peak() -> None:
     """ITU-R BT.2390: 20 nits are 20 of 203; the brightest of 1,000 is white."""
-    space = Space.of_code_points(9, 16)
+    space = ColorSpace.of_code_points(9, 16)
     assert space
     table = tone_mapping(space)
     for value, wanted in ((91, 90), (192, 255)):  # PQ of 20.4 and of 1,000 nits

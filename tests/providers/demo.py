@@ -17,7 +17,7 @@ from services.fetcher.settings import DownloadSettings, FetcherSettings
 from services.one_process import run
 from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings
-from shared.process import start
+from shared.process.start import start
 from shared.settings import HostSettings
 from shared.volume import VolumeSettings
 from tests.providers.picture_host import PictureHost

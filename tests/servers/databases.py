@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import create_engine, text
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database.database import Database
+from services.enricher.database.engines import FILE_NAME, DatabaseSettings, open_database
 from services.enricher.database.migrations import upgrade
-from services.enricher.database.opening import FILE_NAME
 
 
 def opened_database(state_dir: Path) -> AbstractAsyncContextManager[Database]:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from alembic.script import ScriptDirectory
 
-from services.enricher.database import DatabaseSettings, open_database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration
 from services.enricher.database.schema import metadata
 from tests.servers.rabbitmq import free_ports

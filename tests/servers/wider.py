@@ -38,7 +38,7 @@ def _start(module: str) -> None:
     if module == "shared.pictures.vocabulary":
         sys.stdout.write(vocabulary(wider))
         return
-    from shared.process import start  # noqa: PLC0415
+    from shared.process.start import start  # noqa: PLC0415
 
     main = import_module(f"{module}.__main__").main
     start(main if module == "services.fetcher" else partial(main, paths=wider))

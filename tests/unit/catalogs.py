@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.enricher.app import SHOWN_BY
-from services.enricher.database import Database
-from services.enricher.keeper.catalog import CatalogTable
+from services.enricher.database.database import Database
+from services.enricher.keeper.catalog.table import CatalogTable
 from shared.pictures import (
     Failure,
     FailureClass,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database.database import Database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from tests.servers.databases import furnish, opened_database
 from tests.servers.postgresql import PostgresServer
 

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.library import Library, LibrarySettings, library_with_scans
-from services.enricher.library.scan import KIND, Scans
-from services.enricher.tasks import Tasks
+from services.enricher.library.scan.scan import KIND, Scans
+from services.enricher.tasks.tasks import Tasks
 from shared.background import Background
 from shared.telemetry import Metrics
 

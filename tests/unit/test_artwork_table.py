@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.database.migrations import upgrade
-from services.enricher.finder.resolving import KnownArtwork, Shown, Stored
-from services.enricher.finder.resolving.table import ArtworkTable
+from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown, Stored
 from shared.pictures import Name, SourceUrl, Upload, picture_id
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

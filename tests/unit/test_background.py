@@ -14,15 +14,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from services.enricher.finder.metadata.tmdb_cache import TmdbShelf
-from services.enricher.finder.providers.ledger import Ledger
+from services.enricher.finder.providers.opening import Ledger
 from services.enricher.finder.resolving.opening import refreshing as refreshing_names
-from services.enricher.keeper.catalog.access_times import AccessTimes
 from services.enricher.keeper.catalog.budget import keeping_within
-from services.enricher.keeper.catalog.indexer import Swept, sweeping
-from services.enricher.keeper.catalog.refreshing import refreshing as refreshing_pictures
+from services.enricher.keeper.catalog.indexer import AccessTimes, Swept, sweeping
+from services.enricher.keeper.catalog.opening import refreshing as refreshing_pictures
 from services.enricher.keeper.keeper import counting
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
-from services.enricher.tasks import Tasks
+from services.enricher.tasks.tasks import Tasks
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
 from services.proxy.waiting_room import WaitingRoom
@@ -456,10 +455,10 @@ ONE_OFF = {
     "services/enricher/library/sync.py": "one picture, within its patience",
     "services/enricher/tasks/tasks.py": "one task, which has an edge of its own",
     "services/fetcher/rendering/sandbox.py": "the end of a pool",
-    "services/proxy/staleness.py": "one look at one picture",
+    "services/proxy/lookup.py": "one look at one picture",
     "services/proxy/waiting_room.py": "one question, within its time",
     "shared/queue/embedded/engine.py": "the queue file, until it is closed; each turn has an edge of its own",
-    "shared/queue/rabbitmq/management.py": "one question to the broker",
+    "shared/queue/rabbitmq/topology.py": "one question to the broker",
     "shared/queue/consuming.py": "one job, which has an edge of its own",
 }
 """Where tasks are started that end by themselves. Whatever does not belongs into `Background.repeating`."""

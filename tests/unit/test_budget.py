@@ -7,7 +7,7 @@ import pytest
 
 from services.enricher.finder.providers import Limit, NotAsked, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE, BudgetSnapshot
-from services.enricher.finder.providers.rate_limit_headers import Allowance
+from services.enricher.finder.providers.errors import Allowance
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.keeper.catalog import CatalogSettings, CatalogTable, DiskBudget
-from services.enricher.keeper.catalog.budget import ORDER_LASTS
+from services.enricher.keeper.catalog.budget import ORDER_LASTS, CatalogSettings, DiskBudget
+from services.enricher.keeper.catalog.table import CatalogTable
 from shared.contracts import Envelope, EvictPictures
 from shared.pictures import PictureId
 from shared.queue import Delay, Lane, QueueUnavailable

@@ -6,8 +6,7 @@ from http import HTTPStatus
 import pytest
 from yarl import URL
 
-from services.proxy.by_name import by_file, by_name
-from services.proxy.wanted import Named
+from services.proxy.wanted import Named, by_file, by_name
 from shared.http import Problem
 from shared.pictures import Format, Kind, Name, Rendition, Role
 from shared.pictures.public_paths import PUBLIC_PATHS, FileForm

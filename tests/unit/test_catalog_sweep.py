@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.keeper.catalog import CatalogFilter, CatalogTable
-from services.enricher.keeper.catalog.access_times import AccessTimes
-from services.enricher.keeper.catalog.indexer import Indexer, Sweep
-from services.enricher.keeper.catalog.refreshing import Refreshing
+from services.enricher.keeper.catalog.indexer import AccessTimes, Indexer, Sweep
+from services.enricher.keeper.catalog.opening import Refreshing
+from services.enricher.keeper.catalog.table import CatalogFilter, CatalogTable
 from shared.background import Background
 from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import HostRules, PictureId, SourceUrl

@@ -4,8 +4,15 @@ import random
 
 import pytest
 
-from services.enricher.finder.artwork import Candidate, Choice, Reason, Taste, Textless, choose
-from services.enricher.finder.artwork.languages import two_letters
+from services.enricher.finder.artwork.choice import (
+    Candidate,
+    Choice,
+    Reason,
+    Taste,
+    Textless,
+    choose,
+    two_letters,
+)
 from services.enricher.settings import EnricherSettings
 from shared.pictures import Role
 

@@ -19,19 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 import shared.volume.local.layout
-from services.enricher.database import (
-    Database,
-    DatabaseRefused,
-    DatabaseSettings,
-    DatabaseUnavailable,
-    open_database,
-    replace_rows,
-)
-from services.enricher.database.connecting import FrugalConnection
+from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
+from services.enricher.database.engines import DatabaseSettings, FrugalConnection, open_database
 from services.enricher.database.migrations import configuration, upgrade
-from services.enricher.database.schema import metadata
+from services.enricher.database.schema import metadata, replace_rows
 from services.enricher.finder.tables import tmdb_cache
-from services.enricher.tasks.tables import tasks
+from services.enricher.tasks.rows import tasks
 from tests.servers.databases import opened_database
 from tests.servers.postgresql import PostgresServer
 

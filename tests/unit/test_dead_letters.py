@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.keeper.dead_letters import LetterFilter, LetterTaken, NotReadable
 from services.enricher.keeper.dead_letters.redriving import CLAIM_LASTS, Redriving
 from services.enricher.keeper.dead_letters.table import LetterTable
-from services.enricher.tasks import Progress
+from services.enricher.tasks.task import Progress
 from shared.contracts import DeadLetter, Envelope, FetchPicture, PurgePicture
 from shared.pictures import Name, Rendition
 from shared.queue import Delay, Lane, QueueUnavailable

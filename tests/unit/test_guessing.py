@@ -3,7 +3,7 @@
 import pytest
 from guessit import guessit
 
-from services.enricher.library.guessing.names import guessed
+from services.enricher.library.guessing.guesser import guessed
 
 TITLES = [
     "Some Film",

@@ -4,9 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.enricher.finder.artwork.id_mapping import IdMapping
-from services.enricher.finder.artwork.source import Asking
-from services.enricher.finder.artwork.subject import Ids, Subject, Whose
+from services.enricher.finder.artwork.source import Asking, IdMapping, Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import NotFound, Outcome
 from shared.pictures import Kind
 

@@ -7,9 +7,8 @@ import pytest
 from services.enricher.finder.providers import Unreadable
 from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb import Resource, resources
-from services.enricher.finder.providers.tmdb.models.lists import MoviePage
-from services.enricher.finder.providers.tmdb.models.titles import Movie
-from services.enricher.finder.providers.trakt.models import TraktTitle
+from services.enricher.finder.providers.tmdb.models.titles import Movie, MoviePage
+from services.enricher.finder.providers.trakt.client import TraktTitle
 
 
 @pytest.mark.parametrize(

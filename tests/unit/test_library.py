@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed
 from services.enricher.library.same_title import KnownEntry, by_title, plain

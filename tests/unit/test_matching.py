@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from services.enricher.database import Database, DatabaseSettings, open_database
+from services.enricher.database.database import Database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder.metadata import Found, NotFound, Outcome, Unavailable
 from services.enricher.library import Item, Library, LibraryEntry, MediaType
-from services.enricher.library.matching import Candidate, Matching, MatchState, clearly_right
-from services.enricher.library.matching.matching import AGAIN
-from services.enricher.library.matching.searching import Candidates, Search, Sought
-from services.enricher.library.matching.table import UnmatchedTable
+from services.enricher.library.matching.matching import AGAIN, Matching, MatchState
+from services.enricher.library.matching.searching import Candidates, Search, SoughtTitle
+from services.enricher.library.matching.table import MatchCandidate, UnmatchedTable, clearly_right
 from shared.pictures import FailureClass
 from tests.integration.onesheet import until
 
 
 def candidate(
     title: str, year: int | None, popularity: float = 1, *, also: tuple[str, ...] = ()
-) -> Candidate:
-    return Candidate(provider="x", title=title, year=year, tmdb_id=1, popularity=popularity, also=also)
+) -> MatchCandidate:
+    return MatchCandidate(provider="x", title=title, year=year, tmdb_id=1, popularity=popularity, also=also)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ class Answering:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def find(self, sought: Sought, until: datetime) -> Outcome[Candidates]:
+    async def find(self, sought: SoughtTitle, until: datetime) -> Outcome[Candidates]:
         self.asked.append(sought.title)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.fetcher.download.body import BodyPace, Limits
+from services.fetcher.download.answers import BodyPace, Limits
 from services.fetcher.errors import PictureError
 from shared.pictures import FailureClass
 

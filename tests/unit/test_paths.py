@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.pictures import ORIGINAL, Format, Name, Rendition, candidates, name_path, picture_id
-from shared.pictures.formats import ORIGINAL_EXTENSIONS, extension_of, media_type_of
+from shared.pictures.rendition import ORIGINAL_EXTENSIONS, extension_of, media_type_of
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "paths.json").read_text(encoding="utf-8"))
 PICTURES = st.text().map(picture_id)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.pictures import picture_id, revision_id
-from shared.pictures.identity import parse_picture_id, parse_revision_id
+from shared.pictures.source import parse_picture_id, parse_revision_id
 
 
 @given(st.text())

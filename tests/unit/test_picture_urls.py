@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 from yarl import URL
 
-from services.enricher.pictures import PictureUrls, PictureUrlSettings
+from services.enricher.pictures.shown import PictureUrls, PictureUrlSettings
 from shared.http.signatures import Signatures
 from shared.pictures import Name, PictureId, RevisionId
 

@@ -1,7 +1,6 @@
 import pytest
 
-from services.fetcher.download.addresses import AddressPolicy
-from services.fetcher.download.policy import Policy, report
+from services.fetcher.download.addresses import AddressPolicy, Policy, report
 from services.fetcher.errors import DownloadRefused
 from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics

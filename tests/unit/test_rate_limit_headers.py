@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from multidict import CIMultiDict
 
-from services.enricher.finder.providers.rate_limit_headers import Allowance, allowance_in
+from services.enricher.finder.providers.errors import Allowance, allowance_in
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TRAKT = (

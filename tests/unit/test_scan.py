@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.library import (
     Item,
     ItemIds,
@@ -20,12 +20,12 @@ from services.enricher.library import (
     ScanRefused,
     Window,
 )
-from services.enricher.library.guessing import Guess, Guesser
-from services.enricher.library.scan import reading, vanished
-from services.enricher.library.scan.reading import PathReading
-from services.enricher.library.scan.remembered import RememberedFiles
+from services.enricher.library.guessing.guesser import Guess, Guesser
+from services.enricher.library.scan import reading
+from services.enricher.library.scan import scan as scanning
+from services.enricher.library.scan.reading import PathReading, RememberedFiles
 from services.enricher.library.scan.tree import Sighting
-from services.enricher.tasks import Task, TaskState
+from services.enricher.tasks.task import Task, TaskState
 from tests.servers.databases import opened_database
 from tests.unit.libraries import ScannedLibrary, scanned_library
 
@@ -177,7 +177,7 @@ async def test_a_disk_that_is_not_mounted_below_the_root_keeps_its_items(
     for gone in ("disk/B (2000).mkv", "disk/x/C (2000).mkv"):
         (root / gone).unlink()
     (root / "disk/x").rmdir()
-    monkeypatch.setattr(vanished, "_device", lambda _folder: -1)
+    monkeypatch.setattr(scanning, "_device", lambda _folder: -1)
     await scanned(opened, root)
     assert set(await listed(opened)) == {"A", "B", "C"}
     plant(root, "disk/D (2000).mkv")
@@ -383,7 +383,7 @@ async def test_a_folder_with_very_many_files_is_taken_in_part_by_part(
     opened: ScannedLibrary, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.enricher.library.scan.scan.AT_ONCE", 7)
-    monkeypatch.setattr("services.enricher.library.scan.remembered.AT_ONCE", 7)
+    monkeypatch.setattr("services.enricher.library.scan.reading.AT_ONCE", 7)
     plant(root, *(f"Film {number} (2000).mkv" for number in range(20)))
     parts: list[int] = []
     really = RememberedFiles.changed

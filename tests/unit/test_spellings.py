@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.proxy.fetch_requests import Spellings
+from services.proxy.waiting_room import Spellings
 from services.proxy.wanted import WantedPicture
 from shared.pictures import HostRules, RefusalReason, SourceUrl, Upload
 from shared.pictures.rendition import ORIGINAL

@@ -25,8 +25,8 @@ from services.fetcher.download.hosts import (
 from services.fetcher.errors import HostIsPaused, PictureError
 from shared.pictures import FailureClass, SourceUrl
 from shared.volume import HostPause
-from shared.volume.local.inbox_and_pauses import LocalHostPauses
 from shared.volume.local.layout import Layout
+from shared.volume.local.names import LocalHostPauses
 
 ENOUGH = 3
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from services.enricher.finder.artwork import Subject
-from services.enricher.finder.artwork.subject import Ids, Whose
+from services.enricher.finder.artwork.source import Ids, Subject, Whose
 from shared.pictures import Kind, Name
 
 

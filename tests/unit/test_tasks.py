@@ -11,11 +11,19 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
-from services.enricher.tasks import Progress, Task, TaskFailed, TaskItem, TaskRefused, Tasks, TaskState, Work
+from services.enricher.database.database import Database
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
-from services.enricher.tasks.tables import tasks as table
-from services.enricher.tasks.task import ERROR_LIMIT
+from services.enricher.tasks.rows import tasks as table
+from services.enricher.tasks.task import (
+    ERROR_LIMIT,
+    Progress,
+    Task,
+    TaskFailed,
+    TaskItem,
+    TaskRefused,
+    TaskState,
+)
+from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.contracts import TaskProgressed
 from shared.pictures import Failure, FailureClass

@@ -10,12 +10,12 @@ from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
 from services.enricher.app import SHOWN_BY
-from services.enricher.database import Database, DatabaseSettings, open_database
-from services.enricher.finder.resolving import Shown
+from services.enricher.database.database import Database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder.resolving.opening import AT_MOST
-from services.enricher.finder.resolving.table import ArtworkTable
+from services.enricher.finder.resolving.table import ArtworkTable, Shown
 from services.enricher.finder.tables import artwork
-from services.enricher.keeper.catalog import CatalogTable
+from services.enricher.keeper.catalog.table import CatalogTable
 from services.enricher.keeper.dead_letters import LetterFilter
 from services.enricher.keeper.dead_letters.table import LetterTable
 from services.enricher.keeper.tables import cached_images, dead_letters

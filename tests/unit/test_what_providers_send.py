@@ -5,20 +5,17 @@ from typing import cast
 
 import pytest
 
-from services.enricher.finder.artwork.languages import country_in, country_of_tvdb
-from services.enricher.finder.artwork.source import Asking, Records
-from services.enricher.finder.artwork.subject import Ids, Subject
+from services.enricher.finder.artwork.choice import country_in, country_of_tvdb
+from services.enricher.finder.artwork.source import Asking, Ids, Records, Subject
 from services.enricher.finder.metadata import Found, Outcome, Title, TitleKey, TitleKind, Urgency
 from services.enricher.finder.metadata.cache import Cache
 from services.enricher.finder.metadata.title_sources import TraktTitles
 from services.enricher.finder.providers import Broken, Misconfigured
-from services.enricher.finder.providers.errors import error_for
-from services.enricher.finder.providers.rate_limit_headers import allowance_in
+from services.enricher.finder.providers.errors import allowance_in, error_for
 from services.enricher.finder.providers.tmdb.models.titles import Movie
-from services.enricher.finder.providers.trakt import Trakt
 from services.enricher.finder.providers.trakt.artwork import TraktSource
-from services.enricher.finder.providers.trakt.models import TraktImages
-from services.enricher.finder.providers.tvdb.models import TvdbTitle
+from services.enricher.finder.providers.trakt.client import Trakt, TraktImages
+from services.enricher.finder.providers.tvdb.client import TvdbTitle
 from shared.pictures import Kind
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

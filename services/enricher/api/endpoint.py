@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.enricher.api.access import Access, Gate
-from services.enricher.database import DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
 from shared.http import NO_STORE, Problem, RenderedBody, rendered_response
 from shared.queue import QueueError
 

@@ -13,17 +13,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from shared.contracts import (
-    Envelope,
-    HostPaused,
-    Message,
-    NameRefused,
-    PictureFailed,
-    PicturePurged,
-    PicturesEvicted,
-    PictureStored,
-    TaskProgressed,
-)
+from shared import contracts
 from shared.http import Problem
 from shared.queue import Queue
 
@@ -37,14 +27,14 @@ STALLED_AFTER_S = 30.0
 RETRY_MS = 3000
 """After so long a browser comes back that was cut off."""
 
-KINDS: Mapping[type[Message], str] = {
-    PictureStored: "picture.stored",
-    PictureFailed: "picture.failed",
-    PicturePurged: "picture.purged",
-    PicturesEvicted: "pictures.evicted",
-    NameRefused: "name.refused",
-    HostPaused: "host.paused",
-    TaskProgressed: "task.progressed",
+KINDS: Mapping[type[contracts.Message], str] = {
+    contracts.PictureStored: "picture.stored",
+    contracts.PictureFailed: "picture.failed",
+    contracts.PicturePurged: "picture.purged",
+    contracts.PicturesEvicted: "pictures.evicted",
+    contracts.NameRefused: "name.refused",
+    contracts.HostPaused: "host.paused",
+    contracts.TaskProgressed: "task.progressed",
 }
 DROPPED = "events.dropped"
 
@@ -52,10 +42,10 @@ DROPPED = "events.dropped"
 class _Client:
     def __init__(self, address: str) -> None:
         self.address = address
-        self._waiting: asyncio.Queue[Envelope | None] = asyncio.Queue(WAITING_AT_MOST)
+        self._waiting: asyncio.Queue[contracts.Envelope | None] = asyncio.Queue(WAITING_AT_MOST)
         self._dropped = 0
 
-    def hear(self, envelope: Envelope | None) -> None:
+    def hear(self, envelope: contracts.Envelope | None) -> None:
         """None: there will be no more."""
         if self._waiting.full():
             self._waiting.get_nowait()
@@ -87,7 +77,7 @@ class EventStreams:
         for client in self._clients:
             client.hear(None)
 
-    async def _hear(self, envelope: Envelope) -> None:
+    async def _hear(self, envelope: contracts.Envelope) -> None:
         if type(envelope.payload) in KINDS:
             for client in self._clients:
                 client.hear(envelope)
@@ -131,7 +121,7 @@ def _address(request: web.Request) -> str:
     return forwarded or request.remote or ""
 
 
-def _data(envelope: Envelope) -> str:
+def _data(envelope: contracts.Envelope) -> str:
     payload = envelope.payload.model_dump(mode="json")
     about = {"occurred_at": envelope.occurred_at.isoformat(), "trace_id": envelope.trace_id}
     return json.dumps(payload | about)

@@ -8,19 +8,8 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
+import openapi_pydantic as oa
 from aiohttp import web
-from openapi_pydantic import (
-    Components,
-    Info,
-    MediaType,
-    OpenAPI,
-    Operation,
-    Parameter,
-    PathItem,
-    RequestBody,
-    Response,
-    SecurityScheme,
-)
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
 
@@ -44,11 +33,11 @@ class ProblemBody(BaseModel):
 def described(endpoints: Sequence[Endpoint], *, version: str) -> bytes:
     """The document, as JSON."""
     paths = {_plain(path): _path_item(endpoints, path) for path in dict.fromkeys(e.path for e in endpoints)}
-    document = OpenAPI(
+    document = oa.OpenAPI(
         openapi="3.1.1",
-        info=Info(title="Onesheet", version=version),
+        info=oa.Info(title="Onesheet", version=version),
         paths=paths,
-        components=Components(securitySchemes={_BEARER: SecurityScheme(type="http", scheme="bearer")}),
+        components=oa.Components(securitySchemes={_BEARER: oa.SecurityScheme(type="http", scheme="bearer")}),
     )
     whole = construct_open_api_with_schema_class(document)
     return whole.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
@@ -59,27 +48,27 @@ def _plain(path: str) -> str:
     return _IN_PATH.sub(r"{\1}", path)
 
 
-def _path_item(endpoints: Iterable[Endpoint], path: str) -> PathItem:
+def _path_item(endpoints: Iterable[Endpoint], path: str) -> oa.PathItem:
     operations: dict[str, Any] = {
         endpoint.method.lower(): _operation(endpoint) for endpoint in endpoints if endpoint.path == path
     }
-    return PathItem(**operations)
+    return oa.PathItem(**operations)
 
 
-def _operation(endpoint: Endpoint) -> Operation:
+def _operation(endpoint: Endpoint) -> oa.Operation:
     summary, _, rest = endpoint.description.partition("\n")
     content = _json(endpoint.body) if endpoint.body else {}
     if endpoint.max_sent_bytes:
-        content["*/*"] = MediaType()
-    body = RequestBody(required=True, content=content) if content else None
+        content["*/*"] = oa.MediaType()
+    body = oa.RequestBody(required=True, content=content) if content else None
     nothing = not (endpoint.answer or endpoint.stream) and endpoint.status is HTTPStatus.OK
     status = HTTPStatus.NO_CONTENT if nothing else endpoint.status
     answered = _json(endpoint.answer) if endpoint.answer else None
     if endpoint.stream:
-        answered = {"text/event-stream": MediaType()}
-    answer = Response(description=status.phrase, content=answered)
-    problem = Response(description="A problem", content=_json(ProblemBody, "application/problem+json"))
-    return Operation(
+        answered = {"text/event-stream": oa.MediaType()}
+    answer = oa.Response(description=status.phrase, content=answered)
+    problem = oa.Response(description="A problem", content=_json(ProblemBody, "application/problem+json"))
+    return oa.Operation(
         summary=summary.rstrip("."),
         description=rest.strip() or None,
         parameters=list(_parameters(endpoint)) or None,
@@ -89,7 +78,7 @@ def _operation(endpoint: Endpoint) -> Operation:
     )
 
 
-def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
+def _parameters(endpoint: Endpoint) -> Iterable[oa.Parameter]:
     in_path = set(_IN_PATH.findall(endpoint.path))
     schema = endpoint.parameters.model_json_schema()
     for name, property_ in schema.get("properties", {}).items():
@@ -97,7 +86,7 @@ def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
         where = "path" if name in in_path else "query"
         required = name in in_path or name in schema.get("required", ())
         description = described_.pop("description", None)
-        yield Parameter.model_validate(
+        yield oa.Parameter.model_validate(
             {
                 "name": name,
                 "in": where,
@@ -120,8 +109,8 @@ def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
     return {**_inline(definitions[schema["$ref"].rpartition("/")[2]], definitions), **rest}
 
 
-def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, MediaType]:
-    return {media_type: MediaType(schema=PydanticSchema(schema_class=model))}
+def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, oa.MediaType]:
+    return {media_type: oa.MediaType(schema=PydanticSchema(schema_class=model))}
 
 
 _SHOWN = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"})

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.tasks import Task, TaskRefused, Tasks, TaskState
+from services.enricher.tasks.task import Task, TaskRefused, TaskState
+from services.enricher.tasks.tasks import Tasks
 from shared.http import Problem
 
 LISTED_AT_MOST = 20

@@ -10,18 +10,3 @@ Its two methods take a function of a connection, which becomes one transaction:
 Whoever waits may be cancelled, the transaction is not: it runs to its end. So the function must do nothing
 but ask the database. Each wing has its tables; `schema` is what they have in common, and `migrations` made them.
 """
-
-from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable, WriteBatch
-from services.enricher.database.opening import open_database
-from services.enricher.database.schema import replace_rows
-from services.enricher.database.sqlite import DatabaseSettings
-
-__all__ = [
-    "Database",
-    "DatabaseRefused",
-    "DatabaseSettings",
-    "DatabaseUnavailable",
-    "WriteBatch",
-    "open_database",
-    "replace_rows",
-]

@@ -4,24 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    DateTime,
-    Dialect,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    TextClause,
-    TypeDecorator,
-    cast,
-    func,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-metadata = MetaData(
+metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -32,17 +19,17 @@ metadata = MetaData(
 )
 """Of all tables, which each wing defines for itself, as the latest migration leaves them."""
 
-Number = Integer().with_variant(BigInteger(), "postgresql")
+Number = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 """Of up to 64 bits, as every integer of SQLite's is. Also an id: SQLite wants INTEGER there."""
 
 
-class Moment(TypeDecorator[datetime]):
+class Moment(sa.TypeDecorator[datetime]):
     """Aware in the program, UTC in the database, which may forget zones as SQLite does."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Raise ValueError for a moment without a zone."""
         if value is None:
             return None
@@ -50,26 +37,28 @@ class Moment(TypeDecorator[datetime]):
             raise ValueError("a moment without a zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class Words(TypeDecorator[str]):
+class Words(sa.TypeDecorator[str]):
     """Text without NUL, which PostgreSQL has no room for: others' texts may have one."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
         return value.replace("\0", "") if value else value
 
 
-def whole_sum(numbers: ColumnElement[int]) -> ColumnElement[int]:
+def whole_sum(numbers: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     """PostgreSQL's own sum of such numbers is a decimal one."""
-    return cast(func.sum(numbers), BigInteger)
+    return sa.cast(sa.func.sum(numbers), sa.BigInteger)
 
 
-async def replace_rows(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+async def replace_rows(
+    connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
     """Put rows with all columns of the table in place of those that have the same key."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     inserted = insert(table)
@@ -78,6 +67,6 @@ async def replace_rows(connection: AsyncConnection, table: Table, rows: Sequence
     await connection.execute(inserted.on_conflict_do_update(index_elements=key, set_=others), rows)
 
 
-def of_some_rows(condition: TextClause) -> dict[str, Any]:
+def of_some_rows(condition: sa.TextClause) -> dict[str, Any]:
     """What makes an index one of some rows, on both engines."""
     return {"sqlite_where": condition, "postgresql_where": condition}

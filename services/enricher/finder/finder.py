@@ -8,18 +8,19 @@ from typing import Self
 from pydantic import Field, InstanceOf, model_validator
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.finder import api
-from services.enricher.finder.artwork import ArtworkSettings, open_artwork
+from services.enricher.finder.artwork.artwork import open_artwork
+from services.enricher.finder.artwork.choice import ArtworkSettings
 from services.enricher.finder.metadata import Metadata, MetadataSettings, open_metadata
 from services.enricher.finder.providers import ProviderSettings, ProviderStatus
 from services.enricher.finder.providers.opening import Providers, open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings
-from services.enricher.finder.resolving import OpenResolving, ResolvingSettings, open_resolving
+from services.enricher.finder.resolving.opening import OpenResolving, ResolvingSettings, open_resolving
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
 from services.enricher.finder.resolving.table import SourcesElsewhere
-from services.enricher.pictures import PictureUrls
+from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
 from shared.contracts import FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl

@@ -5,13 +5,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.keeper import api
-from services.enricher.keeper.catalog import CatalogSettings, OpenCatalog, ShownBy, open_catalog
+from services.enricher.keeper.catalog.budget import CatalogSettings
+from services.enricher.keeper.catalog.opening import OpenCatalog, open_catalog
+from services.enricher.keeper.catalog.table import ShownBy
 from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_letters
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.keeper.scrub import Scrub
-from services.enricher.tasks import Tasks, Work
+from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
 from shared.queue import Peers, Queue

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.enricher.tasks import Progress, patiently
+from services.enricher.tasks.task import Progress, patiently
 from shared.contracts import Envelope, HealPicture
 from shared.pictures import PictureId, Source, Upload, parse_source
 from shared.queue import Lane, Queue

@@ -13,19 +13,10 @@ With scans, which are tasks:
 Titles, years, ids, places and picture URLs are kept; what providers say of a title never is.
 """
 
-from services.enricher.library.item import (
-    Item,
-    ItemIds,
-    LibraryEntry,
-    MediaType,
-    Page,
-    Selection,
-    Window,
-    name_of,
-)
+from services.enricher.library.item import Item, ItemIds, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.library import Library
 from services.enricher.library.opening import LibrarySettings, library_with_scans, open_library
-from services.enricher.library.scan import ScanRefused, Scans
+from services.enricher.library.scan.scan import ScanRefused
 
 __all__ = [
     "Item",
@@ -36,10 +27,8 @@ __all__ = [
     "MediaType",
     "Page",
     "ScanRefused",
-    "Scans",
     "Selection",
     "Window",
     "library_with_scans",
-    "name_of",
     "open_library",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Insert, Update, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, Page, Selection, Window
 from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup

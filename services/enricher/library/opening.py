@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.library import api
 from services.enricher.library.library import Library
-from services.enricher.library.matching import Matching, open_matching
-from services.enricher.library.pages import Enrichment, KeptPages, Listings, Pages, Posters
-from services.enricher.library.scan import Places, Scan, Scans
+from services.enricher.library.matching.matching import Matching, open_matching
+from services.enricher.library.pages.enrichment import Enrichment, Posters
+from services.enricher.library.pages.pages import KeptPages, Listings, Pages
+from services.enricher.library.scan.scan import Places, Scan, Scans
 from services.enricher.library.sync import Syncing, sync_works
-from services.enricher.pictures import PictureUrls, Prefetch, ShownPictures
-from services.enricher.tasks import Tasks, Work
+from services.enricher.pictures.prefetch import Prefetch
+from services.enricher.pictures.shown import PictureUrls, ShownPictures
+from services.enricher.tasks.tasks import Tasks, Work
 from shared.contracts import Envelope, changed_pictures, removed_pictures
 from shared.pictures import HostRules
 from shared.pictures.public_paths import PublicPaths

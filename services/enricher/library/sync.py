@@ -17,7 +17,8 @@ from services.enricher.finder import Finder
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.library.item import MediaType, Selection, Window, name_of
 from services.enricher.library.library import Library
-from services.enricher.tasks import Progress, Work, patiently
+from services.enricher.tasks.task import Progress, patiently
+from services.enricher.tasks.tasks import Work
 from shared.background import cancel_and_wait
 from shared.pictures import DOWNLOAD, Failure, Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError

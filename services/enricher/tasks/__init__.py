@@ -8,28 +8,3 @@ What became of single things is told with `progress.item(name, outcome)`, and ke
 The work is a function of the task's arguments and a `Progress`, with which it counts what it does. Between its steps
 it calls `progress.step()`, which ends it where the task was cancelled. It may be cut off anywhere and begun again.
 """
-
-from services.enricher.tasks.task import (
-    Progress,
-    Task,
-    TaskCancelled,
-    TaskFailed,
-    TaskItem,
-    TaskRefused,
-    TaskState,
-    patiently,
-)
-from services.enricher.tasks.tasks import Tasks, Work
-
-__all__ = [
-    "Progress",
-    "Task",
-    "TaskCancelled",
-    "TaskFailed",
-    "TaskItem",
-    "TaskRefused",
-    "TaskState",
-    "Tasks",
-    "Work",
-    "patiently",
-]

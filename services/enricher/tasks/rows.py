@@ -1,16 +1,56 @@
-"""Tasks as rows of the database."""
+"""The tables of tasks, as the latest migration leaves them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, delete, func, insert, select, update
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
-from services.enricher.tasks.tables import task_items, tasks
+from services.enricher.database.database import Database
+from services.enricher.database.schema import Moment, Number, Words, metadata
 from services.enricher.tasks.task import Progress, Task, TaskItem, TaskRefused, TaskState
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", Number, primary_key=True),
+    sa.Column("kind", Words, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("state", Words, nullable=False),
+    sa.Column("cancelling", sa.Boolean, nullable=False),
+    sa.Column("starts", Number, nullable=False),
+    sa.Column("done", Number, nullable=False),
+    sa.Column("total", Number),
+    sa.Column("counts", sa.JSON, nullable=False),
+    sa.Column("errors", sa.JSON, nullable=False),
+    sa.Column("reason", Words),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("started_at", Moment),
+    sa.Column("finished_at", Moment),
+    sa.Column("heartbeat_at", Moment),
+    sa.Column("claimed_by", Words),
+    sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    sa.Index(None, "state", "id"),
+    sqlite_autoincrement=True,
+)
+
+task_items = sa.Table(
+    "task_items",
+    metadata,
+    sa.Column("id", Number, primary_key=True),
+    sa.Column("task_id", Number, nullable=False),
+    sa.Column("name", Words, nullable=False),
+    sa.Column("outcome", Words, nullable=False),
+    sa.Column("failure_class", Words),
+    sa.Column("reason", Words),
+    sa.Column("retry_at", Moment),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Index(None, "task_id", "outcome", "id"),
+)
+"""What became of each thing that a task was about; as long as the task is known."""
+
 
 QUEUED_LIMIT = 100
 """Tasks that may wait."""
@@ -45,27 +85,27 @@ class TaskRows:
         """The same task that waits or runs already, or else a new one. Raise TaskRefused where too many wait."""
 
         async def writing(connection: AsyncConnection) -> Task:
-            under_way = select(*_OF_TASK).where(_columns.kind == kind, _columns.state.not_in(_ENDED))
+            under_way = sa.select(*_OF_TASK).where(_columns.kind == kind, _columns.state.not_in(_ENDED))
             for row in await connection.execute(under_way.where(_columns.cancelling.is_(False))):
                 if row.arguments == arguments:
                     return _task(row)
             await _make_room(connection)
             values = _new(kind, arguments, self._now())
-            row = (await connection.execute(insert(tasks).values(values).returning(*_OF_TASK))).one()
+            row = (await connection.execute(sa.insert(tasks).values(values).returning(*_OF_TASK))).one()
             return _task(row)
 
         return await self._database.write(writing)
 
     async def get(self, task_id: int) -> Task | None:
         async def reading(connection: AsyncConnection) -> Task | None:
-            row = (await connection.execute(select(*_OF_TASK).where(_columns.id == task_id))).first()
+            row = (await connection.execute(sa.select(*_OF_TASK).where(_columns.id == task_id))).first()
             return None if row is None else _task(row)
 
         return await self._database.read(reading)
 
     async def list(self, *, limit: int, offset: int) -> Sequence[Task]:
         """The newest first."""
-        query = select(*_OF_TASK).order_by(_columns.id.desc())
+        query = sa.select(*_OF_TASK).order_by(_columns.id.desc())
         return await self._database.rows(query, _task, of=tasks, limit=limit, offset=offset)
 
     async def items(
@@ -73,7 +113,7 @@ class TaskRows:
     ) -> Sequence[TaskItem]:
         """In the order in which they were done; of one outcome, or of all."""
         columns = task_items.c
-        query = select(*(columns[name] for name in TaskItem.__slots__)).where(columns.task_id == task_id)
+        query = sa.select(*(columns[name] for name in TaskItem.__slots__)).where(columns.task_id == task_id)
         if outcome:
             query = query.where(columns.outcome == outcome)
         page = query.order_by(columns.id).limit(limit).offset(offset)
@@ -86,7 +126,7 @@ class TaskRows:
     async def cancel(self, task_id: int) -> None:
         """At once where it waits, at its next step where it runs, and not at all where it has ended."""
         waiting = _end(_WAITING & (_columns.id == task_id), TaskState.CANCELLED, self._now())
-        running = update(tasks).where(_columns.id == task_id, _columns.state == TaskState.RUNNING)
+        running = sa.update(tasks).where(_columns.id == task_id, _columns.state == TaskState.RUNNING)
 
         async def writing(connection: AsyncConnection) -> None:
             await connection.execute(waiting)
@@ -100,11 +140,11 @@ class TaskRows:
         async def writing(connection: AsyncConnection) -> Task | None:
             silent = _columns.heartbeat_at < self._now() - self._stale_after
             await self._give_back(connection, silent)
-            running = select(_columns.kind).where(_columns.state == TaskState.RUNNING)
+            running = sa.select(_columns.kind).where(_columns.state == TaskState.RUNNING)
             free = _WAITING & _columns.kind.in_(kinds) & _columns.kind.not_in(running)
-            oldest = select(func.min(_columns.id)).where(free).scalar_subquery()
+            oldest = sa.select(sa.func.min(_columns.id)).where(free).scalar_subquery()
             claimed = (
-                update(tasks)
+                sa.update(tasks)
                 .where(_columns.id == oldest)
                 .values(state=TaskState.RUNNING, claimed_by=self._owner, heartbeat_at=self._now())
                 .values(starts=_columns.starts + 1, started_at=self._now(), **_progress(Progress()))
@@ -113,7 +153,7 @@ class TaskRows:
             row = (await connection.execute(claimed)).first()
             if row is None:
                 return None
-            await connection.execute(delete(task_items).where(task_items.c.task_id == row.id))
+            await connection.execute(sa.delete(task_items).where(task_items.c.task_id == row.id))
             return _task(row)
 
         return await self._database.write(writing)
@@ -123,20 +163,20 @@ class TaskRows:
         others = _columns.claimed_by != self._owner
         await self._database.write(lambda connection: self._give_back(connection, others))
 
-    async def _give_back(self, connection: AsyncConnection, whose: ColumnElement[bool]) -> None:
+    async def _give_back(self, connection: AsyncConnection, whose: sa.ColumnElement[bool]) -> None:
         """What a process that died has left, waits again: or failed, or was to be cancelled anyway."""
-        left = and_(_columns.state == TaskState.RUNNING, whose)
+        left = sa.and_(_columns.state == TaskState.RUNNING, whose)
         await connection.execute(_end(left & _columns.cancelling.is_(True), TaskState.CANCELLED, self._now()))
         reason = f"Its process died {MAX_STARTS} times while it ran."
         given_up = _end(left & (_columns.starts >= MAX_STARTS), TaskState.FAILED, self._now())
         await connection.execute(given_up.values(reason=reason))
-        await connection.execute(update(tasks).where(left).values(state=TaskState.QUEUED))
+        await connection.execute(sa.update(tasks).where(left).values(state=TaskState.QUEUED))
 
     async def beat(self, task_id: int, progress: Progress) -> bool:
         """Say that it still runs, and how far it is; whether it shall be cancelled, or is another's by now."""
         mine = self._mine(task_id)
         written = (
-            update(tasks)
+            sa.update(tasks)
             .where(mine)
             .values(heartbeat_at=self._now(), **_progress(progress))
             .returning(_columns.cancelling)
@@ -168,32 +208,34 @@ class TaskRows:
 
     async def leave(self, task_id: int) -> None:
         """It waits again, because this process ends; that does not count as a start."""
-        left = update(tasks).where(self._mine(task_id))
+        left = sa.update(tasks).where(self._mine(task_id))
         values = {"state": TaskState.QUEUED, "starts": _columns.starts - 1}
         await self._database.write(lambda connection: connection.execute(left.values(values)))
 
-    def _mine(self, task_id: int) -> ColumnElement[bool]:
-        running = and_(_columns.id == task_id, _columns.state == TaskState.RUNNING)
-        return and_(running, _columns.claimed_by == self._owner)
+    def _mine(self, task_id: int) -> sa.ColumnElement[bool]:
+        running = sa.and_(_columns.id == task_id, _columns.state == TaskState.RUNNING)
+        return sa.and_(running, _columns.claimed_by == self._owner)
 
 
 async def _make_room(connection: AsyncConnection) -> None:
-    waiting = select(func.count()).select_from(tasks).where(_WAITING)
+    waiting = sa.select(sa.func.count()).select_from(tasks).where(_WAITING)
     if (await connection.execute(waiting)).scalar_one() >= QUEUED_LIMIT:
         raise TaskRefused(f"{QUEUED_LIMIT} tasks are waiting: cancel some, or try again later.")
-    oldest_kept = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
-    oldest_told = select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(ITEMS_KEPT_OF - 1)
-    running = select(_columns.id).where(_columns.state == TaskState.RUNNING)
+    oldest_kept = (
+        sa.select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
+    )
+    oldest_told = sa.select(_columns.id).order_by(_columns.id.desc()).limit(1).offset(ITEMS_KEPT_OF - 1)
+    running = sa.select(_columns.id).where(_columns.state == TaskState.RUNNING)
     of_task = task_items.c.task_id
     old = of_task <= oldest_told.scalar_subquery()
-    await connection.execute(delete(task_items).where(old, of_task.not_in(running)))
-    await connection.execute(delete(tasks).where(_columns.id <= oldest_kept, _columns.state.in_(_ENDED)))
+    await connection.execute(sa.delete(task_items).where(old, of_task.not_in(running)))
+    await connection.execute(sa.delete(tasks).where(_columns.id <= oldest_kept, _columns.state.in_(_ENDED)))
 
 
 async def _add_items(connection: AsyncConnection, task_id: int, items: Sequence[TaskItem]) -> None:
     if items:
         rows = [{"task_id": task_id, **asdict(item)} for item in items]
-        await connection.execute(insert(task_items), rows)
+        await connection.execute(sa.insert(task_items), rows)
 
 
 def _new(kind: str, arguments: Mapping[str, object], now: datetime) -> Mapping[str, object]:
@@ -210,9 +252,9 @@ def _progress(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _end(which: ColumnElement[bool], state: TaskState, now: datetime) -> Update:
-    return update(tasks).where(which).values(state=state, cancelling=False, finished_at=now)
+def _end(which: sa.ColumnElement[bool], state: TaskState, now: datetime) -> sa.Update:
+    return sa.update(tasks).where(which).values(state=state, cancelling=False, finished_at=now)
 
 
-def _task(row: Row[Any]) -> Task:
+def _task(row: sa.Row[Any]) -> Task:
     return Task(**row._asdict() | {"state": TaskState(row.state), "errors": tuple(row.errors)})

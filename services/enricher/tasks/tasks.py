@@ -11,7 +11,7 @@ from typing import Self
 
 import structlog
 
-from services.enricher.database import Database, DatabaseUnavailable
+from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.tasks.rows import TaskRows
 from services.enricher.tasks.task import (
     Progress,

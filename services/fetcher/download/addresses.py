@@ -1,16 +1,18 @@
-"""Addresses: whom we connect to. Checked when a name is resolved for dialling, so that what was checked
-is what is dialled, and checked for addresses written out in a URL.
-"""
+"""Whom a download may ask: hosts by the rules, addresses by one table, checked as they are dialled."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from shared.pictures import SourceUrl
+from services.fetcher.errors import DownloadRefused
+from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.pictures.hosts import parse_pair
+from shared.telemetry import MAX_FIELD, Metrics, add_to_line
 
 # A table of our own, for what Python says of an address depends on its version. From IANA's registries of
 # special-purpose addresses, of November 2026, coarser where nothing is reachable but anycast services.
@@ -116,3 +118,62 @@ class CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._resolver.close()
+
+
+_LOGIN = re.compile(r"//[^/?#]*@")
+_log = structlog.get_logger()
+
+
+class Policy:
+    """Allowed hosts at their allowed ports, where they lie at addresses that we connect to. Raises Refused."""
+
+    def __init__(self, hosts: HostRules, addresses: AddressPolicy, *, max_redirects: int) -> None:
+        self._hosts = hosts
+        self._max_redirects = max_redirects
+        self._addresses = addresses
+
+    def check(self, source: SourceUrl, authorised_host: str | None) -> None:
+        """`authorised_host`: allowed besides the rules, with its port where that is not the usual one."""
+        rule = self._hosts.refusal(source)
+        if rule and source.authority != authorised_host:
+            raise DownloadRefused(rule, str(source), f"Pictures are not fetched from {source.authority}.")
+        try:
+            self._addresses.check_literal(source)
+        except AddressRefused as refused:
+            raise self.address_refused(source, refused) from refused
+        if self._addresses.may_be_private(source.host, source.port):
+            add_to_line(may_be_private=source.authority)
+
+    def redirected(self, source: SourceUrl, location: str, times: int) -> SourceUrl:
+        """Where the redirect leads, which is `times` after the first request; it goes through every check again."""
+        try:
+            target = source.redirected(location)
+        except ValueError as error:
+            raise DownloadRefused(
+                RefusalReason.URL, location, f"The source redirects to no plain URL: {error}"
+            ) from None
+        if source.url.scheme == "https" and target.url.scheme != "https":
+            raise DownloadRefused(
+                RefusalReason.DOWNGRADE, str(target), "The source redirects from https to http."
+            )
+        if times > self._max_redirects:
+            raise DownloadRefused(RefusalReason.REDIRECTS, str(target), "The source redirects too often.")
+        return target
+
+    @staticmethod
+    def address_refused(source: SourceUrl, refused: AddressRefused) -> DownloadRefused:
+        return DownloadRefused(
+            RefusalReason.ADDRESS, str(source), "The host has no public address.", detail=str(refused)
+        )
+
+
+def report(refused: DownloadRefused, asked_for: SourceUrl, metrics: Metrics) -> None:
+    """A line and a count. `asked_for`: where the redirects, if any, began."""
+    metrics.refusals.labels(refused.rule).inc()
+    _log.warning(
+        "refused",
+        rule=refused.rule.value,
+        url=_LOGIN.sub("//", refused.url[:MAX_FIELD]).encode("ascii", "backslashreplace").decode(),
+        asked_for=str(asked_for)[:MAX_FIELD],
+        detail=refused.detail,
+    )

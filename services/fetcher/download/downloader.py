@@ -14,12 +14,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
 
-from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver
-from services.fetcher.download.answers import Freshness, error_for, error_of, freshness
-from services.fetcher.download.body import Limits, take_body
+from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver, Policy, report
+from services.fetcher.download.answers import Freshness, Limits, error_for, error_of, freshness, take_body
 from services.fetcher.download.heads import say_lengths_once
 from services.fetcher.download.hosts import ANYBODY, Announce, Asker, HostBreaker
-from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.shares import Seats

@@ -13,24 +13,10 @@ from services.fetcher.jobs.making import count_start, order_for
 from services.fetcher.rendering.render import RenderResult
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
+from shared import pictures
 from shared.contracts import DropSpool, PointName, RefuseName
-from shared.pictures import (
-    Manifest,
-    Name,
-    Original,
-    PictureId,
-    Placeholder,
-    Rendition,
-    RevisionId,
-    Source,
-    SourceUrl,
-    State,
-    Tree,
-    Upload,
-    picture_host,
-)
-from shared.pictures.formats import named_media_type
 from shared.pictures.paths import spool_name
+from shared.pictures.rendition import named_media_type
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Draft, Locked, Revision
@@ -39,7 +25,7 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def locked(picture: PictureId, delivery: JobDelivery, deps: Deps) -> AsyncIterator[None]:
+async def locked(picture: pictures.PictureId, delivery: JobDelivery, deps: Deps) -> AsyncIterator[None]:
     """Raise Retry while somebody else works on the picture."""
     try:
         async with deps.pictures.lock(picture, insist=out_of_patience(delivery, deps)):
@@ -57,7 +43,7 @@ def out_of_patience(delivery: JobDelivery, deps: Deps) -> bool:
     return impatient
 
 
-async def point_unless_pinned(name: Name, picture: PictureId, deps: Deps) -> bool:
+async def point_unless_pinned(name: pictures.Name, picture: pictures.PictureId, deps: Deps) -> bool:
     """False: another picture is pinned to the name."""
     shown = await deps.names.picture(name)
     if shown and shown != picture and await deps.pins.holds(shown, name):
@@ -93,24 +79,24 @@ class Uploaded:
     """An original in a file, as an operator sent it."""
 
     path: Path
-    revision: RevisionId
+    revision: pictures.RevisionId
 
 
 async def commit_original(
-    source: Source,
+    source: pictures.Source,
     original: Downloaded | Uploaded,
-    renditions: tuple[Rendition, ...],
+    renditions: tuple[pictures.Rendition, ...],
     delivery: JobDelivery,
     deps: Deps,
     *,
     draft: Draft,
-    expected: RevisionId | None,
+    expected: pictures.RevisionId | None,
 ) -> Revision:
     """Check it, make the renditions of it, and commit all of it as one revision.
 
     An upload is kept without its metadata, and always: nobody could fetch it again.
     """
-    is_upload = isinstance(source, Upload)
+    is_upload = isinstance(source, pictures.Upload)
     draft.finished(original.path)
     order = order_for(original.path, draft, renditions, deps, bare=is_upload)
     rendered = await deps.sandbox.render(
@@ -136,7 +122,7 @@ async def commit_original(
         manifest,
         _state(original, deps.now()),
         expected=expected,
-        into=Tree.KEEP if is_upload else Tree.CACHE,
+        into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
     )
     deps.on_step(FetchStep.COMMITTED)
     return revision
@@ -156,9 +142,9 @@ def _kept(original: Downloaded | Uploaded, rendered: RenderResult) -> Path:
     return rendered.sanitised
 
 
-def _note_mismatch(source: Source, original: Downloaded | Uploaded, rendered: RenderResult) -> None:
+def _note_mismatch(source: pictures.Source, original: Downloaded | Uploaded, rendered: RenderResult) -> None:
     """The bytes alone say what they are; a name or a source that says something else is worth a look."""
-    if isinstance(source, Upload) or isinstance(original, Uploaded):
+    if isinstance(source, pictures.Upload) or isinstance(original, Uploaded):
         return
     extension = PurePosixPath(source.url.path).suffix.removeprefix(".").lower()
     named = named_media_type(extension)
@@ -168,28 +154,28 @@ def _note_mismatch(source: Source, original: Downloaded | Uploaded, rendered: Re
         add_to_line(sent_as=original.media_type[:100])
 
 
-def _manifest(source: Source, size: int, rendered: RenderResult, now: datetime) -> Manifest:
-    host = picture_host(source.host) if isinstance(source, SourceUrl) else None
-    return Manifest(
+def _manifest(source: pictures.Source, size: int, rendered: RenderResult, now: datetime) -> pictures.Manifest:
+    host = pictures.picture_host(source.host) if isinstance(source, pictures.SourceUrl) else None
+    return pictures.Manifest(
         source_url=str(source),
         provider=host.provider if host else None,
-        original=Original(
+        original=pictures.Original(
             mime=rendered.mime,
             bytes=size,
             width=rendered.width,
             height=rendered.height,
             frames=rendered.frames,
         ),
-        placeholder=Placeholder(color=rendered.color, thumbhash=rendered.thumbhash),
+        placeholder=pictures.Placeholder(color=rendered.color, thumbhash=rendered.thumbhash),
         fetched_at=now,
         notes=rendered.notes,
     )
 
 
-def _state(original: Downloaded | Uploaded, now: datetime) -> State:
+def _state(original: Downloaded | Uploaded, now: datetime) -> pictures.State:
     if isinstance(original, Uploaded):
-        return State(revision=original.revision, checked_at=now)
-    return State(
+        return pictures.State(revision=original.revision, checked_at=now)
+    return pictures.State(
         revision=original.revision,
         checked_at=now,
         fresh_until=original.freshness.fresh_until,

@@ -9,12 +9,7 @@ from services.fetcher.rendering.render import Order
 from services.fetcher.settings import RenderSettings
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RenderPicture
-from shared.pictures import (
-    STANDARD_SIZES,
-    FailureClass,
-    PictureId,
-    Rendition,
-)
+from shared.pictures import STANDARD_SIZES, FailureClass, PictureId, Rendition
 from shared.pictures.paths import spool_name
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line

@@ -24,7 +24,7 @@ _FLAGS_AT, _ALPHA = 20, 0x10
 """Of a WebP (RFC 9649, section 2.7.1)."""
 
 
-class Film(Protocol):
+class Animation(Protocol):
     """`loops`: how often it is shown; 0: for ever."""
 
     @property
@@ -110,7 +110,7 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SoughtFrames:
     """A film whose frames the decoder composes."""
 
     image: Image.Image
@@ -132,7 +132,7 @@ def stays_animated(size: tuple[int, int], frames: int) -> bool:
 
 
 def encode_animation(
-    film: Film, made: Callable[[Image.Image], Image.Image], into: Path, quality: int
+    film: Animation, made: Callable[[Image.Image], Image.Image], into: Path, quality: int
 ) -> None:
     """WebP with the durations and the loops of `film`. `made`: a frame as the rendition shows it, RGB or RGBA."""
     reel = _Reel(film, made)
@@ -163,7 +163,7 @@ def _say_alpha(webp: Path) -> None:
 class _Reel(Image.Image):
     """What Pillow's encoder seeks through: each frame is made when it comes to it, and its duration noted."""
 
-    def __init__(self, film: Film, made: Callable[[Image.Image], Image.Image]) -> None:
+    def __init__(self, film: Animation, made: Callable[[Image.Image], Image.Image]) -> None:
         super().__init__()
         self.n_frames = film.frames
         self.durations: list[int] = []

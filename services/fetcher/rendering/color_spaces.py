@@ -77,7 +77,7 @@ _CURVE_POINTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class ColorSpace:
     """`transfer`: a code point of H.273; or none, and then `gamma`: the exponent that led from light to samples."""
 
     primaries: Primaries
@@ -113,7 +113,7 @@ class Space:
 
 
 @lru_cache(8)
-def profile_of(space: Space, *, grey: bool) -> bytes:
+def profile_of(space: ColorSpace, *, grey: bool) -> bytes:
     """The ICC profile (4.2) of a space that is not brighter than sRGB."""
     curve = _icc_curve(space)
     tags = [(b"wtpt", _icc_xyz(_D50))]
@@ -128,7 +128,7 @@ def profile_of(space: Space, *, grey: bool) -> bytes:
 
 
 @lru_cache(4)
-def tone_mapping(space: Space) -> ImageFilter.Color3DLUT:
+def tone_mapping(space: ColorSpace) -> ImageFilter.Color3DLUT:
     """From samples of a space that is brighter than sRGB to sRGB: ITU-R BT.2390's EETF on the luminance. What lies
     outside of the gamut is cut off at its edge, as browsers do, and not before it has been interpolated.
     """
@@ -149,7 +149,7 @@ def tone_mapping(space: Space) -> ImageFilter.Color3DLUT:
     return ImageFilter.Color3DLUT.generate(_LATTICE, mapped)
 
 
-def _displayed(space: Space, rgb: Row, luma: Row) -> Row:
+def _displayed(space: ColorSpace, rgb: Row, luma: Row) -> Row:
     """Light of the display, in nits. HLG says that of the scene: its OOTF (BT.2100, table 5) leads from there."""
     if space.transfer == PQ:
         return rgb
@@ -249,7 +249,7 @@ def _to_d50(white: Point) -> Matrix:
     return _product(_inverse(_BRADFORD), (rows[0], rows[1], rows[2]))
 
 
-def _icc_curve(space: Space) -> bytes:
+def _icc_curve(space: ColorSpace) -> bytes:
     if space.transfer is None:
         return b"para" + bytes(4) + struct.pack(">2Hi", 0, 0, _fixed(1 / space.gamma))
     decode = _DECODING[space.transfer]

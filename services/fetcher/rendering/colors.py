@@ -5,10 +5,10 @@ from io import BytesIO
 
 from PIL import Image, ImageCms
 
-from services.fetcher.rendering.color_spaces import Space, profile_of, tone_mapping
+from services.fetcher.rendering.color_spaces import ColorSpace, profile_of, tone_mapping
 from services.fetcher.rendering.order import Unsound
 
-Colors = bytes | Space | None
+Colors = bytes | ColorSpace | None
 """What an original's samples mean: by an ICC profile, by numbers, or as sRGB has them."""
 
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -87,12 +87,12 @@ def _extrema(image: Image.Image) -> tuple[float, float]:
 
 
 def _opaque_srgb(image: Image.Image, colors: Colors) -> Image.Image:
-    if isinstance(colors, Space) and image.mode not in ("L", "RGB"):  # inks
+    if isinstance(colors, ColorSpace) and image.mode not in ("L", "RGB"):  # inks
         colors = None
-    if isinstance(colors, Space) and colors.is_hdr:
+    if isinstance(colors, ColorSpace) and colors.is_hdr:
         converted = image.convert("RGB").filter(tone_mapping(colors))
         return converted.convert("L") if image.mode == "L" else converted
-    profile = profile_of(colors, grey=image.mode == "L") if isinstance(colors, Space) else colors
+    profile = profile_of(colors, grey=image.mode == "L") if isinstance(colors, ColorSpace) else colors
     if profile and len(profile) <= LARGEST_PROFILE_BYTES and (transform := _to_srgb(profile, image.mode)):
         converted = transform.apply(image)
         return converted.convert("L") if image.mode == "L" else converted

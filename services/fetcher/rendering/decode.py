@@ -8,7 +8,7 @@ from PIL import Image, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
 from services.fetcher.rendering.colors import scalable
-from services.fetcher.rendering.original import Original
+from services.fetcher.rendering.original import OpenedOriginal
 
 OVERSAMPLING = 2
 """Decoding and reducing may go by whole factors only while at least twice the target remains: below that it
@@ -93,7 +93,7 @@ def draft(image: Image.Image, largest: tuple[int, int]) -> bool:
     return in_planes
 
 
-def decode(original: Original, *, in_planes: bool) -> Pixels:
+def decode(original: OpenedOriginal, *, in_planes: bool) -> Pixels:
     """`original`: opened and drafted."""
     pixels = original.pixels()
     return Planes.of(pixels, original.body) if in_planes else Whole(scalable(pixels))

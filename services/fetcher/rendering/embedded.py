@@ -12,7 +12,7 @@ from services.fetcher.rendering.colors import scalable, srgb
 from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_size
 from services.fetcher.rendering.order import Order, TooLarge, Unsound
-from services.fetcher.rendering.original import Original, open_original
+from services.fetcher.rendering.original import OpenedOriginal, open_original
 
 _DRAWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -66,7 +66,7 @@ def _bytes_of(url: str) -> bytes | None:
         return None
 
 
-def _redrawn(original: Original) -> bytes:
+def _redrawn(original: OpenedOriginal) -> bytes:
     made = BytesIO()
     srgb(scalable(original.pixels()), original.colors).save(made, "PNG")
     return made.getvalue()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
 
-from services.fetcher.rendering.color_spaces import SRGB_TRANSFER, Space
+from services.fetcher.rendering.color_spaces import SRGB_TRANSFER, ColorSpace
 
 Box = tuple[int, int, int, int]
 
@@ -37,7 +37,7 @@ class Isobmff:
     pixels. `loops`: as WebP counts them.
     """
 
-    space: Space | None
+    space: ColorSpace | None
     aperture: Box | None
     loops: int
 
@@ -91,11 +91,11 @@ def _with_one_association(body: bytes) -> bytes:
     return head + merged + struct.pack(">I4s", left, b"free").ljust(left, b"\0") + body[other.end :]
 
 
-def _space(body: bytes, said: dict[bytes, _Part]) -> Space | None:
+def _space(body: bytes, said: dict[bytes, _Part]) -> ColorSpace | None:
     if b"nclx" not in said:
         return None
     primaries, transfer = struct.unpack_from(">2H", body, said[b"nclx"].start + 4)
-    return Space.of_code_points(
+    return ColorSpace.of_code_points(
         primaries, SRGB_TRANSFER if transfer in _LIKE_SRGB else transfer, _peak_nits(body, said)
     )
 

@@ -8,7 +8,7 @@ from io import BytesIO
 from PIL import Image
 
 from services.fetcher.rendering import bmp, heif, icons, tiff
-from services.fetcher.rendering.animation import Film, Sought
+from services.fetcher.rendering.animation import Animation, SoughtFrames
 from services.fetcher.rendering.colors import Colors
 from services.fetcher.rendering.exif import orientation_of
 from services.fetcher.rendering.gif import Gif
@@ -23,7 +23,7 @@ Stripped = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class OpenedOriginal:
     """`image`: opened, not decoded. `size`: of what is shown of it, before it is turned."""
 
     image: Image.Image
@@ -32,7 +32,7 @@ class Original:
     colors: Colors = None
     orientation: int = 1
     aperture: Box | None = None
-    film: Film | None = None
+    film: Animation | None = None
     notes: tuple[str, ...] = ()
     loaded: Callable[[Image.Image], Image.Image] | None = None
     """How it is decoded, where that is not what the decoder does by itself."""
@@ -55,7 +55,7 @@ class Original:
         return self.image.crop(self.aperture) if self.aperture else self.image
 
 
-def open_original(body: bytes) -> Original:
+def open_original(body: bytes) -> OpenedOriginal:
     """Raise Unsound, or what decoders raise, for what is no picture that we show."""
     for beginnings, opened in _READERS:
         if body.startswith(beginnings):
@@ -63,11 +63,11 @@ def open_original(body: bytes) -> Original:
     return _isobmff(body) if body[4:8] == b"ftyp" else _icon(body)
 
 
-def _jpeg(body: bytes) -> Original:
+def _jpeg(body: bytes) -> OpenedOriginal:
     jpeg = Jpeg.read(body)
     given = jpeg.for_decoder()
     image = Image.open(BytesIO(given), formats=("JPEG",))
-    return Original(
+    return OpenedOriginal(
         image,
         "image/jpeg",  # of several pictures (depth, gain map) the first
         image.size,
@@ -90,11 +90,11 @@ def _checked(jpeg: Jpeg) -> Callable[[Image.Image], Image.Image]:
     return loaded
 
 
-def _png(body: bytes) -> Original:
+def _png(body: bytes) -> OpenedOriginal:
     png = Png.read(body)
     film = png.film
     alone = film if film and film.frames == 1 else None
-    return Original(
+    return OpenedOriginal(
         png.opened(),
         "image/png",
         png.size,
@@ -108,12 +108,12 @@ def _png(body: bytes) -> Original:
     )
 
 
-def _gif(body: bytes) -> Original:
+def _gif(body: bytes) -> OpenedOriginal:
     try:
         gif = Gif.read(body)
     except (struct.error, IndexError):
         raise Unsound("The bytes are not a picture that can be decoded (GIF without a header).") from None
-    return Original(
+    return OpenedOriginal(
         gif.opened(),
         "image/gif",
         gif.film.screen,
@@ -125,28 +125,28 @@ def _gif(body: bytes) -> Original:
     )
 
 
-def _webp(body: bytes) -> Original:
+def _webp(body: bytes) -> OpenedOriginal:
     webp = WebP.read(body)
     image = Image.open(BytesIO(webp.for_decoder()), formats=("WEBP",))
     frames = getattr(image, "n_frames", 1)
-    return Original(
+    return OpenedOriginal(
         image,
         "image/webp",
         image.size,
         colors=image.info.get("icc_profile"),
         orientation=orientation_of(webp.exif),
-        film=Sought(image, frames, int(image.info.get("loop", 0))) if frames > 1 else None,
+        film=SoughtFrames(image, frames, int(image.info.get("loop", 0))) if frames > 1 else None,
         notes=webp.notes,
         stripped=webp.stripped,
     )
 
 
-def _isobmff(body: bytes) -> Original:
+def _isobmff(body: bytes) -> OpenedOriginal:
     """AVIF or HEIF. Of these, the decoders know how to turn the picture, and EXIF and XMP have no say."""
     said = Isobmff.read(body)
     if heif.is_heif(body):
         image = heif.opened(body)
-        return Original(
+        return OpenedOriginal(
             image,
             heif.MEDIA_TYPE,
             image.size,
@@ -156,37 +156,37 @@ def _isobmff(body: bytes) -> Original:
     image = Image.open(BytesIO(with_one_association(body)), formats=("AVIF",))
     frames = getattr(image, "n_frames", 1)
     box = said.aperture if frames == 1 else None
-    return Original(
+    return OpenedOriginal(
         image,
         "image/avif",
         (box[2] - box[0], box[3] - box[1]) if box else image.size,
         colors=image.info.get("icc_profile") or said.space,
         orientation=orientation_of(image.info.get("exif")),
         aperture=box,
-        film=Sought(image, frames, said.loops) if frames > 1 else None,
+        film=SoughtFrames(image, frames, said.loops) if frames > 1 else None,
     )
 
 
-def _tiff(body: bytes) -> Original:
+def _tiff(body: bytes) -> OpenedOriginal:
     """The first page. The decoder turns it by itself, in its header already."""
     image = Image.open(BytesIO(body), formats=("TIFF",))
     image.info.pop("xmp", None)  # by which it would be turned, too
     profile = image.info.get("icc_profile")
-    return Original(image, "image/tiff", image.size, colors=profile, loaded=tiff.how_loaded(image))
+    return OpenedOriginal(image, "image/tiff", image.size, colors=profile, loaded=tiff.how_loaded(image))
 
 
-def _bmp(body: bytes) -> Original:
+def _bmp(body: bytes) -> OpenedOriginal:
     image, loaded = bmp.how_opened(body)
-    return Original(image, "image/bmp", image.size, loaded=loaded, pixel_bytes=8 if loaded else 0)
+    return OpenedOriginal(image, "image/bmp", image.size, loaded=loaded, pixel_bytes=8 if loaded else 0)
 
 
-def _icon(body: bytes) -> Original:
+def _icon(body: bytes) -> OpenedOriginal:
     """Raise UnidentifiedImageError for what is none, and so for anything that is no picture."""
     image = Image.open(BytesIO(body), formats=("ICO",))
-    return Original(image, "image/vnd.microsoft.icon", image.size, loaded=icons.decoded)
+    return OpenedOriginal(image, "image/vnd.microsoft.icon", image.size, loaded=icons.decoded)
 
 
-_READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Original]], ...] = (
+_READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], OpenedOriginal]], ...] = (
     (START, _jpeg),
     (SIGNATURE, _png),
     ((b"GIF87a", b"GIF89a"), _gif),

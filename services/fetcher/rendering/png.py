@@ -15,7 +15,7 @@ from PIL import Image, ImageChops
 
 from services.fetcher.rendering import hidden
 from services.fetcher.rendering.animation import LONGEST_FRAME_MS, Cel, Composed, Disposal
-from services.fetcher.rendering.color_spaces import Primaries, Space
+from services.fetcher.rendering.color_spaces import ColorSpace, Primaries
 from services.fetcher.rendering.colors import LARGEST_PROFILE_BYTES, Colors
 from services.fetcher.rendering.order import TooLarge, Unsound
 
@@ -105,7 +105,7 @@ class Png:
             raise Unsound("The bytes are not a picture that can be decoded (PNG without a header).")
         header = chunks[0].data[:13]
         size = struct.unpack_from(">2I", header)
-        said = _Said.of(chunks)
+        said = _PngSaid.of(chunks)
         exif = next((chunk.data for chunk in chunks if chunk.kind == b"eXIf"), b"")
         made = cls(header, size, chunks, said.colors(notes), exif, None, ())
         film = _film(made, said, notes)
@@ -277,7 +277,7 @@ def _left_out(kind: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _PngSaid:
     """The first of each kind of chunk ahead of the pixels."""
 
     first: dict[bytes, bytes]
@@ -294,7 +294,7 @@ class _Said:
         """What counts most, first (section 4.3)."""
         points = self._read(b"cICP", ">4B", notes)
         if points and points[2] == 0:
-            return Space.of_code_points(points[0], points[1], self._peak_nits(notes))
+            return ColorSpace.of_code_points(points[0], points[1], self._peak_nits(notes))
         if b"iCCP" in self.first:
             if profile := _profile(self.first[b"iCCP"]):
                 return profile
@@ -302,7 +302,7 @@ class _Said:
         if b"sRGB" in self.first:
             return None
         gamma = self._read(b"gAMA", ">I", notes)
-        return Space.of_gamma(gamma[0] / 100_000, self._primaries(notes)) if gamma and gamma[0] else None
+        return ColorSpace.of_gamma(gamma[0] / 100_000, self._primaries(notes)) if gamma and gamma[0] else None
 
     def _primaries(self, notes: list[str]) -> Primaries | None:
         said = self._read(b"cHRM", ">8I", notes)
@@ -339,7 +339,7 @@ def _profile(iccp: bytes) -> bytes | None:
     return None if inflating.unconsumed_tail else profile
 
 
-def _film(png: Png, said: _Said, notes: list[str]) -> Composed | None:
+def _film(png: Png, said: _PngSaid, notes: list[str]) -> Composed | None:
     """None for a still, and for what is not numbered or measured as it should be: then its default counts."""
     if b"acTL" not in said.first:
         return None

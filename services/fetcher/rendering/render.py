@@ -16,12 +16,10 @@ from services.fetcher.rendering.colors import Colors, scalable, srgb
 from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.exif import with_orientation
-from services.fetcher.rendering.limits import check_memory, check_size, memory_needed
+from services.fetcher.rendering.limits import check_memory, check_pieces, check_size, memory_needed
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
-from services.fetcher.rendering.original import Original, open_original
-from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
-from services.fetcher.rendering.scale import Size, scaled
-from services.fetcher.rendering.structure_limits import check_pieces
+from services.fetcher.rendering.original import OpenedOriginal, open_original
+from services.fetcher.rendering.scale import BOX, Size, average_color, scaled, thumbhash
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
 from shared.pictures import Format, Rendition
@@ -98,7 +96,7 @@ def _render_drawing(body: bytes, order: Order) -> RenderResult:
     return replace(_described(small, SVG, drawing.size), sanitised=sanitised, notes=drawing.notes)
 
 
-def _render_picture(original: Original, order: Order) -> RenderResult:
+def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     image = original.image
     check_size(*image.size, order)
     check_size(*original.size, order)
@@ -127,7 +125,7 @@ def _render_picture(original: Original, order: Order) -> RenderResult:
     return _stripped(said, original, order) if order.bare else said
 
 
-def _stripped(said: RenderResult, original: Original, order: Order) -> RenderResult:
+def _stripped(said: RenderResult, original: OpenedOriginal, order: Order) -> RenderResult:
     assert original.stripped
     kept = order.into / "stripped"
     kept.write_bytes(original.stripped(with_orientation(original.orientation)))
@@ -141,7 +139,7 @@ def _redrawn(said: RenderResult, picture: Image.Image, order: Order) -> RenderRe
     return replace(said, sanitised=kept, mime="image/png", frames=1)
 
 
-def _moving(original: Original, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:
+def _moving(original: OpenedOriginal, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:
     if not stays_animated(original.size, original.frames):
         return {}
     return {rendition: size for rendition, size in targets.items() if rendition.format is Format.WEBP}
@@ -156,7 +154,7 @@ class _Stage:
     colors: Colors
 
     @classmethod
-    def of(cls, original: Original) -> "_Stage":
+    def of(cls, original: OpenedOriginal) -> "_Stage":
         size = original.size[::-1] if original.orientation in _TURNED else original.size
         return cls((size[0], size[1]), original.orientation, original.colors)
 

@@ -7,8 +7,8 @@ import colorsys
 import re
 from collections.abc import Iterator
 
+from services.fetcher.rendering.limits import DOCUMENT_BYTES
 from services.fetcher.rendering.order import TooLarge
-from services.fetcher.rendering.xml_limits import DOCUMENT_BYTES
 
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _AT_NAME = re.compile(r"@(-?[\w-]+)")

@@ -17,10 +17,9 @@ from py_svg_hush import filter_svg
 from resvg_py import svg_to_bytes
 
 from services.fetcher.rendering.embedded import embedded
-from services.fetcher.rendering.limits import check_memory, check_size
+from services.fetcher.rendering.limits import ROOTS, SVG_NAMESPACE, Outline, check_memory, check_size
 from services.fetcher.rendering.order import Order, Unsound
 from services.fetcher.rendering.stylesheets import declared_plainly, put_plainly, variables_of
-from services.fetcher.rendering.xml_limits import ROOTS, SVG_NAMESPACE, Outline
 
 MIME = "image/svg+xml"
 _EMBEDDED = {"image": ["png", "jpeg", "gif", "webp"]}

@@ -16,9 +16,16 @@ from shared.queue.consuming import CONSUMER_GRACE_S, Listener
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
 from shared.queue.rabbitmq.consumer import Place, RabbitMqConsumer, Subscription
 from shared.queue.rabbitmq.link import Link, Outage, addresses_of, vhost_of
-from shared.queue.rabbitmq.management import RENEWED_EVERY_S, Management, open_management
 from shared.queue.rabbitmq.publisher import PUBLISH_TIMEOUT_S, Publisher
-from shared.queue.rabbitmq.topology import EVENTS, LISTENER, REAL_DELAYS, Topology
+from shared.queue.rabbitmq.topology import (
+    EVENTS,
+    LISTENER,
+    REAL_DELAYS,
+    RENEWED_EVERY_S,
+    Management,
+    Topology,
+    open_management,
+)
 from shared.telemetry import Metrics
 
 log = structlog.get_logger(__name__)

@@ -9,17 +9,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
-from aio_pika import Connection
-from aio_pika.exceptions import (
-    CONNECTION_EXCEPTIONS,
-    AuthenticationError,
-    ChannelNotFoundEntity,
-    ChannelPreconditionFailed,
-    DeliveryError,
-    InvalidFrameError,
-    ProbableAuthenticationError,
-    PublishError,
-)
+from aio_pika import Connection, exceptions
 from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
 from pamqp.common import FieldTable
 from yarl import URL
@@ -37,9 +27,9 @@ def as_queue_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (PublishError, ChannelNotFoundEntity) as error:
+    except (exceptions.PublishError, exceptions.ChannelNotFoundEntity) as error:
         raise Unroutable(f"{doing}: the queue is missing") from error
-    except DeliveryError as error:
+    except exceptions.DeliveryError as error:
         raise QueueFull(f"{doing}: the broker refused it") from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
@@ -48,7 +38,7 @@ def as_queue_errors(doing: str) -> Iterator[None]:
         raise QueueUnavailable(f"{doing}: the connection was lost") from error
     except TimeoutError as error:
         raise QueueUnavailable(f"{doing}: the broker did not answer in time") from error
-    except CONNECTION_EXCEPTIONS as error:
+    except exceptions.CONNECTION_EXCEPTIONS as error:
         raise QueueUnavailable(f"{doing}: {type(error).__name__} {error}".strip()) from error
 
 
@@ -62,11 +52,11 @@ HEARTBEAT_S = 20
 """A broker that hangs is noticed after about three of these."""
 
 MISCONFIGURED = (
-    AuthenticationError,
-    ProbableAuthenticationError,
+    exceptions.AuthenticationError,
+    exceptions.ProbableAuthenticationError,
     ConnectionNotAllowed,
     ChannelAccessRefused,
-    ChannelPreconditionFailed,
+    exceptions.ChannelPreconditionFailed,
 )
 """What no waiting mends: credentials, rights, queues with other arguments. So does a `VirtualHostRefused`."""
 
@@ -233,7 +223,7 @@ async def _connected(connection: Connection, address: URL) -> None:
     """The answer to the virtual host's name is read by aiormq as a frame that makes no sense where it is a refusal."""
     try:
         await connection.connect()
-    except InvalidFrameError as error:
+    except exceptions.InvalidFrameError as error:
         if "Connection.OpenOk" in str(error) and "Connection.Close " in str(error):
             vhost, user = vhost_of(address), address.user or "guest"
             raise VirtualHostRefused(

@@ -14,8 +14,7 @@ from shared.background import Background
 from shared.contracts import Envelope
 from shared.queue.port import Delay, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.rabbitmq.link import Link, Outage, as_queue_errors
-from shared.queue.rabbitmq.management import LaneGauge
-from shared.queue.rabbitmq.topology import EVENTS, JOBS, Topology, delay_name
+from shared.queue.rabbitmq.topology import EVENTS, JOBS, LaneGauge, Topology, delay_name
 
 log = structlog.get_logger(__name__)
 

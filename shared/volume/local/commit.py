@@ -10,13 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER
-from shared.pictures.state import STATE
-from shared.volume.local.durable import Flusher, make_directories, replace_link, write_aside
+from shared.volume.local.durable import Flusher, add_sums, make_directories, replace_link, write_aside
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in, whole_pointer
-from shared.volume.local.sums import add_sums
 from shared.volume.port import OnStep, Revision, RevisionGone, Superseded
 
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree, Upload
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER, is_original, is_spool
-from shared.pictures.state import STATE
-from shared.volume.integrity import Damage, Findings, What
-from shared.volume.local.durable import replace_link
+from shared.volume.inventory import Damage, Findings, What
+from shared.volume.local.durable import read_sums, replace_link, sum_of
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in
-from shared.volume.local.sums import read_sums, sum_of
 
 SETTLED_AFTER_S = 60.0
 """A revision so old is not just being committed."""

@@ -12,9 +12,9 @@ from stat import S_ISDIR
 from pydantic import ValidationError
 
 from shared.pictures import PictureId, State, Tree
-from shared.pictures.identity import parse_picture_id
+from shared.pictures.manifest import STATE
 from shared.pictures.paths import POINTER
-from shared.pictures.state import STATE
+from shared.pictures.source import parse_picture_id
 from shared.volume.inventory import NOTHING, UNMARKED, Extent, Holding, Mark, Space
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import names_in, pointed_at, read_manifest

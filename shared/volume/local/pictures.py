@@ -8,12 +8,11 @@ from stat import S_ISREG
 from pydantic import ValidationError
 
 from shared.pictures import Manifest, PictureId, Rendition, RevisionId, State, Tree, candidates, picture_path
-from shared.pictures.identity import parse_picture_id, parse_revision_id
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER, spools
-from shared.pictures.state import STATE
+from shared.pictures.source import parse_picture_id, parse_revision_id
+from shared.volume.local.durable import SUMS
 from shared.volume.local.layout import Layout
-from shared.volume.local.sums import SUMS
 from shared.volume.port import LocalFile, Revision, StoredFile
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.pictures import Name, PictureId, RevisionId, Tree, Upload
-from shared.pictures.manifest import MANIFEST
+from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER, is_spool
-from shared.pictures.state import STATE
-from shared.volume.local.durable import flush, make_directories, replace_text
+from shared.volume.local.durable import SUMS, flush, make_directories, replace_text
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import read_manifest, renditions_in, whole_pointer
-from shared.volume.local.sums import SUMS
 from shared.volume.port import OnStep, unwatched
 
 PINS = "pins.json"

@@ -13,26 +13,15 @@ from typing import ParamSpec, TypeVar
 
 from shared.locks import KeyedLock, try_exclusively
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
+from shared.pictures.manifest import STATE
 from shared.pictures.paths import is_spool
-from shared.pictures.state import STATE
+from shared.volume import port
 from shared.volume.inventory import Space
 from shared.volume.local.commit import Commit
-from shared.volume.local.durable import Flusher, flush, make_directories, replace_text
+from shared.volume.local.durable import Flusher, add_sums, flush, make_directories, replace_text
 from shared.volume.local.inventory import space_at
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import LocalPictures, read_manifest, renditions_in, whole_pointer
-from shared.volume.local.sums import add_sums
-from shared.volume.port import (
-    Draft,
-    LocalDirectory,
-    LocalFile,
-    Locked,
-    OnStep,
-    Revision,
-    RevisionGone,
-    StoredFile,
-    unwatched,
-)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +47,7 @@ class PictureLocks:
             descriptor = os.open(self._directory / stripe, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 if not (try_exclusively(descriptor) or insist):
-                    raise Locked("somebody else works on this picture")
+                    raise port.Locked("somebody else works on this picture")
                 yield
             finally:
                 os.close(descriptor)
@@ -68,7 +57,7 @@ class LocalDraft:
     """`Draft` in a directory on the volume, so that committing is renaming."""
 
     def __init__(self, directory: Path, threads: ThreadPoolExecutor) -> None:
-        self.directory = LocalDirectory(directory)
+        self.directory = port.LocalDirectory(directory)
         self._threads = threads
         self._flushing: list[asyncio.Future[None]] = []
 
@@ -76,8 +65,8 @@ class LocalDraft:
         loop = asyncio.get_running_loop()
         self._flushing.append(loop.run_in_executor(self._threads, flush, file))
 
-    async def with_file(self, file: StoredFile) -> Path:
-        if not isinstance(file.content, LocalFile):
+    async def with_file(self, file: port.StoredFile) -> Path:
+        if not isinstance(file.content, port.LocalFile):
             raise TypeError("a file of another volume")
         return Path(file.content.path)
 
@@ -89,7 +78,7 @@ class LocalDraft:
 class LocalPictureStore(LocalPictures):
     """`PictureStore` below one directory. What waits for the disk runs in threads of its own."""
 
-    def __init__(self, layout: Layout, *, on_step: OnStep = unwatched) -> None:
+    def __init__(self, layout: Layout, *, on_step: port.OnStep = port.unwatched) -> None:
         super().__init__(layout)
         self._locks = PictureLocks(layout.locks)
         self._on_step = on_step
@@ -114,23 +103,23 @@ class LocalPictureStore(LocalPictures):
         self,
         picture: PictureId,
         revision: RevisionId,
-        draft: Draft,
+        draft: port.Draft,
         manifest: Manifest,
         state: State,
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
-    ) -> Revision:
+    ) -> port.Revision:
         await draft.settled()
         commit = Commit(
             self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
         )
         return await self._in_thread(commit.run, draft.directory, manifest, state, expected)
 
-    async def add(self, revision: Revision, file: Path) -> None:
+    async def add(self, revision: port.Revision, file: Path) -> None:
         await self._in_thread(self._add, revision, file)
 
-    def _add(self, revision: Revision, file: Path) -> None:
+    def _add(self, revision: port.Revision, file: Path) -> None:
         flush(file)
         for tree in Tree:  # the one that serves comes first
             directory = self._layout.picture(tree, revision.picture) / revision.id
@@ -139,7 +128,7 @@ class LocalPictureStore(LocalPictures):
                 file.rename(directory / file.name)
                 flush(directory)
                 return
-        raise RevisionGone("the revision was removed meanwhile")
+        raise port.RevisionGone("the revision was removed meanwhile")
 
     async def drop_spool(self, picture: PictureId, revision: RevisionId) -> None:
         for tree in Tree:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.volume.local.inbox_and_pauses import PauseFile
 from shared.volume.local.layout import Layout
+from shared.volume.local.names import PauseFile
 
 DRAFT_AGE_S = 900
 """Far longer than any job may take: an older draft has lost its process."""

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from services.enricher.finder.artwork.candidate import Candidate, Gallery
-from services.enricher.finder.artwork.source import ArtworkParts, Asking, Records
-from services.enricher.finder.artwork.subject import Subject, Whose
+from services.enricher.finder.artwork.choice import Candidate, Gallery
+from services.enricher.finder.artwork.source import ArtworkParts, Asking, Records, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, Outcome
 from services.enricher.finder.providers import Limit, Misconfigured, Turn
 from services.enricher.finder.providers.asking import Address, Provider
 from services.enricher.finder.providers.models import Lenient
-from services.enricher.finder.providers.registry import ProviderSpec
-from services.enricher.finder.providers.settings import BaseUrl
+from services.enricher.finder.providers.registry import BaseUrl, ProviderSpec
 from services.enricher.finder.providers.tokens import Login, Token, TokenSource
 from shared.pictures import Kind, Role
 from shared.settings import Settings

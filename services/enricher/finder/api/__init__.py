@@ -4,16 +4,16 @@ from collections.abc import Awaitable, Callable
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.finder.api.artwork import artwork_endpoints
-from services.enricher.finder.api.pins import pin_endpoints
 from services.enricher.finder.api.purging import (
     Purger,
     explain_endpoints,
+    pin_endpoints,
     purge_endpoints,
     purge_path_endpoints,
 )
 from services.enricher.finder.api.tmdb import TmdbApi
-from services.enricher.finder.resolving import OpenResolving
-from services.enricher.pictures import PictureUrls
+from services.enricher.finder.resolving.opening import OpenResolving
+from services.enricher.pictures.shown import PictureUrls
 from shared.pictures import HostRules, PictureId
 from shared.pictures.public_paths import PublicPaths
 

@@ -6,8 +6,9 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.finder.resolving import KnownArtwork, OpenResolving, Stored
-from services.enricher.pictures import PictureUrls
+from services.enricher.finder.resolving.opening import OpenResolving
+from services.enricher.finder.resolving.table import KnownArtwork, Stored
+from services.enricher.pictures.shown import PictureUrls
 from shared.http import Problem
 from shared.pictures import SIZES, HostRules, Kind, Name, Role, SourceUrl
 from shared.pictures.public_paths import NUMBERED_KINDS

@@ -1,4 +1,4 @@
-"""Endpoints that purge pictures by name, URL, title or public path, and that explain a choice."""
+"""Endpoints that pin, unpin and purge pictures, by name, URL, title or public path, and that explain a choice."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,13 +8,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.finder.api.artwork import NameParameters, parsed_source
-from services.enricher.finder.resolving import OpenResolving
+from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, Sent
+from services.enricher.finder.api import artwork
+from services.enricher.finder.api.outcomes import failure_problem
 from services.enricher.finder.resolving.explaining import NameExplanation, PictureExplanation
+from services.enricher.finder.resolving.opening import OpenResolving
+from services.enricher.pictures.shown import PictureUrls
 from shared.contracts import PurgePicture
 from shared.http import Problem
-from shared.pictures import Kind, Name, PictureId
+from shared.pictures import HostRules, Kind, Name, PictureId
 from shared.pictures.public_paths import TMDB_FILE, FileForm, PublicPaths, TmdbForm
 from shared.pictures.source import MAX_LENGTH
 from shared.queue import Lane
@@ -107,7 +109,7 @@ def purge_endpoints(purger: Purger) -> list[Endpoint]:
 
         It is gone from proxies and nginx at once. Browsers and CDNs keep what they were told to keep.
         """
-        return await purger.purge(parsed_source(asked.url).picture, dry_run=asked.dry_run)
+        return await purger.purge(artwork.parsed_source(asked.url).picture, dry_run=asked.dry_run)
 
     async def by_id(asked: PictureParameters) -> Purging:
         """Purge a picture by its id."""
@@ -175,7 +177,7 @@ class TmdbPathParameters(DryParameters):
     file: str = Field(pattern=f"^{TMDB_FILE}$")
 
 
-class SizedNameParameters(NameParameters, DryParameters):
+class SizedNameParameters(artwork.NameParameters, DryParameters):
     size: str
 
 
@@ -186,7 +188,7 @@ def purge_path_endpoints(purger: Purger, paths: PublicPaths, *, tmdb_image_url: 
 
     async def of_tmdb(asked: TmdbPathParameters) -> Purging:
         """Purge a picture by TMDB's path of it."""
-        source = parsed_source(f"{tmdb_image_url}/original/{asked.file}")
+        source = artwork.parsed_source(f"{tmdb_image_url}/original/{asked.file}")
         return await purger.purge(source.picture, dry_run=asked.dry_run)
 
     async def sized(asked: SizedNameParameters) -> NameRemoval:
@@ -222,7 +224,7 @@ def _of_file(form: FileForm, purger: Purger) -> Endpoint:
 def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:
     explaining = resolving.explaining
 
-    async def name(asked: NameParameters) -> NameExplanation:
+    async def name(asked: artwork.NameParameters) -> NameExplanation:
         """Why a name shows what it shows: every provider's candidates and why each lost, what is stored, what failed.
 
         Each provider is asked, where its last answer does not count any more.
@@ -234,7 +236,7 @@ def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:
 
     async def picture(asked: SourceParameters) -> PictureExplanation:
         """What is stored of a picture, what failed the last time, and when it may be tried again."""
-        return await explaining.picture(parsed_source(asked.url).picture)
+        return await explaining.picture(artwork.parsed_source(asked.url).picture)
 
     return [
         Endpoint(
@@ -242,7 +244,7 @@ def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:
             "/api/v1/admin/explain/{kind}/{id}/{role}",
             name,
             NameExplanation,
-            NameParameters,
+            artwork.NameParameters,
             access=Access.ADMIN,
         ),
         Endpoint(
@@ -252,5 +254,70 @@ def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:
             PictureExplanation,
             SourceParameters,
             access=Access.ADMIN,
+        ),
+    ]
+
+
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+_PIN_PATH = "/api/v1/admin/images/{kind}/{id}/{role}"
+
+
+class PinOrder(Body):
+    url: str = Field(max_length=MAX_LENGTH, description="Of the picture at its source")
+
+
+class RemovedNameParameters(artwork.NameParameters, DryParameters):
+    pass
+
+
+class ShownPin(artwork.ShownArtwork):
+    stored: bool = Field(description="The name shows it already; else as soon as it could be fetched")
+
+
+def pin_endpoints(purger: Purger, urls: PictureUrls, rules: HostRules) -> list[Endpoint]:
+    resolving = purger.resolving
+    pinning = resolving.pinning
+
+    async def pin(asked: artwork.NameParameters, sent: PinOrder | Sent) -> ShownPin:
+        """Pin a picture: it is shown under the name whatever anybody finds for it later, and never evicted.
+
+        Send its URL as JSON, or its bytes under any other Content-Type. Waits until it is stored, 15 s at most.
+        """
+        if isinstance(sent, PinOrder):
+            pinned = await pinning.pin(asked.name, artwork.allowed_source(sent.url, rules))
+        else:
+            pinned = await pinning.upload(asked.name, sent.body)
+        if not isinstance(pinned, tuple):
+            raise failure_problem(pinned)
+        known, there = pinned
+        shown = artwork.shown_artwork(known, urls, await resolving.stored.as_stored(known))
+        return ShownPin(**dict(shown), stored=there)
+
+    async def remove(asked: RemovedNameParameters) -> NameRemoval:
+        """Unpin what is pinned: others choose again. Where nothing is: purge the picture, and forget the name.
+
+        With `dry_run` it only says which of the two, and what that takes.
+        """
+        return await purger.remove(asked.name, dry_run=asked.dry_run)
+
+    return [
+        Endpoint(
+            "PUT",
+            _PIN_PATH,
+            pin,
+            ShownPin,
+            artwork.NameParameters,
+            PinOrder,
+            access=Access.ADMIN,
+            max_sent_bytes=MAX_UPLOAD_BYTES,
+        ),
+        Endpoint(
+            "DELETE",
+            _PIN_PATH,
+            remove,
+            NameRemoval,
+            RemovedNameParameters,
+            access=Access.ADMIN,
+            status=HTTPStatus.ACCEPTED,
         ),
     ]

@@ -11,12 +11,9 @@ from services.enricher.finder.api.outcomes import found_or_problem
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbStatistics
 from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.tmdb import Resource, resources
-from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
-from services.enricher.finder.providers.tmdb.models.lists import MoviePage, MultiPage, TvPage
-from services.enricher.finder.providers.tmdb.models.people import Person
-from services.enricher.finder.providers.tmdb.models.titles import Collection, Movie, Season, Tv
-from services.enricher.pictures import PictureUrls
-from services.enricher.pictures.shown import usual_size
+from services.enricher.finder.providers.tmdb.models import titles
+from services.enricher.finder.providers.tmdb.models.people import CombinedCredits, Credits, Person
+from services.enricher.pictures.shown import PictureUrls, usual_size
 from shared.http import Problem, RenderedBody
 from shared.pictures import Role
 
@@ -48,7 +45,7 @@ class SearchedByYear(Searched):
     year: int | None = Field(None, ge=1800, le=2200)
 
 
-class Cleared(BaseModel):
+class CacheCleared(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     cleared: int = Field(description="Stored answers that were removed")
@@ -77,15 +74,21 @@ class TmdbApi:
             get(
                 "search/movie",
                 "Search movies",
-                MoviePage,
+                titles.MoviePage,
                 SearchedByYear,
                 lambda q: r.search_movie(**dict(q)),
             ),
-            get("search/tv", "Search series", TvPage, SearchedByYear, lambda q: r.search_tv(**dict(q))),
             get(
-                "search/multi", "Search everything", MultiPage, Searched, lambda q: r.search_multi(**dict(q))
+                "search/tv", "Search series", titles.TvPage, SearchedByYear, lambda q: r.search_tv(**dict(q))
             ),
-            get("movie/{id}", "A movie", Movie, ById, lambda q: r.movie(q.id, language=q.language)),
+            get(
+                "search/multi",
+                "Search everything",
+                titles.MultiPage,
+                Searched,
+                lambda q: r.search_multi(**dict(q)),
+            ),
+            get("movie/{id}", "A movie", titles.Movie, ById, lambda q: r.movie(q.id, language=q.language)),
             get(
                 "movie/{id}/credits",
                 "Who made a movie",
@@ -93,7 +96,7 @@ class TmdbApi:
                 ById,
                 lambda q: r.title_credits(movie, q.id, language=q.language),
             ),
-            get("tv/{id}", "A series", Tv, ById, lambda q: r.tv(q.id, language=q.language)),
+            get("tv/{id}", "A series", titles.Tv, ById, lambda q: r.tv(q.id, language=q.language)),
             get(
                 "tv/{id}/credits",
                 "Who made a series",
@@ -104,7 +107,7 @@ class TmdbApi:
             get(
                 "tv/{id}/season/{number}",
                 "A season with its episodes",
-                Season,
+                titles.Season,
                 BySeason,
                 lambda q: r.season(q.id, q.number, language=q.language),
             ),
@@ -119,18 +122,24 @@ class TmdbApi:
             get(
                 "collection/{id}",
                 "A collection of movies",
-                Collection,
+                titles.Collection,
                 ById,
                 lambda q: r.collection(q.id, language=q.language),
             ),
             get(
                 "trending/movie/week",
                 "Movies of the week",
-                MoviePage,
+                titles.MoviePage,
                 Paged,
                 lambda q: r.trending_movie(**dict(q)),
             ),
-            get("trending/tv/week", "Series of the week", TvPage, Paged, lambda q: r.trending_tv(**dict(q))),
+            get(
+                "trending/tv/week",
+                "Series of the week",
+                titles.TvPage,
+                Paged,
+                lambda q: r.trending_tv(**dict(q)),
+            ),
         ]
 
     def _get(
@@ -161,17 +170,17 @@ class TmdbApi:
             """What is kept of TMDB's answers, and how often that helped."""
             return await self._tmdb.statistics()
 
-        async def clear(_asked: Parameters) -> Cleared:
+        async def clear(_asked: Parameters) -> CacheCleared:
             """Forget all that TMDB answered."""
-            return Cleared(cleared=await self._tmdb.clear())
+            return CacheCleared(cleared=await self._tmdb.clear())
 
-        async def clear_expired(_asked: Parameters) -> Cleared:
+        async def clear_expired(_asked: Parameters) -> CacheCleared:
             """Forget what has expired, and would only be given while TMDB is down."""
-            return Cleared(cleared=await self._tmdb.clear_expired())
+            return CacheCleared(cleared=await self._tmdb.clear_expired())
 
         cache = "/api/tmdb/cache"
         return [
             Endpoint("GET", f"{cache}/stats", statistics, TmdbStatistics),
-            Endpoint("POST", f"{cache}/clear", clear, Cleared, access=Access.ADMIN),
-            Endpoint("POST", f"{cache}/clear-expired", clear_expired, Cleared, access=Access.ADMIN),
+            Endpoint("POST", f"{cache}/clear", clear, CacheCleared, access=Access.ADMIN),
+            Endpoint("POST", f"{cache}/clear-expired", clear_expired, CacheCleared, access=Access.ADMIN),
         ]

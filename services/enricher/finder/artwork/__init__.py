@@ -10,29 +10,3 @@
 `find` never raises for what providers do. One request answers for all roles of a title, and is shared by all who
 ask for it at once. Nothing here knows of queues, jobs or databases.
 """
-
-from services.enricher.finder.artwork.artwork import Artwork
-from services.enricher.finder.artwork.candidate import Candidate
-from services.enricher.finder.artwork.choice import Choice, Reason, Taste, Textless, Verdict, choose
-from services.enricher.finder.artwork.finding import Answer, Answered, Finding, Lack
-from services.enricher.finder.artwork.opening import open_artwork
-from services.enricher.finder.artwork.settings import ArtworkSettings
-from services.enricher.finder.artwork.subject import Subject
-
-__all__ = [
-    "Answer",
-    "Answered",
-    "Artwork",
-    "ArtworkSettings",
-    "Candidate",
-    "Choice",
-    "Finding",
-    "Lack",
-    "Reason",
-    "Subject",
-    "Taste",
-    "Textless",
-    "Verdict",
-    "choose",
-    "open_artwork",
-]

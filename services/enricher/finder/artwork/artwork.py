@@ -1,21 +1,91 @@
-"""Finding pictures by what they show: the providers in their order, until one has a picture that suits."""
+"""Artwork: asks the sources in their order until one has a picture that suits; and their composition."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from services.enricher.finder.artwork.candidate import Candidate, Gallery, role_of
-from services.enricher.finder.artwork.choice import ORIGINAL, Taste, choose
-from services.enricher.finder.artwork.finding import Answer, Answered, Finding, Lack
-from services.enricher.finder.artwork.id_mapping import IdMapping
-from services.enricher.finder.artwork.settings import ArtworkSettings
-from services.enricher.finder.artwork.source import ArtworkSource, Asking
-from services.enricher.finder.artwork.subject import Subject
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from services.enricher.finder.artwork.choice import (
+    ORIGINAL,
+    ArtworkSettings,
+    Candidate,
+    Choice,
+    Gallery,
+    Taste,
+    choose,
+    role_of,
+)
+from services.enricher.finder.artwork.source import (
+    ArtworkParts,
+    ArtworkSource,
+    Asking,
+    IdMapping,
+    IdSource,
+    Records,
+    Subject,
+)
+from services.enricher.finder.metadata import Metadata, MetadataSettings, TitleKey, TitleKind
+from services.enricher.finder.metadata.cache import Cache
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.finder.providers import Urgency
-from shared.pictures import FailureClass, Role
+from services.enricher.finder.providers.asking import Provider
+from services.enricher.finder.providers.opening import Providers
+from shared.pictures import FailureClass, Kind, Role
 from shared.telemetry import utc_now
+
+
+class Answered(StrEnum):
+    """How asking one provider ended. not_asked: one before it had a picture that suits."""
+
+    PICTURES = "pictures"
+    NOTHING = "nothing"
+    FAILED = "failed"
+    OFF = "off"
+    NOT_ASKED = "not_asked"
+
+
+class Answer(BaseModel):
+    """One provider's part. `reason` is a sentence where it failed or is off."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    answered: Answered
+    reason: str | None = None
+
+
+class Lack(BaseModel):
+    """Why there is no picture, and when to look again.
+
+    `misconfigured`: a provider does not accept our key, or none has one. That says nothing about the subject, and
+    is not to be remembered with it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    failure_class: FailureClass
+    reason: str
+    retry_at: AwareDatetime
+    misconfigured: bool = False
+
+
+class Finding(BaseModel):
+    """`answers` are in the order in which the providers count; `lack` is there where nothing was chosen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    choice: Choice
+    answers: tuple[Answer, ...]
+    lack: Lack | None = None
+
+    @property
+    def chosen(self) -> Candidate | None:
+        return self.choice.chosen
+
 
 PATIENCE = 0.5
 """The share of the time left for which a provider is waited for while there is another one to ask."""
@@ -173,3 +243,56 @@ def _lack(outcome: Unavailable | Pending, now: datetime) -> Lack:
         retry_at=max(outcome.retry_at or now, now + timedelta(seconds=1)),
         misconfigured=outcome.misconfigured,
     )
+
+
+@asynccontextmanager
+async def open_artwork(
+    settings: ArtworkSettings,
+    metadata_settings: MetadataSettings,
+    providers: Providers,
+    metadata: Metadata,
+    *,
+    now: Callable[[], datetime] = utc_now,
+) -> AsyncIterator[Artwork]:
+    """What TVDB and fanart.tv say, and Trakt of seasons, episodes and persons, is kept in memory for METADATA_TTL."""
+    languages = metadata_settings.languages
+    cache = Cache(
+        max_entries=metadata_settings.max_entries, max_bytes=metadata_settings.memory_bytes, now=now
+    )
+    async with cache.open():
+        records = Records(cache, metadata_settings.ttl)
+        sources = tuple(
+            _sources(
+                providers,
+                lambda asked: ArtworkParts(asked, providers.settings, metadata, records, languages, now),
+            )
+        )
+        statuses = providers.statuses.items()
+        yield Artwork(
+            sources,
+            IdMapping([source for source in sources if isinstance(source, IdSource)]),
+            settings,
+            off={name: status.detail for name, status in statuses if not providers.get(name)},
+            languages=languages,
+            original=lambda subject, asking: _original_language(metadata, subject, asking),
+            now=now,
+        )
+
+
+async def _original_language(metadata: Metadata, subject: Subject, asking: Asking) -> str | None:
+    """Of a title; None where it is not known in time."""
+    ids = subject.title.ids
+    kind = TitleKind.MOVIE if subject.kind is Kind.MOVIE else TitleKind.TV
+    if subject.kind not in {Kind.MOVIE, Kind.SERIES, Kind.SEASON, Kind.EPISODE} or not subject.is_placed:
+        return None
+    key = TitleKey(kind, imdb_id=ids.imdb, tmdb_id=ids.tmdb, trakt_id=ids.trakt, tvdb_id=ids.tvdb)
+    within = max(asking.until - utc_now(), timedelta(0))
+    outcome = (await metadata.titles.lookup([key], within=within, urgency=asking.urgency))[key]
+    return outcome.value.language if isinstance(outcome, Found) else None
+
+
+def _sources(providers: Providers, parts: Callable[[Provider], ArtworkParts]) -> Iterator[ArtworkSource]:
+    for spec in providers.settings:
+        asked = providers.get(spec.name)
+        if asked and spec.artwork and (source := spec.artwork(parts(asked))):
+            yield source

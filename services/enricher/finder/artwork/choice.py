@@ -1,14 +1,97 @@
-"""The choice among candidates. It depends on nothing but them and the settings, and says why each other one lost."""
+"""Which of the candidates a name shows: by the order of providers, languages and scores that are set. The same candidates always give the same choice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from babelfish import Error, Language  # type: ignore[import-untyped] # as it is
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.enricher.finder.artwork.candidate import Candidate
-from services.enricher.finder.artwork.languages import country_in, two_letters
-from shared.pictures import Role
+from shared.pictures import Kind, Role
+from shared.settings import CommaList, Settings
+
+
+@cache
+def two_letters(code: str) -> str:
+    """`eng` and `en-US` are `en`. What has no two letters (`yue`), or is no language, stays as it is."""
+    plain = code.strip().lower().partition("-")[0]
+    if len(plain) <= 2:  # noqa: PLR2004 - two letters already
+        return plain
+    try:
+        return str(Language(plain).alpha2)
+    except (Error, ValueError):
+        return "zh" if plain == "zhtw" else plain
+
+
+_TVDB_COUNTRIES = {"pt": "BR", "por": "PT", "zhtw": "TW", "zho": "CN"}
+
+
+def country_in(code: str) -> str | None:
+    """Of `pt-BR` it is `BR`."""
+    country = code.strip().partition("-")[2].upper()
+    return country if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - two letters
+
+
+def country_of_tvdb(code: str) -> str | None:
+    """Some of TVDB's languages are those of one country."""
+    return _TVDB_COUNTRIES.get(code.strip().lower())
+
+
+ROLES = {
+    Kind.SERIES: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
+    Kind.MOVIE: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
+    Kind.SEASON: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
+    Kind.COLLECTION: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
+    Kind.EPISODE: {Role.IMAGE: Role.STILL, Role.THUMBNAIL: Role.STILL, Role.FANART: Role.STILL},
+    Kind.PERSON: {
+        Role.IMAGE: Role.PROFILE,
+        Role.PORTRAIT: Role.PROFILE,
+        Role.AVATAR: Role.PROFILE,
+        Role.THUMBNAIL: Role.PROFILE,
+    },
+}
+"""What providers have of each kind under another word."""
+
+
+def role_of(kind: Kind, role: Role) -> Role:
+    """The role that providers' pictures of this kind are in, for the one that was asked for."""
+    return ROLES.get(kind, {}).get(role, role)
+
+
+class Candidate(BaseModel):
+    """`language`: ISO 639-1; None: it is not said, or there is no text in it (`textless`). `country`: ISO 3166-1, whose
+    variant of the language it is, where that is said.
+
+    `score` compares only with others of its provider; `width` and `height` are in pixels, 0 where they are not
+    said; `id` is what the provider calls it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source_url: str
+    provider: str
+    role: Role
+    id: str
+    language: str | None = None
+    country: str | None = None
+    textless: bool = False
+    score: float = 0
+    width: int = 0
+    height: int = 0
+
+
+class Gallery(BaseModel):
+    """A provider's pictures of one subject, in all roles."""
+
+    model_config = ConfigDict(frozen=True)
+
+    candidates: tuple[Candidate, ...] = ()
+
+    def of(self, role: Role) -> Self:
+        return self.model_copy(update={"candidates": tuple(c for c in self.candidates if c.role is role)})
+
 
 WITHOUT_TEXT = frozenset({Role.FANART, Role.STILL, Role.PROFILE})
 """Roles in which text is a blemish, whatever is preferred elsewhere."""
@@ -133,3 +216,41 @@ def _lost(key: tuple[object, ...], best: tuple[object, ...]) -> Reason | None:
         (reason for reason, mine, its in zip(Reason, key, best, strict=True) if mine != its),
         None,
     )
+
+
+class ArtworkSettings(Settings):
+    """An order that is empty: that of the registry, but first those that know the id without another's help."""
+
+    series: CommaList = Field((), validation_alias="PROVIDER_ORDER_SERIES")
+    movie: CommaList = Field((), validation_alias="PROVIDER_ORDER_MOVIE")
+    season: CommaList = Field((), validation_alias="PROVIDER_ORDER_SEASON")
+    episode: CommaList = Field((), validation_alias="PROVIDER_ORDER_EPISODE")
+    person: CommaList = Field((), validation_alias="PROVIDER_ORDER_PERSON")
+    collection: CommaList = Field((), validation_alias="PROVIDER_ORDER_COLLECTION")
+    textless: Textless = Field(Textless.LAST, validation_alias="TEXTLESS")
+
+    @field_validator("series", "movie", "season", "episode", "person", "collection")
+    @classmethod
+    def _once(cls, order: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(order)) < len(order):
+            raise ValueError("The order has each provider once at most.")
+        return order
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every provider that stands in an order."""
+        return frozenset(name for order in self._orders.values() for name in order)
+
+    def order(self, kind: Kind) -> tuple[str, ...]:
+        return self._orders[kind]
+
+    @property
+    def _orders(self) -> Mapping[Kind, tuple[str, ...]]:
+        return {
+            Kind.SERIES: self.series,
+            Kind.MOVIE: self.movie,
+            Kind.SEASON: self.season,
+            Kind.EPISODE: self.episode,
+            Kind.PERSON: self.person,
+            Kind.COLLECTION: self.collection,
+        }

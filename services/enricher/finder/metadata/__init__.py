@@ -18,7 +18,7 @@ again. `providers.tmdb.resources` has what TMDB can be asked for; its models are
 from services.enricher.finder.metadata.opening import Metadata, MetadataSettings, open_metadata
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.finder.metadata.titles import Title, TitleKey
-from services.enricher.finder.providers import ProviderSettings, ProviderStatus, Urgency
+from services.enricher.finder.providers import ProviderSettings, Urgency
 from services.enricher.finder.providers.models import TitleKind
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Outcome",
     "Pending",
     "ProviderSettings",
-    "ProviderStatus",
     "Title",
     "TitleKey",
     "TitleKind",

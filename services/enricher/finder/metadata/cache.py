@@ -14,15 +14,7 @@ from typing import Any, Generic, Self
 from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict
 
-from services.enricher.finder.metadata.outcomes import (
-    CacheEntry,
-    Found,
-    Outcome,
-    Pending,
-    Shelf,
-    Unavailable,
-    Value,
-)
+from services.enricher.finder.metadata import outcomes
 from services.enricher.finder.providers import NothingThere, ProviderError, Turn, Urgency
 from shared.background import cancel_and_wait
 from shared.pictures import FailureClass
@@ -43,13 +35,13 @@ OBJECT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class CacheRequest(Generic[Value]):
+class CacheRequest(Generic[outcomes.Value]):
     """One thing to have: under which key, for how long it counts, and how its provider is asked."""
 
     key: str
-    model: type[Value]
+    model: type[outcomes.Value]
     kept: timedelta
-    ask: Callable[[Turn], Awaitable[Value]]
+    ask: Callable[[Turn], Awaitable[outcomes.Value]]
 
 
 class CacheStatistics(BaseModel):
@@ -68,7 +60,7 @@ class CacheStatistics(BaseModel):
 @dataclass(frozen=True, slots=True)
 class _Flight:
     turn: Turn
-    landing: "asyncio.Task[CacheEntry[Any]]"
+    landing: "asyncio.Task[outcomes.CacheEntry[Any]]"
 
 
 class Cache:
@@ -79,11 +71,11 @@ class Cache:
         *,
         max_entries: int,
         max_bytes: int,
-        shelf: Shelf | None = None,
+        shelf: outcomes.Shelf | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._max_entries = max_entries
-        self._memory: LRUCache[str, CacheEntry[Any]] = LRUCache(
+        self._memory: LRUCache[str, outcomes.CacheEntry[Any]] = LRUCache(
             max_bytes, getsizeof=lambda entry: entry.bytes
         )
         self._shelf = shelf
@@ -99,7 +91,9 @@ class Cache:
         finally:
             await cancel_and_wait(*(flight.landing for flight in self._flights.values()))
 
-    def at_hand(self, wanted: CacheRequest[Value], until: datetime) -> Outcome[Value] | None:
+    def at_hand(
+        self, wanted: CacheRequest[outcomes.Value], until: datetime
+    ) -> outcomes.Outcome[outcomes.Value] | None:
         """What is known without asking anybody; None where somebody who waits until `until` had better ask."""
         entry = self._remembered(wanted.key)
         if not entry or not entry.counts(self._now(), until):
@@ -108,19 +102,19 @@ class Cache:
         return self._counted(entry.outcome)
 
     async def look(
-        self, wanted: CacheRequest[Value], *, until: datetime, urgency: Urgency = Urgency.NOW
-    ) -> Outcome[Value]:
+        self, wanted: CacheRequest[outcomes.Value], *, until: datetime, urgency: Urgency = Urgency.NOW
+    ) -> outcomes.Outcome[outcomes.Value]:
         """What is known, or comes until then. What comes later is there for the next one."""
         while True:
             if outcome := self.at_hand(wanted, until):
                 return outcome
             flight = self._boarded(wanted, Turn(urgency, until + LINGER))
             if flight is None:
-                return Unavailable(FailureClass.OURS, "Too much is being asked for at once.")
+                return outcomes.Unavailable(FailureClass.OURS, "Too much is being asked for at once.")
             entry = await self._landed(flight, until)
             if entry is None:
                 before = self._remembered(wanted.key)
-                return self._counted((before and before.stale) or Pending())
+                return self._counted((before and before.stale) or outcomes.Pending())
             now = self._now()
             if entry.counts(now, until) or not entry.error or until <= now:
                 return self._counted(entry.outcome)
@@ -142,7 +136,7 @@ class Cache:
             stale=self._stale,
         )
 
-    def _boarded(self, wanted: CacheRequest[Value], turn: Turn) -> _Flight | None:
+    def _boarded(self, wanted: CacheRequest[outcomes.Value], turn: Turn) -> _Flight | None:
         """The flight that is under way already, which hurries for who waits, or a new one; None: too many."""
         if flight := self._flights.get(wanted.key):
             if turn.urgency is Urgency.NOW:
@@ -156,14 +150,16 @@ class Cache:
         flight.landing.add_done_callback(lambda _landing: self._flights.pop(wanted.key, None))
         return flight
 
-    async def _landed(self, flight: _Flight, until: datetime) -> CacheEntry[Any] | None:
+    async def _landed(self, flight: _Flight, until: datetime) -> outcomes.CacheEntry[Any] | None:
         """None: not until then. A waiter who is cancelled leaves the flight alone."""
         left_s = (until - self._now()).total_seconds()
         await asyncio.wait({flight.landing}, timeout=max(0, left_s))
         landing = flight.landing
         return landing.result() if landing.done() and not landing.cancelled() else None
 
-    async def _fly(self, wanted: CacheRequest[Value], turn: Turn) -> CacheEntry[Value]:
+    async def _fly(
+        self, wanted: CacheRequest[outcomes.Value], turn: Turn
+    ) -> outcomes.CacheEntry[outcomes.Value]:
         before = self._remembered(wanted.key) or await self._shelved(wanted)
         if before and before.counts(self._now(), turn.until):
             self._remember(wanted.key, before)
@@ -175,45 +171,51 @@ class Cache:
         except NothingThere:
             entry = self._shelve(wanted, None)
         except ProviderError as error:
-            entry = CacheEntry.failed(error, before, now=self._now())
+            entry = outcomes.CacheEntry.failed(error, before, now=self._now())
         self._remember(wanted.key, entry)
         return entry
 
-    async def _shelved(self, wanted: CacheRequest[Value]) -> CacheEntry[Value] | None:
+    async def _shelved(
+        self, wanted: CacheRequest[outcomes.Value]
+    ) -> outcomes.CacheEntry[outcomes.Value] | None:
         row = await self._shelf.load(wanted.key) if self._shelf else None
         if not row or row.fetched_at + OLDEST < self._now():
             return None
         if row.value is None:
-            return CacheEntry(None, row.fetched_at, row.expires_at)
+            return outcomes.CacheEntry(None, row.fetched_at, row.expires_at)
         try:
             value = wanted.model.model_validate_json(row.value)
         except ValueError:
             return None
-        return CacheEntry(value, row.fetched_at, row.expires_at, bytes=OBJECT_BYTES * len(row.value))
+        return outcomes.CacheEntry(value, row.fetched_at, row.expires_at, bytes=OBJECT_BYTES * len(row.value))
 
-    def _shelve(self, wanted: CacheRequest[Value], value: Value | None) -> CacheEntry[Value]:
+    def _shelve(
+        self, wanted: CacheRequest[outcomes.Value], value: outcomes.Value | None
+    ) -> outcomes.CacheEntry[outcomes.Value]:
         now = self._now()
         text = None if value is None else value.model_dump_json(exclude_defaults=True)
         if value is None or text is None:
-            entry: CacheEntry[Value] = CacheEntry.nothing(now=now)
+            entry: outcomes.CacheEntry[outcomes.Value] = outcomes.CacheEntry.nothing(now=now)
         else:
-            entry = CacheEntry.found(value, now=now, kept=wanted.kept, bytes_=OBJECT_BYTES * len(text))
+            entry = outcomes.CacheEntry.found(
+                value, now=now, kept=wanted.kept, bytes_=OBJECT_BYTES * len(text)
+            )
         if self._shelf:
             self._shelf.put(wanted.key, text, expires_at=entry.fresh_until, fetched_at=now)
         return entry
 
-    def _remembered(self, key: str) -> CacheEntry[Any] | None:
+    def _remembered(self, key: str) -> outcomes.CacheEntry[Any] | None:
         entry = self._memory.get(key)
         return None if entry and entry.fetched_at + OLDEST < self._now() else entry
 
-    def _remember(self, key: str, entry: CacheEntry[Any]) -> None:
+    def _remember(self, key: str, entry: outcomes.CacheEntry[Any]) -> None:
         if entry.bytes > self._memory.maxsize:
             return
         self._memory[key] = entry
         while len(self._memory) > self._max_entries:
             self._memory.popitem()
 
-    def _counted(self, outcome: Outcome[Value]) -> Outcome[Value]:
-        if isinstance(outcome, Found) and outcome.stale:
+    def _counted(self, outcome: outcomes.Outcome[outcomes.Value]) -> outcomes.Outcome[outcomes.Value]:
+        if isinstance(outcome, outcomes.Found) and outcome.stale:
             self._stale += 1
         return outcome

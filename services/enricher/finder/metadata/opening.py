@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import Field
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.finder.metadata.cache import Cache
 from services.enricher.finder.metadata.title_sources import TmdbTitles, TraktTitles
 from services.enricher.finder.metadata.titles import Titles, TitleSource
@@ -16,7 +16,7 @@ from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbShelf
 from services.enricher.finder.providers import ProviderStatus
 from services.enricher.finder.providers.opening import Providers
 from services.enricher.finder.providers.tmdb import Tmdb, TmdbSettings
-from services.enricher.finder.providers.trakt import Trakt
+from services.enricher.finder.providers.trakt.client import Trakt
 from shared.background import Background
 from shared.settings import CommaList, Settings
 from shared.telemetry import utc_now

@@ -6,15 +6,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
 
-from services.enricher.finder.providers import (
-    Broken,
-    Busy,
-    Misconfigured,
-    NotAsked,
-    ProviderError,
-    Refused,
-    Unreadable,
-)
+from services.enricher.finder import providers
 from shared.pictures import FailureClass
 
 Value = TypeVar("Value", bound=BaseModel)
@@ -57,11 +49,11 @@ Outcome = Found[Value] | NotFound | Pending | Unavailable
 NOT_FOUND_KEPT = timedelta(hours=1)
 
 ERROR_KEPT = {
-    Broken: timedelta(seconds=15),
-    Busy: timedelta(seconds=5),
-    Misconfigured: timedelta(minutes=1),
-    Refused: timedelta(minutes=5),
-    Unreadable: timedelta(minutes=1),
+    providers.Broken: timedelta(seconds=15),
+    providers.Busy: timedelta(seconds=5),
+    providers.Misconfigured: timedelta(minutes=1),
+    providers.Refused: timedelta(minutes=5),
+    providers.Unreadable: timedelta(minutes=1),
 }
 """An error is never kept as long as "nothing there": it says nothing about the thing."""
 
@@ -78,7 +70,7 @@ class CacheEntry(Generic[Value]):
     value: Value | None
     fetched_at: datetime
     fresh_until: datetime
-    error: ProviderError | None = None
+    error: providers.ProviderError | None = None
     bytes: int = _EMPTY_BYTES
 
     @classmethod
@@ -90,7 +82,7 @@ class CacheEntry(Generic[Value]):
         return cls(None, now, now + NOT_FOUND_KEPT)
 
     @classmethod
-    def failed(cls, error: ProviderError, before: Self | None, *, now: datetime) -> Self:
+    def failed(cls, error: providers.ProviderError, before: Self | None, *, now: datetime) -> Self:
         """What was known before stays beside the error."""
         fresh_until = now + min(_kept(error), LONGEST_ERROR_KEPT)
         if before and before.value is not None:
@@ -106,7 +98,7 @@ class CacheEntry(Generic[Value]):
             self.error.failure_class,
             self.error.reason,
             self.fresh_until,
-            misconfigured=isinstance(self.error, Misconfigured),
+            misconfigured=isinstance(self.error, providers.Misconfigured),
         )
 
     @property
@@ -115,13 +107,13 @@ class CacheEntry(Generic[Value]):
 
     def counts(self, now: datetime, until: datetime) -> bool:
         """Whether nobody needs to be asked, by somebody who waits until `until`."""
-        if isinstance(self.error, Busy) and self.fresh_until <= until:
+        if isinstance(self.error, providers.Busy) and self.fresh_until <= until:
             return False
         return now < self.fresh_until
 
 
-def _kept(error: ProviderError) -> timedelta:
-    if isinstance(error, NotAsked):
+def _kept(error: providers.ProviderError) -> timedelta:
+    if isinstance(error, providers.NotAsked):
         return error.retry_after or timedelta(0)  # nobody was asked: it may be somebody else's turn at once
     return error.retry_after or next(
         (kept for kind, kept in ERROR_KEPT.items() if isinstance(error, kind)), DEFAULT_ERROR_KEPT

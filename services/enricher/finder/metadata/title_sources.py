@@ -11,9 +11,8 @@ from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers import Turn, Urgency
 from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.tmdb import Resource, resources
-from services.enricher.finder.providers.tmdb.models.lists import Found as FoundElsewhere
-from services.enricher.finder.providers.tmdb.models.titles import Movie, Tv
-from services.enricher.finder.providers.trakt import Elsewhere, Trakt, TraktImages, TraktTitle
+from services.enricher.finder.providers.tmdb.models.titles import FoundByOtherId, Movie, Tv
+from services.enricher.finder.providers.trakt.client import Elsewhere, Trakt, TraktImages, TraktTitle
 from shared.pictures import Role
 
 
@@ -254,10 +253,10 @@ def _resource(kind: TitleKind, tmdb_id: int, language: str) -> Resource[Movie | 
     return resources.tv(tmdb_id, language=language)
 
 
-def _elsewhere(key: TitleKey) -> Resource[FoundElsewhere]:
+def _elsewhere(key: TitleKey) -> Resource[FoundByOtherId]:
     return resources.find_imdb(key.imdb_id) if key.imdb_id else resources.find_tvdb(key.tvdb_id or 0)
 
 
-def _tmdb_id(key: TitleKey, found: FoundElsewhere) -> int | None:
+def _tmdb_id(key: TitleKey, found: FoundByOtherId) -> int | None:
     results = found.movie_results if key.kind is TitleKind.MOVIE else found.tv_results
     return next((result.id for result in results if 0 < result.id <= resources.MAX_ID), None)

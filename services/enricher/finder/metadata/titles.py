@@ -94,7 +94,7 @@ NO_PROVIDER = Unavailable(FailureClass.REFUSED, "No provider of metadata has a k
 TEXTS = ("title", "overview", "tagline", "genres")
 
 
-class Lack(Enum):
+class TextLack(Enum):
     """What a title may lack that another source has."""
 
     POSTER = auto()
@@ -194,19 +194,19 @@ class Titles:
                 found = self._completed(found, more, source, lacks)
         return found
 
-    def _lacks(self, title: Title, source: TitleSource) -> set[Lack]:
-        lacks = set() if Role.POSTER in title.pictures else {Lack.POSTER}
-        return lacks if source.language == self._language else lacks | {Lack.TEXTS}
+    def _lacks(self, title: Title, source: TitleSource) -> set[TextLack]:
+        lacks = set() if Role.POSTER in title.pictures else {TextLack.POSTER}
+        return lacks if source.language == self._language else lacks | {TextLack.TEXTS}
 
     def _completed(
-        self, found: Found[Title], more: Outcome[Title], source: TitleSource, lacks: set[Lack]
+        self, found: Found[Title], more: Outcome[Title], source: TitleSource, lacks: set[TextLack]
     ) -> Found[Title]:
         if not isinstance(more, Found):
             return found
         title, other = found.value, more.value
-        if Lack.POSTER in lacks:
+        if TextLack.POSTER in lacks:
             title = title.model_copy(update={"pictures": {**other.pictures, **title.pictures}})
-        if Lack.TEXTS in lacks and source.language == self._language and other.overview:
+        if TextLack.TEXTS in lacks and source.language == self._language and other.overview:
             title = title.model_copy(
                 update={name: getattr(other, name) for name in TEXTS if getattr(other, name)}
             )

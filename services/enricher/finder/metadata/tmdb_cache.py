@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseUnavailable, replace_rows
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.schema import replace_rows
 from services.enricher.finder.metadata.cache import OLDEST, Cache, CacheRequest, CacheStatistics
 from services.enricher.finder.metadata.outcomes import Outcome, Row, Unavailable
 from services.enricher.finder.providers import Turn, Urgency

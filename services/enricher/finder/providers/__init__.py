@@ -10,15 +10,16 @@ from services.enricher.finder.providers.budget import Limit, RateBudget, Turn, U
 from services.enricher.finder.providers.errors import (
     Broken,
     Busy,
+    Condition,
     Misconfigured,
     NotAsked,
     NothingThere,
     ProviderError,
+    ProviderStatus,
     Refused,
     Unreadable,
 )
-from services.enricher.finder.providers.settings import ProviderSettings
-from services.enricher.finder.providers.status import Condition, ProviderStatus
+from services.enricher.finder.providers.registry import ProviderSettings
 
 __all__ = [
     "Broken",

@@ -14,21 +14,9 @@ import structlog
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from services.enricher.finder.providers import graphql
+from services.enricher.finder.providers import errors, graphql
 from services.enricher.finder.providers.budget import RateBudget, Turn, Urgency
-from services.enricher.finder.providers.errors import (
-    Broken,
-    Busy,
-    Misconfigured,
-    NothingThere,
-    ProviderError,
-    Refused,
-    Unreadable,
-    error_for,
-)
-from services.enricher.finder.providers.rate_limit_headers import allowance_in
-from services.enricher.finder.providers.settings import AskingSettings
-from services.enricher.finder.providers.status import Condition, ProviderStatus
+from services.enricher.finder.providers.registry import AskingSettings
 from services.enricher.finder.providers.tokens import Login, Token, TokenSource, TokenStore
 from shared.http.answers import parse_retry_after
 from shared.http.outbound import Outbound, open_outbound
@@ -100,7 +88,7 @@ class ProviderRequest:
         return self.method != "GET" and not self.is_graphql
 
 
-class _TokenRefused(Misconfigured):
+class _TokenRefused(errors.Misconfigured):
     """Another token may be accepted."""
 
 
@@ -132,7 +120,7 @@ class Provider:
         self._metrics = metrics
         self._now = now
         self._tokens = self.token_source(address.login) if address.login else None
-        self._trouble: ProviderError | None = None
+        self._trouble: errors.ProviderError | None = None
         self._broken_in_a_row = 0
 
     async def get(
@@ -169,7 +157,7 @@ class Provider:
             self._budget_of(request).expect(turn)
             async with self._seats[turn.urgency]:
                 return await self._authorised(request, turn, read)
-        except ProviderError as error:
+        except errors.ProviderError as error:
             result = type(error).__name__
             raise
         finally:
@@ -180,17 +168,21 @@ class Provider:
         return TokenSource(partial(self._log_in, login), now=self._now, store=store)
 
     @property
-    def status(self) -> ProviderStatus:
+    def status(self) -> errors.ProviderStatus:
         busy_until = self.budget.busy_until
         match self._trouble:
-            case Misconfigured(reason=reason):
-                return ProviderStatus(condition=Condition.MISCONFIGURED, detail=reason)
-            case Broken(reason=reason) | Unreadable(reason=reason):
-                return ProviderStatus(condition=Condition.FAILING, detail=reason, busy_until=busy_until)
+            case errors.Misconfigured(reason=reason):
+                return errors.ProviderStatus(condition=errors.Condition.MISCONFIGURED, detail=reason)
+            case errors.Broken(reason=reason) | errors.Unreadable(reason=reason):
+                return errors.ProviderStatus(
+                    condition=errors.Condition.FAILING, detail=reason, busy_until=busy_until
+                )
         if busy_until:
             detail = f"{self.name} is not asked before {busy_until:%X}."
-            return ProviderStatus(condition=Condition.BUSY, detail=detail, busy_until=busy_until)
-        return ProviderStatus(condition=Condition.READY, detail=f"{self.name} answers.")
+            return errors.ProviderStatus(
+                condition=errors.Condition.BUSY, detail=detail, busy_until=busy_until
+            )
+        return errors.ProviderStatus(condition=errors.Condition.READY, detail=f"{self.name} answers.")
 
     async def _authorised(
         self, request: ProviderRequest, turn: Turn, read: Callable[[Reply], Answer]
@@ -225,9 +217,9 @@ class Provider:
         asked_at = self._now()
         try:
             answer = read(await self._ask(request, asked_at, shown))
-        except ProviderError as error:
-            about_the_thing = isinstance(error, NothingThere | Refused | _TokenRefused)
-            about_the_account = request.user is not None and isinstance(error, Misconfigured)
+        except errors.ProviderError as error:
+            about_the_thing = isinstance(error, errors.NothingThere | errors.Refused | _TokenRefused)
+            about_the_account = request.user is not None and isinstance(error, errors.Misconfigured)
             self._record_health(None if about_the_thing or about_the_account else error, asked_at)
             raise
         self._record_health(None, asked_at)
@@ -256,11 +248,11 @@ class Provider:
                 self._heed(request, status, response.headers, asked_at)
                 return Reply(await self._read(response) if body is None else body, response.headers)
         except TimeoutError:
-            raise Broken(f"{self.name} did not answer in time.") from None
+            raise errors.Broken(f"{self.name} did not answer in time.") from None
         except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError) as error:
-            raise Broken(f"{self.name} could not be reached ({type(error).__name__}).") from None
+            raise errors.Broken(f"{self.name} could not be reached ({type(error).__name__}).") from None
         except (aiohttp.ClientError, ValueError) as error:
-            raise Broken(f"{self.name} broke off its answer ({type(error).__name__}).") from None
+            raise errors.Broken(f"{self.name} broke off its answer ({type(error).__name__}).") from None
 
     def _url(self, request: ProviderRequest) -> URL:
         if request.path.startswith(("https://", "http://")):
@@ -294,13 +286,13 @@ class Provider:
     ) -> None:
         """Raise the error that the answer is, after the budget has heard what it says about asking again."""
         now, budget = self._now(), self._budget_of(request)
-        allowance = allowance_in(headers, now)
+        allowance = errors.allowance_in(headers, now)
         if allowance:
             budget.told(allowance)
-        error = error_for(self.name, status, headers, now, method=request.method)
-        if not isinstance(error, Busy | Broken):
+        error = errors.error_for(self.name, status, headers, now, method=request.method)
+        if not isinstance(error, errors.Busy | errors.Broken):
             budget.answered()
-        if isinstance(error, Busy):
+        if isinstance(error, errors.Busy):
             wait = parse_retry_after(headers.get("Retry-After"), now)
             if wait is None and allowance and not allowance.left:
                 wait = allowance.until - now
@@ -314,12 +306,12 @@ class Provider:
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             body += chunk
             if len(body) > self._max_bytes:
-                raise Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.")
+                raise errors.Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.")
         return bytes(body)
 
-    def _record_health(self, trouble: ProviderError | None, asked_at: datetime) -> None:
+    def _record_health(self, trouble: errors.ProviderError | None, asked_at: datetime) -> None:
         """Log when it changes how the provider is, not for each of a page's titles."""
-        self._broken_in_a_row = self._broken_in_a_row + 1 if isinstance(trouble, Broken) else 0
+        self._broken_in_a_row = self._broken_in_a_row + 1 if isinstance(trouble, errors.Broken) else 0
         if self._broken_in_a_row >= FAILURES_TO_PAUSE:
             for budget in {self.budget, self._writes}:
                 budget.pause(None, asked_at=asked_at)

@@ -9,8 +9,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.enricher.finder.providers.errors import NotAsked
-from services.enricher.finder.providers.rate_limit_headers import Allowance
+from services.enricher.finder.providers.errors import Allowance, NotAsked
 from shared.telemetry import utc_now
 
 RESERVED = 0.4

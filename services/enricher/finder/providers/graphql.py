@@ -32,7 +32,7 @@ _STATUSES = {
 _OTHERWISE = 500
 
 
-class _Envelope(BaseModel):
+class _GraphqlEnvelope(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     data: dict[str, Any] | None = None
@@ -45,7 +45,7 @@ def status_of(body: bytes) -> int:
     The error that is known counts where there are several. What cannot be read is 200: see `data_of`.
     """
     try:
-        errors = _Envelope.model_validate_json(body).errors
+        errors = _GraphqlEnvelope.model_validate_json(body).errors
     except ValidationError:
         return 200
     known = (_STATUSES.get(_code(error)) for error in errors or ())
@@ -55,7 +55,7 @@ def status_of(body: bytes) -> int:
 def data_of(body: bytes, provider: str, model: type[Model]) -> Model:
     """What was asked for. Raise NothingThere without any, and Unreadable for what is no such thing."""
     try:
-        data = _Envelope.model_validate_json(body).data
+        data = _GraphqlEnvelope.model_validate_json(body).data
         if data is None or all(value is None for value in data.values()):
             raise NothingThere(f"{provider} has nothing there.")
         return model.model_validate(data)

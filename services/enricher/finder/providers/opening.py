@@ -1,5 +1,6 @@
-"""The providers, ready to be asked: each with its key, its budgets and its own sessions' limits."""
+"""The providers, opened: each with its key, its address and its budget, which is kept while it is spent."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -7,26 +8,73 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from pydantic import SecretStr
+import structlog
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.schema import replace_rows
+from services.enricher.finder.providers import errors
 from services.enricher.finder.providers.asking import Provider, open_sessions
-from services.enricher.finder.providers.budget import Limit, RateBudget
-from services.enricher.finder.providers.errors import (
-    Broken,
-    Busy,
-    Misconfigured,
-    NotAsked,
-    NothingThere,
-    Refused,
-    Unreadable,
-)
-from services.enricher.finder.providers.ledger import Ledger, credential_name
-from services.enricher.finder.providers.registry import ProviderSpec
-from services.enricher.finder.providers.settings import ProviderSettings
-from services.enricher.finder.providers.status import ProviderStatus
+from services.enricher.finder.providers.budget import BudgetSnapshot, Limit, RateBudget
+from services.enricher.finder.providers.registry import ProviderSettings, ProviderSpec
+from services.enricher.finder.tables import provider_budgets
 from shared.background import Background
 from shared.telemetry import Metrics, start_at_zero, utc_now
+
+KEEP_EVERY_S = 1.0
+"""Or sooner, where much was spent: see `RateBudget.worth_keeping`."""
+
+_log = structlog.get_logger()
+
+
+def credential_name(provider: str, secret: SecretStr) -> str:
+    """Tells keys apart without telling them."""
+    return f"{provider}:{hashlib.sha256(secret.get_secret_value().encode()).hexdigest()[:16]}"
+
+
+class Ledger:
+    def __init__(self, database: Database, background: Background) -> None:
+        self._database = database
+        self._background = background
+
+    @asynccontextmanager
+    async def keeping(self, credential: str, budget: RateBudget) -> AsyncIterator[None]:
+        """The budget goes on from where it was, and is kept until this is left."""
+        if kept := await self._kept(credential):
+            budget.resume(kept)
+        await self._keep(credential, budget.snapshot())
+
+        async def keep_on() -> None:
+            if budget.has_changed:
+                await self._keep(credential, budget.snapshot())
+
+        try:
+            async with self._background.repeating(
+                "keeping budgets", keep_on, every_s=KEEP_EVERY_S, wake=budget.worth_keeping
+            ):
+                yield
+        finally:
+            await self._keep(credential, budget.snapshot(closed=True))
+
+    async def _kept(self, credential: str) -> BudgetSnapshot | None:
+        asked = select(provider_budgets.c.spending).where(provider_budgets.c.credential == credential)
+
+        async def read(connection: AsyncConnection) -> Any:
+            return (await connection.execute(asked)).scalar_one_or_none()
+
+        try:
+            return BudgetSnapshot.model_validate_json(await self._database.read(read) or "")
+        except ValidationError:
+            return None
+
+    async def _keep(self, credential: str, snapshot: BudgetSnapshot) -> None:
+        row = {"credential": credential, "spending": snapshot.model_dump_json(), "kept_at": utc_now()}
+        try:
+            await self._database.write(lambda connection: replace_rows(connection, provider_budgets, [row]))
+        except DatabaseUnavailable as error:
+            _log.warning("budget not kept", credential=credential, error=str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +89,12 @@ class Providers:
         return self.opened.get(name)
 
     @property
-    def statuses(self) -> Mapping[str, ProviderStatus]:
+    def statuses(self) -> Mapping[str, errors.ProviderStatus]:
         """How each that is registered is, by its name."""
         return {
             spec.name: self.opened[spec.name].status
             if spec.name in self.opened
-            else ProviderStatus.off(spec.missing(settings) or "")
+            else errors.ProviderStatus.off(spec.missing(settings) or "")
             for spec, settings in self.settings.registered
         }
 
@@ -89,7 +137,15 @@ async def open_providers(
         yield Providers(settings, opened)
 
 
-_TROUBLES = (NothingThere, Misconfigured, Refused, Busy, NotAsked, Broken, Unreadable)
+_TROUBLES = (
+    errors.NothingThere,
+    errors.Misconfigured,
+    errors.Refused,
+    errors.Busy,
+    errors.NotAsked,
+    errors.Broken,
+    errors.Unreadable,
+)
 RESULTS = ("answered", *(trouble.__name__ for trouble in _TROUBLES))
 
 

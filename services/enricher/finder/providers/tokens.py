@@ -8,14 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from services.enricher.finder.providers import errors
 from services.enricher.finder.providers.budget import Turn
-from services.enricher.finder.providers.errors import (
-    Busy,
-    Misconfigured,
-    NothingThere,
-    ProviderError,
-    Refused,
-)
 
 PAUSE = timedelta(minutes=1)
 """After a login failed: until then nobody tries again, and everybody hears why."""
@@ -90,7 +84,7 @@ class TokenSource:
         self._current: Token | None = None
         self._refused: Token | None = None
         self._unproven = 0
-        self._failure: ProviderError | None = None
+        self._failure: errors.ProviderError | None = None
         self._failed_until = now()
 
     async def get(self, turn: Turn, *, refused: Token | None = None) -> Token:
@@ -111,7 +105,9 @@ class TokenSource:
         self._refused = token
         if token != self._current or self._unproven < TRIES:
             return True
-        self._fail(Misconfigured("The provider gives tokens that it does not accept (401).", status=401))
+        self._fail(
+            errors.Misconfigured("The provider gives tokens that it does not accept (401).", status=401)
+        )
         return False
 
     async def _new(self, turn: Turn, refused: Token | None) -> Token:
@@ -123,14 +119,14 @@ class TokenSource:
         try:
             token = await self._log_in(turn, kept)
             await self._store.keep(token)
-        except Busy:
+        except errors.Busy:
             raise  # the budget knows when
-        except (NothingThere, Refused) as error:
+        except (errors.NothingThere, errors.Refused) as error:
             # Says nothing about the thing that is asked for, as these would.
             raise self._fail(
-                Misconfigured(f"Logging in failed: {error.reason}", status=error.status)
+                errors.Misconfigured(f"Logging in failed: {error.reason}", status=error.status)
             ) from None
-        except ProviderError as error:
+        except errors.ProviderError as error:
             raise self._fail(error) from None
         self._unproven += 1
         return token
@@ -140,7 +136,7 @@ class TokenSource:
             return False
         return token.expires_at is None or token.expires_at - MARGIN > self._now()
 
-    def _fail(self, failure: ProviderError) -> ProviderError:
+    def _fail(self, failure: errors.ProviderError) -> errors.ProviderError:
         self._failure, self._failed_until = failure, self._now() + PAUSE
         self._current, self._unproven = None, 0
         return failure

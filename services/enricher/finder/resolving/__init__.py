@@ -3,15 +3,3 @@
 Jobs come in the lanes `resolve.now` and `resolve.later`; what they lead to is the fetcher's, in the lanes of pictures.
 What was found is kept in the table `artwork`, and looked for again when it is due.
 """
-
-from services.enricher.finder.resolving.opening import OpenResolving, ResolvingSettings, open_resolving
-from services.enricher.finder.resolving.table import KnownArtwork, Shown, Stored
-
-__all__ = [
-    "KnownArtwork",
-    "OpenResolving",
-    "ResolvingSettings",
-    "Shown",
-    "Stored",
-    "open_resolving",
-]

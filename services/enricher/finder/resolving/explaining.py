@@ -6,7 +6,9 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from services.enricher.finder.artwork import Artwork, Choice, Finding, Subject
+from services.enricher.finder.artwork.artwork import Artwork, Finding
+from services.enricher.finder.artwork.choice import Choice
+from services.enricher.finder.artwork.source import Subject
 from services.enricher.finder.resolving.resolver import nobody_to_ask
 from services.enricher.finder.resolving.table import ArtworkTable
 from shared.pictures import DOWNLOAD, Failure, Manifest, Name, PictureId

@@ -8,8 +8,8 @@ from functools import partial
 
 from pydantic import Field
 
-from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.finder.artwork import Artwork
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.finder.artwork.artwork import Artwork
 from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
 from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies

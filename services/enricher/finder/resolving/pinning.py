@@ -9,35 +9,12 @@ from datetime import datetime
 
 from services.enricher.finder.resolving.resolver import USUAL, Jobs
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
-from shared.contracts import (
-    Message,
-    NameRefused,
-    PictureFailed,
-    PictureStored,
-    PinPicture,
-    PurgePicture,
-    RefuseName,
-    ResolvePicture,
-    StoreUpload,
-    UnpinPicture,
-)
-from shared.pictures import (
-    ORIGINAL,
-    Failure,
-    Kind,
-    Name,
-    PictureId,
-    Rendition,
-    Role,
-    Source,
-    SourceUrl,
-    Upload,
-)
+from shared import contracts, pictures
 from shared.queue import Delay, Lane, QueueError
 from shared.telemetry import utc_now
 from shared.volume import Inbox, Names
 
-_WHOLE = (None, ORIGINAL)
+_WHOLE = (None, pictures.ORIGINAL)
 """Without these there is nothing of a picture."""
 
 
@@ -45,33 +22,37 @@ _WHOLE = (None, ORIGINAL)
 class Waiter:
     """For a picture, for whatever a name shows, or for a name to show this picture."""
 
-    name: Name | None = None
-    picture: PictureId | None = None
-    _heard: "asyncio.Future[Failure | None]" = field(
+    name: pictures.Name | None = None
+    picture: pictures.PictureId | None = None
+    _heard: "asyncio.Future[pictures.Failure | None]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def hear(self, event: Message) -> None:
+    def hear(self, event: contracts.Message) -> None:
         if self._heard.done():
             return
         match event:
-            case PictureStored(picture=picture, name=name) if self._is_shown(picture, name):
+            case contracts.PictureStored(picture=picture, name=name) if self._is_shown(picture, name):
                 self._heard.set_result(None)
-            case PictureFailed(picture=picture, name=name, rendition=failed, failure=failure):
+            case contracts.PictureFailed(picture=picture, name=name, rendition=failed, failure=failure):
                 if self._is_lost(picture, name, failed):
                     self._heard.set_result(failure)
-            case NameRefused(name=name, failure=failure) if self.picture is None and name == self.name:
+            case contracts.NameRefused(name=name, failure=failure) if (
+                self.picture is None and name == self.name
+            ):
                 self._heard.set_result(failure)
 
-    def _is_shown(self, picture: PictureId, name: Name | None) -> bool:
+    def _is_shown(self, picture: pictures.PictureId, name: pictures.Name | None) -> bool:
         return self.picture in (None, picture) and self.name in (None, name)
 
-    def _is_lost(self, picture: PictureId, name: Name | None, rendition: Rendition | None) -> bool:
+    def _is_lost(
+        self, picture: pictures.PictureId, name: pictures.Name | None, rendition: pictures.Rendition | None
+    ) -> bool:
         if self.picture is None:
             return name == self.name
         return picture == self.picture and rendition in _WHOLE
 
-    async def outcome(self, patience_s: float) -> Failure | None:
+    async def outcome(self, patience_s: float) -> pictures.Failure | None:
         """None: it is there. Raise TimeoutError where nothing is heard so long."""
         async with asyncio.timeout(patience_s):
             return await asyncio.shield(self._heard)
@@ -83,7 +64,7 @@ class EventWaiters:
 
     @asynccontextmanager
     async def seat(
-        self, *, name: Name | None = None, picture: PictureId | None = None
+        self, *, name: pictures.Name | None = None, picture: pictures.PictureId | None = None
     ) -> AsyncIterator[Waiter]:
         """For one of them, or for the name to show the picture."""
         waiter = Waiter(name, picture)
@@ -93,7 +74,7 @@ class EventWaiters:
         finally:
             self._waiters.discard(waiter)
 
-    def hear(self, event: Message) -> None:
+    def hear(self, event: contracts.Message) -> None:
         for waiter in self._waiters:
             waiter.hear(event)
 
@@ -123,57 +104,61 @@ class Pinning:
         self._patience_s = patience_s
         self._now = now
 
-    async def pin(self, name: Name, source: SourceUrl) -> tuple[KnownArtwork, bool] | Failure:
+    async def pin(
+        self, name: pictures.Name, source: pictures.SourceUrl
+    ) -> tuple[KnownArtwork, bool] | pictures.Failure:
         """The name as it is known then, and whether it shows the picture already; or why it cannot be had."""
-        return await self._pinned(name, source, PinPicture(name=name, source_url=source))
+        return await self._pinned(name, source, contracts.PinPicture(name=name, source_url=source))
 
-    async def upload(self, name: Name, body: bytes) -> tuple[KnownArtwork, bool] | Failure:
+    async def upload(self, name: pictures.Name, body: bytes) -> tuple[KnownArtwork, bool] | pictures.Failure:
         """The same with a picture that nobody else has. Raise OSError where the bytes cannot be written."""
-        upload = Upload(hashlib.sha256(body).hexdigest())
+        upload = pictures.Upload(hashlib.sha256(body).hexdigest())
         inbox_id = await self._inbox.put(body)
-        job = StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
+        job = contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
         return await self._pinned(name, upload, job)
 
-    async def unpin(self, name: Name) -> bool:
+    async def unpin(self, name: pictures.Name) -> bool:
         """False: nothing was pinned. Soon after, the name is looked for again."""
         if not await self.is_pinned(name):
             return False
-        await self._jobs.queue(UnpinPicture(name=name), Lane.PICTURES_NOW)
+        await self._jobs.queue(contracts.UnpinPicture(name=name), Lane.PICTURES_NOW)
         await self._table.unpin(name, self._now())
         with suppress(QueueError):  # being due, it is looked for by the next sweep anyway
-            again = ResolvePicture(name=name, rendition=USUAL)
+            again = contracts.ResolvePicture(name=name, rendition=USUAL)
             await self._jobs.queue(again, Lane.RESOLVE_LATER, delay=Delay.ONE_SECOND)
         return True
 
-    async def names_of(self, kind: Kind, id_: str) -> list[Name]:
+    async def names_of(self, kind: pictures.Kind, id_: str) -> list[pictures.Name]:
         """Those of a title that show something, or of which a failure is remembered. Raise ValueError for no id."""
-        names = [Name(kind, id_, role) for role in Role]
+        names = [pictures.Name(kind, id_, role) for role in pictures.Role]
         return [name for name in names if await self.knows(name)]
 
-    async def knows(self, name: Name) -> bool:
+    async def knows(self, name: pictures.Name) -> bool:
         """Whether it shows something, or it is remembered why not."""
         return bool(await self.shown(name) or await self._names.failure(name))
 
-    async def is_pinned(self, name: Name) -> bool:
+    async def is_pinned(self, name: pictures.Name) -> bool:
         known = await self._table.of_name(name)
         return known is not None and known.pinned
 
-    async def shown(self, name: Name) -> PictureId | None:
+    async def shown(self, name: pictures.Name) -> pictures.PictureId | None:
         """The picture that it shows, or that was found for it."""
         known = await self._table.of_name(name)
         return await self._names.picture(name) or (known.picture if known else None)
 
-    async def purge(self, name: Name) -> None:
+    async def purge(self, name: pictures.Name) -> None:
         """Forget the name and what was said of it, and remove its picture."""
         picture, failure = await self.shown(name), await self._names.failure(name)
         if picture:
-            await self._jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
+            await self._jobs.queue(contracts.PurgePicture(picture=picture), Lane.PICTURES_NOW)
         if failure:
             over = failure.model_copy(update={"retry_at": self._now()})
-            await self._jobs.queue(RefuseName(name=name, failure=over), Lane.PICTURES_NOW)
+            await self._jobs.queue(contracts.RefuseName(name=name, failure=over), Lane.PICTURES_NOW)
         await self._table.remove(name)
 
-    async def _pinned(self, name: Name, source: Source, job: Message) -> tuple[KnownArtwork, bool] | Failure:
+    async def _pinned(
+        self, name: pictures.Name, source: pictures.Source, job: contracts.Message
+    ) -> tuple[KnownArtwork, bool] | pictures.Failure:
         """Where it takes long, the pin stands: whoever asks for the name makes us try again."""
         async with self._waiting.seat(name=name, picture=source.picture) as waiter:
             await self._jobs.queue(job, Lane.PICTURES_NOW)

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.enricher.finder.artwork import Artwork, Lack, Subject
+from services.enricher.finder.artwork.artwork import Artwork, Lack
+from services.enricher.finder.artwork.source import Subject
 from services.enricher.finder.providers import Urgency
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
 from shared.contracts import Envelope, FetchPicture, Message, NameRefused, PictureFailed, RefuseName

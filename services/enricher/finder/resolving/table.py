@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy import ColumnElement, Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.finder.artwork import Candidate
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.finder.artwork.choice import Candidate
 from services.enricher.finder.tables import artwork
 from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source, picture_host, picture_path
 from shared.pictures.public_paths import PublicPaths

@@ -6,18 +6,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
-from services.enricher.keeper.catalog import (
-    CatalogEntry,
-    CatalogFilter,
-    CatalogStatistics,
-    DiskUse,
-    OpenCatalog,
-    statistics,
-)
-from services.enricher.keeper.catalog.opening import KIND
-from services.enricher.keeper.catalog.statistics import MIB
+from services.enricher.keeper.catalog.entry import CatalogEntry
+from services.enricher.keeper.catalog.opening import KIND, OpenCatalog
+from services.enricher.keeper.catalog.statistics import MIB, CatalogStatistics, DiskUse, statistics
+from services.enricher.keeper.catalog.table import CatalogFilter
 from services.enricher.keeper.scrub import Scrub
-from services.enricher.tasks import Tasks
+from services.enricher.tasks.tasks import Tasks
 from shared.pictures import FailureClass, Kind
 from shared.telemetry import utc_now
 

@@ -9,16 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
-from services.enricher.keeper.dead_letters import (
-    Letter,
-    LetterFilter,
-    LetterTaken,
-    NotReadable,
-    OpenDeadLetters,
-)
+from services.enricher.keeper import dead_letters
 from services.enricher.keeper.dead_letters.redriving import KIND
 from services.enricher.keeper.lanes import LaneWatch
-from services.enricher.tasks import Tasks
+from services.enricher.tasks.tasks import Tasks
 from shared.contracts import FailedAttempt
 from shared.http import Problem
 from shared.pictures import FailureClass
@@ -34,8 +28,8 @@ class FilterParameters(Parameters):
     failure_class: FailureClass | None = Field(None, alias="class", description="What it failed of")
 
     @property
-    def chosen(self) -> LetterFilter:
-        return LetterFilter(lane=self.lane and self.lane.value, failure_class=self.failure_class)
+    def chosen(self) -> dead_letters.LetterFilter:
+        return dead_letters.LetterFilter(lane=self.lane and self.lane.value, failure_class=self.failure_class)
 
 
 class DeadParameters(FilterParameters):
@@ -81,7 +75,7 @@ class DeadLetters(BaseModel):
     by_class: Mapping[str, int]
 
     @classmethod
-    def of(cls, letters: Sequence[Letter], counts: Mapping[tuple[str, str | None], int]) -> Self:
+    def of(cls, letters: Sequence[dead_letters.Letter], counts: Mapping[tuple[str, str | None], int]) -> Self:
         by_lane, by_class = Counter[str](), Counter[str]()
         for (lane, failure_class), count in counts.items():
             by_lane[lane] += count
@@ -100,7 +94,7 @@ class Dropped(BaseModel):
     letters: tuple[ShownLetter, ...]
 
 
-def dead_letter_endpoints(dead: OpenDeadLetters, tasks: Tasks) -> list[Endpoint]:
+def dead_letter_endpoints(dead: dead_letters.OpenDeadLetters, tasks: Tasks) -> list[Endpoint]:
     table, redriving = dead.table, dead.redriving
 
     async def listed(asked: DeadParameters) -> DeadLetters:
@@ -118,9 +112,9 @@ def dead_letter_endpoints(dead: OpenDeadLetters, tasks: Tasks) -> list[Endpoint]
         _known(await table.of_id(asked.id))
         try:
             return ShownLetter.model_validate(await redriving.one(asked.id))
-        except LetterTaken:
+        except dead_letters.LetterTaken:
             raise Problem(HTTPStatus.CONFLICT, "It is being sent again just now.") from None
-        except NotReadable:
+        except dead_letters.NotReadable:
             raise Problem(
                 HTTPStatus.CONFLICT, "Its message cannot be read: it can only be dropped."
             ) from None
@@ -165,7 +159,7 @@ def dead_letter_endpoints(dead: OpenDeadLetters, tasks: Tasks) -> list[Endpoint]
     ]
 
 
-def _known(letter: Letter | None) -> Letter:
+def _known(letter: dead_letters.Letter | None) -> dead_letters.Letter:
     if letter is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such dead letter.")
     return letter

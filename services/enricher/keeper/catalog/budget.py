@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 from pydantic import Field
 
-from services.enricher.database import DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.table import CatalogTable, Usage
 from shared.background import Background

@@ -1,15 +1,16 @@
-"""The indexer: re-reads from the volume each picture that a record reports or a sweep finds, so reports may come in any order."""
+"""The indexer: re-reads from the volume each picture that a record reports or a sweep finds, so reports may come in any order; and notes when each was used."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from cachetools import TTLCache
 
-from services.enricher.database import DatabaseUnavailable, WriteBatch
+from services.enricher.database.database import DatabaseUnavailable, WriteBatch
 from services.enricher.keeper.catalog.table import CatalogTable
 from shared.background import Background
 from shared.contracts import Envelope, LookAtPicture, LookAtPictures
@@ -17,6 +18,50 @@ from shared.pictures import PictureId
 from shared.queue import Delay, Lane, Queue, Reject, Retry
 from shared.telemetry import Metrics
 from shared.volume import Inventory
+
+NOTED_EVERY_S = 5.0
+NOTED_LASTS_S = 60.0
+"""What is looked at all the time is noted once a minute."""
+
+WAITING_AT_MOST = 100_000
+AT_ONCE = 1000
+"""In one transaction."""
+
+_log = structlog.get_logger()
+
+
+class AccessTimes:
+    def __init__(self, table: CatalogTable, *, now: Callable[[], datetime]) -> None:
+        self._table = table
+        self._now = now
+        self._heard: set[PictureId] = set()
+        self._noted: TTLCache[PictureId, None] = TTLCache(WAITING_AT_MOST, ttl=NOTED_LASTS_S)
+
+    def hear(self, pictures: Iterable[PictureId]) -> None:
+        """They were served, or asked for."""
+        for picture in pictures:
+            if picture not in self._noted and len(self._heard) < WAITING_AT_MOST:
+                self._heard.add(picture)
+
+    @asynccontextmanager
+    async def noting(self, background: Background) -> AsyncIterator[None]:
+        """Note what was heard every few seconds, and once more at the end."""
+        try:
+            async with background.repeating("noting use", self.note, every_s=NOTED_EVERY_S, at_once=False):
+                yield
+        finally:
+            await self.note()
+
+    async def note(self) -> None:
+        heard, self._heard = list(self._heard), set()
+        try:
+            for first in range(0, len(heard), AT_ONCE):
+                await self._table.used(heard[first : first + AT_ONCE], self._now())
+        except DatabaseUnavailable as error:
+            _log.warning("use not noted", pictures=len(heard), error=str(error))
+        else:
+            self._noted.update(dict.fromkeys(heard))
+
 
 INDEXED_AT_ONCE = 500
 """Records, of which each round takes what has come while the last one was written."""
@@ -110,8 +155,6 @@ REST = 3.0
 
 ALONE_AT_ONCE = 2000
 """The same where nobody waits for a turn."""
-
-_log = structlog.get_logger()
 
 
 @dataclass(slots=True)

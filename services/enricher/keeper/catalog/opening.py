@@ -1,13 +1,14 @@
-"""The catalog, composed: records are indexed, the volume swept, room made and pictures refreshed while it is open."""
+"""The catalog, composed: records are indexed, the volume swept, room made, pictures refreshed and cleaned up while it is open."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from services.enricher.database import Database
-from services.enricher.keeper.catalog.access_times import AccessTimes
+from cachetools import TTLCache
+
+from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.keeper.catalog.budget import (
     CatalogSettings,
     DiskBudget,
@@ -15,17 +16,71 @@ from services.enricher.keeper.catalog.budget import (
     order_eviction,
 )
 from services.enricher.keeper.catalog.entry import CatalogEntry
-from services.enricher.keeper.catalog.indexer import Indexer, Sweep, consuming_records, sweeping
-from services.enricher.keeper.catalog.refreshing import Refreshing, refreshing
+from services.enricher.keeper.catalog.indexer import AccessTimes, Indexer, Sweep, consuming_records, sweeping
 from services.enricher.keeper.catalog.table import CatalogTable, ShownBy
-from services.enricher.tasks import Progress, patiently
+from services.enricher.tasks.task import Progress, patiently
 from shared.background import Background
-from shared.contracts import Envelope, PicturesUsed
+from shared.contracts import Envelope, PicturesUsed, RefreshPicture
 from shared.contracts.jobs import EVICTED_AT_ONCE
-from shared.pictures import HostRules, PictureId, Source, parse_source
-from shared.queue import Lane, Queue
-from shared.telemetry import Metrics, utc_now
+from shared.pictures import HostRules, PictureId, Source, SourceUrl, parse_source, picture_host
+from shared.queue import Lane, Queue, QueueError
+from shared.telemetry import Metrics, trace_id, utc_now
 from shared.volume import Inventory
+
+USED_WITHIN = timedelta(days=7)
+ASKED_LASTS_S = 900.0
+"""How long a picture that was queued is not queued again, whatever came of it."""
+
+AT_ONCE = 200
+LOOK_EVERY_S = 30.0
+
+
+class Refreshing:
+    def __init__(
+        self, table: CatalogTable, queue: Queue, rules: HostRules, *, now: Callable[[], datetime]
+    ) -> None:
+        self._table = table
+        self._queue = queue
+        self._rules = rules
+        self._now = now
+        self._asked: TTLCache[PictureId, None] = TTLCache(100 * AT_ONCE, ttl=ASKED_LASTS_S)
+
+    async def refresh(self) -> int:
+        """Queue what is due; how many. Raises DatabaseUnavailable and QueueError."""
+        now = self._now()
+        due = await self._table.due(now, used_since=now - USED_WITHIN, limit=AT_ONCE + len(self._asked))
+        queued = 0
+        for entry in due:
+            if entry.picture in self._asked or queued == AT_ONCE:
+                continue
+            if source := self._askable(entry.image_url):
+                job = Envelope.of(RefreshPicture(source_url=source), trace_id=trace_id())
+                await self._queue.publish(job, Lane.PICTURES_LATER)
+                queued += 1
+            self._asked[entry.picture] = (
+                None  # also what nobody may ask about: it stays due, and others come after it
+            )
+        return queued
+
+    def _askable(self, url: str | None) -> SourceUrl | None:
+        try:
+            source = SourceUrl.parse(url or "")
+        except ValueError:  # an upload
+            return None
+        host = picture_host(source.host)
+        return source if self._rules.allow(source) and not (host and host.immutable) else None
+
+
+def refreshing(pictures: Refreshing, background: Background) -> AbstractAsyncContextManager[None]:
+    """Queue what is due, now and then, while the context lasts."""
+    return background.repeating(
+        "refreshing pictures",
+        pictures.refresh,
+        every_s=LOOK_EVERY_S,
+        at_once=False,
+        expected=(DatabaseUnavailable, QueueError),
+    )
+
 
 KIND = "cleanup"
 

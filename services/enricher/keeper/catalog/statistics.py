@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from services.enricher.keeper.catalog.entry import Slice, Sums
 from services.enricher.keeper.catalog.table import CatalogTable
-from services.enricher.keeper.catalog.totals import Slice, Sums
 from shared.pictures import extension_of
 from shared.volume import Extent
 

@@ -5,27 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    Select,
-    bindparam,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    union_all,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.database.schema import whole_sum
-from services.enricher.keeper.catalog.entry import CatalogEntry
-from services.enricher.keeper.catalog.totals import Slice, Sums, change_totals, read_totals
+from services.enricher.keeper.catalog.entry import CatalogEntry, Slice, Sums, change_totals, read_totals
 from services.enricher.keeper.tables import cached_image_totals, cached_images, evicted_images
 from shared.pictures import FailureClass, Kind, PictureId
 from shared.volume import Extent, Holding, Mark
@@ -51,7 +36,7 @@ _AS_THEY_ARE = (
 )
 
 
-ShownBy = Select[tuple[str, str]]
+ShownBy = sa.Select[tuple[str, str]]
 """A query of another wing's: `picture`, each that something shows, and the `kind` of what shows it."""
 
 
@@ -64,7 +49,7 @@ class CatalogFilter:
     failure_class: FailureClass | None = None
 
     @property
-    def conditions(self) -> Sequence[ColumnElement[bool]]:
+    def conditions(self) -> Sequence[sa.ColumnElement[bool]]:
         wanted = {"source": self.source, "kind": self.kind, "failure_class": self.failure_class}
         return [_columns[name] == value for name, value in wanted.items() if value is not None]
 
@@ -115,9 +100,9 @@ class CatalogTable:
                 for picture in pictures
                 if picture in held
             ]
-            await connection.execute(delete(cached_images).where(_columns.picture_id.in_(before)))
+            await connection.execute(sa.delete(cached_images).where(_columns.picture_id.in_(before)))
             if come:
-                await connection.execute(insert(cached_images), list(map(_row, come)))
+                await connection.execute(sa.insert(cached_images), list(map(_row, come)))
             await _remember_sources(
                 connection, [entry for picture, entry in before.items() if picture not in held], now
             )
@@ -128,8 +113,8 @@ class CatalogTable:
     async def used(self, pictures: Sequence[PictureId], at: datetime) -> None:
         """That they were served by then."""
         statement = (
-            update(cached_images)
-            .where(_columns.picture_id == bindparam("picture"), _columns.last_accessed < at)
+            sa.update(cached_images)
+            .where(_columns.picture_id == sa.bindparam("picture"), _columns.last_accessed < at)
             .values(last_accessed=at)
         )
         rows = [{"picture": picture} for picture in pictures]
@@ -137,7 +122,7 @@ class CatalogTable:
 
     async def marks(self, shelf: str) -> Mapping[PictureId, Mark]:
         """Of what is known on a shelf, as they were when it was looked at."""
-        known = select(_columns.picture_id, _columns.mark).where(
+        known = sa.select(_columns.picture_id, _columns.mark).where(
             _columns.picture_id >= shelf, _columns.picture_id < f"{shelf}g"
         )
 
@@ -152,9 +137,9 @@ class CatalogTable:
 
     async def source_url_of(self, picture: PictureId) -> str | None:
         """Where a picture comes from that is on the volume, or was."""
-        either = union_all(
-            select(_columns.image_url, literal(0)).where(_columns.picture_id == picture),
-            select(_evicted.image_url, literal(1)).where(_evicted.picture_id == picture),
+        either = sa.union_all(
+            sa.select(_columns.image_url, sa.literal(0)).where(_columns.picture_id == picture),
+            sa.select(_evicted.image_url, sa.literal(1)).where(_evicted.picture_id == picture),
         )
 
         async def reading(connection: AsyncConnection) -> str | None:
@@ -164,9 +149,9 @@ class CatalogTable:
 
     async def forget_evicted(self, *, gone_before: datetime, at_most: int) -> None:
         """Where those came from that went long ago, or before so many others."""
-        latest = select(_evicted.gone_at).order_by(_evicted.gone_at.desc()).limit(1).offset(at_most)
-        long_ago = or_(_evicted.gone_at < gone_before, _evicted.gone_at <= latest.scalar_subquery())
-        statement = delete(evicted_images).where(long_ago)
+        latest = sa.select(_evicted.gone_at).order_by(_evicted.gone_at.desc()).limit(1).offset(at_most)
+        long_ago = sa.or_(_evicted.gone_at < gone_before, _evicted.gone_at <= latest.scalar_subquery())
+        statement = sa.delete(evicted_images).where(long_ago)
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def totals(self, ages: Mapping[str, date]) -> Mapping[Slice, Sums]:
@@ -176,13 +161,13 @@ class CatalogTable:
     async def usage(self, ordered_since: datetime) -> Usage:
         """What was ordered before that is taken to have been lost on the way."""
         sums = cached_image_totals.c
-        disk = select(
+        disk = sa.select(
             whole_sum(sums.entries),
             whole_sum(sums.cached_bytes + sums.kept_bytes),
             whole_sum(sums.cached_files + sums.kept_files),
         )
-        leaving = select(
-            func.count(), whole_sum(_columns.cached_bytes), whole_sum(_columns.cached_files)
+        leaving = sa.select(
+            sa.func.count(), whole_sum(_columns.cached_bytes), whole_sum(_columns.cached_files)
         ).where(_columns.evicting_since >= ordered_since)
 
         async def reading(connection: AsyncConnection) -> Usage:
@@ -200,7 +185,7 @@ class CatalogTable:
             _columns.cached_bytes > 0,
             _not_leaving(ordered_before),
             _columns.last_accessed < used_before,
-            or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
+            sa.or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
             order=_columns.last_accessed,
             limit=limit,
         )
@@ -219,7 +204,9 @@ class CatalogTable:
 
     async def order_eviction(self, pictures: Sequence[PictureId], at: datetime | None) -> None:
         """That they are leaving, as of then; None: they are not after all."""
-        statement = update(cached_images).where(_columns.picture_id.in_(pictures)).values(evicting_since=at)
+        statement = (
+            sa.update(cached_images).where(_columns.picture_id.in_(pictures)).values(evicting_since=at)
+        )
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def due(self, now: datetime, *, used_since: datetime, limit: int) -> Sequence[CatalogEntry]:
@@ -227,7 +214,7 @@ class CatalogTable:
         return await self._some(
             _columns.fresh_until <= now,
             _columns.last_accessed >= used_since,
-            or_(_columns.retry_at.is_(None), _columns.retry_at <= now),
+            sa.or_(_columns.retry_at.is_(None), _columns.retry_at <= now),
             order=_columns.fresh_until,
             limit=limit,
         )
@@ -241,8 +228,8 @@ class CatalogTable:
             _columns.picture_id > after,
             _columns.cached_bytes > 0,
             _columns.last_accessed < unused_since,
-            or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
-            *(~exists().where(by.c.picture == _columns.picture_id) for by in shown),
+            sa.or_(_columns.cached_at.is_(None), _columns.cached_at < cached_before),
+            *(~sa.exists().where(by.c.picture == _columns.picture_id) for by in shown),
             order=_columns.picture_id,
             limit=limit,
         )
@@ -255,26 +242,26 @@ class CatalogTable:
 
     async def clear(self) -> None:
         async def writing(connection: AsyncConnection) -> None:
-            await connection.execute(delete(cached_images))
-            await connection.execute(delete(cached_image_totals))
+            await connection.execute(sa.delete(cached_images))
+            await connection.execute(sa.delete(cached_image_totals))
 
         await self._database.write(writing)
 
     async def _some(
-        self, *conditions: ColumnElement[bool], limit: int, offset: int = 0, order: Any = None
+        self, *conditions: sa.ColumnElement[bool], limit: int, offset: int = 0, order: Any = None
     ) -> Sequence[CatalogEntry]:
-        query = select(cached_images).where(*conditions).order_by(order)
+        query = sa.select(cached_images).where(*conditions).order_by(order)
         return await self._database.rows(query, _entry, of=cached_images, limit=limit, offset=offset)
 
 
-def _not_leaving(ordered_before: datetime) -> ColumnElement[bool]:
-    return or_(_columns.evicting_since.is_(None), _columns.evicting_since < ordered_before)
+def _not_leaving(ordered_before: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(_columns.evicting_since.is_(None), _columns.evicting_since < ordered_before)
 
 
 async def _entries(
-    connection: AsyncConnection, condition: ColumnElement[bool]
+    connection: AsyncConnection, condition: sa.ColumnElement[bool]
 ) -> dict[PictureId, CatalogEntry]:
-    rows = await connection.execute(select(cached_images).where(condition))
+    rows = await connection.execute(sa.select(cached_images).where(condition))
     return {entry.picture: entry for entry in map(_entry, rows)}
 
 
@@ -282,11 +269,11 @@ async def _remember_sources(connection: AsyncConnection, gone: Sequence[CatalogE
     known = [entry for entry in gone if entry.image_url]
     if known:
         pictures = [entry.picture for entry in known]
-        await connection.execute(delete(evicted_images).where(_evicted.picture_id.in_(pictures)))
+        await connection.execute(sa.delete(evicted_images).where(_evicted.picture_id.in_(pictures)))
         rows = [
             {"picture_id": entry.picture, "image_url": entry.image_url, "gone_at": now} for entry in known
         ]
-        await connection.execute(insert(evicted_images), rows)
+        await connection.execute(sa.insert(evicted_images), rows)
 
 
 async def _kinds(
@@ -296,7 +283,9 @@ async def _kinds(
     kinds: dict[PictureId, str] = {}
     for query in shown_by:
         by = query.subquery().c
-        found = select(by.picture, func.min(by.kind)).where(by.picture.in_(pictures)).group_by(by.picture)
+        found = (
+            sa.select(by.picture, sa.func.min(by.kind)).where(by.picture.in_(pictures)).group_by(by.picture)
+        )
         kinds |= {PictureId(picture): kind for picture, kind in await connection.execute(found)}
     return kinds
 
@@ -311,7 +300,7 @@ def _row(entry: CatalogEntry) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row[Any]) -> CatalogEntry:
+def _entry(row: sa.Row[Any]) -> CatalogEntry:
     same = {name: getattr(row, name) for name in _AS_THEY_ARE}
     return CatalogEntry(
         picture=PictureId(row.picture_id),

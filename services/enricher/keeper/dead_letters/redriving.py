@@ -9,9 +9,9 @@ from functools import partial
 
 import structlog
 
-from services.enricher.database import Database, DatabaseUnavailable, WriteBatch
+from services.enricher.database.database import Database, DatabaseUnavailable, WriteBatch
 from services.enricher.keeper.dead_letters.table import KEPT_AT_MOST, Letter, LetterFilter, LetterTable
-from services.enricher.tasks import Progress, patiently
+from services.enricher.tasks.task import Progress, patiently
 from shared.contracts import DeadLetter, Envelope
 from shared.queue import Delay, Lane, Queue, QueueError, Retry
 from shared.queue.consuming import redrive

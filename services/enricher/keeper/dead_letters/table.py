@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
+from services.enricher.database.database import Database
 from services.enricher.keeper.tables import dead_letters
 from shared.contracts import DeadLetter, Envelope, FailedAttempt, Message
 

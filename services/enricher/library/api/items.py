@@ -12,23 +12,22 @@ from services.enricher.finder.api.outcomes import found_or_problem
 from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
 from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Selection, Window, name_of
 from services.enricher.library.library import Library
-from services.enricher.library.pages import (
+from services.enricher.library.pages.enrichment import (
     EnrichedItem,
     EnrichedList,
     EnrichedPage,
     Enrichment,
-    KeptPages,
-    Pages,
     TitleMetadata,
 )
-from services.enricher.library.scan import ScanRefused, Scans
-from services.enricher.pictures import PictureUrls
-from services.enricher.tasks import TaskRefused
+from services.enricher.library.pages.pages import KeptPages, Pages
+from services.enricher.library.scan.scan import ScanRefused, Scans
+from services.enricher.pictures.shown import PictureUrls
+from services.enricher.tasks.task import TaskRefused
 from shared.http import Problem, RenderedBody
 from shared.http.signatures import EXPIRY, SIGNATURE, BadSignature
 from shared.pictures import Format, Kind, Rendition, Role, SourceUrl
-from shared.pictures.formats import parse_format
 from shared.pictures.public_paths import NUMBERED_KINDS, PublicPaths
+from shared.pictures.rendition import parse_format
 
 MAX_OFFSET = 10_000_000
 MAX_PAGE = MAX_OFFSET // 100
@@ -51,7 +50,7 @@ class MetadataTitleParameters(Parameters):
     id: str = Field(max_length=150, description="tt0133093, tmdb:603, or what Trakt calls it")
 
 
-class Cleared(BaseModel):
+class PagesCleared(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     cleared: int = Field(description="Entries that were forgotten")
@@ -80,17 +79,17 @@ def item_endpoints(
         outcomes = await metadata.titles.lookup([key])
         return await enrichment.title(found_or_problem(outcomes[key]))
 
-    async def clear(_asked: Parameters) -> Cleared:
+    async def clear(_asked: Parameters) -> PagesCleared:
         """Forget what the providers said of titles, and the pages made of it."""
         count = await metadata.clear()
         kept.clear()
-        return Cleared(cleared=count)
+        return PagesCleared(cleared=count)
 
     return [
         Endpoint("GET", "/api/items/enriched", page, EnrichedPage, PageParameters, access=Access.LISTS),
         Endpoint("GET", "/api/library/items", some, EnrichedList, ItemListParameters, access=Access.LISTS),
         Endpoint("GET", "/api/metadata/{media_type}/{id}", title, TitleMetadata, MetadataTitleParameters),
-        Endpoint("POST", "/api/items/enriched/clear-cache", clear, Cleared, access=Access.ADMIN),
+        Endpoint("POST", "/api/items/enriched/clear-cache", clear, PagesCleared, access=Access.ADMIN),
     ]
 
 

@@ -11,7 +11,7 @@ from services.enricher.api.tasks import ShownTask, started
 from services.enricher.library.item import MediaType, name_of
 from services.enricher.library.library import Library
 from services.enricher.library.sync import ROLES, SyncMissing, SyncTitle, Warm
-from services.enricher.tasks import Tasks
+from services.enricher.tasks.tasks import Tasks
 from shared.http import Problem
 from shared.pictures import HostRules, Kind, Name, Role, SourceUrl
 from shared.pictures.source import MAX_LENGTH

@@ -6,8 +6,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.library.item import ItemIds, MediaType
-from services.enricher.library.matching import Candidate, Matching
-from services.enricher.library.pages import EnrichedItem, Enrichment
+from services.enricher.library.matching.matching import Matching
+from services.enricher.library.matching.table import MatchCandidate
+from services.enricher.library.pages.enrichment import EnrichedItem, Enrichment
 from shared.http import Problem
 
 _PATH = "/api/v1/admin/unmatched"
@@ -31,7 +32,7 @@ class ShownUnmatched(BaseModel):
     year: int | None
     full_path: str | None
     looked_at: AwareDatetime
-    candidates: tuple[Candidate, ...] = Field(description="Of each provider that was asked")
+    candidates: tuple[MatchCandidate, ...] = Field(description="Of each provider that was asked")
 
 
 class UnmatchedPage(BaseModel):

@@ -8,10 +8,3 @@
 An answer is taken only where it is clearly right: the same title, or one that the provider knows it by besides, the year
 or the one beside it, and where several fit, one that is far more popular than the others.
 """
-
-from services.enricher.library.matching.candidate import Candidate, clearly_right
-from services.enricher.library.matching.matching import Matching, MatchState
-from services.enricher.library.matching.opening import open_matching
-from services.enricher.library.matching.table import Unmatched
-
-__all__ = ["Candidate", "MatchState", "Matching", "Unmatched", "clearly_right", "open_matching"]

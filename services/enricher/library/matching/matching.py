@@ -9,13 +9,15 @@ from typing import Self
 
 import structlog
 
-from services.enricher.database import DatabaseUnavailable
-from services.enricher.finder.metadata import Found, NotFound, TitleKind
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.finder.metadata import Found, Metadata, NotFound, TitleKind
+from services.enricher.finder.providers.opening import Providers
+from services.enricher.finder.providers.trakt.client import Trakt
+from services.enricher.finder.providers.tvdb.client import Tvdb
 from services.enricher.library.item import Item, ItemIds, MediaType
 from services.enricher.library.library import Library
-from services.enricher.library.matching.candidate import Candidate, clearly_right
-from services.enricher.library.matching.searching import Search, Sought
-from services.enricher.library.matching.table import Unmatched, UnmatchedTable
+from services.enricher.library.matching import searching
+from services.enricher.library.matching.table import MatchCandidate, Unmatched, UnmatchedTable, clearly_right
 from shared.telemetry import utc_now
 
 WAITING_LIMIT = 5_000
@@ -46,7 +48,7 @@ class Matching:
         self,
         library: Library,
         table: UnmatchedTable,
-        searches: Callable[[MediaType], Sequence[Search]],
+        searches: Callable[[MediaType], Sequence[searching.Search]],
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -122,8 +124,8 @@ class Matching:
         if looked_at is not None and self._now() < looked_at + AGAIN:
             self._settle(item, MatchState.UNMATCHED, looked_at + AGAIN - self._now())
             return
-        sought = Sought(TitleKind(item.media_type), item.title, item.year)
-        candidates: list[Candidate] = []
+        sought = searching.SoughtTitle(TitleKind(item.media_type), item.title, item.year)
+        candidates: list[MatchCandidate] = []
         answered = True
         for search in self._searches(item.media_type):
             outcome = await search.find(sought, self._now() + PATIENCE)
@@ -148,3 +150,33 @@ class Matching:
 
 def _has_ids(item: Item) -> bool:
     return bool(item.imdb_id or item.tmdb_id or item.tvdb_id)
+
+
+ORDER = ("tmdb", "tvdb", "trakt")
+
+
+@asynccontextmanager
+async def open_matching(
+    library: Library,
+    database: Database,
+    metadata: Metadata,
+    providers: Providers,
+    *,
+    order: Callable[[MediaType], Sequence[str]] = lambda _kind: (),
+    now: Callable[[], datetime] = utc_now,
+) -> AsyncIterator[Matching]:
+    """`order`: in which providers are asked, where the operator says so; those it leaves out come last."""
+    searches: dict[str, searching.Search] = {}
+    if providers.get("tmdb"):
+        searches["tmdb"] = searching.TmdbSearch(metadata.tmdb)
+    if tvdb := providers.get("tvdb"):
+        searches["tvdb"] = searching.TvdbSearch(Tvdb(tvdb))
+    if trakt := providers.get("trakt"):
+        searches["trakt"] = searching.TraktSearch(Trakt(trakt))
+
+    def in_order(kind: MediaType) -> Sequence[searching.Search]:
+        names = dict.fromkeys((*order(kind), *ORDER))
+        return [searches[name] for name in names if name in searches]
+
+    async with Matching(library, UnmatchedTable(database, now=now), in_order, now=now).open() as matching:
+        yield matching

@@ -11,10 +11,10 @@ from services.enricher.finder.metadata import Found, NotFound, Outcome, TitleKin
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers import ProviderError, Turn
 from services.enricher.finder.providers.tmdb import resources
-from services.enricher.finder.providers.tmdb.models.lists import MovieEntry, TvEntry
-from services.enricher.finder.providers.trakt import Trakt
-from services.enricher.finder.providers.tvdb import Tvdb
-from services.enricher.library.matching.candidate import Candidate
+from services.enricher.finder.providers.tmdb.models.titles import MovieEntry, TvEntry
+from services.enricher.finder.providers.trakt.client import Trakt
+from services.enricher.finder.providers.tvdb.client import Tvdb
+from services.enricher.library.matching.table import MatchCandidate
 
 MOST = 10
 """Candidates of one provider that are looked at, and shown."""
@@ -24,7 +24,7 @@ LOOKED_AT_CLOSELY = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SoughtTitle:
     kind: TitleKind
     title: str
     year: int | None
@@ -33,14 +33,14 @@ class Sought:
 class Candidates(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[MatchCandidate, ...] = ()
 
 
 class Search(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def find(self, sought: Sought, until: datetime) -> Outcome[Candidates]: ...
+    async def find(self, sought: SoughtTitle, until: datetime) -> Outcome[Candidates]: ...
 
 
 class TmdbSearch:
@@ -49,7 +49,7 @@ class TmdbSearch:
     def __init__(self, tmdb: TmdbMetadata) -> None:
         self._tmdb = tmdb
 
-    async def find(self, sought: Sought, until: datetime) -> Outcome[Candidates]:
+    async def find(self, sought: SoughtTitle, until: datetime) -> Outcome[Candidates]:
         """Without the year in the question: its neighbours fit as well."""
         query = sought.title[: resources.MAX_QUERY]
         entries: Sequence[MovieEntry | TvEntry]
@@ -67,7 +67,9 @@ class TmdbSearch:
         found.sort(key=lambda one: not one.fits(sought.year))
         return Found(Candidates(candidates=tuple(await self._closely(sought, found[:MOST], until))))
 
-    async def _closely(self, sought: Sought, found: list[Candidate], until: datetime) -> list[Candidate]:
+    async def _closely(
+        self, sought: SoughtTitle, found: list[MatchCandidate], until: datetime
+    ) -> list[MatchCandidate]:
         """With the other titles of those that may be it, where none has the title that is sought."""
         if any(one.is_called(sought.title) and one.fits(sought.year) for one in found):
             return found
@@ -87,14 +89,14 @@ class TraktSearch:
     def __init__(self, trakt: Trakt) -> None:
         self._trakt = trakt
 
-    async def find(self, sought: Sought, until: datetime) -> Outcome[Candidates]:
+    async def find(self, sought: SoughtTitle, until: datetime) -> Outcome[Candidates]:
         turn = Turn(Urgency.LATER, until)
         try:
             titles = await self._trakt.search(sought.kind, sought.title, turn)
         except ProviderError as error:
             return _failed(error)
         found = [
-            Candidate(
+            MatchCandidate(
                 provider=self.name,
                 title=title.title,
                 year=title.year,
@@ -115,14 +117,14 @@ class TvdbSearch:
     def __init__(self, tvdb: Tvdb) -> None:
         self._tvdb = tvdb
 
-    async def find(self, sought: Sought, until: datetime) -> Outcome[Candidates]:
+    async def find(self, sought: SoughtTitle, until: datetime) -> Outcome[Candidates]:
         turn = Turn(Urgency.LATER, until)
         try:
             hits = await self._tvdb.search(sought.title, is_series=sought.kind is TitleKind.TV, turn=turn)
         except ProviderError as error:
             return _failed(error)
         found = [
-            Candidate(
+            MatchCandidate(
                 provider=self.name,
                 title=hit.name,
                 also=(*hit.aliases, *hit.translations.values()),
@@ -136,12 +138,12 @@ class TvdbSearch:
         return Found(Candidates(candidates=tuple(found)))
 
 
-def _of_tmdb(entry: MovieEntry | TvEntry) -> Candidate:
+def _of_tmdb(entry: MovieEntry | TvEntry) -> MatchCandidate:
     if isinstance(entry, MovieEntry):
         title, original, first = entry.title, entry.original_title, entry.release_date
     else:
         title, original, first = entry.name, entry.original_name, entry.first_air_date
-    return Candidate(
+    return MatchCandidate(
         provider="tmdb",
         title=title,
         also=(original,) if original and original != title else (),

@@ -1,16 +1,65 @@
-"""The table `unmatched_items`: what was found for titles for which no answer was clearly right."""
+"""The table `unmatched_items`: candidates that were found for titles for which no answer was clearly right."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.database import Database
-from services.enricher.library.item import MediaType
-from services.enricher.library.matching.candidate import Candidate
+from services.enricher.database.database import Database
+from services.enricher.library.item import ItemIds, MediaType
+from services.enricher.library.same_title import plain
 from services.enricher.library.tables import media_items, unmatched_items
+
+FAR_AHEAD = 5
+"""Times as popular as the next one."""
+
+YEARS_BESIDE = 1
+"""A title's first showing and its release may lie in different years."""
+
+
+class MatchCandidate(BaseModel):
+    """`popularity` compares only with others of its provider; `also` are other titles that it is known by."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    title: str
+    also: tuple[str, ...] = ()
+    year: int | None = None
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
+    tvdb_id: int | None = None
+    popularity: float = 0
+    overview: str | None = None
+
+    @property
+    def ids(self) -> ItemIds:
+        return ItemIds(self.imdb_id, self.tmdb_id, self.tvdb_id)
+
+    def is_called(self, title: str) -> bool:
+        return plain(title) in {plain(one) for one in (self.title, *self.also)}
+
+    def fits(self, year: int | None) -> bool:
+        """Every year fits where none is known."""
+        return year is None or (self.year is not None and abs(self.year - year) <= YEARS_BESIDE)
+
+
+def clearly_right(
+    candidates: Sequence[MatchCandidate], title: str, year: int | None
+) -> MatchCandidate | None:
+    """None where nothing fits, or several may be meant."""
+    fitting = [one for one in candidates if one.is_called(title) and one.fits(year)]
+    if len(fitting) == 1:
+        return fitting[0]
+    fitting.sort(key=lambda one: one.popularity, reverse=True)
+    if len(fitting) > 1 and fitting[0].popularity >= FAR_AHEAD * max(fitting[1].popularity, 0.1):
+        return fitting[0]
+    of_the_year = [one for one in fitting if year is not None and one.year == year]
+    return of_the_year[0] if len(of_the_year) == 1 else None
+
 
 _columns = unmatched_items.c
 _without_ids = (
@@ -30,7 +79,7 @@ class Unmatched:
     year: int | None
     full_path: str | None
     looked_at: datetime
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[MatchCandidate, ...]
 
 
 class UnmatchedTable:
@@ -63,7 +112,7 @@ class UnmatchedTable:
                     row.year,
                     row.full_path,
                     row.looked_at,
-                    tuple(map(Candidate.model_validate, row.candidates)),
+                    tuple(map(MatchCandidate.model_validate, row.candidates)),
                 )
                 for row in rows
             ]
@@ -79,7 +128,7 @@ class UnmatchedTable:
 
         return await self._database.read(reading)
 
-    async def note(self, item_id: int, candidates: Sequence[Candidate]) -> None:
+    async def note(self, item_id: int, candidates: Sequence[MatchCandidate]) -> None:
         row = {
             "item_id": item_id,
             "candidates": [one.model_dump(mode="json") for one in candidates],

@@ -10,24 +10,15 @@ from typing import Self
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.enricher.database import DatabaseUnavailable
-from services.enricher.finder.metadata import (
-    Found,
-    NotFound,
-    Outcome,
-    Pending,
-    Title,
-    TitleKey,
-    TitleKind,
-    Unavailable,
-)
+from services.enricher.database.database import DatabaseUnavailable
+from services.enricher.finder import metadata
 from services.enricher.finder.metadata.titles import Titles
 from services.enricher.finder.providers import Condition
 from services.enricher.library.item import Item, MediaType, name_of
 from services.enricher.library.library import Library
-from services.enricher.library.matching import Matching, MatchState
-from services.enricher.pictures import PictureUrls, Prefetch, ShownPicture, ShownPictures
-from services.enricher.pictures.prefetch import HandedOut
+from services.enricher.library.matching.matching import Matching, MatchState
+from services.enricher.pictures.prefetch import HandedOut, Prefetch
+from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPictures
 from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
 
 
@@ -171,16 +162,18 @@ class Enriched:
 class _Described:
     """An item with what became of asking for its title."""
 
-    def __init__(self, item: Item, outcome: Outcome[Title], state: MatchState = MatchState.NONE) -> None:
+    def __init__(
+        self, item: Item, outcome: metadata.Outcome[metadata.Title], state: MatchState = MatchState.NONE
+    ) -> None:
         self.item = item
         self.outcome = outcome
-        self.title = outcome.value if isinstance(outcome, Found) else None
-        self.stale = isinstance(outcome, Found) and outcome.stale
+        self.title = outcome.value if isinstance(outcome, metadata.Found) else None
+        self.stale = isinstance(outcome, metadata.Found) and outcome.stale
         self.unmatched = state is MatchState.UNMATCHED
         self.pending = (
             state is MatchState.LOOKING
-            or isinstance(outcome, Pending)
-            or (isinstance(outcome, Unavailable) and outcome.failure_class in _PASSING)
+            or isinstance(outcome, metadata.Pending)
+            or (isinstance(outcome, metadata.Unavailable) and outcome.failure_class in _PASSING)
         )
         said = self.title.pictures if self.title else {}
         self.poster = _poster(item.poster_url, said.get(Role.POSTER))
@@ -231,9 +224,9 @@ class Enrichment:
 
     async def as_it_is(self, item: Item) -> EnrichedItem:
         """Without asking anybody."""
-        return await self._enriched(_Described(item, NotFound()))
+        return await self._enriched(_Described(item, metadata.NotFound()))
 
-    async def title(self, found: Found[Title]) -> TitleMetadata:
+    async def title(self, found: metadata.Found[metadata.Title]) -> TitleMetadata:
         title = found.value
         poster = title.pictures.get(Role.POSTER)
         return TitleMetadata.model_validate(
@@ -290,10 +283,10 @@ class Enrichment:
         return {role: await self._shown.of(url, role) for role, url in pictures.items()}
 
 
-def _key(item: Item) -> TitleKey:
-    kind = TitleKind(item.media_type)
-    tvdb_id = item.tvdb_id if kind is TitleKind.TV else None  # of films no other provider knows it
-    return TitleKey(kind, imdb_id=item.imdb_id, tmdb_id=item.tmdb_id, tvdb_id=tvdb_id)
+def _key(item: Item) -> metadata.TitleKey:
+    kind = metadata.TitleKind(item.media_type)
+    tvdb_id = item.tvdb_id if kind is metadata.TitleKind.TV else None  # of films no other provider knows it
+    return metadata.TitleKey(kind, imdb_id=item.imdb_id, tmdb_id=item.tmdb_id, tvdb_id=tvdb_id)
 
 
 def _poster(stored: str | None, said: str | None) -> str | None:

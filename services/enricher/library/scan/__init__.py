@@ -4,8 +4,3 @@
 folder, whatever the number of episodes; a series that has no folder is the first of its files. What earlier scans found
 and is unchanged is not read again; what is no more is taken out, unless its disk or folder cannot be read.
 """
-
-from services.enricher.library.scan.places import Places, ScanRefused
-from services.enricher.library.scan.scan import KIND, Scan, Scans
-
-__all__ = ["KIND", "Places", "Scan", "ScanRefused", "Scans"]

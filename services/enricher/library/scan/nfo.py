@@ -14,8 +14,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from services.enricher.library.item import ItemIds, MediaType
-from services.enricher.library.scan.names import legible
-from services.enricher.library.scan.tagged import parsed_ids
+from services.enricher.library.scan.names import legible, parsed_ids
 
 MAX_BYTES = 1024 * 1024
 """Real ones have some kilobytes; one with many actors a hundred."""

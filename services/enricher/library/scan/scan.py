@@ -1,21 +1,153 @@
-"""A scan: walks a tree, reads what changed, and takes out what is no more."""
+"""Which folders may be scanned."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
-from services.enricher.database import Database, DatabaseUnavailable
-from services.enricher.library.guessing import Guess, Guesser
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.library.guessing.guesser import Guess, Guesser
+from services.enricher.library.item import MediaType
 from services.enricher.library.scan.names import as_text
-from services.enricher.library.scan.places import Places, ScanRefused
-from services.enricher.library.scan.reading import PathReading, read, unread
-from services.enricher.library.scan.remembered import AT_ONCE, RememberedFiles
+from services.enricher.library.scan.reading import (
+    AT_ONCE,
+    PathReading,
+    RememberedFiles,
+    Scanned,
+    read,
+    unread,
+)
 from services.enricher.library.scan.tree import Sighting, Visit, walk
-from services.enricher.library.scan.vanished import Seen
-from services.enricher.tasks import Progress, Task, TaskFailed, Tasks
+from services.enricher.tasks.task import Progress, Task, TaskFailed
+from services.enricher.tasks.tasks import Tasks
 from shared.telemetry import utc_now
+
+
+class ScanRefused(Exception):
+    """A folder that is not scanned; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A library as an operator names it: `/media/tv:tv`, or without what all in it is."""
+
+    path: str
+    media_type: MediaType | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "Place":
+        path, _, kind = text.rpartition(":")
+        if path and kind in list(MediaType):
+            return cls(path, MediaType(kind))
+        return cls(text)
+
+
+class Places:
+    def __init__(self, roots: Iterable[str]) -> None:
+        places = [Place.of(root) for root in roots]
+        self._types = {Path(place.path).resolve(): place.media_type for place in places}
+        self._paths = {os.path.abspath(place.path): place.media_type for place in places}
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        return tuple(self._types)
+
+    def libraries(self) -> Mapping[str, MediaType | None]:
+        """What all in each of them is, by the paths that a walk may meet them under."""
+        return {str(path): kind for path, kind in self._types.items()} | self._paths
+
+    def media_type(self, folder: str) -> MediaType | None:
+        """That of the nearest library that it lies in."""
+        path = Path(folder).resolve()
+        around = [root for root in self._types if path.is_relative_to(root)]
+        return self._types[max(around, key=lambda root: len(root.parts))] if around else None
+
+    def checked(self, path: str) -> str:
+        """The folder as it will be walked: absolute, links in it as they are.
+
+        Raises ScanRefused where it lies outside of the places, or is no folder that can be read.
+        """
+        folder = os.path.abspath(path)
+        if "\0" in path or not self._allows(folder):
+            raise ScanRefused(self._why_not(path))
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            raise ScanRefused(f"{path} cannot be read: {error.strerror}.") from error
+        return folder
+
+    def _allows(self, folder: str) -> bool:
+        return any(Path(folder).resolve().is_relative_to(root) for root in self._types)
+
+    def _why_not(self, path: str) -> str:
+        if not self._types:
+            return "No folder may be scanned: name those that may in LIBRARY_ROOTS."
+        return f"{path} lies outside of LIBRARY_ROOTS."
+
+
+class Seen:
+    """What a scan has seen: by hashes, of which a million take some 100 MB."""
+
+    def __init__(self, root: str) -> None:
+        self._root = as_text(root)
+        self._paths: set[int] = set()
+        self._folders: set[int] = set()
+        self._unreadable: set[int] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._paths)
+
+    def add(self, path: str) -> bool:
+        """Whether it is seen for the first time."""
+        text = as_text(path)
+        if hash(text) in self._paths:
+            return False
+        self._paths.add(hash(text))
+        for folder in self._above(text):
+            if hash(folder) in self._folders:
+                break
+            self._folders.add(hash(folder))
+        return True
+
+    def could_not_read(self, folder: str) -> None:
+        self._unreadable.add(hash(as_text(folder)))
+
+    def vanished(self, known: Sequence[Scanned]) -> list[int]:
+        """The ids of those that are below the root and are no more. Asks the disk, but only about these."""
+        return [row.id for row in known if self._is_below(row.full_path) and self._has_vanished(row)]
+
+    def _has_vanished(self, row: Scanned) -> bool:
+        if hash(row.full_path) in self._paths:
+            return False
+        above = self._above(row.full_path)
+        if any(hash(folder) in self._unreadable for folder in (row.full_path, *above)):
+            return False
+        left = next((folder for folder in above if os.path.isdir(folder)), None)
+        return left is not None and (hash(left) in self._folders or _device(left) == row.scan_device)
+
+    def _is_below(self, path: str) -> bool:
+        return path == self._root or path.startswith(self._root.rstrip("/") + "/")
+
+    def _above(self, path: str) -> list[str]:
+        """The folders that it is in, the nearest first, up to the root."""
+        folders = []
+        while path != self._root and self._is_below(path):
+            path = os.path.dirname(path)
+            folders.append(path)
+        return folders
+
+
+def _device(folder: str) -> int | None:
+    """An unmounted disk leaves a folder that lies on another one."""
+    try:
+        return os.stat(folder).st_dev
+    except OSError:
+        return None
+
 
 _log = structlog.get_logger()
 

@@ -33,7 +33,7 @@ _YEAR = re.compile(r"(?<!\d)(?:18[89]|19\d|20\d)\d(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class FilmFiles:
     path: str
     nfo: str | None = None
     named: str | None = None
@@ -59,7 +59,7 @@ class SeriesPart:
 
 @dataclass(slots=True)
 class SortedOut:
-    films: list[Film] = field(default_factory=list)
+    films: list[FilmFiles] = field(default_factory=list)
     series: list[SeriesPart] = field(default_factory=list)
 
 
@@ -69,7 +69,7 @@ def sorted_out(folder: Folder) -> SortedOut:
         series = _series_of_disc(folder)
         if series is not None:
             return SortedOut(series=[_of_folder(series, 1)])
-        return SortedOut(films=[Film(folder.path, _nfo_of_disc(folder))])
+        return SortedOut(films=[FilmFiles(folder.path, _nfo_of_disc(folder))])
     if not listing.videos:
         return SortedOut()
     series = _series_around(folder)
@@ -245,14 +245,14 @@ def _is_run(numbered: Numbered, told: Iterable[Numbered | None]) -> bool:
     return len(same) > 1 and len(same) == len(others)
 
 
-def _films(folder: Folder, videos: Sequence[str]) -> list[Film]:
+def _films(folder: Folder, videos: Sequence[str]) -> list[FilmFiles]:
     names = _without_parts(videos)
     alone = (
         not folder.is_library and len(set(names.values())) == 1 and len(videos) == len(folder.listing.videos)
     )
     versions = not folder.is_library and len(videos) > 1 and _are_versions(folder, names.values())
     one = alone or versions or (bool(folder.listing.nfos) and _are_one(names.values()))
-    films = [Film(folder.listing.in_it(video), None, names[video], alone, versions) for video in videos]
+    films = [FilmFiles(folder.listing.in_it(video), None, names[video], alone, versions) for video in videos]
     return [replace(film, nfo=_nfo_of(film, folder, one=one)) for film in films]
 
 
@@ -299,7 +299,7 @@ def _are_one(names: Iterable[str]) -> bool:
     return len({(plain(titled.title), titled.year) for titled in map(_titled_stem, names)}) == 1
 
 
-def _nfo_of(film: Film, folder: Folder, *, one: bool) -> str | None:
+def _nfo_of(film: FilmFiles, folder: Folder, *, one: bool) -> str | None:
     listing = folder.listing
     own = listing.nfo_named(os.path.splitext(os.path.basename(film.path))[0], *(["movie"] if one else []))
     if own is None and one and len(listing.nfos) == 1 and not folder.is_library:

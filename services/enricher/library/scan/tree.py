@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.enricher.library.item import MediaType
 from services.enricher.library.scan.listing import Folder, Listing, told
-from services.enricher.library.scan.sorting import Film, sorted_out
+from services.enricher.library.scan.sorting import FilmFiles, sorted_out
 
 READING = 2
 """Counted up when names or NFO files are read otherwise than before: then everything is read again."""
@@ -26,7 +26,7 @@ class Sighting:
     device: int
     is_folder: bool = False
     nfo: str | None = None
-    film: Film | None = None
+    film: FilmFiles | None = None
     """What its folder says of a movie's file."""
 
 
@@ -92,7 +92,7 @@ def _sightings(folder: Folder) -> Iterable[Sighting]:
 
 
 def _seen(
-    path: str, media_type: MediaType, files: int, nfo: str | None, film: Film | None = None
+    path: str, media_type: MediaType, files: int, nfo: str | None, film: FilmFiles | None = None
 ) -> Iterable[Sighting]:
     """Nothing where it went away meanwhile, or is a link to nothing."""
     try:

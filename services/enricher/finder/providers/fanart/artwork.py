@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from services.enricher.finder.artwork.candidate import Candidate, Gallery
-from services.enricher.finder.artwork.languages import two_letters
-from services.enricher.finder.artwork.source import Asking, Records
-from services.enricher.finder.artwork.subject import Subject, Whose
+from services.enricher.finder.artwork.choice import Candidate, Gallery, two_letters
+from services.enricher.finder.artwork.source import Asking, Records, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, Outcome
-from services.enricher.finder.providers.fanart import Fanart, FanartMovie, FanartPicture, FanartSeries
-from services.enricher.finder.providers.fanart.models import NO_LANGUAGE
+from services.enricher.finder.providers.fanart.client import (
+    NO_LANGUAGE,
+    Fanart,
+    FanartMovie,
+    FanartPicture,
+    FanartSeries,
+)
 from shared.pictures import Kind, Role
 
 _TAKES = {

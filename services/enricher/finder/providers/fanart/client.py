@@ -1,15 +1,50 @@
-"""Asking fanart.tv."""
+"""What fanart.tv sends: a list of pictures for each kind that there is of a title."""
 
 from datetime import timedelta
+from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from services.enricher.finder.providers.asking import Address, Provider
 from services.enricher.finder.providers.budget import Limit, Turn
-from services.enricher.finder.providers.fanart.models import FanartMovie, FanartSeries
-from services.enricher.finder.providers.settings import BaseUrl
+from services.enricher.finder.providers.models import Lenient, picture_url
+from services.enricher.finder.providers.registry import BaseUrl
 from shared.settings import Settings
+
+NO_LANGUAGE = "00"
+
+
+class FanartPicture(Lenient):
+    """`lang`: ISO 639-1, `00` or nothing where there is no text. `season`: a number, or `all`."""
+
+    id: str
+    url: Annotated[str, AfterValidator(picture_url)]
+    lang: str = NO_LANGUAGE
+    likes: int = 0
+    season: str | None = None
+
+
+class FanartMovie(Lenient):
+    movieposter: tuple[FanartPicture, ...] = ()
+    moviebackground: tuple[FanartPicture, ...] = ()
+    moviebanner: tuple[FanartPicture, ...] = ()
+    moviethumb: tuple[FanartPicture, ...] = ()
+    hdmovielogo: tuple[FanartPicture, ...] = ()
+    movielogo: tuple[FanartPicture, ...] = ()
+
+
+class FanartSeries(Lenient):
+    tvposter: tuple[FanartPicture, ...] = ()
+    showbackground: tuple[FanartPicture, ...] = ()
+    tvbanner: tuple[FanartPicture, ...] = ()
+    tvthumb: tuple[FanartPicture, ...] = ()
+    hdtvlogo: tuple[FanartPicture, ...] = ()
+    clearlogo: tuple[FanartPicture, ...] = ()
+    seasonposter: tuple[FanartPicture, ...] = ()
+    seasonbanner: tuple[FanartPicture, ...] = ()
+    seasonthumb: tuple[FanartPicture, ...] = ()
+
 
 PROVIDER = "fanart.tv"
 FANART_LIMIT = Limit(10, timedelta(seconds=1))

@@ -6,7 +6,6 @@ Picture paths stay TMDB's own in the models. Serialised with a context they beco
 `movie.model_dump(mode="json", context=PictureUrls(…))`, see `models.pictures`.
 """
 
-from services.enricher.finder.providers.tmdb.client import TMDB_LIMIT, Tmdb, TmdbSettings, tmdb_address
-from services.enricher.finder.providers.tmdb.resources import Resource
+from services.enricher.finder.providers.tmdb.resources import Resource, Tmdb, TmdbSettings, tmdb_address
 
-__all__ = ["TMDB_LIMIT", "Resource", "Tmdb", "TmdbSettings", "tmdb_address"]
+__all__ = ["Resource", "Tmdb", "TmdbSettings", "tmdb_address"]

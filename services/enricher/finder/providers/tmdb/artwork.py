@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from services.enricher.finder.artwork.candidate import Candidate, Gallery
-from services.enricher.finder.artwork.languages import two_letters
-from services.enricher.finder.artwork.source import Asking
-from services.enricher.finder.artwork.subject import Ids, Subject, Whose
+from services.enricher.finder.artwork.choice import Candidate, Gallery, two_letters
+from services.enricher.finder.artwork.source import Asking, Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.tmdb import resources
-from services.enricher.finder.providers.tmdb.models.lists import Found as FoundElsewhere
-from services.enricher.finder.providers.tmdb.models.lists import MovieEntry, PersonEntry, TvEntry
-from services.enricher.finder.providers.tmdb.models.pictures import Pictures
+from services.enricher.finder.providers.tmdb.models import titles
+from services.enricher.finder.providers.tmdb.models.people import TmdbPictures
 from shared.pictures import Kind, Role
 
 _NO_LANGUAGE = (None, "xx")
@@ -66,7 +63,7 @@ class TmdbSource:
         if not isinstance(found, Found):
             return found
         said = found.value
-        results: dict[Kind, Sequence[MovieEntry | TvEntry | PersonEntry]] = {
+        results: dict[Kind, Sequence[titles.MovieEntry | titles.TvEntry | titles.PersonEntry]] = {
             Kind.MOVIE: said.movie_results,
             Kind.SERIES: said.tv_results,
             Kind.PERSON: said.person_results,
@@ -96,7 +93,7 @@ class TmdbSource:
             return outcome
         return Found(Gallery(candidates=tuple(self._candidates(outcome.value))), outcome.stale)
 
-    def _candidates(self, pictures: Pictures) -> Iterator[Candidate]:
+    def _candidates(self, pictures: TmdbPictures) -> Iterator[Candidate]:
         of_roles = {
             Role.POSTER: pictures.posters,
             Role.FANART: pictures.backdrops,
@@ -126,7 +123,7 @@ class TmdbSource:
             return outcome
         return Found(Ids(imdb=outcome.value.imdb_id, tvdb=outcome.value.tvdb_id), outcome.stale)
 
-    async def _find(self, ids: Ids, asking: Asking) -> Outcome[FoundElsewhere]:
+    async def _find(self, ids: Ids, asking: Asking) -> Outcome[titles.FoundByOtherId]:
         if ids.imdb:
             return await self._tmdb.look(resources.find_imdb(ids.imdb), asking.until, asking.urgency)
         if ids.tvdb:

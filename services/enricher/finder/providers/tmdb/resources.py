@@ -10,19 +10,14 @@ from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
+from pydantic import Field, SecretStr
+
+from services.enricher.finder.providers.asking import Address, Provider
+from services.enricher.finder.providers.budget import Limit, Turn
 from services.enricher.finder.providers.models import Lenient, TitleKind
-from services.enricher.finder.providers.tmdb.models.credits import CombinedCredits, Credits
-from services.enricher.finder.providers.tmdb.models.lists import Found, MoviePage, MultiPage, Page, TvPage
-from services.enricher.finder.providers.tmdb.models.people import Person
-from services.enricher.finder.providers.tmdb.models.pictures import Pictures
-from services.enricher.finder.providers.tmdb.models.titles import (
-    Collection,
-    ExternalIds,
-    Movie,
-    OtherTitles,
-    Season,
-    Tv,
-)
+from services.enricher.finder.providers.registry import BaseUrl
+from services.enricher.finder.providers.tmdb.models import people, titles
+from shared.settings import Settings
 
 PROVIDER = "TMDB"
 
@@ -77,101 +72,105 @@ class Resource(Generic[_Model_co]):
 
 
 @lru_cache(_MANY)
-def movie(movie_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Movie]:
+def movie(
+    movie_id: int, *, language: str | None = None, append: tuple[str, ...] = ()
+) -> Resource[titles.Movie]:
     params = _params({"language": _language(language), "append_to_response": _parts(append)})
-    return Resource(f"movie/{_id(movie_id)}", f"movie:{movie_id}", Movie, DETAILS, params)
+    return Resource(f"movie/{_id(movie_id)}", f"movie:{movie_id}", titles.Movie, DETAILS, params)
 
 
 @lru_cache(_MANY)
-def tv(tv_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[Tv]:
+def tv(tv_id: int, *, language: str | None = None, append: tuple[str, ...] = ()) -> Resource[titles.Tv]:
     params = _params({"language": _language(language), "append_to_response": _parts(append)})
-    return Resource(f"tv/{_id(tv_id)}", f"tv:{tv_id}", Tv, DETAILS, params)
+    return Resource(f"tv/{_id(tv_id)}", f"tv:{tv_id}", titles.Tv, DETAILS, params)
 
 
-def title_credits(kind: TitleKind, title_id: int, *, language: str | None = None) -> Resource[Credits]:
+def title_credits(kind: TitleKind, title_id: int, *, language: str | None = None) -> Resource[people.Credits]:
     name = f"{kind}:{_id(title_id)}:credits"
     params = _params({"language": _language(language)})
-    return Resource(f"{kind}/{title_id}/credits", name, Credits, DETAILS, params)
+    return Resource(f"{kind}/{title_id}/credits", name, people.Credits, DETAILS, params)
 
 
-def season(tv_id: int, number: int, *, language: str | None = None) -> Resource[Season]:
+def season(tv_id: int, number: int, *, language: str | None = None) -> Resource[titles.Season]:
     name = f"tv:{_id(tv_id)}:season:{_season(number)}"
     params = _params({"language": _language(language)})
-    return Resource(f"tv/{tv_id}/season/{number}", name, Season, DETAILS, params)
+    return Resource(f"tv/{tv_id}/season/{number}", name, titles.Season, DETAILS, params)
 
 
-def person(person_id: int, *, language: str | None = None) -> Resource[Person]:
+def person(person_id: int, *, language: str | None = None) -> Resource[people.Person]:
     params = _params({"language": _language(language)})
-    return Resource(f"person/{_id(person_id)}", f"person:{person_id}", Person, LASTING, params)
+    return Resource(f"person/{_id(person_id)}", f"person:{person_id}", people.Person, LASTING, params)
 
 
-def combined_credits(person_id: int, *, language: str | None = None) -> Resource[CombinedCredits]:
+def combined_credits(person_id: int, *, language: str | None = None) -> Resource[people.CombinedCredits]:
     name = f"person:{_id(person_id)}:combined_credits"
     params = _params({"language": _language(language)})
-    return Resource(f"person/{person_id}/combined_credits", name, CombinedCredits, LASTING, params)
+    return Resource(f"person/{person_id}/combined_credits", name, people.CombinedCredits, LASTING, params)
 
 
-def collection(collection_id: int, *, language: str | None = None) -> Resource[Collection]:
+def collection(collection_id: int, *, language: str | None = None) -> Resource[titles.Collection]:
     name = f"collection:{_id(collection_id)}"
     params = _params({"language": _language(language)})
-    return Resource(f"collection/{collection_id}", name, Collection, LASTING, params)
+    return Resource(f"collection/{collection_id}", name, titles.Collection, LASTING, params)
 
 
 def search_movie(
     query: str, *, page: int = 1, language: str | None = None, year: int | None = None
-) -> Resource[MoviePage]:
-    return _search("movie", query, MoviePage, page=page, language=language, year=("year", year))
+) -> Resource[titles.MoviePage]:
+    return _search("movie", query, titles.MoviePage, page=page, language=language, year=("year", year))
 
 
 def search_tv(
     query: str, *, page: int = 1, language: str | None = None, year: int | None = None
-) -> Resource[TvPage]:
-    return _search("tv", query, TvPage, page=page, language=language, year=("first_air_date_year", year))
+) -> Resource[titles.TvPage]:
+    return _search(
+        "tv", query, titles.TvPage, page=page, language=language, year=("first_air_date_year", year)
+    )
 
 
-def search_multi(query: str, *, page: int = 1, language: str | None = None) -> Resource[MultiPage]:
-    return _search("multi", query, MultiPage, page=page, language=language)
+def search_multi(query: str, *, page: int = 1, language: str | None = None) -> Resource[titles.MultiPage]:
+    return _search("multi", query, titles.MultiPage, page=page, language=language)
 
 
-def trending_movie(*, page: int = 1, language: str | None = None) -> Resource[MoviePage]:
-    return _list("trending/movie/week", "trending:movie:week", MoviePage, page=page, language=language)
+def trending_movie(*, page: int = 1, language: str | None = None) -> Resource[titles.MoviePage]:
+    return _list("trending/movie/week", "trending:movie:week", titles.MoviePage, page=page, language=language)
 
 
-def trending_tv(*, page: int = 1, language: str | None = None) -> Resource[TvPage]:
-    return _list("trending/tv/week", "trending:tv:week", TvPage, page=page, language=language)
+def trending_tv(*, page: int = 1, language: str | None = None) -> Resource[titles.TvPage]:
+    return _list("trending/tv/week", "trending:tv:week", titles.TvPage, page=page, language=language)
 
 
 @lru_cache(_MANY)
-def find_imdb(imdb_id: str, *, language: str | None = None) -> Resource[Found]:
+def find_imdb(imdb_id: str, *, language: str | None = None) -> Resource[titles.FoundByOtherId]:
     """What has this IMDb id (`tt0133093`, `nm0000206`)."""
     return _find("imdb_id", imdb_id, f"find:{quote(imdb_id, safe='')}", language)
 
 
 @lru_cache(_MANY)
-def find_tvdb(tvdb_id: int) -> Resource[Found]:
+def find_tvdb(tvdb_id: int) -> Resource[titles.FoundByOtherId]:
     """What has this TVDB id: series, seasons and episodes, which are numbered apart from one another."""
     return _find("tvdb_id", str(_id(tvdb_id)), f"find:tvdb:{tvdb_id}", None)
 
 
-def external_ids(kind: TitleKind, title_id: int) -> Resource[ExternalIds]:
+def external_ids(kind: TitleKind, title_id: int) -> Resource[titles.ExternalIds]:
     """What a title is called elsewhere."""
     name = f"{kind}:{_id(title_id)}:external_ids"
-    return Resource(f"{kind}/{title_id}/external_ids", name, ExternalIds, DETAILS)
+    return Resource(f"{kind}/{title_id}/external_ids", name, titles.ExternalIds, DETAILS)
 
 
-def alternative_titles(kind: TitleKind, title_id: int) -> Resource[OtherTitles]:
+def alternative_titles(kind: TitleKind, title_id: int) -> Resource[titles.OtherTitles]:
     """What a title is called in other countries."""
     name = f"{kind}:{_id(title_id)}:alternative_titles"
-    return Resource(f"{kind}/{title_id}/alternative_titles", name, OtherTitles, LASTING)
+    return Resource(f"{kind}/{title_id}/alternative_titles", name, titles.OtherTitles, LASTING)
 
 
-def pictures(path: str, languages: Iterable[str] = ()) -> Resource[Pictures]:
+def pictures(path: str, languages: Iterable[str] = ()) -> Resource[people.TmdbPictures]:
     """Those of what is at a path (`movie/603`, see `…_path`), without text or in these languages; in any
     without languages.
     """
     listed = sorted({language[:2] for language in languages})
     params = _params({"include_image_language": ",".join([*listed, "null"]) if listed else None})
-    return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", Pictures, LISTS, params)
+    return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", people.TmdbPictures, LISTS, params)
 
 
 def title_path(kind: TitleKind, title_id: int) -> str:
@@ -199,20 +198,20 @@ def _params(given: Mapping[str, str | int | None]) -> tuple[tuple[str, str], ...
     return tuple(sorted((name, str(value)) for name, value in given.items() if value is not None))
 
 
-def _find(source: str, id_: str, name: str, language: str | None) -> Resource[Found]:
+def _find(source: str, id_: str, name: str, language: str | None) -> Resource[titles.FoundByOtherId]:
     params = _params({"external_source": source, "language": _language(language)})
-    return Resource(f"find/{quote(id_, safe='')}", name, Found, DETAILS, params)
+    return Resource(f"find/{quote(id_, safe='')}", name, titles.FoundByOtherId, DETAILS, params)
 
 
 def _search(
     kind: Literal["movie", "tv", "multi"],
     query: str,
-    model: type[Page],
+    model: type[titles.Page],
     *,
     page: int,
     language: str | None,
     year: tuple[str, int | None] | None = None,
-) -> Resource[Page]:
+) -> Resource[titles.Page]:
     """TMDB does not tell case or spaces apart, so one key serves all spellings."""
     plain = " ".join(unicodedata.normalize("NFC", query).casefold().split())
     if not 0 < len(plain) <= MAX_QUERY:
@@ -225,13 +224,13 @@ def _search(
 def _list(
     path: str,
     name: str,
-    model: type[Page],
+    model: type[titles.Page],
     *,
     page: int,
     language: str | None,
     query: str | None = None,
     extra: Mapping[str, int | None] = _NOTHING,
-) -> Resource[Page]:
+) -> Resource[titles.Page]:
     if not 1 <= page <= MAX_PAGE:
         raise ValueError(f"TMDB has pages 1 to {MAX_PAGE}.")
     params = _params({"page": page if page > 1 else None, "language": _language(language), **extra})
@@ -261,3 +260,33 @@ def _season(number: int) -> int:
     if not 0 <= number <= MAX_SEASON:
         raise ValueError("TMDB has no such season.")
     return number
+
+
+TMDB_LIMIT = Limit(40, timedelta(seconds=1))
+"""Its documentation ("Rate Limiting") speaks of about 40 requests per second."""
+
+_V4_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+
+
+class TmdbSettings(Settings):
+    api_key: SecretStr | None = Field(None, validation_alias="TMDB_API_KEY")
+    base_url: BaseUrl = Field("https://api.themoviedb.org/3", validation_alias="TMDB_BASE_URL")
+    image_url: BaseUrl = Field("https://image.tmdb.org/t/p", validation_alias="TMDB_IMAGE_URL")
+
+
+def tmdb_address(settings: TmdbSettings) -> Address:
+    """With a v4 token (three parts, as JSON Web Tokens have) in a header, or else with a v3 key in the query."""
+    secret = settings.api_key.get_secret_value() if settings.api_key else ""
+    if _V4_TOKEN.fullmatch(secret):
+        return Address(settings.base_url, {"Authorization": f"Bearer {secret}"})
+    return Address(settings.base_url, params={"api_key": secret})
+
+
+class Tmdb:
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def get(self, resource: Resource[Model], turn: Turn) -> Model:
+        return await self._provider.get(
+            resource.path, resource.asked, turn, lambda reply: resource.read(reply.body)
+        )

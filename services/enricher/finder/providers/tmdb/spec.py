@@ -4,7 +4,7 @@ from services.enricher.finder.artwork.choice import ORIGINAL
 from services.enricher.finder.artwork.source import ArtworkParts
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.tmdb.artwork import TmdbSource
-from services.enricher.finder.providers.tmdb.client import TMDB_LIMIT, TmdbSettings, tmdb_address
+from services.enricher.finder.providers.tmdb.resources import TMDB_LIMIT, TmdbSettings, tmdb_address
 
 
 def _artwork(parts: ArtworkParts) -> TmdbSource:

@@ -1,13 +1,12 @@
 """Trakt's pictures and ids. Of each role it names one picture, and says nothing more of it."""
 
-from services.enricher.finder.artwork.candidate import Candidate, Gallery
-from services.enricher.finder.artwork.source import Asking, Records
-from services.enricher.finder.artwork.subject import Ids, Subject, Whose
+from services.enricher.finder.artwork.choice import Candidate, Gallery
+from services.enricher.finder.artwork.source import Asking, Ids, Records, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.metadata.title_sources import TraktTitles
 from services.enricher.finder.metadata.titles import Title, TitleKey
 from services.enricher.finder.providers.models import TitleKind
-from services.enricher.finder.providers.trakt import (
+from services.enricher.finder.providers.trakt.client import (
     Trakt,
     TraktEpisode,
     TraktImages,

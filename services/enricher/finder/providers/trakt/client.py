@@ -1,27 +1,117 @@
-"""Asking Trakt."""
+"""What Trakt sends. Its text is kept in memory only: that is its policy."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
-from typing import Literal, TypeVar
+from datetime import date, timedelta
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError
+import pydantic
 
 from services.enricher.finder.providers.asking import Address, Answer, Provider, Reply
 from services.enricher.finder.providers.budget import Limit, Turn
 from services.enricher.finder.providers.errors import NothingThere, Unreadable
 from services.enricher.finder.providers.models import Lenient, TitleKind
-from services.enricher.finder.providers.settings import BaseUrl
-from services.enricher.finder.providers.trakt.models import (
-    TraktEpisode,
-    TraktFound,
-    TraktPerson,
-    TraktSeason,
-    TraktSeasons,
-    TraktTitle,
-)
+from services.enricher.finder.providers.registry import BaseUrl
+from shared.pictures import SourceUrl
 from shared.settings import Settings
+
+
+def _with_scheme(address: str) -> str:
+    """Trakt leaves `https://` out. Raise ValueError for what is no URL then."""
+    return str(SourceUrl.parse(address if "://" in address else f"https://{address.removeprefix('//')}"))
+
+
+def _listed(value: object) -> object:
+    """Older replies have one where there is a list now."""
+    return (value,) if isinstance(value, str) and value else value
+
+
+Image = Annotated[str, pydantic.AfterValidator(_with_scheme)]
+"""The URL of a picture."""
+
+Images = Annotated[tuple[Image, ...], pydantic.BeforeValidator(_listed)]
+
+
+class TraktIds(Lenient):
+    trakt: int | None = None
+    slug: str | None = None
+    imdb: str | None = None
+    tmdb: int | None = None
+    tvdb: int | None = None
+
+
+class TraktImages(Lenient):
+    """Of each kind the best first. A second one may lie at another host."""
+
+    poster: Images = ()
+    fanart: Images = ()
+    logo: Images = ()
+    clearart: Images = ()
+    banner: Images = ()
+    thumb: Images = ()
+    screenshot: Images = ()
+    """Of an episode."""
+    headshot: Images = ()
+    """Of a person."""
+
+
+class TraktTitle(Lenient):
+    """A movie or a show, `extended=full,images`. `runtime` is in minutes, `rating` of 10."""
+
+    title: str
+    year: int | None = None
+    ids: TraktIds
+    tagline: str | None = None
+    overview: str | None = None
+    released: date | None = None
+    first_aired: pydantic.AwareDatetime | None = None
+    runtime: int | None = None
+    country: str | None = None
+    status: str | None = None
+    rating: float | None = None
+    votes: int | None = None
+    language: str | None = None
+    genres: tuple[str, ...] = ()
+    certification: str | None = None
+    network: str | None = None
+    aired_episodes: int | None = None
+    trailer: str | None = None
+    homepage: str | None = None
+    images: TraktImages = TraktImages()
+
+
+class TraktFound(Lenient):
+    """One result of a search by id."""
+
+    type: str | None = None
+    movie: TraktTitle | None = None
+    show: TraktTitle | None = None
+    person: "TraktPerson | None" = None
+
+
+class TraktSeason(Lenient):
+    number: int
+    images: TraktImages = TraktImages()
+
+
+class TraktSeasons(Lenient):
+    """Trakt sends them as a list."""
+
+    seasons: tuple[TraktSeason, ...] = ()
+
+
+class TraktEpisode(Lenient):
+    season: int
+    number: int
+    images: TraktImages = TraktImages()
+
+
+class TraktPerson(Lenient):
+    name: str
+    ids: TraktIds
+    images: TraktImages = TraktImages()
+
 
 PROVIDER = "Trakt"
 TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
@@ -44,8 +134,8 @@ _Element = TypeVar("_Element", bound=Lenient)
 
 
 class TraktSettings(Settings):
-    client_id: SecretStr | None = Field(None, validation_alias="TRAKT_CLIENT_ID")
-    base_url: BaseUrl = Field("https://api.trakt.tv", validation_alias="TRAKT_BASE_URL")
+    client_id: pydantic.SecretStr | None = pydantic.Field(None, validation_alias="TRAKT_CLIENT_ID")
+    base_url: BaseUrl = pydantic.Field("https://api.trakt.tv", validation_alias="TRAKT_BASE_URL")
 
 
 def trakt_address(settings: TraktSettings) -> Address:
@@ -143,12 +233,12 @@ class Trakt:
 def _elements(element: type[_Element], reply: Reply) -> tuple[_Element, ...]:
     """Those that can be read."""
     try:
-        found = TypeAdapter(list[object]).validate_json(reply.body)
-    except ValidationError:
+        found = pydantic.TypeAdapter(list[object]).validate_json(reply.body)
+    except pydantic.ValidationError:
         raise Unreadable(f"{PROVIDER} sent something else than it documents.") from None
     readable = []
     for value in found:
-        with suppress(ValidationError):
+        with suppress(pydantic.ValidationError):
             readable.append(element.model_validate(value))
     return tuple(readable)
 

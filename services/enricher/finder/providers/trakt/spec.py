@@ -2,28 +2,22 @@
 
 from services.enricher.finder.artwork.source import ArtworkParts
 from services.enricher.finder.providers.registry import ProviderSpec
+from services.enricher.finder.providers.trakt import client
 from services.enricher.finder.providers.trakt.artwork import TraktSource
-from services.enricher.finder.providers.trakt.client import (
-    TRAKT_LIMIT,
-    TRAKT_WRITES,
-    Trakt,
-    TraktSettings,
-    trakt_address,
-)
 
 
 def _artwork(parts: ArtworkParts) -> TraktSource | None:
     titles = parts.metadata.trakt_titles
-    return TraktSource(Trakt(parts.provider), titles, parts.records) if titles else None
+    return TraktSource(client.Trakt(parts.provider), titles, parts.records) if titles else None
 
 
 SPEC = ProviderSpec(
     name=TraktSource.name,
     title="Trakt",
-    settings=TraktSettings,
+    settings=client.TraktSettings,
     required=("client_id",),
-    address=trakt_address,
-    limits=(TRAKT_LIMIT,),
-    writes=TRAKT_WRITES,
+    address=client.trakt_address,
+    limits=(client.TRAKT_LIMIT,),
+    writes=client.TRAKT_WRITES,
     artwork=_artwork,
 )

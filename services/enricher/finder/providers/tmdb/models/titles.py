@@ -1,14 +1,118 @@
-"""Titles in detail: movies, series with their seasons, collections."""
+"""Movies, series, seasons and episodes as TMDB tells them, and lists of them."""
+
+from datetime import date
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator
 
 from services.enricher.finder.providers.models import Lenient
-from services.enricher.finder.providers.tmdb.models.credits import CastMember, Credits, CrewMember
-from services.enricher.finder.providers.tmdb.models.lists import Day, MovieEntry
-from services.enricher.finder.providers.tmdb.models.pictures import (
-    BackdropPath,
-    LogoPath,
-    PosterPath,
-    StillPath,
-)
+from services.enricher.finder.providers.tmdb.models import people
+
+
+def _day(value: object) -> object:
+    return value[:10] if isinstance(value, str) else value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""Sometimes there is a time behind it."""
+
+
+class MovieEntry(Lenient):
+    id: int
+    title: str
+    original_title: str | None = None
+    original_language: str | None = None
+    overview: str | None = None
+    release_date: Day | None = None
+    genre_ids: tuple[int, ...] = ()
+    vote_average: float | None = None
+    vote_count: int | None = None
+    popularity: float | None = None
+    adult: bool = False
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
+
+
+class TvEntry(Lenient):
+    id: int
+    name: str
+    original_name: str | None = None
+    original_language: str | None = None
+    origin_country: tuple[str, ...] = ()
+    overview: str | None = None
+    first_air_date: Day | None = None
+    genre_ids: tuple[int, ...] = ()
+    vote_average: float | None = None
+    vote_count: int | None = None
+    popularity: float | None = None
+    adult: bool = False
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
+
+
+class MultiEntry(Lenient):
+    """A movie has `title` and `release_date`, a series `name` and `first_air_date`, a person `name`."""
+
+    id: int
+    media_type: Literal["movie", "tv", "person", "collection"]
+    title: str | None = None
+    name: str | None = None
+    original_language: str | None = None
+    overview: str | None = None
+    release_date: Day | None = None
+    first_air_date: Day | None = None
+    genre_ids: tuple[int, ...] = ()
+    vote_average: float | None = None
+    vote_count: int | None = None
+    popularity: float | None = None
+    known_for_department: str | None = None
+    adult: bool = False
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
+    profile_path: people.ProfilePath | None = None
+
+
+class _ListPage(Lenient):
+    page: int = 1
+    total_pages: int = 1
+    total_results: int = 0
+
+
+class MoviePage(_ListPage):
+    results: tuple[MovieEntry, ...] = ()
+
+
+class TvPage(_ListPage):
+    results: tuple[TvEntry, ...] = ()
+
+
+class MultiPage(_ListPage):
+    results: tuple[MultiEntry, ...] = ()
+
+
+Page = TypeVar("Page", MoviePage, TvPage, MultiPage)
+
+
+class PersonEntry(Lenient):
+    id: int
+    name: str
+    profile_path: people.ProfilePath | None = None
+
+
+class EpisodeOf(Lenient):
+    """Where an episode, or a season, is in its series."""
+
+    show_id: int
+    season_number: int
+    episode_number: int | None = None
+
+
+class FoundByOtherId(Lenient):
+    movie_results: tuple[MovieEntry, ...] = ()
+    tv_results: tuple[TvEntry, ...] = ()
+    person_results: tuple[PersonEntry, ...] = ()
+    tv_season_results: tuple[EpisodeOf, ...] = ()
+    tv_episode_results: tuple[EpisodeOf, ...] = ()
 
 
 class Genre(Lenient):
@@ -22,7 +126,7 @@ class Company(Lenient):
     id: int
     name: str
     origin_country: str | None = None
-    logo_path: LogoPath | None = None
+    logo_path: people.LogoPath | None = None
 
 
 class ExternalIds(Lenient):
@@ -45,8 +149,8 @@ class OtherTitles(Lenient):
 class CollectionEntry(Lenient):
     id: int
     name: str
-    poster_path: PosterPath | None = None
-    backdrop_path: BackdropPath | None = None
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
 
 
 class Movie(Lenient):
@@ -72,9 +176,9 @@ class Movie(Lenient):
     adult: bool = False
     belongs_to_collection: CollectionEntry | None = None
     production_companies: tuple[Company, ...] = ()
-    poster_path: PosterPath | None = None
-    backdrop_path: BackdropPath | None = None
-    credits: Credits | None = None
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
+    credits: people.Credits | None = None
     external_ids: ExternalIds | None = None
 
 
@@ -88,7 +192,7 @@ class EpisodeEntry(Lenient):
     runtime: int | None = None
     vote_average: float | None = None
     vote_count: int | None = None
-    still_path: StillPath | None = None
+    still_path: people.StillPath | None = None
 
 
 class SeasonEntry(Lenient):
@@ -98,7 +202,7 @@ class SeasonEntry(Lenient):
     overview: str | None = None
     air_date: Day | None = None
     episode_count: int | None = None
-    poster_path: PosterPath | None = None
+    poster_path: people.PosterPath | None = None
 
 
 class Creator(Lenient):
@@ -136,15 +240,15 @@ class Tv(Lenient):
     popularity: float | None = None
     homepage: str | None = None
     adult: bool = False
-    poster_path: PosterPath | None = None
-    backdrop_path: BackdropPath | None = None
-    credits: Credits | None = None
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
+    credits: people.Credits | None = None
     external_ids: ExternalIds | None = None
 
 
 class Episode(EpisodeEntry):
-    crew: tuple[CrewMember, ...] = ()
-    guest_stars: tuple[CastMember, ...] = ()
+    crew: tuple[people.CrewMember, ...] = ()
+    guest_stars: tuple[people.CastMember, ...] = ()
 
 
 class Season(Lenient):
@@ -153,7 +257,7 @@ class Season(Lenient):
     name: str | None = None
     overview: str | None = None
     air_date: Day | None = None
-    poster_path: PosterPath | None = None
+    poster_path: people.PosterPath | None = None
     episodes: tuple[Episode, ...] = ()
 
 
@@ -161,6 +265,6 @@ class Collection(Lenient):
     id: int
     name: str
     overview: str | None = None
-    poster_path: PosterPath | None = None
-    backdrop_path: BackdropPath | None = None
+    poster_path: people.PosterPath | None = None
+    backdrop_path: people.BackdropPath | None = None
     parts: tuple[MovieEntry, ...] = ()

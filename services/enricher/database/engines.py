@@ -1,0 +1,278 @@
+"""The engines under the database, by the scheme of its URL: SQLite with one writer and a thread for each connection, or PostgreSQL."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+from pydantic import Field
+from sqlalchemy import URL, Connection, event, exc, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused
+from services.enricher.database.migrations import upgrade
+from shared.locks import sole_owner
+from shared.settings import Settings
+from shared.telemetry import Metrics
+from shared.volume import check_local
+
+CHUNK_ROWS = 64
+"""aiosqlite's own; nothing here is read in chunks."""
+
+
+class FrugalConnection(aiosqlite.Connection):
+    """What SQLAlchemy asks of a connection. Nothing begins a transaction but `begin_with`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            lambda: sqlite3.connect(path, isolation_level=None, check_same_thread=False), CHUNK_ROWS
+        )
+        self._thread.daemon = True  # who ends without closing does not wait for it, as SQLAlchemy has it
+        self._beginning: str | None = None
+
+    def begin_with(self, statement: str) -> None:
+        """Have it executed before the next statement, on the same visit."""
+        self._beginning = statement
+
+    def cursor(self) -> "_Cursor":  # type: ignore[override] # all that SQLAlchemy asks of one
+        return _Cursor(self)
+
+    async def commit(self) -> None:
+        self._beginning = None
+        if self.in_transaction:
+            await super().commit()
+
+    async def rollback(self) -> None:
+        """Whatever comes back into the pool is rolled back: mostly there is nothing to."""
+        self._beginning = None
+        if self.in_transaction:
+            await super().rollback()
+
+    async def visit(self, cursor: "_Cursor", sql: str, parameters: Any, *, many: bool) -> None:
+        beginning, self._beginning = self._beginning, None
+        await self._execute(  # type: ignore[no-untyped-call]
+            self._do, cursor, sql, parameters, many=many, beginning=beginning
+        )
+
+    def _do(self, cursor: "_Cursor", sql: str, parameters: Any, *, many: bool, beginning: str | None) -> None:
+        if beginning:
+            self._conn.execute(beginning).close()
+        cursor.run(self._conn, sql, parameters, many=many)
+
+
+async def connect(path: Path) -> aiosqlite.Connection:
+    return await FrugalConnection(path)
+
+
+class _Cursor:
+    """What became of a statement. Its rows are there as soon as it was executed."""
+
+    def __init__(self, connection: FrugalConnection) -> None:
+        self._connection = connection
+        self._rows: Sequence[Any] = ()
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self.arraysize = 1
+
+    def run(self, connection: sqlite3.Connection, sql: str, parameters: Any, *, many: bool) -> None:
+        """In the connection's thread."""
+        with closing(connection.cursor()) as cursor:
+            (cursor.executemany if many else cursor.execute)(sql, parameters)
+            self._rows = cursor.fetchall()
+            self.description, self.rowcount, self.lastrowid = (
+                cursor.description,
+                cursor.rowcount,
+                cursor.lastrowid,
+            )
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
+        await self._connection.visit(self, sql, parameters, many=False)
+        return self
+
+    async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> Self:
+        await self._connection.visit(self, sql, parameters, many=True)
+        return self
+
+    async def fetchall(self) -> Sequence[Any]:
+        return self._rows
+
+    async def close(self) -> None:
+        """It was, in the thread."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+
+class DatabaseSettings(Settings):
+    url: str | None = Field(None, validation_alias="DATABASE_URL")
+    """`sqlite:` and a file, or `postgresql://user:password@host/name`; None: a file in the state directory."""
+
+
+READERS = 4
+"""Threads that read at once; further readers wait for one of them."""
+
+EVERYBODY = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_mode = WAL",
+    # FULL: what was acknowledged because it is stored survives a power cut.
+    "PRAGMA synchronous = FULL",
+)
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIterator[Database]:
+    """The database in the file at `path`, made if it is not there.
+
+    Raises DatabaseRefused on a network file system, while another process has the file, and for a file that is
+    no database of this version or an earlier one.
+    """
+    check_local(path.parent, setting="DATABASE_URL")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    refusal = DatabaseRefused(
+        f"Another process already has the database {path}: one queue has one enricher, "
+        "which keeps what it knows in STATE_DIR or DATABASE_URL. Stop the other one."
+    )
+    with sole_owner(path, refusal=refusal):
+        writing = _sqlite_engine(path, connections=1, begin="BEGIN IMMEDIATE", pragmas=EVERYBODY)
+        reading = _sqlite_engine(
+            path, connections=READERS, begin="BEGIN", pragmas=(*EVERYBODY, "PRAGMA query_only = ON")
+        )
+        async with Database.over(reading=reading, writing=writing, metrics=metrics) as database:
+            await _upgrade(writing, path)
+            yield database
+
+
+async def _upgrade(engine: AsyncEngine, path: Path) -> None:
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    except exc.DatabaseError as error:
+        raise DatabaseRefused(f"The database {path} cannot be used: {error.orig}.") from error
+
+
+def _sqlite_engine(path: Path, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        async_creator=partial(connect, path),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=TURN_TIMEOUT_S,
+        hide_parameters=True,  # what is stored does not belong in logs
+    )
+
+    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    def begun(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, FrugalConnection)
+        driver.begin_with(begin)
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", begun)
+    return engine
+
+
+POSTGRESQL_READERS = 4
+"""Connections that read at once; further readers wait for one of them."""
+
+OWNER = 0x6F6E6573
+"""The advisory lock that keeps a second process from the database. It ends with its holder's connection."""
+
+
+@asynccontextmanager
+async def open_postgresql(url: str, *, metrics: Metrics | None = None) -> AsyncIterator[Database]:
+    """The database at `postgresql://user:password@host/name`, which has to be there.
+
+    Raises DatabaseRefused where it cannot be reached, while another process has it, for one of a later version, and
+    where asyncpg is not installed.
+    """
+    address = make_url(url).set(drivername="postgresql+asyncpg")
+    try:
+        engine = create_async_engine(address, poolclass=NullPool, hide_parameters=True)
+    except ModuleNotFoundError as error:
+        raise DatabaseRefused(f"DATABASE_URL names PostgreSQL, but {error.name} is not installed.") from error
+    async with (
+        _sole_owner(engine),
+        Database.over(
+            reading=_postgresql_engine(
+                address, connections=POSTGRESQL_READERS, isolation_level="REPEATABLE READ", read_only=True
+            ),
+            writing=_postgresql_engine(
+                address, connections=1, isolation_level="READ COMMITTED", read_only=False
+            ),
+            metrics=metrics,
+        ) as database,
+    ):
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+        yield database
+
+
+@asynccontextmanager
+async def _sole_owner(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Raises DatabaseRefused when another process is it, or nobody can be."""
+    shown = engine.url.render_as_string()
+    try:
+        connection = await engine.connect()
+    except (exc.DBAPIError, OSError) as error:
+        raise DatabaseRefused(f"The database {shown} cannot be used: {_reason(error)}.") from error
+    try:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not await connection.scalar(select(func.pg_try_advisory_lock(OWNER))):
+            raise DatabaseRefused(
+                f"Another process already has the database {shown}: there is one enricher. Stop it, or set another "
+                "DATABASE_URL."
+            )
+        yield
+    finally:
+        await connection.close()
+
+
+def _reason(error: Exception) -> object:
+    return error.orig if isinstance(error, exc.DBAPIError) else error
+
+
+def _postgresql_engine(
+    address: URL, *, connections: int, isolation_level: str, read_only: bool
+) -> AsyncEngine:
+    return create_async_engine(
+        address,
+        isolation_level=isolation_level,
+        execution_options={"postgresql_readonly": read_only},
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=TURN_TIMEOUT_S,
+        pool_pre_ping=True,  # the server may have been restarted
+        hide_parameters=True,  # what is stored does not belong in logs
+    )
+
+
+FILE_NAME = "enricher.sqlite"
+
+
+def open_database(
+    settings: DatabaseSettings, *, state_dir: Path, metrics: Metrics | None = None
+) -> AbstractAsyncContextManager[Database]:
+    """The database that `settings.url` names, with the schema of this version, open while the context lasts.
+
+    Raises ValueError for a scheme that nothing here implements.
+    """
+    scheme, _, rest = (settings.url or "sqlite:").partition(":")
+    match scheme:
+        case "sqlite":
+            return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME, metrics=metrics)
+        case "postgresql":
+            return open_postgresql(f"{scheme}:{rest}", metrics=metrics)
+        case _:
+            raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite and postgresql are known.")
