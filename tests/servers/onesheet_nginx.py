@@ -48,7 +48,7 @@ async def running_onesheet_nginx(
             },
         )
         if change:
-            for file in rendered.glob("*.conf"):
+            for file in (*rendered.glob("*.conf"), rendered / "onesheet.js"):
                 file.write_text(change(file.read_text()))
         return (rendered / "nginx.conf").read_text()
 
