@@ -52,7 +52,7 @@ format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be
 	@$(BIN)/ruff format
 
 vocabulary: $(VENV)/.for-run ## Write what nginx must know of pictures' paths, from the table of them
-	@$(BIN)/python -m shared.pictures.vocabulary >deploy/nginx/.vocabulary
+	@$(BIN)/python -m shared.pictures.nginx_vocabulary >deploy/nginx/.vocabulary
 	@mv deploy/nginx/.vocabulary deploy/nginx/vocabulary
 
 bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (needs wrk; some minutes)

@@ -12,11 +12,6 @@ from shared.pictures.name import Kind, Name, Role
 from shared.pictures.rendition import SIZES, STANDARD_SIZES
 from shared.pictures.source import PictureId, RevisionId
 
-DAY = "public, max-age=86400, stale-while-revalidate=604800"
-"""`Cache-Control` of a path that may show another picture tomorrow."""
-YEAR = "public, max-age=31536000, immutable"
-"""`Cache-Control` of a path that always shows the same picture."""
-
 NUMBERED_KINDS = (Kind.SERIES, Kind.MOVIE)
 """Of these a bare number in the place of a name's id is the library's own."""
 

@@ -4,8 +4,6 @@ from shared.queue.consuming import announcing, telling_work
 from shared.queue.factory import QueueSettings, open_queue
 from shared.queue.peers import Peers, fingerprint
 from shared.queue.port import (
-    MAX_ATTEMPTS,
-    RETRY_DELAYS,
     Delay,
     Handler,
     Lane,
@@ -19,6 +17,7 @@ from shared.queue.port import (
     Retry,
     Unroutable,
 )
+from shared.queue.settlement import MAX_ATTEMPTS, RETRY_DELAYS
 
 __all__ = [
     "MAX_ATTEMPTS",

@@ -46,15 +46,6 @@ class Delay(Enum):
         return max((d for d in cls if d.value <= wait_s), key=lambda d: d.value, default=cls.ONE_SECOND)
 
 
-RETRY_DELAYS = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
-"""After the first, second and third attempt that failed and counts: of a job of `later`, or of a handler that raised something
-unexpected.
-"""
-
-MAX_ATTEMPTS = 1 + len(RETRY_DELAYS)
-"""After the last of them a job is dead."""
-
-
 class QueueError(Exception):
     """A message could not be handed over.
 

@@ -15,8 +15,18 @@ from pydantic import ValidationError
 from shared.contracts import DeadLetter, Envelope, FailedAttempt
 from shared.contracts.message import MAX_REASON
 from shared.pictures import FailureClass
-from shared.queue.port import MAX_ATTEMPTS, RETRY_DELAYS, Delay, Handler, Lane, NotBegun, Reject, Retry
+from shared.queue.port import Delay, Handler, Lane, NotBegun, Reject, Retry
 from shared.telemetry import traced, utc_now
+
+RETRY_DELAYS = (Delay.TEN_SECONDS, Delay.ONE_MINUTE, Delay.TEN_MINUTES)
+"""After the first, second and third attempt that failed and counts: of a job of `later`, or of a handler that raised something
+unexpected.
+"""
+
+
+MAX_ATTEMPTS = 1 + len(RETRY_DELAYS)
+"""After the last of them a job is dead."""
+
 
 log = structlog.get_logger(__name__)
 

@@ -64,11 +64,11 @@ async def test_when_all_are_down_the_answer_says_so(tmp_path: Path) -> None:
 
 
 async def test_what_nginx_refuses_itself_is_a_problem_like_all_others(site: Site) -> None:
-    for target, status in (("/p/%zz", 400), ("/" + "a" * 9000, 414), ("/metrics", 404), ("/stored/x", 404)):
+    for target, status in (("/p/%zz", 400), ("/" + "a" * 40_000, 414), ("/metrics", 404), ("/stored/x", 404)):
         answer = await site.ask(target)
         assert answer.status == status
         assert problem(answer)["status"] == status
-    too_long = await site.ask("/", ("X-Long", "a" * 9000))
+    too_long = await site.ask("/", ("X-Long", "a" * 40_000))
     assert (too_long.status, problem(too_long)["status"]) == (400, 400)
 
 
@@ -219,10 +219,10 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
         running_onesheet_nginx(tmp_path, proxies=[proxy.address], settings=settings) as nginx,
     ):
         site = Site(tmp_path, nginx, proxy, proxy)
-        site.store(picture_id(TMDB), "w342.jpg", b"a picture")
+        site.store(picture_id(TMDB), "w342.webp", b"a picture")
         site.name(NAME, picture_id(TMDB))
         await site.ask("/api/images/proxy?url=http://a.example/missing")
-        for target in (TMDB_PATH, by_url(TMDB, "size=w342"), f"/p/{picture_id(TMDB)}/{REVISION}/w342.jpg"):
+        for target in (TMDB_PATH, by_url(TMDB, "size=w342"), f"/p/{picture_id(TMDB)}/{REVISION}/w342.webp"):
             heard.clear()
             await site.ask(target)
             await asyncio.wait_for(heard.wait(), 5)

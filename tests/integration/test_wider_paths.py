@@ -57,7 +57,7 @@ class Wide:
 
 
 def _vocabulary(directory: Path) -> Path:
-    environment = {"PATH": os.environ["PATH"], "STARTS": "shared.pictures.vocabulary"}
+    environment = {"PATH": os.environ["PATH"], "STARTS": "shared.pictures.nginx_vocabulary"}
     written = subprocess.run(
         [sys.executable, "-m", WIDER], cwd=PROJECT, env=environment, check=True, capture_output=True
     )

@@ -24,8 +24,8 @@ def _one_more_kind() -> Kind:
 
 
 def _start(module: str) -> None:
+    from shared.pictures.nginx_vocabulary import vocabulary  # noqa: PLC0415
     from shared.pictures.public_paths import PUBLIC_PATHS, FileForm, TmdbForm  # noqa: PLC0415 - see above
-    from shared.pictures.vocabulary import vocabulary  # noqa: PLC0415
 
     wider = replace(
         PUBLIC_PATHS,
@@ -35,7 +35,7 @@ def _start(module: str) -> None:
             TmdbForm("/imageproxy/tmdb/t/p/{size}/{file}", "As another program has them"),
         ),
     )
-    if module == "shared.pictures.vocabulary":
+    if module == "shared.pictures.nginx_vocabulary":
         sys.stdout.write(vocabulary(wider))
         return
     from shared.process.start import start  # noqa: PLC0415

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from shared.pictures import SIZES, Kind, Role
-from shared.pictures.public_paths import DAY, PUBLIC_PATHS, TMDB_FILE, FileForm, NameForm, SourceForm
-from shared.pictures.vocabulary import vocabulary
+from shared.pictures.cache_control import DAY
+from shared.pictures.nginx_vocabulary import vocabulary
+from shared.pictures.public_paths import PUBLIC_PATHS, TMDB_FILE, FileForm, NameForm, SourceForm
 
 DELIVERED = Path(__file__).parents[2] / "deploy" / "nginx" / "vocabulary"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.fetcher.download.hosts import (
+from services.fetcher.download.host_breaker import (
     ANYBODY,
     FIRST_GAP,
     FIRST_PAUSE,

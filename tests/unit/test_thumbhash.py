@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from thash import thumb_hash_to_approximate_aspect_ratio, thumb_hash_to_average_rgba, thumb_hash_to_rgba
 
-from services.fetcher.rendering.scale import average_color, thumbhash
+from services.fetcher.rendering.placeholder import average_color, thumbhash
 from tests.providers import drawing
 
 

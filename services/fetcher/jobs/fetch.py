@@ -10,7 +10,7 @@ from functools import partial
 
 from services.fetcher.admission import Seat
 from services.fetcher.download.downloader import Downloaded, NotModified
-from services.fetcher.download.hosts import Asker
+from services.fetcher.download.host_breaker import Asker
 from services.fetcher.errors import NotDialled, PictureError
 from services.fetcher.jobs.committing import commit_original, out_of_patience, point_unless_pinned
 from services.fetcher.jobs.failures import check_remembered, end_in_failure

@@ -19,7 +19,8 @@ from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_pieces, check_size, memory_needed
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.rendering.original import OpenedOriginal, open_original
-from services.fetcher.rendering.scale import BOX, Size, average_color, scaled, thumbhash
+from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
+from services.fetcher.rendering.scale import Size, scaled
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
 from shared.pictures import Format, Rendition

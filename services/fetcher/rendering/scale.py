@@ -1,15 +1,9 @@
-"""Pictures made smaller: for a rendition, and for the placeholder."""
+"""Pictures made smaller, each from the smallest that has all its detail."""
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 
-from PIL import Image
-from thash import rgba_to_thumb_hash
-
-from services.fetcher.rendering.colors import flattened
 from services.fetcher.rendering.decode import Pixels
 from shared.pictures import Rendition
-from shared.pictures.rendition import Box
 
 Size = tuple[int, int]
 
@@ -28,19 +22,3 @@ def scaled(decoded: Pixels, targets: Mapping[Rendition, Size]) -> Iterator[tuple
 
 def _serves(pixels: Pixels, size: Size) -> bool:
     return pixels.size == size or (pixels.size[0] >= STEP * size[0] and pixels.size[1] >= STEP * size[1])
-
-
-BOX = Box(24, 24)
-"""Enough for the waves that a thumbhash is made of, of which none is shorter than a seventh of a side."""
-
-
-def average_color(image: Image.Image) -> str:
-    """`#rrggbb` of a picture in sRGB, on white where it is transparent."""
-    red, green, blue = flattened(image).convert("RGB").resize((1, 1), Image.Resampling.BOX).tobytes()
-    return f"#{red:02x}{green:02x}{blue:02x}"
-
-
-def thumbhash(image: Image.Image) -> str:
-    """https://evanw.github.io/thumbhash/ of a picture in sRGB, base64."""
-    small = image.resize(BOX.fit(*image.size), Image.Resampling.BOX).convert("RGBA")
-    return b64encode(bytes(rgba_to_thumb_hash(*small.size, small.tobytes()))).decode()

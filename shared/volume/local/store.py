@@ -1,7 +1,6 @@
 """Pictures on a local volume, written by the fetcher."""
 
 import asyncio
-import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from shared.locks import KeyedLock, try_exclusively
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 from shared.pictures.manifest import STATE
 from shared.pictures.paths import is_spool
@@ -21,36 +19,13 @@ from shared.volume.local.commit import Commit
 from shared.volume.local.durable import Flusher, add_sums, flush, make_directories, replace_text
 from shared.volume.local.inventory import space_at
 from shared.volume.local.layout import Layout
+from shared.volume.local.picture_locks import PictureLocks
 from shared.volume.local.pictures import LocalPictures, read_manifest, renditions_in, whole_pointer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 WRITING_THREADS = 8
-
-STRIPE_DIGITS = 4
-"""65,536 stripes: two pictures rarely share one, and the files, which are never deleted, stay few."""
-
-
-class PictureLocks:
-    """Striped `flock` files: jobs for the same picture wait within a process, and exclude each other between processes."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._here = KeyedLock()
-
-    @asynccontextmanager
-    async def hold(self, picture: PictureId, *, insist: bool) -> AsyncIterator[None]:
-        """Raise Locked when another process has it; with `insist`, go on without it."""
-        stripe = picture[:STRIPE_DIGITS]
-        async with self._here.hold(stripe):
-            descriptor = os.open(self._directory / stripe, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                if not (try_exclusively(descriptor) or insist):
-                    raise port.Locked("somebody else works on this picture")
-                yield
-            finally:
-                os.close(descriptor)
 
 
 class LocalDraft:

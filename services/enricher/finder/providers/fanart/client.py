@@ -1,13 +1,12 @@
 """What fanart.tv sends: a list of pictures for each kind that there is of a title."""
 
-from datetime import timedelta
 from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from services.enricher.finder.providers.asking import Address, Provider
-from services.enricher.finder.providers.budget import Limit, Turn
+from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.models import Lenient, picture_url
 from services.enricher.finder.providers.registry import BaseUrl
 from shared.settings import Settings
@@ -47,8 +46,6 @@ class FanartSeries(Lenient):
 
 
 PROVIDER = "fanart.tv"
-FANART_LIMIT = Limit(10, timedelta(seconds=1))
-"""None is documented: a quarter of what TMDB allows."""
 
 
 class FanartSettings(Settings):

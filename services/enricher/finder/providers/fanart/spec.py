@@ -1,9 +1,15 @@
 """fanart.tv: all that there is to know of it as a provider."""
 
+from datetime import timedelta
+
 from services.enricher.finder.artwork.source import ArtworkParts
+from services.enricher.finder.providers.budget import Limit
 from services.enricher.finder.providers.fanart import client
 from services.enricher.finder.providers.fanart.artwork import FanartSource
 from services.enricher.finder.providers.registry import ProviderSpec
+
+FANART_LIMIT = Limit(10, timedelta(seconds=1))
+"""None is documented: a quarter of what TMDB allows."""
 
 
 def _artwork(parts: ArtworkParts) -> FanartSource:
@@ -16,6 +22,6 @@ SPEC = ProviderSpec(
     settings=client.FanartSettings,
     required=("api_key",),
     address=client.fanart_address,
-    limits=(client.FANART_LIMIT,),
+    limits=(FANART_LIMIT,),
     artwork=_artwork,
 )

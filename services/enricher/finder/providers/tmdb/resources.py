@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from pydantic import Field, SecretStr
 
 from services.enricher.finder.providers.asking import Address, Provider
-from services.enricher.finder.providers.budget import Limit, Turn
+from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.registry import BaseUrl
 from services.enricher.finder.providers.tmdb.models import people, titles
@@ -261,9 +261,6 @@ def _season(number: int) -> int:
         raise ValueError("TMDB has no such season.")
     return number
 
-
-TMDB_LIMIT = Limit(40, timedelta(seconds=1))
-"""Its documentation ("Rate Limiting") speaks of about 40 requests per second."""
 
 _V4_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 

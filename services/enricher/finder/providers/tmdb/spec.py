@@ -1,10 +1,16 @@
 """TMDB: all that there is to know of it as a provider."""
 
+from datetime import timedelta
+
 from services.enricher.finder.artwork.choice import ORIGINAL
 from services.enricher.finder.artwork.source import ArtworkParts
+from services.enricher.finder.providers.budget import Limit
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.tmdb.artwork import TmdbSource
-from services.enricher.finder.providers.tmdb.resources import TMDB_LIMIT, TmdbSettings, tmdb_address
+from services.enricher.finder.providers.tmdb.resources import TmdbSettings, tmdb_address
+
+TMDB_LIMIT = Limit(40, timedelta(seconds=1))
+"""Its documentation ("Rate Limiting") speaks of about 40 requests per second."""
 
 
 def _artwork(parts: ArtworkParts) -> TmdbSource:

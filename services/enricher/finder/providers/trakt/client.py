@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
 import pydantic
 
 from services.enricher.finder.providers.asking import Address, Answer, Provider, Reply
-from services.enricher.finder.providers.budget import Limit, Turn
+from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.errors import NothingThere, Unreadable
 from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.registry import BaseUrl
@@ -114,11 +114,7 @@ class TraktPerson(Lenient):
 
 
 PROVIDER = "Trakt"
-TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
-"""GET requests of one client id and address, as its documentation says ("Rate Limiting")."""
 
-TRAKT_WRITES = Limit(1, timedelta(seconds=1))
-"""POST, PUT and DELETE of one user; same place."""
 
 PAGE_SIZE = 250
 """More is clamped without a word."""

@@ -1,9 +1,19 @@
 """Trakt: all that there is to know of it as a provider."""
 
+from datetime import timedelta
+
 from services.enricher.finder.artwork.source import ArtworkParts
+from services.enricher.finder.providers.budget import Limit
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.trakt import client
 from services.enricher.finder.providers.trakt.artwork import TraktSource
+
+TRAKT_LIMIT = Limit(500, timedelta(minutes=5))
+"""GET requests of one client id and address, as its documentation says ("Rate Limiting")."""
+
+
+TRAKT_WRITES = Limit(1, timedelta(seconds=1))
+"""POST, PUT and DELETE of one user; same place."""
 
 
 def _artwork(parts: ArtworkParts) -> TraktSource | None:
@@ -17,7 +27,7 @@ SPEC = ProviderSpec(
     settings=client.TraktSettings,
     required=("client_id",),
     address=client.trakt_address,
-    limits=(client.TRAKT_LIMIT,),
-    writes=client.TRAKT_WRITES,
+    limits=(TRAKT_LIMIT,),
+    writes=TRAKT_WRITES,
     artwork=_artwork,
 )

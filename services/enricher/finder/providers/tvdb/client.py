@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.enricher.finder.providers.asking import Address, Provider, Reply
-from services.enricher.finder.providers.budget import Limit, Turn
+from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.errors import NothingThere, Unreadable
 from services.enricher.finder.providers.models import Lenient, picture_url
 from services.enricher.finder.providers.registry import BaseUrl
@@ -164,8 +164,6 @@ class TvdbHits(Lenient):
 
 
 PROVIDER = "TVDB"
-TVDB_LIMIT = Limit(40, timedelta(seconds=1))
-"""None is documented: what TMDB allows."""
 
 MERGES_SINCE = timedelta(days=60)
 MAX_PAGES = 20

@@ -1,6 +1,6 @@
 """The vocabulary: what nginx has to know of pictures' public paths, as assignments of a shell.
 
-    python -m shared.pictures.vocabulary >deploy/nginx/vocabulary
+    python -m shared.pictures.nginx_vocabulary >deploy/nginx/vocabulary
 
 `deploy/nginx/render` reads that file, so that no Python is needed where nginx runs.
 """
@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterable
 
 from shared.pictures import public_paths
+from shared.pictures.cache_control import DAY, YEAR
 from shared.pictures.hosts import PICTURE_HOSTS
 from shared.pictures.name import LONGEST_ID, Kind, Role
 from shared.pictures.rendition import ORIGINAL_EXTENSIONS, SIZES, Format, media_type_of
 from shared.pictures.source import USUAL_LENGTH
 
-_HEAD = "# What nginx must know of pictures' paths. Written by `python -m shared.pictures.vocabulary`, read by `render`.\n"
+_HEAD = "# What nginx must know of pictures' paths. Written by `python -m shared.pictures.nginx_vocabulary`, read by `render`.\n"
 _LEFT_TO_PROXIES = "svg"
 
 
@@ -32,8 +33,8 @@ def vocabulary(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> s
         "TMDB_FILE": public_paths.TMDB_FILE,
         "LONGEST_URL": str(USUAL_LENGTH),
         "LONGEST_ID": str(LONGEST_ID),
-        "DAY": public_paths.DAY,
-        "YEAR": public_paths.YEAR,
+        "DAY": DAY,
+        "YEAR": YEAR,
         "SOURCE": paths.source.pattern,
         "STORED": _before_placeholders(paths.stored.pattern),
         "NAMED": _before_placeholders(paths.name.pattern),

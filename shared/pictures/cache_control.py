@@ -1,0 +1,8 @@
+"""For how long browsers and CDNs may keep a picture: the words of `Cache-Control`, in the proxies and in nginx."""
+
+DAY = "public, max-age=86400, stale-while-revalidate=604800"
+"""`Cache-Control` of a path that may show another picture tomorrow."""
+
+
+YEAR = "public, max-age=31536000, immutable"
+"""`Cache-Control` of a path that always shows the same picture."""
