@@ -11,8 +11,8 @@ from pathlib import Path
 
 from guessit import guessit
 
+from services.enricher.guessing.guesser import guessed
 from services.enricher.library import MediaType
-from services.enricher.library.guessing.guesser import guessed
 from services.enricher.library.same_title import plain
 from services.enricher.library.scan.reading import read
 from services.enricher.library.scan.tree import walk

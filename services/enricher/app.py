@@ -90,6 +90,7 @@ async def add_enricher(
                 volume=volume,
                 urls=urls,
                 rules=rules,
+                background=background,
             )
         )
         works = {**keeper.works, **library.works}

@@ -187,11 +187,11 @@ class Slots(PrioritySemaphore):
     async def regain(self, claim: Claim, *, urgent: bool) -> None:
         """Have a slot again in place of the one that was lent, whatever the host's share is."""
         await self._acquire(Claim(claim.host, returning=True), urgent=urgent)
-        less(self._lent, claim.host)
+        less(self._lent, claim.host or "")
 
     def forgo(self, claim: Claim) -> None:
         """What was lent is not wanted back."""
-        less(self._lent, claim.host)
+        less(self._lent, claim.host or "")
         self._give()
 
     def end(self, claim: Claim) -> None:

@@ -90,7 +90,7 @@ class WantedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name shows, whatever picture that is, and the renditions that would do, as of Wanted."""
+    """What a name shows, whatever picture that is, and the renditions that would do, as of WantedPicture."""
 
     name: pictures.Name
     renditions: tuple[pictures.Rendition, ...]

@@ -164,11 +164,6 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
     return answer
 
 
-def _took_nothing(request: web.Request, error: Exception) -> bool:
-    """Whether the kernel has let a client go in the middle of a file."""
-    return isinstance(error, OSError) and error.errno == errno.ETIMEDOUT and request.writer.output_size > 0
-
-
 def _problem(error: Exception) -> Problem:
     match error:
         case Problem():

@@ -1,4 +1,4 @@
-"""As whom a process writes: umask, user and group, as people with home servers expect them."""
+"""Starting a service: as whom it writes, what ends it, and a sentence where it cannot start."""
 
 import asyncio
 import os

@@ -16,6 +16,7 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 
 from services.enricher.database.engines import FILE_NAME, DatabaseSettings, open_database
+from services.enricher.guessing.guesser import guessed
 from services.enricher.library import (
     ItemIds,
     Library,
@@ -25,7 +26,6 @@ from services.enricher.library import (
     Selection,
     Window,
 )
-from services.enricher.library.guessing.guesser import guessed
 from services.enricher.library.listing import counted, windowed
 from tests.bench.report import Figure
 from tests.unit.libraries import scanned_library

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from services.enricher.finder.metadata import (
@@ -32,6 +34,7 @@ from shared.pictures import FailureClass, Role
 from shared.telemetry import Metrics
 from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour
+from tests.providers.metadata_host import Said
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
 from tests.servers.databases import opened_database
@@ -83,7 +86,7 @@ class World:
                 now=self.clock,
             ) as opened,
             open_metadata(
-                MetadataSettings(),
+                MetadataSettings(languages=languages),
                 opened,
                 database=database,
                 background=Background(Metrics()),
@@ -115,6 +118,44 @@ async def provider_of(metadata: Metadata, key: TitleKey) -> str:
     outcome = await one(metadata, key)
     assert isinstance(outcome, Found), outcome
     return outcome.value.provider
+
+
+class Untranslated(TmdbHost):
+    """Has only the original in Korean, and English texts."""
+
+    def has(self, request: web.Request) -> Said:
+        said = super().has(request)
+        if request.query.get("language") == "de":
+            korean = {"title": "기생충", "original_title": "기생충", "overview": ""}
+            return Said({**cast(dict[str, object], said.body), **korean})
+        return said
+
+
+async def test_what_lacks_in_the_first_language_is_said_in_the_next(tmp_path: Path) -> None:
+    async with (
+        TraktHost.running() as trakt,
+        Untranslated.running() as tmdb,
+        World(trakt, tmdb, tmp_path).open(trakt=None, languages=("de", "en")) as metadata,
+    ):
+        for _ in range(2):
+            outcome = await one(metadata, TitleKey(MOVIE, tmdb_id=7))
+            assert isinstance(outcome, Found)
+            assert (outcome.value.title, outcome.value.overview) == (
+                "The movie 7",
+                "What TMDB says of number 7.",
+            )
+            assert tmdb.total == 2
+
+
+async def test_a_number_that_tmdb_does_not_know_any_more_is_looked_up_by_the_other_ids(world: World) -> None:
+    async with world.open(trakt=None) as metadata:
+        for key in (
+            TitleKey(MOVIE, tmdb_id=777_001, imdb_id=imdb_id(7)),
+            TitleKey(TV, tmdb_id=777_001, imdb_id="tt9999999", tvdb_id=80_007),
+        ):
+            outcome = await one(metadata, key)
+            assert isinstance(outcome, Found)
+            assert outcome.value.tmdb_id == 7
 
 
 async def test_the_titles_of_a_cold_page_are_asked_for_side_by_side(world: World) -> None:

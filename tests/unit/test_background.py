@@ -21,6 +21,7 @@ from services.enricher.keeper.catalog.indexer import AccessTimes, Swept, sweepin
 from services.enricher.keeper.catalog.opening import refreshing as refreshing_pictures
 from services.enricher.keeper.keeper import counting
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
+from services.enricher.library.matching.matching import Matching
 from services.enricher.tasks.tasks import Tasks
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
@@ -170,6 +171,14 @@ def _shelf(method: str) -> Starting:
     return starting
 
 
+def _matching(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[Any]:
+    matching = Matching(SimpleNamespace(), SimpleNamespace(), lambda _kind: (), now=utc_now)  # type: ignore[arg-type]
+    patch.setattr(matching, "_match_waiting", fault.soon)
+    return matching.open(background)
+
+
 def _refreshing_names(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
     table: Any = SimpleNamespace(due=fault.answering([]).soon)
     return refreshing_names(table, SimpleNamespace(), background)  # type: ignore[arg-type]
@@ -249,6 +258,7 @@ LOOPS: dict[str, Starting] = {
     "measuring lanes": _measuring,
     "counting for metrics": _counting,
     "keeping budgets": _ledger,
+    "matching titles": _matching,
     "writing the TMDB cache": _shelf("_write_what_came"),
     "sweeping the TMDB cache": _shelf("sweep"),
     "refreshing names": _refreshing_names,
@@ -447,6 +457,7 @@ async def test_whoever_waits_is_woken_by_the_event_which_is_cleared() -> None:
 
 
 ONE_OFF = {
+    "services/fetcher/rendering/lockdown.py": "a thread that ends at once, to see whether there may be one",
     "services/enricher/database/database.py": "a transaction, or one round of writing: both end",
     "services/enricher/finder/metadata/cache.py": "a flight, within its turn",
     "services/enricher/library/pages/enrichment.py": "until all is written that came",

@@ -3,7 +3,7 @@
 import pytest
 from guessit import guessit
 
-from services.enricher.library.guessing.guesser import guessed
+from services.enricher.guessing.guesser import guessed
 
 TITLES = [
     "Some Film",

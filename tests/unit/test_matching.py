@@ -1,19 +1,19 @@
 """Which of the answers to a search is clearly right, and when is searched again."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from services.enricher.database.database import Database
-from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder.metadata import Found, NotFound, Outcome, Unavailable
 from services.enricher.library import Item, Library, LibraryEntry, MediaType
 from services.enricher.library.matching.matching import AGAIN, Matching, MatchState
 from services.enricher.library.matching.searching import Candidates, Search, SoughtTitle
 from services.enricher.library.matching.table import MatchCandidate, UnmatchedTable, clearly_right
+from shared.background import Background
 from shared.pictures import FailureClass
+from shared.telemetry import Metrics
 from tests.integration.onesheet import until
 
 
@@ -66,12 +66,6 @@ class Answering:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(DatabaseSettings(), state_dir=tmp_path) as database:
-        yield database
-
-
 async def looked_for(
     database: Database, item: Item, *searches: Search, ahead: timedelta = timedelta(0)
 ) -> Matching:
@@ -84,7 +78,7 @@ async def looked_for(
         return searches
 
     matching = Matching(Library(database), UnmatchedTable(database, now=now), all_of_them, now=now)
-    async with matching.open():
+    async with matching.open(Background(Metrics())):
         matching.soon([item])
         await until(lambda: matching.state_of(item) is not MatchState.LOOKING)
     return matching

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from services.enricher.database.database import Database
+from services.enricher.guessing.guesser import Guess, Guesser
 from services.enricher.library import (
     Item,
     ItemIds,
@@ -20,7 +21,6 @@ from services.enricher.library import (
     ScanRefused,
     Window,
 )
-from services.enricher.library.guessing.guesser import Guess, Guesser
 from services.enricher.library.scan import reading
 from services.enricher.library.scan import scan as scanning
 from services.enricher.library.scan.reading import PathReading, RememberedFiles

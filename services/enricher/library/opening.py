@@ -19,6 +19,7 @@ from services.enricher.library.sync import Syncing, sync_works
 from services.enricher.pictures.prefetch import Prefetch
 from services.enricher.pictures.shown import PictureUrls, ShownPictures
 from services.enricher.tasks.tasks import Tasks, Work
+from shared.background import Background
 from shared.contracts import Envelope, changed_pictures, removed_pictures
 from shared.pictures import HostRules
 from shared.pictures.public_paths import PublicPaths
@@ -69,6 +70,7 @@ async def open_library(
     volume: KeeperVolume,
     urls: PictureUrls,
     rules: HostRules,
+    background: Background,
 ) -> AsyncIterator[LibraryWing]:
     kept = KeptPages()
     shown, prefetch = ShownPictures(volume.pictures, urls), Prefetch(queue, volume.pictures, rules)
@@ -99,6 +101,7 @@ async def open_library(
                 database,
                 finder.metadata,
                 finder.providers,
+                background=background,
                 order=lambda kind: finder.order(kind.kind),
             )
         )

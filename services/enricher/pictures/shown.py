@@ -77,7 +77,6 @@ class PictureUrls:
         return self._signatures.sign(path, [(EXPIRY, until)] if until else [])
 
 
-REMEMBERED_AT_MOST = 20_000
 LOOK_AGAIN_S = 60.0
 """How long a lost event can make us show a picture as it was."""
 

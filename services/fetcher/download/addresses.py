@@ -125,7 +125,7 @@ _log = structlog.get_logger()
 
 
 class Policy:
-    """Allowed hosts at their allowed ports, where they lie at addresses that we connect to. Raises Refused."""
+    """Allowed hosts at their allowed ports, where they lie at addresses that we connect to. Raises DownloadRefused."""
 
     def __init__(self, hosts: HostRules, addresses: AddressPolicy, *, max_redirects: int) -> None:
         self._hosts = hosts

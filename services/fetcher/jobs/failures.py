@@ -25,7 +25,7 @@ class RememberedFailure(PictureError):
 async def check_remembered(
     source: Source, rendition: Rendition, delivery: JobDelivery, deps: Deps, *, stored: bool
 ) -> None:
-    """Raise Remembered for what somebody else has just tried in vain; a retry of the queue tries again."""
+    """Raise RememberedFailure for what somebody else has just tried in vain; a retry of the queue tries again."""
     if delivery.is_retry:
         return
     state = await deps.pictures.state(source.picture)

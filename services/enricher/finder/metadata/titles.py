@@ -144,7 +144,7 @@ class Titles:
 
         A key without any id is NotFound, without anybody being asked.
         """
-        until = self._now() + (within or self._within)
+        until = self._now() + (self._within if within is None else within)
         outcomes = {key: self._at_hand(key, until) for key in keys}
         missing = [key for key, outcome in outcomes.items() if outcome is None]
         looked_up = await asyncio.gather(*(self._look(key, until, urgency) for key in missing))

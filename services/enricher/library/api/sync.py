@@ -152,7 +152,7 @@ def _sorted(urls: Sequence[str], rules: HostRules) -> tuple[list[SourceUrl], lis
     problems: list[str] = []
     for url in dict.fromkeys(urls):
         try:
-            source = SourceUrl.parse(url)
+            source = rules.source(url)
         except ValueError as error:
             problems.append(f"{url[:200]}: {error}")
             continue

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Self
@@ -18,6 +18,7 @@ from services.enricher.library.item import Item, ItemIds, MediaType
 from services.enricher.library.library import Library
 from services.enricher.library.matching import searching
 from services.enricher.library.matching.table import MatchCandidate, Unmatched, UnmatchedTable, clearly_right
+from shared.background import Background
 from shared.telemetry import utc_now
 
 WAITING_LIMIT = 5_000
@@ -62,14 +63,11 @@ class Matching:
         """With the moment from which it may be looked for again."""
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Self]:
-        task = asyncio.create_task(self._work(), name="matching titles")
-        try:
+    async def open(self, background: Background) -> AsyncIterator[Self]:
+        async with background.repeating(
+            "matching titles", self._match_waiting, every_s=None, wake=self._came
+        ):
             yield self
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def soon(self, items: Iterable[Item]) -> None:
         """Search for those of them that have no ids and were not searched for of late."""
@@ -95,6 +93,7 @@ class Matching:
         """The item with the ids that an operator chose; None where there is none."""
         if await self._library.item(item_id) is None:
             return None
+        self._waiting.pop(item_id, None)
         await self._library.identify({item_id: ids})
         await self._table.forget(item_id)
         self._states.pop(item_id, None)
@@ -105,19 +104,19 @@ class Matching:
             return False
         return self._states.get(item.id, (MatchState.NONE, self._now()))[1] <= self._now()
 
-    async def _work(self) -> None:
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            while self._waiting:
-                item = next(iter(self._waiting.values()))
-                try:
-                    await self._match(item)
-                except DatabaseUnavailable as error:
-                    self._settle(item, MatchState.NONE, AGAIN_AFTER_FAILURE)
-                    _log.warning("title not matched", item=item.id, error=str(error))
-                finally:
-                    self._waiting.pop(item.id, None)
+    async def _match_waiting(self) -> None:
+        while self._waiting:
+            item = next(iter(self._waiting.values()))
+            try:
+                await self._match(item)
+            except DatabaseUnavailable as error:
+                self._settle(item, MatchState.NONE, AGAIN_AFTER_FAILURE)
+                _log.warning("title not matched", item=item.id, error=str(error))
+            except Exception:
+                self._settle(item, MatchState.NONE, AGAIN_AFTER_FAILURE)  # else it would come first again
+                raise
+            finally:
+                self._waiting.pop(item.id, None)
 
     async def _match(self, item: Item) -> None:
         looked_at = await self._table.looked_at(item.id)
@@ -133,6 +132,9 @@ class Matching:
             if isinstance(outcome, Found):
                 right = clearly_right(outcome.value.candidates, item.title, item.year)
                 if right is not None:
+                    known = await self._library.item(item.id)
+                    if known is None or _has_ids(known):
+                        return  # an operator chose meanwhile, or a scan found ids
                     await self._library.identify({item.id: right.ids})
                     await self._table.forget(item.id)
                     self._states.pop(item.id, None)
@@ -162,6 +164,7 @@ async def open_matching(
     metadata: Metadata,
     providers: Providers,
     *,
+    background: Background,
     order: Callable[[MediaType], Sequence[str]] = lambda _kind: (),
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Matching]:
@@ -178,5 +181,6 @@ async def open_matching(
         names = dict.fromkeys((*order(kind), *ORDER))
         return [searches[name] for name in names if name in searches]
 
-    async with Matching(library, UnmatchedTable(database, now=now), in_order, now=now).open() as matching:
+    matching = Matching(library, UnmatchedTable(database, now=now), in_order, now=now)
+    async with matching.open(background):
         yield matching

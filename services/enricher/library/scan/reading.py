@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.database import Database
-from services.enricher.library.guessing.guesser import Guess
+from services.enricher.guessing.guesser import Guess
 from services.enricher.library.item import ItemIds, LibraryEntry, MediaType
 from services.enricher.library.library import remove, store
 from services.enricher.library.same_title import plain

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from services.enricher.database.database import Database, DatabaseUnavailable
-from services.enricher.library.guessing.guesser import Guess, Guesser
+from services.enricher.guessing.guesser import Guess, Guesser
 from services.enricher.library.item import MediaType
 from services.enricher.library.scan.names import as_text
 from services.enricher.library.scan.reading import (

@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import structlog
-from guessit import guessit
-from guessit.api import GuessitException
 from pebble import ProcessExpired, ProcessPool
 
 _END_OF_TITLE = re.compile(
@@ -51,7 +49,13 @@ _OF_USE_WITHOUT_AN_END = [
 
 
 def guessed(name: str, kind: str) -> tuple[str, int | None] | None:
-    """Title and year. `kind` is movie or episode. `name` may have a folder before it, which helps where it is vague."""
+    """Title and year. `kind` is movie or episode. `name` may have a folder before it, which helps where it is vague.
+
+    Runs in the child, which alone has guessit: it takes 0.2 s and 30 MB to load.
+    """
+    from guessit import guessit  # noqa: PLC0415 - see above
+    from guessit.api import GuessitException  # noqa: PLC0415 - see above
+
     own = name.rpartition("/")[2]
     title_ends = _END_OF_TITLE.search(own) is not None and not _YEAR_FIRST.match(own)
     # Then what may come after it need not be found, nor the folder read: half the time, and half again.
@@ -106,7 +110,7 @@ class Guesser:
         self._pool = self._pool or self._started()
         wanted = list(names)
         try:
-            scheduled = [self._pool.schedule(guess, args=name, timeout=self._timeout_s) for name in wanted]
+            scheduled = [self._pool.schedule(guessed, args=name, timeout=self._timeout_s) for name in wanted]
         except RuntimeError:  # the pool gave up, as pebble's does when a process without work is killed
             await self._end()
             return [None] * len(wanted)
@@ -122,13 +126,6 @@ class Guesser:
         # Not fork: a child must not inherit threads and locks.
         context = multiprocessing.get_context("spawn")
         return ProcessPool(self._processes, initializer=_settle_down, context=context)
-
-
-def guess(name: str, kind: str) -> Guess | None:
-    """Runs in the child, which alone has guessit: it takes 0.2 s and 30 MB to load."""
-    from services.enricher.library.guessing.guesser import guessed  # noqa: PLC0415 - see above
-
-    return guessed(name, kind)
 
 
 async def _outcome(future: Future[Guess | None]) -> Guess | None:
