@@ -212,7 +212,7 @@ MALFORMED = [
     b"nothing that anybody could read\r\n\r\n",
     b"GET / HTTP/9.9.9\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-    b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ]
 
 

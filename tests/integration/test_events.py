@@ -9,9 +9,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp_sse import EventSourceResponse
 
-from shared.contracts import PicturePurged, PicturesEvicted, ServiceStats, TaskProgressed
+from services.enricher.api import events
+from shared.contracts import Envelope, PicturePurged, PicturesEvicted, ServiceStats, TaskProgressed
 from tests.integration.enricher import ADMIN, RunningEnricher, running_enricher
+from tests.integration.onesheet import until
 from tests.unit.catalogs import picture
 
 EVENTS = "/api/events"
@@ -87,9 +90,25 @@ async def test_who_reads_too_slowly_loses_the_oldest_and_is_told(
     enricher: RunningEnricher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.enricher.api.events.WAITING_AT_MOST", 2)
+    reads, told = asyncio.Event(), 0
+    send, hear = EventSourceResponse.send, events._Client.hear
+
+    async def send_once_it_reads(stream: EventSourceResponse, *said: Any, **more: Any) -> None:
+        await reads.wait()
+        await send(stream, *said, **more)
+
+    def hear_and_count(client: events._Client, envelope: Envelope | None) -> None:
+        nonlocal told
+        told += 1
+        hear(client, envelope)
+
     async with listening(enricher) as stream:
+        monkeypatch.setattr(EventSourceResponse, "send", send_once_it_reads)
+        monkeypatch.setattr(events._Client, "hear", hear_and_count)
         for number in range(5):
             await enricher.announce(PicturePurged(picture=picture(number)))
+        await until(lambda: told == 5)
+        reads.set()
         heard = [await stream.next() for _ in range(3)]
     kinds = [kind for kind, _ in heard]
     assert "events.dropped" in kinds
