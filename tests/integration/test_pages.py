@@ -429,7 +429,7 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
         served = {route.resource.canonical for route in app.router.routes() if route.resource}
     plain = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path) for path in guarded}
     pictures = {re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", form.pattern) for form in PUBLIC_PATHS.forms}
-    rest = {"/healthz", "/readyz", "/metrics", "/{anything}", "/api/images/openapi.json"}
+    rest = {"/healthz", "/readyz", "/readyz/stored", "/metrics", "/{anything}", "/api/images/openapi.json"}
     assert served - plain - pictures == rest
     for (method, path), access in app[GATE].guarded_routes.items():
         manages = method != "GET" or path.startswith("/api/v1/admin/")
