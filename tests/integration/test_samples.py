@@ -147,7 +147,7 @@ async def test_jobs_of_then_are_read_each_as_it_was(sample: Path, place: VolumeS
             handler = Received()
             async with queue.consume(lane, handler, concurrency=1):
                 heard += [await handler.next() for _ in range(count)]
-    assert {envelope.id: envelope.model_dump(mode="json") for envelope in heard} == {
+    assert {envelope.id: envelope.model_dump(mode="json", exclude_unset=True) for envelope in heard} == {
         body["id"]: body for _, body in written
     }
     dead = [envelope.payload for envelope in heard if isinstance(envelope.payload, DeadLetter)]
@@ -180,9 +180,13 @@ async def test_messages_of_then_in_rabbitmq_are_read_each_as_it_was(
             async with queue.consume(lane, handler, concurrency=1):
                 count = sum(message["lane"] == lane for message in sent)
                 heard += [await handler.next() for _ in range(count)]
-    assert {envelope.id: envelope.model_dump(mode="json") for envelope in heard} == {
+    assert {envelope.id: envelope.model_dump(mode="json", exclude_unset=True) for envelope in heard} == {
         message["body"]["id"]: message["body"] for message in sent
     }
+
+
+NEWER_KINDS = {"JobsUnwaited"}
+"""Of messages that the versions in the samples did not know."""
 
 
 def test_a_message_of_each_kind_is_read(sample: Path) -> None:
@@ -190,7 +194,7 @@ def test_a_message_of_each_kind_is_read(sample: Path) -> None:
     read = [Envelope.model_validate(body) for body in bodies]
     # What later versions have added is not there, and has its default.
     assert [envelope.model_dump(mode="json", exclude_unset=True) for envelope in read] == bodies
-    assert {body["type"] for body in bodies} == {kind.__name__ for kind in MESSAGES}
+    assert {kind.__name__ for kind in MESSAGES} - {body["type"] for body in bodies} == NEWER_KINDS
 
 
 async def test_all_services_go_on_where_that_version_ended(
