@@ -171,9 +171,12 @@ async def test_the_titles_of_a_cold_page_are_asked_for_side_by_side(world: World
 
 
 async def test_twenty_pages_at_once_ask_for_each_title_once(world: World) -> None:
-    world.trakt.latency_s = 0.2
+    gate = world.trakt.hold()
     async with world.open() as metadata:
-        pages = await asyncio.gather(*(metadata.titles.lookup(A_PAGE) for _ in range(20)))
+        waiting = [asyncio.create_task(metadata.titles.lookup(A_PAGE, within=60 * SECOND)) for _ in range(20)]
+        await until(lambda: world.trakt.total == 50)
+        gate.open()
+        pages = await asyncio.gather(*waiting)
         assert all(len(titles(page)) == 50 for page in pages)
         await metadata.titles.lookup(A_PAGE)
         assert world.trakt.total == 50
