@@ -2,7 +2,7 @@
 
 from shared.queue.consuming import announcing, telling_work
 from shared.queue.factory import QueueSettings, open_queue
-from shared.queue.peers import Peers, fingerprint
+from shared.queue.peers import Peers, alike
 from shared.queue.port import (
     Delay,
     Handler,
@@ -36,8 +36,8 @@ __all__ = [
     "Reject",
     "Retry",
     "Unroutable",
+    "alike",
     "announcing",
-    "fingerprint",
     "open_queue",
     "telling_work",
 ]
