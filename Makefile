@@ -17,7 +17,7 @@ SEED ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test fuzz names lint format vocabulary bench clean test-servers bench-tools
+.PHONY: help run demo test fuzz names lint versions format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 # What tests start and what they rewrite is compiled once, not in each process anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -46,6 +46,10 @@ lint: $(VENV)/.for-lint ## Check style, format, types and who may import whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tests.house
+
+versions: $(VENV)/.for-lint ## Tell which packages are newer than ours; fails when nobody has looked for 90 days
+	@$(BIN)/python -m pip list --disable-pip-version-check --outdated
+	@$(BIN)/python -m tests.house --versions
 
 format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be corrected safely
 	@$(BIN)/ruff check --fix-only --quiet

@@ -1,4 +1,5 @@
-"""What the code promises of its own shape, checked by `make lint`: `python -m tests.house`.
+"""What the code promises of its own shape, checked by `make lint`: `python -m tests.house`; and whether the packages it
+stands on were looked through of late, checked by `make versions`.
 
 A class name means one thing. Imports, and modules that hold a single small thing, stay a small share: what grows them is
 a subject that was cut too fine.
@@ -6,11 +7,13 @@ a subject that was cut too fine.
 
 import ast
 import io
+import re
 import sys
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 ROOTS = ("services", "shared")
@@ -89,5 +92,23 @@ def house() -> House:
     return found
 
 
+LOOKED_THROUGH_WITHIN = timedelta(days=90)
+"""Of the pinned versions: what is older may have faults that everybody knows."""
+
+
+def neglected(constraints: str, today: date) -> str | None:
+    """What to do where the pinned versions were last looked through too long ago; None: they are young enough."""
+    said = re.search(r"^#.*looked through on (\d{4}-\d\d-\d\d)", constraints, re.MULTILINE)
+    if said and today - date.fromisoformat(said[1]) <= LOOKED_THROUGH_WITHIN:
+        return None
+    last = said[1] if said else "a day that it does not say"
+    return f"constraints.txt was looked through on {last}: see `make versions`, pin what is newer, and write today's date"
+
+
 if __name__ == "__main__":
+    old = neglected(Path("constraints.txt").read_text(), datetime.now(UTC).date())
+    if "--versions" in sys.argv:
+        sys.exit(old)
+    if old:  # an old checkout is still what it was
+        sys.stderr.write(f"{old}\n")
     sys.exit("\n".join(house().problems()) or 0)

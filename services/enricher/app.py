@@ -22,7 +22,7 @@ from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.queue import Queue, announcing, fingerprint, telling_work
+from shared.queue import Queue, alike, announcing, telling_work
 from shared.settings import ONESHEET_VERSION
 from shared.telemetry import start_at_zero
 from shared.volume import KeeperVolume
@@ -47,11 +47,11 @@ async def add_enricher(
     metrics, background = skeleton.metrics, skeleton.background
 
     def setup() -> dict[str, str]:
-        return {
-            "VOLUME_URL": volume.identity(),
-            "ALLOWED_HOSTS": fingerprint(settings.hosts.allowed_hosts),
-            "SIGNING_KEYS": fingerprint(settings.urls.signing_keys),
-        }
+        return alike(
+            volume=volume.identity(),
+            allowed_hosts=settings.hosts.allowed_hosts,
+            signing_keys=settings.urls.signing_keys,
+        )
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

@@ -16,7 +16,7 @@ from services.fetcher.worker import HANDLERS, Worker
 from shared.background import Background
 from shared.http import Skeleton
 from shared.pictures import FailureClass, RefusalReason
-from shared.queue import Lane, Queue, fingerprint, telling_work
+from shared.queue import Lane, Queue, alike, telling_work
 from shared.telemetry import start_at_zero
 from shared.volume import OnStep, WriteVolume, unwatched
 
@@ -45,10 +45,7 @@ async def add_fetcher(
     start_at_zero(metrics.jobs, (kind.__name__ for kind in HANDLERS), ("broken", "retry", "reject", "failed"))
 
     def setup() -> dict[str, str]:
-        return {
-            "VOLUME_URL": volume.identity(),
-            "ALLOWED_HOSTS": fingerprint(settings.download.hosts.allowed_hosts),
-        }
+        return alike(volume=volume.identity(), allowed_hosts=settings.download.hosts.allowed_hosts)
 
     skeleton.checks.update(queue=queue.ping, volume=volume.pictures.space)
     async with AsyncExitStack() as stack:

@@ -1,6 +1,5 @@
 """The worker: takes jobs from the lanes, gives each a slot, and sees to it that each leaves one line."""
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
@@ -20,7 +19,7 @@ from services.fetcher.shares import Admitted, Crowded, NobodyWaits, Slots
 from services.fetcher.work import Deps, JobDelivery
 from shared import contracts
 from shared.pictures import DOWNLOAD, FailureClass, SourceUrl
-from shared.queue import Delay, Lane, NotBegun, Queue, QueueError, Reject, Retry
+from shared.queue import Delay, Lane, NotBegun, Queue, Reject, Retry, UnwaitedJobs, step_back
 from shared.telemetry import canonical_line
 
 JobHandler = Callable[[Any, JobDelivery, Deps], Awaitable[None]]
@@ -42,9 +41,6 @@ HANDLERS: Mapping[type[contracts.Message], JobHandler] = {
 AHEAD_PATIENCE_S = 1.0
 """For so long renditions that are made ahead wait in hand for the rush to be over."""
 
-UNWAITED_AT_MOST = 20_000
-"""Jobs that are remembered as waited for by nobody."""
-
 _log = structlog.get_logger()
 
 
@@ -54,7 +50,7 @@ class Worker:
         self._deps = deps
         self._slots = Slots(deps.settings.concurrency, deps.downloader.seats)
         self._right_of_way = IdleGate()
-        self._unwaited: OrderedDict[str, None] = OrderedDict()
+        self._unwaited = UnwaitedJobs()
 
     @asynccontextmanager
     async def consuming(self, lane: Lane) -> AsyncIterator[None]:
@@ -73,13 +69,8 @@ class Worker:
                 self._slots.close()
 
     async def hear(self, envelope: contracts.Envelope) -> None:
-        """Which jobs nobody waits for any more, be they here already or still to come."""
-        if isinstance(envelope.payload, contracts.JobsUnwaited):
-            for job in envelope.payload.jobs:
-                self._unwaited[job] = None
-                self._slots.dismiss(job)
-            while len(self._unwaited) > UNWAITED_AT_MOST:
-                self._unwaited.popitem(last=False)
+        for job in self._unwaited.hear(envelope.payload):
+            self._slots.dismiss(job)
 
     async def _do(self, envelope: contracts.Envelope, lane: Lane) -> None:
         urgent = lane is Lane.PICTURES_NOW
@@ -145,12 +136,7 @@ class Worker:
         return False
 
     async def _step_back(self, envelope: contracts.Envelope) -> None:
-        """Into the lane of what nobody waits for, as if it had come there first. It goes from its own once it is there."""
-        untried = envelope.model_copy(update={"deferred_since": None, "locked_since": None})
-        try:
-            await self._queue.publish(untried, Lane.PICTURES_LATER)
-        except QueueError as error:
-            raise NotBegun(Delay.TEN_SECONDS, f"Nobody waits for it, and {error}.") from error
+        await step_back(self._queue, envelope, Lane.PICTURES_LATER)
         self._count(envelope, "nobody waits")
 
     def _pause(self, envelope: contracts.Envelope, *, urgent: bool) -> Delay:

@@ -17,7 +17,7 @@ from shared.http import STORED_READY, Skeleton, readiness
 from shared.http.signatures import Signatures
 from shared.pictures import RefusalReason
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.queue import Peers, Queue, fingerprint, telling_work
+from shared.queue import Peers, Queue, alike, telling_work
 from shared.telemetry import start_at_zero
 from shared.volume import ReadVolume
 
@@ -56,11 +56,11 @@ def add_proxy(
             yield
 
     def setup() -> dict[str, str]:
-        return {
-            "VOLUME_URL": volume.identity(),
-            "ALLOWED_HOSTS": fingerprint(settings.hosts.allowed_hosts),
-            "SIGNING_KEYS": fingerprint(settings.signing_keys),
-        }
+        return alike(
+            volume=volume.identity(),
+            allowed_hosts=settings.hosts.allowed_hosts,
+            signing_keys=settings.signing_keys,
+        )
 
     skeleton.notes["services"] = peers.troubles
     skeleton.checks.update(queue=queue.ping, volume=volume.check)

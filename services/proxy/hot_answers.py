@@ -12,11 +12,10 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web_request import BaseRequest
 
 from services.proxy.negotiation import welcome_formats
 from services.proxy.wanted import Changeable
+from shared.http import WrittenResponse
 from shared.pictures import Format, Name, PictureId
 from shared.volume import LocalFile, Names
 
@@ -114,10 +113,8 @@ class HotAnswers:
         return request.raw_path, welcome_formats(headers, self._usual)
 
 
-class ReadyResponse(web.StreamResponse):
-    """An answer whose bytes are there already: written at once, past the assembling of headers.
-
-    It has no state of its own but the date, which it puts in once a second: so one of them answers every
+class ReadyResponse(WrittenResponse):
+    """It has no state of its own but the date, which it puts in once a second: so one of them answers every
     request, and nothing is copied for most of them.
     """
 
@@ -128,25 +125,8 @@ class ReadyResponse(web.StreamResponse):
         self._second = 0
         self._bytes = body
 
-    @property
-    def keep_alive(self) -> bool:
-        return True
-
-    @property
-    def prepared(self) -> bool:
-        return True
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        if request.transport is None:
-            raise ConnectionResetError
-        request.transport.write(self._at(int(time.time())))
-        await request.writer.drain()
-        return request.writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Everything is written."""
-
-    def _at(self, second: int) -> bytes:
+    def whole(self) -> bytes:
+        second = int(time.time())
         if second != self._second:
             body = memoryview(self._bytes)[-self._body_length :]
             self._bytes = b"".join((self._head, _date_line(second), body))

@@ -16,11 +16,10 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
-from shared.http.answers import Problem, problem_response
+from shared.http.answers import Problem, WrittenResponse, problem_response
 from shared.telemetry import LineLimiter, Metrics, new_trace_id, traced
 
 MAX_CONNECTIONS = 4096
@@ -198,8 +197,8 @@ def _bound_untaken(connected: socket.socket | None, seconds: float) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
-class _Unreadable(web.StreamResponse):
-    """Written as it is: of a request that was none, aiohttp would answer with its name and version."""
+class _Unreadable(WrittenResponse):
+    """Of a request that was none, aiohttp would answer with its name and version."""
 
     def __init__(self) -> None:
         super().__init__(status=HTTPStatus.BAD_REQUEST)
@@ -216,18 +215,8 @@ class _Unreadable(web.StreamResponse):
     def keep_alive(self) -> bool:
         return False
 
-    @property
-    def prepared(self) -> bool:
-        return True
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        if request.transport is None:
-            raise ConnectionResetError
-        request.transport.write(self._whole)
-        return request.writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Everything is written."""
+    def whole(self) -> bytes:
+        return self._whole
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """The queue: the port, and its engines. Which one is chosen by `QUEUE_URL`, in one factory."""
 
-from shared.queue.consuming import announcing, telling_work
+from shared.queue.consuming import UnwaitedJobs, announcing, step_back, telling_work
 from shared.queue.factory import QueueSettings, open_queue
-from shared.queue.peers import Peers, fingerprint
+from shared.queue.peers import Peers, alike
 from shared.queue.port import (
     Delay,
     Handler,
@@ -36,8 +36,10 @@ __all__ = [
     "Reject",
     "Retry",
     "Unroutable",
+    "UnwaitedJobs",
+    "alike",
     "announcing",
-    "fingerprint",
     "open_queue",
+    "step_back",
     "telling_work",
 ]

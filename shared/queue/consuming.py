@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,8 +12,8 @@ import structlog
 from pydantic import ValidationError
 
 from shared.background import Background, cancel_and_wait
-from shared.contracts import DeadLetter, Envelope, LaneWork, Message, ServiceStats
-from shared.queue.port import Handler, Lane, Queue
+from shared.contracts import DeadLetter, Envelope, JobsUnwaited, LaneWork, Message, ServiceStats
+from shared.queue.port import Delay, Handler, Lane, NotBegun, Queue, QueueError
 from shared.telemetry import Metrics, trace_id, traced
 
 
@@ -78,6 +79,39 @@ class Listener:
         self._dropped += 1
         if self._dropped & (self._dropped - 1) == 0:
             log.warning("events_dropped", dropped=self._dropped)
+
+
+UNWAITED_AT_MOST = 20_000
+
+
+class UnwaitedJobs:
+    """Jobs that nobody waits for any more, be they here already or still to come; of too many the latest."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, None] = OrderedDict()
+
+    def hear(self, event: Message) -> Sequence[str]:
+        """The jobs that the event tells of."""
+        if not isinstance(event, JobsUnwaited):
+            return ()
+        self._jobs |= dict.fromkeys(event.jobs)
+        while len(self._jobs) > UNWAITED_AT_MOST:
+            self._jobs.popitem(last=False)
+        return event.jobs
+
+    def __contains__(self, job: str) -> bool:
+        return job in self._jobs
+
+
+async def step_back(queue: Queue, envelope: Envelope, lane: Lane) -> None:
+    """Into the lane of what nobody waits for, as if the job had come there first. It goes from its own once it is there:
+    raise NotBegun where it cannot be handed over.
+    """
+    untried = envelope.model_copy(update={"deferred_since": None, "locked_since": None})
+    try:
+        await queue.publish(untried, lane)
+    except QueueError as error:
+        raise NotBegun(Delay.TEN_SECONDS, f"Nobody waits for it, and {error}.") from error
 
 
 TELL_EVERY_S = 5.0

@@ -29,6 +29,16 @@ def fingerprint(*values: object) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
 
 
+def alike(
+    *, volume: str, allowed_hosts: Sequence[str], signing_keys: Sequence[str] | None = None
+) -> dict[str, str]:
+    """What has to be the same in all services, by the settings' names. `volume`: its identity; `signing_keys`: None of who
+    has nothing to do with them.
+    """
+    keys = {} if signing_keys is None else {"SIGNING_KEYS": fingerprint(signing_keys)}
+    return {"VOLUME_URL": volume, "ALLOWED_HOSTS": fingerprint(allowed_hosts), **keys}
+
+
 @dataclass(frozen=True, slots=True)
 class HeardStats:
     at_s: float

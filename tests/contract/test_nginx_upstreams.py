@@ -88,11 +88,11 @@ async def test_a_body_that_comes_with_a_question_for_a_picture_goes_no_further(s
 
     site.proxy.answer = hear
     async with aiohttp.ClientSession() as client:
-        for path in (by_url(TMDB), by_url(TMDB, "x=%zz"), TMDB_PATH, "/p/x", "/readyz"):
+        for path in (by_url(TMDB), by_url(TMDB, "x=%zz"), TMDB_PATH, "/p/x", "/readyz", "/readyz/stored"):
             url = URL(f"http://127.0.0.1:{site.nginx.port}{path}", encoded=True)
             async with client.get(url, data=b"a body") as answer:
                 assert answer.status == 200
-    assert heard == [b""] * 5
+    assert heard == [b""] * 6
 
 
 async def test_everything_else_is_the_enrichers(site: Site) -> None:
@@ -100,8 +100,9 @@ async def test_everything_else_is_the_enrichers(site: Site) -> None:
         assert BY_UPSTREAM.lower() in (await site.ask(target)).headers
     assert len(site.enricher.requests) == 4
     assert (await site.ask("/healthz")).status == 200
-    assert (await site.ask("/readyz")).headers[BY_UPSTREAM.lower()]
-    assert len(site.proxy.requests) == 1
+    for target in ("/readyz", "/readyz/stored"):
+        assert (await site.ask(target)).headers[BY_UPSTREAM.lower()]
+    assert [request.path for request in site.proxy.requests] == ["/readyz", "/readyz/stored"]
 
 
 async def test_unless_it_is_told_to_nginx_shows_strangers_nothing_but_pictures(tmp_path: Path) -> None:

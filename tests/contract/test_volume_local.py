@@ -12,6 +12,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 import pytest
+from structlog.testing import capture_logs
 
 import shared.volume.local.layout
 from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
@@ -77,12 +78,48 @@ async def test_another_user_can_read_everything(directory_for_all: Path) -> None
             await volume.pictures.add(revision, draft.directory / str(SMALL))
         await volume.pictures.put_state(PICTURE, State())
         await volume.names.point(Name.parse("movie/1/poster"), PICTURE)
-    entries = [entry for entry in layout.root.rglob("*") if not entry.is_symlink()]
+    entries = [entry for entry in layout.root.rglob("*") if not entry.is_symlink() and entry != layout.inbox]
     assert {S_IMODE(entry.stat().st_mode) for entry in entries if entry.is_file()} == {0o644}
     assert {S_IMODE(entry.stat().st_mode) for entry in entries if entry.is_dir()} == {0o755}
     linked = layout.root.joinpath("names").rglob("*/poster")
     with as_nobody():
         assert (next(linked) / "current" / "small.webp").read_text() == "small"
+
+
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [
+        ({"state": 0o755, "inbox": 0o755}, {"state": 0o700, "inbox": 0o700}),
+        ({"state": 0o777, "inbox": 0o777}, {"state": 0o700, "inbox": 0o770}),
+        ({"state": 0o1777, "inbox": 0o1777}, {"state": 0o1777, "inbox": 0o1777}),
+    ],
+)
+def test_what_an_older_version_left_open_to_others_is_closed_or_told(
+    tmp_path: Path, found: dict[str, int], left: dict[str, int]
+) -> None:
+    settings = settings_in(tmp_path)
+    directories = {"state": settings.state_dir, "inbox": Layout(settings.root).inbox}
+    for name, directory in directories.items():
+        directory.mkdir(parents=True)
+        directory.chmod(found[name])
+    with capture_logs() as lines:
+        prepared_layout(settings)
+    assert {name: S_IMODE(directory.stat().st_mode) for name, directory in directories.items()} == left
+    said = "directory closed to others" if left != found else "directory open to others"
+    assert [(line["event"], line["setting"]) for line in lines] == [(said, "STATE_DIR"), (said, "VOLUME_URL")]
+    with capture_logs() as lines:
+        prepared_layout(settings)
+    assert bool(lines) == (left == found)
+
+
+def test_what_is_made_is_closed_to_others_and_nobody_is_told(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with capture_logs() as lines:
+        layout = prepared_layout(settings)
+    assert ([S_IMODE(each.stat().st_mode) for each in (settings.state_dir, layout.inbox)], lines) == (
+        [0o700] * 2,
+        [],
+    )
 
 
 def test_the_sweep_deletes_the_trash_and_what_is_old_and_nothing_else(tmp_path: Path) -> None:

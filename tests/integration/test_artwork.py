@@ -346,6 +346,28 @@ async def test_the_languages_decide_among_pictures_and_among_providers(world: Wo
         assert (await url(artwork, "series", "tvdb:80007")).endswith("poster7ko.jpg")
 
 
+async def test_the_poster_of_the_originals_language_comes_first_where_it_is_asked_for(world: World) -> None:
+    world.tmdb.put("/3/movie/7", Said({**tmdb.movie(7), "original_language": "ko"}))
+    world.clock.ahead = timedelta(hours=-3)
+    async with world.open("tmdb", languages=("original", "en")) as artwork:
+        assert (await url(artwork, "movie", "tmdb:7")).endswith("poster7ko.jpg")
+        assert (await url(artwork, "movie", "tmdb:8")).endswith("poster8en.jpg")
+    async with world.open("tvdb", "tmdb", languages=("original", "en")) as artwork:
+        assert await url(artwork, "movie", "tvdb:7")
+    assert not [path for path in world.tmdb.counts if "tvdb_id" in path], "of a film it would be a series'"
+
+
+async def test_a_picture_of_no_language_is_one_without_text_whatever_tmdb_calls_that(world: World) -> None:
+    said = tmdb.title_pictures(7)
+    without, german = dict(said["posters"][2], iso_639_1="xx"), dict(said["posters"][1], vote_average=5.9)
+    world.tmdb.put("/3/movie/7/images", Said({**said, "posters": [german, without]}))
+    async with world.open("tmdb", languages=("en",)) as artwork:
+        finding = await found(artwork, "movie", "tmdb:7")
+    assert finding.chosen
+    assert (finding.chosen.id, finding.chosen.textless, finding.chosen.language) == ("poster7", True, None)
+    assert any("include_image_language=en,null,xx" in path for path in world.tmdb.counts)
+
+
 async def test_a_picture_in_a_foreign_language_is_better_than_none(world: World) -> None:
     async with world.open("tmdb", languages=("fr",)) as artwork:
         assert (await url(artwork, "movie", "tmdb:7", Role.LOGO)).endswith("logo7.png")

@@ -14,7 +14,15 @@ from services.enricher.finder.artwork.artwork import Artwork, Finding
 from services.enricher.finder.artwork.source import Subject
 from services.enricher.finder.metadata import MetadataSettings
 from services.enricher.finder.resolving.opening import ResolvingSettings
-from shared.contracts import FetchPicture, NameRefused, PictureFailed, RefuseName, ResolvePicture
+from shared.contracts import (
+    Envelope,
+    FetchPicture,
+    JobsUnwaited,
+    NameRefused,
+    PictureFailed,
+    RefuseName,
+    ResolvePicture,
+)
 from shared.pictures import Failure, FailureClass, Name, Rendition, Role, SourceUrl, picture_id
 from shared.queue import Lane
 from tests.integration.enricher import RunningEnricher, running_enricher
@@ -328,3 +336,25 @@ async def test_what_is_fetched_for_a_name_is_known_by_the_job_that_asked_for_it(
             for _, envelope in enricher.queue.published
         }
         assert ids[FetchPicture][1] == ids[ResolvePicture][0]
+
+
+@pytest.mark.parametrize("why", ["told", "old"])
+async def test_a_name_that_nobody_waits_for_is_looked_for_behind_those_that_somebody_waits_for(
+    tmp_path: Path, tvdb: TvdbHost, why: str
+) -> None:
+    age = timedelta(minutes=2) if why == "old" else timedelta()
+    job = ResolvePicture(name=POSTER, rendition=W342)
+    asked = Envelope.of(job, trace_id="a-test", now=datetime.now(UTC) - age)
+    async with running_enricher(tmp_path, tvdb=tvdb) as enricher, enricher.heard() as events:
+        if why == "told":
+            await enricher.announce(JobsUnwaited(jobs=(asked.id,)))
+            await until(lambda: events)
+        await enricher.queue.publish(asked, Lane.RESOLVE_NOW)
+        [found] = await fetches(enricher, 1)
+        lanes = [lane for lane, one in enricher.queue.published if one.id == asked.id]
+        where = [lane for lane, _ in published(enricher, FetchPicture)]
+    assert (str(found.source_url), lanes, where) == (
+        TVDB_POSTER,
+        [Lane.RESOLVE_NOW, Lane.RESOLVE_LATER],
+        [Lane.PICTURES_LATER],
+    )

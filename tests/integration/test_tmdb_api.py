@@ -1,14 +1,16 @@
 """TMDB through us: typed, cached, and with pictures of ours."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.enricher.finder.metadata import MetadataSettings
+from services.enricher.finder.metadata import MetadataSettings, Urgency
+from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.pictures.shown import PictureUrls, PictureUrlSettings
-from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.integration.enricher import ADMIN, RunningEnricher, running_enricher
 from tests.providers.behaviour import Behaviour
 from tests.providers.tmdb import TmdbHost
 
@@ -198,3 +200,29 @@ async def test_one_title_is_described_by_any_of_its_ids(enricher: RunningEnriche
 )
 async def test_a_title_that_is_none_says_so(enricher: RunningEnricher, path: str, status: int) -> None:
     assert (await enricher.get(f"/api/metadata/{path}")).status == status
+
+
+@pytest.mark.parametrize(("headers", "urgency"), [({}, Urgency.LATER), (ADMIN, Urgency.NOW)])
+@pytest.mark.parametrize("path", ["tmdb/search/movie?query=made-up", "tmdb/movie/7", "metadata/movie/tmdb:7"])
+async def test_who_shows_no_token_leaves_a_share_of_the_budget_to_the_others(
+    enricher: RunningEnricher,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    headers: dict[str, str],
+    urgency: Urgency,
+) -> None:
+    asked: list[Urgency] = []
+    look = TmdbMetadata.look
+
+    async def noted(self: TmdbMetadata, resource: Any, until: datetime, urgency: Urgency) -> Any:
+        asked.append(urgency)
+        return await look(self, resource, until, urgency)
+
+    monkeypatch.setattr(TmdbMetadata, "look", noted)
+    for _ in range(2):  # over one connection: who asked before says nothing of who asks now
+        assert (await enricher.get(f"/api/{path}", **ADMIN)).status == 200
+        await enricher.manage("POST", "/api/tmdb/cache/clear")
+        await enricher.manage("POST", "/api/items/enriched/clear-cache")
+        asked.clear()
+    assert (await enricher.get(f"/api/{path}", **headers)).status == 200
+    assert set(asked) == {urgency}

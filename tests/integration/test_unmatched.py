@@ -2,10 +2,15 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
 
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.providers.tmdb import TmdbHost
+from tests.providers.trakt import TraktHost, imdb_id
+from tests.providers.tvdb import TvdbHost
 
 PAGE = "/api/items/enriched"
 UNMATCHED = "/api/v1/admin/unmatched"
@@ -66,3 +71,42 @@ async def test_a_series_known_by_its_tvdb_id_only_is_shown(tmp_path: Path) -> No
         [item] = await settled(enricher)
     assert item["overview"] == "What TMDB says of number 3."
     assert item["poster_url"]
+
+
+@pytest.mark.parametrize(("kind", "title"), [("movie", "The Movie 7"), ("tv", "The Show 7")])
+async def test_where_there_is_trakt_alone_it_is_asked_for_titles_and_says_whose_ids_they_have(
+    tmp_path: Path, kind: str, title: str
+) -> None:
+    async with TraktHost.running() as trakt, running_enricher(tmp_path, trakt=trakt) as enricher:
+        await add(enricher, title, 1957, kind)
+        await add(enricher, "The Show 9", 1959, kind)  # which comes with an episode of it alone
+        await add(enricher, "Far", 1999, kind)
+        far, unknown, found = await settled(enricher)
+        path = f"/search/{'movie' if kind == 'movie' else 'show'}"
+        asked = f"{path}?query={quote_plus(title)}&extended=full&fields=title,aliases"
+        assert [trakt.counts[asked], trakt.counts[path]] == [1, 3]
+    tvdb_id = 80_007 if kind == "tv" else None
+    assert (found["imdb_id"], found["tmdb_id"], found["tvdb_id"]) == (
+        imdb_id(7, show=kind == "tv"),
+        7,
+        tvdb_id,
+    )
+    assert found["overview"] == f"What Trakt says of {'show' if kind == 'tv' else 'movie'} 7."
+    assert (unknown["unmatched"], unknown["tmdb_id"]) == ((True, None) if kind == "movie" else (False, 9))
+    assert (far["unmatched"], far["tmdb_id"], far["imdb_id"]) == (True, None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "id_"), [("movie", "The movie 7", 7), ("tv", "the show 7", 80_007)]
+)
+async def test_where_there_is_tvdb_alone_it_is_asked_for_titles_in_all_languages(
+    tmp_path: Path, kind: str, title: str, id_: int
+) -> None:
+    async with TvdbHost.running() as tvdb, running_enricher(tmp_path, tvdb=tvdb) as enricher:
+        await add(enricher, title, 2000, kind)
+        await add(enricher, "Far", None, kind)
+        far, found = await settled(enricher)
+        asked = f"/v4/search?query={quote_plus(title)}&type={'series' if kind == 'tv' else 'movie'}&limit=10"
+        assert tvdb.counts[asked] == 1
+    assert (found["tvdb_id"], found["tmdb_id"]) == (id_, None)
+    assert (far["unmatched"], far["tvdb_id"]) == (True, None)

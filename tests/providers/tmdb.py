@@ -144,7 +144,7 @@ def _picture(path: str, language: str | None, **values: Any) -> dict[str, Any]:
     }
 
 
-def _title_pictures(number: int) -> dict[str, Any]:
+def title_pictures(number: int) -> dict[str, Any]:
     posters = [(f"/poster{number}{language or ''}.jpg", language) for language in ("en", "de", None, "ko")]
     return {
         "id": number,
@@ -183,7 +183,7 @@ _NUMBERED: list[tuple[re.Pattern[str], Callable[..., dict[str, Any]]]] = [
     (re.compile(r"/3/person/(\d+)"), person),
     (re.compile(r"/3/person/(\d+)/combined_credits"), _combined),
     (re.compile(r"/3/collection/(\d+)"), _collection),
-    (re.compile(r"/3/(?:movie|tv|collection)/(\d+)/images"), _title_pictures),
+    (re.compile(r"/3/(?:movie|tv|collection)/(\d+)/images"), title_pictures),
     (re.compile(r"/3/tv/(\d+)/season/(\d+)/images"), _season_pictures),
     (re.compile(r"/3/tv/(\d+)/season/(\d+)/episode/(\d+)/images"), _stills),
     (re.compile(r"/3/person/(\d+)/images"), _profiles),

@@ -1,9 +1,11 @@
 """What `make run` installs is all that the services need, whatever else a developer has beside it."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
+from datetime import date, timedelta
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from tests.house import neglected
 
 ROOT = Path(__file__).parents[2]
 _CHILD = """
@@ -30,10 +34,10 @@ import aiodns, aiosqlite
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 PINNED = {canonicalize_name(name): Version(version) for name, version in PINS.items()}
 PRIVATELY = {
-    "aiohttp": "hot_answers.ReadyResponse: prepared, prepare and write_eof of a response",
+    "aiohttp": "answers.WrittenResponse: prepared, prepare and write_eof of a response",
     "aiosqlite": "connecting.FrugalConnection: _execute, _conn and _thread of a connection",
     "pillow": "animation._Film: _mode and _size of a picture",
 }
@@ -90,6 +94,20 @@ def test_versions_with_known_faults_are_let_in_by_no_range() -> None:
         each for each in map(Requirement, PROJECT["project"]["dependencies"]) if each.name == "aiohttp"
     ]
     assert not aiohttp.specifier.contains("3.14.2")
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [(0, False), (90, False), (91, True), (-400, False)],
+    ids=["new", "young", "old", "dated ahead"],
+)
+def test_pins_that_nobody_has_looked_through_for_ninety_days_are_told(days: int, told: bool) -> None:
+    constraints = (ROOT / "constraints.txt").read_text()
+    said = re.search(r"looked through on ([0-9-]+)", constraints)
+    assert said
+    looked = date.fromisoformat(said[1])
+    assert bool(neglected(constraints, looked + timedelta(days=days))) == told
+    assert neglected("a==1", looked)
 
 
 def test_every_package_that_make_installs_is_pinned_and_no_other() -> None:

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.contracts import ServiceStats
-from shared.queue import Peers, fingerprint
+from shared.queue import Peers, alike
 from shared.queue.peers import HEARD_LASTS_S
 from shared.telemetry import Metrics
 
@@ -70,5 +70,12 @@ def test_a_service_that_is_gone_altogether_is_counted_as_none() -> None:
 
 
 def test_what_is_told_of_keys_does_not_give_them_away() -> None:
-    assert fingerprint(("a key",)) == fingerprint(("a key",)) != fingerprint(("another",))
-    assert len(fingerprint(("a key",))) == 8
+    def told(*keys: str) -> str:
+        return alike(volume="0f1e2d3c", allowed_hosts=("a.example",), signing_keys=keys)["SIGNING_KEYS"]
+
+    assert told("a key") == told("a key") != told("another")
+    assert len(told("a key")) == 8
+
+
+def test_who_has_nothing_to_do_with_keys_tells_nothing_of_them() -> None:
+    assert alike(volume="0f1e2d3c", allowed_hosts=()).keys() == {"VOLUME_URL", "ALLOWED_HOSTS"}

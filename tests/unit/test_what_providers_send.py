@@ -9,12 +9,13 @@ from services.enricher.finder.artwork.choice import country_in, country_of_tvdb
 from services.enricher.finder.artwork.source import Asking, Ids, Records, Subject
 from services.enricher.finder.metadata import Found, Outcome, Title, TitleKey, TitleKind, Urgency
 from services.enricher.finder.metadata.cache import Cache
-from services.enricher.finder.metadata.title_sources import TraktTitles
+from services.enricher.finder.metadata.title_sources import TmdbTitles, TraktTitles, title_of
+from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers import Broken, Misconfigured
 from services.enricher.finder.providers.errors import allowance_in, error_for
 from services.enricher.finder.providers.tmdb.models.titles import Movie
 from services.enricher.finder.providers.trakt.artwork import TraktSource
-from services.enricher.finder.providers.trakt.client import Trakt, TraktImages
+from services.enricher.finder.providers.trakt.client import Trakt, TraktImages, TraktTitle
 from services.enricher.finder.providers.tvdb.client import TvdbTitle
 from shared.pictures import Kind
 
@@ -81,3 +82,30 @@ async def test_a_show_that_is_called_by_a_number_is_not_named_by_it_to_trakt() -
     ids = await source.more(Subject(kind=Kind.SERIES, ids=Ids(tmdb=1973)), Asking(NOW))
     assert isinstance(ids, Found)
     assert ids.value.trakt == "1972"
+
+
+class TmdbSays:
+    """The same, whatever it is asked."""
+
+    def __init__(self, said: Movie) -> None:
+        self.said = said
+
+    async def look(self, _asked: object, _until: datetime, _urgency: Urgency) -> Outcome[Movie]:
+        return Found(self.said)
+
+
+@pytest.mark.parametrize(
+    ("votes", "rating", "shown"),
+    [(0, 0.0, None), (None, 0.0, None), (0, 7.5, None), (3, 7.5, 7.5), (None, 7.5, 7.5)],
+)
+async def test_what_nobody_has_voted_on_has_no_rating(
+    votes: int | None, rating: float, shown: float | None
+) -> None:
+    said = {"id": 1, "title": "x", "overview": "y", "ids": {}, "runtime": 0}
+    by_trakt = TraktTitle.model_validate({**said, "rating": rating, "votes": votes})
+    movie = Movie.model_validate({**said, "vote_average": rating, "vote_count": votes})
+    tmdb = TmdbTitles(cast(TmdbMetadata, TmdbSays(movie)), image_url="http://x", languages=("en",))
+    by_tmdb = await tmdb.look(TitleKey(TitleKind.MOVIE, tmdb_id=1), NOW, Urgency.NOW)
+    assert isinstance(by_tmdb, Found)
+    for title in (title_of(by_trakt, TitleKind.MOVIE), by_tmdb.value):
+        assert (title.rating, title.runtime) == (shown, None)

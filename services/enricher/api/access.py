@@ -8,6 +8,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -47,6 +48,14 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 """Any of them: the request came through a web server before us, and so from anywhere. Who makes one up is let do less."""
 
 
+_showed_token = ContextVar("showed_token", default=False)
+
+
+def showed_token() -> bool:
+    """Whether who is answered just now has shown a token of ours. Who has not may be anybody."""
+    return _showed_token.get()
+
+
 class Gate:
     """What every request for the API and its pages passes first, at whatever path."""
 
@@ -77,6 +86,7 @@ class Gate:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             self.check(request, access)
+            _showed_token.set(self._tokens.know(request.headers.get("Authorization")))
             return await handler(request)
 
         return web.route(route.method, route.path, answer)
@@ -136,20 +146,32 @@ class BearerTokens:
         """Whether there are any but the admin's."""
         return bool(self._api)
 
+    def know(self, authorization: str | None) -> bool:
+        """Whether it is enough for reading, where a token is needed for that."""
+        return self._is_one_of((self._admin, *self._api), _bearer(authorization))
+
     def check(self, authorization: str | None, *, admin: bool) -> None:
         """Raise Problem where this `Authorization` is not enough."""
-        scheme, _, given = (authorization or "").partition(" ")
-        welcome = (self._admin,) if admin else (self._admin, *self._api)
-        if scheme.lower() != "bearer" or not given:
+        given = _bearer(authorization)
+        if not given:
             what = "the admin token" if admin else "an API token (see API_TOKENS)"
             headers = {"WWW-Authenticate": "Bearer"}
             raise Problem(
                 HTTPStatus.UNAUTHORIZED, f"Send {what}: Authorization: Bearer <token>.", headers=headers
             )
+        if not self._is_one_of((self._admin,) if admin else (self._admin, *self._api), given):
+            raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
+
+    def _is_one_of(self, welcome: Iterable[bytes], given: str) -> bool:
         sent = given.strip().encode(errors="surrogateescape")  # as it came, whatever bytes it has
         same = [hmac.compare_digest(token, sent) for token in welcome]
-        if not any(same):
-            raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
+        return any(same)
+
+
+def _bearer(authorization: str | None) -> str:
+    """What is given for a token; empty: nothing is."""
+    scheme, _, given = (authorization or "").partition(" ")
+    return given if scheme.lower() == "bearer" else ""
 
 
 def _kept(file: Path) -> str:

@@ -16,6 +16,8 @@ from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
 from shared.volume import Findings, Locked, Revision, RevisionGone, Superseded
 
+_log = structlog.get_logger()
+
 
 async def refresh_picture(job: RefreshPicture, delivery: JobDelivery, deps: Deps) -> None:
     """304 extends the freshness; new bytes are a new revision, with every rendition that the old one holds."""
@@ -90,9 +92,6 @@ def _checked(
             ),
         }
     )
-
-
-_log = structlog.get_logger()
 
 
 async def heal_picture(job: HealPicture, delivery: JobDelivery, deps: Deps) -> None:

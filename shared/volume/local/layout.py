@@ -2,10 +2,13 @@
 
 import os
 import re
+import stat
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from shared.pictures import PictureId, Tree, picture_path
 from shared.volume.settings import VolumeSettings
@@ -14,6 +17,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre"}
     | {f"fuse.{name}" for name in ("sshfs", "rclone", "s3fs", "glusterfs")}
 )
+
+_log = structlog.get_logger()
 
 
 class VolumeRefused(Exception):
@@ -105,8 +110,12 @@ class Layout:
         return self.root / "volume-id"
 
     def _create_missing(self) -> None:
-        for directory in (*Tree, "names", "refused", "locks", "hosts", "inbox", "tmp", "trash"):
+        for directory in (*Tree, "names", "refused", "locks", "hosts", "tmp", "trash"):
             (self.root / directory).mkdir(parents=True, exist_ok=True)
+        # Uploads may still tell where they were taken. A group that may write is one that services share.
+        shared = self.hosts.stat().st_mode & stat.S_IWGRP
+        self.inbox.mkdir(0o770 if shared else 0o700, exist_ok=True)
+        _keep_private(self.inbox, setting="VOLUME_URL", also_group=True)
 
 
 def prepared_layout(settings: VolumeSettings) -> Layout:
@@ -129,7 +138,27 @@ def check_state_dir(volume_root: Path, state_dir: Path) -> None:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise VolumeRefused(f"STATE_DIR {state_dir} cannot be created: {error.strerror}.") from error
+    _keep_private(state_dir, setting="STATE_DIR")
     check_local(state_dir, setting="STATE_DIR")
+
+
+def _keep_private(directory: Path, *, setting: str, also_group: bool = False) -> None:
+    """Take from others what an older version, or the umask, gave them; say so where that cannot be done.
+
+    What is shared by its nature, as /tmp is, stays so. `also_group`: a group that may write keeps what it may.
+    """
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    private = mode & ~(stat.S_IRWXO if also_group and mode & stat.S_IWGRP else stat.S_IRWXG | stat.S_IRWXO)
+    if mode == private:
+        return
+    if not mode & stat.S_ISVTX:
+        with suppress(PermissionError):
+            directory.chmod(private)
+            _log.info(
+                "directory closed to others", setting=setting, directory=str(directory), was=f"{mode:04o}"
+            )
+            return
+    _log.warning("directory open to others", setting=setting, directory=str(directory), mode=f"{mode:04o}")
 
 
 def check_local(directory: Path, *, setting: str) -> None:

@@ -4,7 +4,8 @@ from datetime import datetime
 from http import HTTPStatus
 from math import ceil
 
-from services.enricher.finder.metadata import Found, NotFound, Outcome, Pending, Unavailable
+from services.enricher.api.access import showed_token
+from services.enricher.finder.metadata import Found, NotFound, Outcome, Pending, Unavailable, Urgency
 from services.enricher.finder.metadata.outcomes import Value
 from shared.http import Problem
 from shared.pictures import Failure, FailureClass
@@ -27,6 +28,11 @@ _OF_PICTURES = {
 }
 
 ASK_AGAIN_S = 2
+
+
+def askers_urgency() -> Urgency:
+    """How urgent a question is that anybody may make up: strangers leave the share of who shows a token, and of pages."""
+    return Urgency.NOW if showed_token() else Urgency.LATER
 
 
 def found_or_problem(outcome: Outcome[Value]) -> Found[Value]:

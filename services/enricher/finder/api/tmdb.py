@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.finder.api.outcomes import found_or_problem
+from services.enricher.finder.api.outcomes import askers_urgency, found_or_problem
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbStatistics
 from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.tmdb import Resource, resources
@@ -155,7 +155,7 @@ class TmdbApi:
                 wanted = resource(asked)
             except ValueError as error:
                 raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-            found = found_or_problem(await self._tmdb.get(wanted))
+            found = found_or_problem(await self._tmdb.get(wanted, urgency=askers_urgency()))
             body = found.value.model_dump_json(context=self._handed_out).encode()
             return RenderedBody.of(body, STALE if found.stale else {})
 

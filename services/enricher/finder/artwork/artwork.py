@@ -274,19 +274,22 @@ async def open_artwork(
             settings,
             off={name: status.detail for name, status in statuses if not providers.get(name)},
             languages=languages,
-            original=lambda subject, asking: _original_language(metadata, subject, asking),
+            original=lambda subject, asking: _original_language(metadata, subject, asking, now),
             now=now,
         )
 
 
-async def _original_language(metadata: Metadata, subject: Subject, asking: Asking) -> str | None:
+async def _original_language(
+    metadata: Metadata, subject: Subject, asking: Asking, now: Callable[[], datetime]
+) -> str | None:
     """Of a title; None where it is not known in time."""
     ids = subject.title.ids
     kind = TitleKind.MOVIE if subject.kind is Kind.MOVIE else TitleKind.TV
     if subject.kind not in {Kind.MOVIE, Kind.SERIES, Kind.SEASON, Kind.EPISODE} or not subject.is_placed:
         return None
-    key = TitleKey(kind, imdb_id=ids.imdb, tmdb_id=ids.tmdb, trakt_id=ids.trakt, tvdb_id=ids.tvdb)
-    within = max(asking.until - utc_now(), timedelta(0))
+    tvdb_id = ids.tvdb if kind is TitleKind.TV else None  # of a film it would be taken for a series'
+    key = TitleKey(kind, imdb_id=ids.imdb, tmdb_id=ids.tmdb, trakt_id=ids.trakt, tvdb_id=tvdb_id)
+    within = max(asking.until - now(), timedelta(0))
     outcome = (await metadata.titles.lookup([key], within=within, urgency=asking.urgency))[key]
     return outcome.value.language if isinstance(outcome, Found) else None
 

@@ -21,6 +21,11 @@ _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 _TMDB = re.compile(r"tmdb:([1-9]\d{0,8})", re.ASCII)
 
 
+def is_imdb_id(text: str) -> bool:
+    """Of a title."""
+    return _IMDB.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class TitleKey:
     """Which title: by any of its ids, the IMDb id first. `trakt_id` is Trakt's number or slug."""
@@ -34,7 +39,7 @@ class TitleKey:
     @classmethod
     def parse(cls, kind: TitleKind, text: str) -> Self:
         """`tt0133093`, `tmdb:603`, or what Trakt calls it. Raise ValueError for anything else."""
-        if _IMDB.fullmatch(text):
+        if is_imdb_id(text):
             return cls(kind, imdb_id=text)
         if found := _TMDB.fullmatch(text):
             return cls(kind, tmdb_id=int(found[1]))

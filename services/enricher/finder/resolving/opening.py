@@ -17,7 +17,7 @@ from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewh
 from shared.background import Background
 from shared.contracts import Envelope, ResolvePicture, changed_pictures
 from shared.pictures.public_paths import PublicPaths
-from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry
+from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry, UnwaitedJobs, step_back
 from shared.settings import Settings
 from shared.telemetry import Metrics, canonical_line, utc_now
 from shared.volume import KeeperVolume
@@ -25,6 +25,8 @@ from shared.volume import KeeperVolume
 
 class ResolvingSettings(Settings):
     refresh_s: float = Field(86_400, validation_alias="ARTWORK_REFRESH", ge=1)
+    question_lasts_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
+    """How long a proxy waits for a name at most."""
 
     @property
     def refresh(self) -> timedelta:
@@ -36,26 +38,35 @@ _PACES = {Lane.RESOLVE_NOW: NOW, Lane.RESOLVE_LATER: LATER}
 
 
 @asynccontextmanager
-async def resolving_jobs(resolver: Resolver, queue: Queue, metrics: Metrics) -> AsyncIterator[None]:
-    """While the context lasts. Leaving it finishes what is being done."""
+async def resolving_jobs(
+    resolver: Resolver, queue: Queue, metrics: Metrics, unwaited: UnwaitedJobs, *, question_lasts_s: float
+) -> AsyncIterator[None]:
+    """While the context lasts. Leaving it finishes what is being done. What nobody waits for, or nobody can wait for any
+    more, goes behind all that somebody waits for.
+    """
+
+    async def do(envelope: Envelope, lane: Lane) -> None:
+        age_s = max(0.0, (utc_now() - envelope.occurred_at).total_seconds())
+        if lane is Lane.RESOLVE_NOW and (envelope.id in unwaited or age_s > question_lasts_s):
+            await step_back(queue, envelope, Lane.RESOLVE_LATER)
+            metrics.jobs.labels(envelope.type, "nobody waits").inc()
+        else:
+            await _do(envelope, age_s, lane=lane, resolver=resolver, metrics=metrics)
+
     async with AsyncExitStack() as stack:
-        for lane, pace in _PACES.items():
-            handle = partial(_do, lane=lane, pace=pace, resolver=resolver, metrics=metrics)
-            await stack.enter_async_context(queue.consume(lane, handle, concurrency=AT_ONCE[lane]))
+        for lane, at_once in AT_ONCE.items():
+            await stack.enter_async_context(queue.consume(lane, partial(do, lane=lane), concurrency=at_once))
         yield
 
 
-async def _do(
-    envelope: Envelope, *, lane: Lane, pace: Urgencies, resolver: Resolver, metrics: Metrics
-) -> None:
+async def _do(envelope: Envelope, age_s: float, *, lane: Lane, resolver: Resolver, metrics: Metrics) -> None:
     """Raise Retry where the database or the queue cannot be had."""
-    age_s = max(0.0, (utc_now() - envelope.occurred_at).total_seconds())
     metrics.took(lane, age_s)
     with canonical_line("job", type=envelope.type, lane=lane, attempt=envelope.attempt) as line:
         line["age_s"] = round(age_s, 3)
         with metrics.job_seconds.labels(envelope.type).time():
             try:
-                await _resolve(envelope, pace, resolver)
+                await _resolve(envelope, _PACES[lane], resolver)
             except (DatabaseUnavailable, QueueError) as error:
                 line |= {"outcome": "retry", "reason": str(error)}
                 raise Retry(Delay.ONE_SECOND, str(error), counted=True) from error
@@ -130,15 +141,21 @@ async def open_resolving(
     stored = StoredArtwork(table, volume.pictures, paths)
     resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
 
+    unwaited = UnwaitedJobs()
+
     async def hear(event: Envelope) -> None:
         waiting.hear(event.payload)
+        unwaited.hear(event.payload)
         for picture in changed_pictures(event.payload):
             stored.hear(picture)
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stored.open())
         await stack.enter_async_context(queue.listen(hear))
-        await stack.enter_async_context(resolving_jobs(resolver, queue, metrics))
+        jobs_done = resolving_jobs(
+            resolver, queue, metrics, unwaited, question_lasts_s=settings.question_lasts_s
+        )
+        await stack.enter_async_context(jobs_done)
         await stack.enter_async_context(refreshing(table, resolver, background))
         yield OpenResolving(
             table=table,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, SeeOther
 from services.enricher.api.tasks import ShownTask
-from services.enricher.finder.api.outcomes import found_or_problem
+from services.enricher.finder.api.outcomes import askers_urgency, found_or_problem
 from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
 from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Selection, Window, name_of
 from services.enricher.library.library import Library
@@ -76,7 +76,7 @@ def item_endpoints(
             key = TitleKey.parse(asked.media_type, asked.id)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        outcomes = await metadata.titles.lookup([key])
+        outcomes = await metadata.titles.lookup([key], urgency=askers_urgency())
         return await enrichment.title(found_or_problem(outcomes[key]))
 
     async def clear(_asked: Parameters) -> PagesCleared:

@@ -8,6 +8,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from services.enricher.finder.metadata import Found, NotFound, Outcome, TitleKind, Unavailable, Urgency
+from services.enricher.finder.metadata.titles import is_imdb_id
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers import ProviderError, Turn
 from services.enricher.finder.providers.tmdb import resources
@@ -100,9 +101,9 @@ class TraktSearch:
                 provider=self.name,
                 title=title.title,
                 year=title.year,
-                imdb_id=title.ids.imdb,
-                tmdb_id=title.ids.tmdb,
-                tvdb_id=title.ids.tvdb if sought.kind is TitleKind.TV else None,
+                imdb_id=title.ids.imdb if is_imdb_id(title.ids.imdb or "") else None,
+                tmdb_id=_known_id(title.ids.tmdb),
+                tvdb_id=_known_id(title.ids.tvdb) if sought.kind is TitleKind.TV else None,
                 popularity=title.votes or 0,
                 overview=title.overview,
             )
@@ -128,12 +129,12 @@ class TvdbSearch:
                 provider=self.name,
                 title=hit.name,
                 also=(*hit.aliases, *hit.translations.values()),
-                year=int(hit.year) if hit.year and hit.year.isdecimal() else None,
-                tvdb_id=int(hit.tvdb_id),
+                year=_number(hit.year or ""),
+                tvdb_id=tvdb_id,
                 overview=hit.overview,
             )
             for hit in hits[:MOST]
-            if hit.tvdb_id.isdecimal()
+            if (tvdb_id := _known_id(_number(hit.tvdb_id)))
         ]
         return Found(Candidates(candidates=tuple(found)))
 
@@ -152,6 +153,18 @@ def _of_tmdb(entry: MovieEntry | TvEntry) -> MatchCandidate:
         popularity=entry.popularity or 0,
         overview=entry.overview,
     )
+
+
+MOST_DIGITS = 10
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
+def _known_id(number: int | None) -> int | None:
+    """None for what the library has no room for."""
+    return number if number and 0 < number <= resources.MAX_ID else None
 
 
 def _failed(error: ProviderError) -> NotFound | Unavailable:

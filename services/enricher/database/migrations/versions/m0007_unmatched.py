@@ -12,7 +12,7 @@ NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 def upgrade() -> None:
     op.create_table(
         "unmatched_items",
-        sa.Column("item_id", NUMBER, nullable=False),
+        sa.Column("item_id", NUMBER, autoincrement=False, nullable=False),
         sa.Column("candidates", sa.JSON, nullable=False),
         sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("item_id", name="pk_unmatched_items"),

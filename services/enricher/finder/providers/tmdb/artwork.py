@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from services.enricher.finder.artwork.choice import Candidate, Gallery, two_letters
+from services.enricher.finder.artwork.choice import ORIGINAL, Candidate, Gallery, two_letters
 from services.enricher.finder.artwork.source import Asking, Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
@@ -12,7 +12,7 @@ from services.enricher.finder.providers.tmdb.models import titles
 from services.enricher.finder.providers.tmdb.models.people import TmdbPictures
 from shared.pictures import Kind, Role
 
-_NO_LANGUAGE = (None, "xx")
+_NO_LANGUAGE = (None, *resources.WITHOUT_LANGUAGE)
 _TITLES = {Kind.MOVIE: TitleKind.MOVIE, Kind.SERIES: TitleKind.TV}
 _ROLES = {
     Kind.MOVIE: {Role.POSTER, Role.FANART, Role.LOGO},
@@ -32,7 +32,8 @@ class TmdbSource:
     def __init__(self, tmdb: TmdbMetadata, *, image_url: str, languages: Sequence[str]) -> None:
         self._tmdb = tmdb
         self._image_url = image_url
-        self._languages = tuple(two_letters(language) for language in languages)
+        # Which one the original's is differs from title to title: then all of them are asked for.
+        self._languages = () if ORIGINAL in languages else tuple(map(two_letters, languages))
 
     def takes(self, kind: Kind) -> tuple[Whose, ...]:
         return (Whose.TMDB,) if kind in _ROLES else ()

@@ -164,12 +164,16 @@ def alternative_titles(kind: TitleKind, title_id: int) -> Resource[titles.OtherT
     return Resource(f"{kind}/{title_id}/alternative_titles", name, titles.OtherTitles, LASTING)
 
 
+WITHOUT_LANGUAGE = ("null", "xx")
+"""Pictures of no language, as TMDB calls them where it is asked."""
+
+
 def pictures(path: str, languages: Iterable[str] = ()) -> Resource[people.TmdbPictures]:
     """Those of what is at a path (`movie/603`, see `…_path`), without text or in these languages; in any
     without languages.
     """
     listed = sorted({language[:2] for language in languages})
-    params = _params({"include_image_language": ",".join([*listed, "null"]) if listed else None})
+    params = _params({"include_image_language": ",".join([*listed, *WITHOUT_LANGUAGE]) if listed else None})
     return Resource(f"{path}/images", f"{path.replace('/', ':')}:images", people.TmdbPictures, LISTS, params)
 
 

@@ -81,13 +81,22 @@ class TraktTitle(Lenient):
     images: TraktImages = TraktImages()
 
 
+_TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
+
+
 class TraktFound(Lenient):
-    """One result of a search by id."""
+    """One result of a search."""
 
     type: str | None = None
     movie: TraktTitle | None = None
     show: TraktTitle | None = None
     person: "TraktPerson | None" = None
+
+    def of(self, kind: TitleKind) -> TraktTitle | None:
+        """The title; None where the result is something else: an episode comes with its show."""
+        if self.type not in (None, _TYPES[kind]):
+            return None
+        return self.movie if kind is TitleKind.MOVIE else self.show
 
 
 class TraktSeason(Lenient):
@@ -125,7 +134,6 @@ Elsewhere = Literal["tmdb", "tvdb"]
 """Whose ids Trakt finds titles by."""
 
 _FULL = {"extended": "full,images"}
-_TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
 _Element = TypeVar("_Element", bound=Lenient)
 
 
@@ -156,9 +164,8 @@ class Trakt:
 
         def first(reply: Reply) -> TraktTitle:
             for found in _elements(TraktFound, reply):
-                title = found.movie if kind is TitleKind.MOVIE else found.show
-                is_asked_for = found.type in (None, _TYPES[kind])  # an episode comes with its show
-                if title and is_asked_for and getattr(title.ids, source) in (None, id_):
+                title = found.of(kind)
+                if title and getattr(title.ids, source) in (None, id_):
                     return title
             raise NothingThere(f"{PROVIDER} knows no {kind} with the {source.upper()} id {id_}.")
 
@@ -168,8 +175,7 @@ class Trakt:
         """By title; the best first."""
 
         def read(reply: Reply) -> tuple[TraktTitle, ...]:
-            titles = ((one.movie, one.show)[kind is TitleKind.TV] for one in _elements(TraktFound, reply))
-            return tuple(title for title in titles if title)
+            return tuple(title for one in _elements(TraktFound, reply) if (title := one.of(kind)))
 
         asked = {"query": text, "extended": "full", "fields": "title,aliases"}
         return await self._provider.get(f"search/{_TYPES[kind]}", asked, turn, read)

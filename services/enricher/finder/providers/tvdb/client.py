@@ -153,6 +153,7 @@ class TvdbHit(Lenient):
 
     name: str
     tvdb_id: str
+    type: str | None = None
     year: str | None = None
     overview: str | None = None
     aliases: tuple[str, ...] = ()
@@ -238,16 +239,18 @@ class Tvdb:
         path = f"search/remoteid/{quote(remote_id, safe='')}"
 
         def read(reply: Reply) -> TvdbFound:
-            return TvdbFound.model_validate({"results": _data(reply.body)})
+            return _read(TvdbFound, {"results": _data(reply.body)})
 
         return await self._provider.get(path, {}, turn, read)
 
     async def search(self, text: str, *, is_series: bool, turn: Turn) -> tuple[TvdbHit, ...]:
         """By title, its translations and aliases."""
-        asked = {"query": text, "type": "series" if is_series else "movie", "limit": "10"}
+        kind = "series" if is_series else "movie"
+        asked = {"query": text, "type": kind, "limit": "10"}
 
         def read(reply: Reply) -> tuple[TvdbHit, ...]:
-            return TvdbHits.model_validate({"hits": _data(reply.body)}).hits
+            hits = _read(TvdbHits, {"hits": _data(reply.body)}).hits
+            return tuple(hit for hit in hits if hit.type in (None, kind))
 
         return await self._provider.get("search", asked, turn, read)
 
