@@ -5,11 +5,11 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from stat import S_IMODE
+from typing import Any
 
 import aiohttp
 import psutil
@@ -17,34 +17,31 @@ import pytest
 
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
-from tests.servers.service import RunningService
+from tests.servers.service import RunningService, start_process
 
 PROJECT = Path(__file__).resolve().parents[2]
 POSTER = "/poster/1-600x900.jpg"
-ENDS_WITHIN_S = 5
 
 
-def everything(cwd: Path, **settings: str) -> AbstractAsyncContextManager[RunningService]:
-    return started(cwd, "services", **settings)
+def everything(
+    cwd: Path, *, warm: bool = True, **settings: str
+) -> AbstractAsyncContextManager[RunningService]:
+    return started(cwd, "services", warm=warm, **settings)
 
 
 @asynccontextmanager
-async def started(cwd: Path, module: str, **settings: str) -> AsyncIterator[RunningService]:
-    """As from a terminal: a process group of its own, and no setting but the port."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
-        cwd=cwd,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(PROJECT),
-            "PORT": "0",
-            "RENDER_WHEN_IDLE": "false",
-            **settings,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+async def started(
+    cwd: Path, module: str, *, warm: bool = True, **settings: str
+) -> AsyncIterator[RunningService]:
+    """As from a terminal: a process group of its own, and no setting but the port. Without `warm` wholly so."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(PROJECT),
+        "PORT": "0",
+        "RENDER_WHEN_IDLE": "false",
+        **settings,
+    }
+    process = await start_process(module, environment, cwd=cwd, own_group=True, warm=warm)
     service = RunningService(process)
     try:
         yield service
@@ -54,21 +51,21 @@ async def started(cwd: Path, module: str, **settings: str) -> AsyncIterator[Runn
         await service.ended()
 
 
-def serving(host: PictureHost) -> dict[str, str]:
+def serving(host: PictureHost) -> dict[str, Any]:
     authority = host.root.removeprefix("http://")
     return {"ALLOWED_HOSTS": authority, "ALLOW_PRIVATE": authority, "DISK_FREE_FLOOR_GB": "0"}
 
 
-async def press_ctrl_c(service: RunningService, *, ends_within_s: float = ENDS_WITHIN_S) -> None:
+async def press_ctrl_c(service: RunningService) -> None:
     """Every process of the terminal's group gets the signal; all of them must end, in order."""
     group = [p for p in psutil.Process(service.pid).children(recursive=True) if p.is_running()]
     os.killpg(service.pid, signal.SIGINT)
-    status = await service.ended(within_s=ends_within_s)
+    status = await service.ended()
     assert status == 0
     assert "Traceback" not in said(service), service.lines
     errors = [line for line in service.lines if line.get("level") in ("error", "critical")]
     assert errors == []
-    await until(lambda: not [p for p in group if p.is_running()], within_s=ENDS_WITHIN_S)
+    await until(lambda: not [p for p in group if p.is_running()])
 
 
 def names_in(directory: Path) -> set[str]:
@@ -88,7 +85,7 @@ async def get(service: RunningService, path: str, **query: str) -> tuple[aiohttp
 
 
 async def test_it_starts_with_no_setting_and_says_where_it_is(tmp_path: Path) -> None:
-    async with everything(tmp_path) as service:
+    async with everything(tmp_path, warm=False) as service:
         await service.listening()
         await until(lambda: f"Onesheet is at {service.address}" in said(service))
         await until(lambda: f"{service.address}/api/images/proxy?" in said(service))
@@ -146,13 +143,13 @@ async def test_what_was_queued_when_it_was_killed_is_done_after_the_next_start(
 
 
 async def test_ctrl_c_during_a_fetch_ends_it_all_the_same(tmp_path: Path, picture_host: PictureHost) -> None:
-    async with everything(tmp_path, **serving(picture_host)) as service:
+    async with everything(tmp_path, warm=False, **serving(picture_host)) as service:
         await service.listening()
         asking = asyncio.create_task(
             get(service, "/api/images/proxy", url=picture_host.url("/backdrop/1.png"), size="large")
         )
         await until(lambda: picture_host.count("/backdrop/1.png"))
-        await press_ctrl_c(service, ends_within_s=20)
+        await press_ctrl_c(service)
         answer, _ = await asking
         assert answer.status == 200  # what is under way is finished
 
@@ -161,7 +158,7 @@ async def test_a_second_one_on_the_same_directory_is_refused_with_a_sentence(tmp
     async with everything(tmp_path) as first:
         await first.listening()
         async with everything(tmp_path) as second:
-            assert await second.ended(within_s=15) == 2
+            assert await second.ended() == 2
         assert "queue" in said(second).lower()
         assert "Traceback" not in said(second)
         assert (await get(first, "/healthz"))[0].status == 200
@@ -194,10 +191,10 @@ async def test_a_second_one_on_the_same_directory_is_refused_with_a_sentence(tmp
     ],
 )
 async def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(
-    tmp_path: Path, settings: dict[str, str], named: str
+    tmp_path: Path, settings: dict[str, Any], named: str
 ) -> None:
     async with everything(tmp_path, **settings) as service:
-        assert await service.ended(within_s=15) == 2
+        assert await service.ended() == 2
     assert named in said(service)
     assert "Traceback" not in said(service)
     assert "secret" not in said(service)
@@ -208,8 +205,8 @@ async def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(
 async def test_a_service_of_its_own_does_not_start_on_a_queue_that_nobody_else_reads(
     tmp_path: Path, module: str
 ) -> None:
-    async with started(tmp_path, module, QUEUE_URL="") as service:
-        assert await service.ended(within_s=15) == 2
+    async with started(tmp_path, module, warm=False, QUEUE_URL="") as service:
+        assert await service.ended() == 2
     assert "QUEUE_URL is not set" in said(service)
 
 
@@ -218,7 +215,7 @@ async def test_an_address_for_nginxs_log_that_is_taken_is_named_in_a_sentence(tm
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         async with everything(tmp_path, ACCESS_LOG_ADDRESS=address) as service:
-            assert await service.ended(within_s=15) == 2
+            assert await service.ended() == 2
     assert f"ACCESS_LOG_ADDRESS={address}" in said(service)
     assert "Traceback" not in said(service)
 
@@ -226,6 +223,6 @@ async def test_an_address_for_nginxs_log_that_is_taken_is_named_in_a_sentence(tm
 async def test_a_port_that_is_taken_is_named_in_a_sentence(tmp_path: Path, picture_host: PictureHost) -> None:
     port = picture_host.root.rpartition(":")[2]
     async with everything(tmp_path, PORT=port) as service:
-        assert await service.ended(within_s=15) == 2
+        assert await service.ended() == 2
     assert port in said(service)
     assert "Traceback" not in said(service)

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import psutil
 import pytest
+import pytest_asyncio
 
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
@@ -51,10 +52,10 @@ def settings_for(directory: Path, host: PictureHost, queue_url: str) -> dict[str
     }
 
 
-async def started(stack: AsyncExitStack, settings: Mapping[str, str], cwd: Path) -> Services:
+async def started(stack: AsyncExitStack, settings: Mapping[str, str], cwd: Path, *, warm: bool) -> Services:
     proxy, fetcher, enricher = await asyncio.gather(
         *(
-            stack.enter_async_context(running_service(f"services.{name}", settings, cwd=cwd))
+            stack.enter_async_context(running_service(f"services.{name}", settings, cwd=cwd, warm=warm))
             for name in ("proxy", "fetcher", "enricher")
         )
     )
@@ -62,26 +63,35 @@ async def started(stack: AsyncExitStack, settings: Mapping[str, str], cwd: Path)
     return Services(proxy, fetcher, enricher, client)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host() -> AsyncIterator[PictureHost]:
+    async with PictureHost.running() as host:
+        yield host
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def services(
-    tmp_path: Path, picture_host: PictureHost, rabbitmq: RabbitNode
+    tmp_path_factory: pytest.TempPathFactory, host: PictureHost, rabbitmq: RabbitNode
 ) -> AsyncIterator[Services]:
-    settings = settings_for(tmp_path, picture_host, rabbitmq.vhost())
+    """Started as an operator does it: what they load and how much they take is their own."""
+    directory = tmp_path_factory.mktemp("services")
     async with AsyncExitStack() as stack:
-        yield await started(stack, settings, tmp_path)
+        settings = settings_for(directory, host, rabbitmq.vhost())
+        yield await started(stack, settings, directory, warm=False)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_real_picture_goes_from_its_host_to_the_client_and_is_then_a_hit(
-    services: Services, picture_host: PictureHost
+    services: Services, host: PictureHost
 ) -> None:
-    query = {"url": picture_host.url(POSTER), "size": "medium", "format": "webp"}
+    query = {"url": host.url(POSTER), "size": "medium", "format": "webp"}
     miss, body = await services.get(services.proxy, "/api/images/proxy", query)
     hit, again = await services.get(services.proxy, "/api/images/proxy", query)
     assert (miss.status, hit.status) == (200, 200)
     assert (miss.headers["X-Image-Cached"], hit.headers["X-Image-Cached"]) == ("false", "true")
     assert miss.headers["Content-Type"] == "image/webp"
     assert body == again
-    assert picture_host.counts == {POSTER: 1}
+    assert host.counts == {POSTER: 1}
     trace = miss.headers["X-Trace-Id"]
     await until(lambda: lines(services.fetcher, "job", trace_id=trace, type="RenderPicture"))
     (request,) = lines(services.proxy, "request", trace_id=trace)
@@ -97,6 +107,7 @@ def lines(service: RunningService, event: str, **fields: object) -> list[dict[st
     return [line for line in service.lines if wanted <= {**line}.items()]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_every_service_tells_its_health_and_its_numbers(services: Services) -> None:
     keys = {
         "trakt": "TRAKT_CLIENT_ID",
@@ -137,7 +148,7 @@ async def test_with_the_broker_down_the_queue_is_named_and_what_is_stored_is_ser
     stored = {"url": picture_host.url(POSTER), "size": "medium", "format": "webp"}
     missing = {"url": picture_host.url("/poster/2.jpg")}
     async with AsyncExitStack() as stack:
-        services = await started(stack, settings, tmp_path)
+        services = await started(stack, settings, tmp_path, warm=True)
         assert (await services.get(services.proxy, "/api/images/proxy", stored))[0].status == 200
         await asyncio.to_thread(fragile_rabbitmq.stop)
         for service in services:
@@ -162,6 +173,7 @@ async def test_with_the_broker_down_the_queue_is_named_and_what_is_stored_is_ser
         assert (await services.get(services.proxy, "/api/images/proxy", missing))[0].status == 200
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_idle_proxy_is_small_and_has_neither_pictures_nor_databases_in_it(
     services: Services,
 ) -> None:

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.databases import furnish
+from tests.servers.warm import LONGEST_LINE, Start, WarmProcess
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 90
 _WITH_DATABASE = ("services", "services.enricher")
 
+Process = asyncio.subprocess.Process | WarmProcess
+
 
 class RunningService:
     """A service that listens. `lines`: what it has logged so far, one dictionary each."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         self._listening = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
@@ -72,39 +75,62 @@ class RunningService:
 
 @asynccontextmanager
 async def running_service(
-    module: str, settings: Mapping[str, str], *, cwd: Path, descriptors: int | None = None
+    module: str,
+    settings: Mapping[str, str],
+    *,
+    cwd: Path,
+    descriptors: int | None = None,
+    warm: bool = True,
 ) -> AsyncIterator[RunningService]:
     """Start `python -m module` with these settings and no others, on a free port; end it with the block.
 
-    `descriptors`: it may have no more than so many, whatever it does.
+    `descriptors`: it may have no more than so many, whatever it does. Without `warm` it imports all of its own
+    itself, as an operator's does.
     """
-    limited = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh") if descriptors else ()
     if module in _WITH_DATABASE and "STATE_DIR" in settings:
         furnish(Path(settings["STATE_DIR"]))
     inherited = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "RENDER_WHEN_IDLE") if name in os.environ
     }
-    process = await asyncio.create_subprocess_exec(
-        *(*limited, sys.executable, "-m", module),
-        cwd=cwd,
-        env={
-            **inherited,
-            "PYTHONPATH": str(_PROJECT),
-            "PORT": "0",
-            "LOG_FORMAT": "json",
-            "DISK_FREE_FLOOR_GB": "0",
-            **settings,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        limit=1 << 20,
-    )
+    env = {
+        **inherited,
+        "PYTHONPATH": str(_PROJECT),
+        "PORT": "0",
+        "LOG_FORMAT": "json",
+        "DISK_FREE_FLOOR_GB": "0",
+        **settings,
+    }
+    process = await start_process(module, env, cwd=cwd, descriptors=descriptors, warm=warm)
     service = RunningService(process)
     try:
         await service.listening()
         yield service
     finally:
         await _end(service)
+
+
+async def start_process(
+    module: str,
+    env: Mapping[str, str],
+    *,
+    cwd: Path,
+    descriptors: int | None = None,
+    own_group: bool = False,
+    warm: bool,
+) -> Process:
+    """`python -m module`, whose output can be read."""
+    if warm:
+        return await WarmProcess.started(module, Start(str(cwd), dict(env), descriptors, own_group))
+    assert descriptors is None
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        cwd=cwd,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=own_group,
+        limit=LONGEST_LINE,
+    )
 
 
 async def _end(service: RunningService) -> None:

@@ -1,0 +1,253 @@
+"""Services started from a process that has imported all of theirs, and forks: what a start costs is mostly imports.
+
+`running_service` takes it. What starting itself is about is started as an operator does it, see `test_one_process`.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import resource
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import forkserver, resource_tracker, util
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_LONGEST_ORDER = 1 << 16
+LONGEST_LINE = 1 << 20
+_LATE = ("shared.queue.rabbitmq.engine", "shared.queue.embedded.engine")
+"""What services import once they know their settings."""
+
+_WITH_RENDERERS = "services.fetcher.app"
+_RENDERERS = ("services.fetcher.rendering.answers", "services.fetcher.rendering.preload")
+_starting = Lock()
+
+
+@dataclass(frozen=True)
+class Start:
+    """What differs from one start to the next. `descriptors`: no more than so many, or as many as there may be."""
+
+    cwd: str
+    env: dict[str, str]
+    descriptors: int | None = None
+    own_group: bool = False
+
+
+class WarmProcess:
+    """A service that was forked, as asyncio has processes of its own."""
+
+    def __init__(self, pid: int, stdout: asyncio.StreamReader, ending: asyncio.Task[int]) -> None:
+        self.pid = pid
+        self.stdout: asyncio.StreamReader | None = stdout
+        self._ending = ending
+
+    @classmethod
+    async def started(cls, module: str, start: Start) -> Self:
+        """`python -m module`."""
+        address = await asyncio.to_thread(_forker, module)
+        said, says = os.pipe()
+        order = socket.socket(socket.AF_UNIX)
+        order.connect(address)
+        socket.send_fds(order, [json.dumps(asdict(start)).encode()], [says])
+        os.close(says)
+        order.setblocking(False)
+        telling, connection = await asyncio.open_unix_connection(sock=order)
+        pid = int(await telling.readline())
+        stdout = asyncio.StreamReader(limit=LONGEST_LINE)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(said, "rb")
+        )
+        return cls(pid, stdout, asyncio.create_task(_status(telling, connection)))
+
+    @property
+    def returncode(self) -> int | None:
+        return self._ending.result() if self._ending.done() else None
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ending)
+
+
+async def _status(telling: asyncio.StreamReader, connection: asyncio.StreamWriter) -> int:
+    with closing(connection):
+        return int(await telling.readline())
+
+
+def _forker(module: str) -> str:
+    with _starting:
+        return _started_forker(module)[1]
+
+
+@cache
+def _started_forker(module: str) -> tuple[subprocess.Popen[bytes], str]:
+    """One for each module, as long as this process lives; where it listens."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, module],
+        cwd=_PROJECT,
+        env={**kept, "PYTHONPATH": str(_PROJECT)},
+        stdin=subprocess.PIPE,  # which ends with us
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout
+    address = process.stdout.readline().decode().strip()
+    if not address:
+        raise RuntimeError(f"Nothing can be forked of {module}.")
+    return process, f"\0{address}"
+
+
+class _Forker:
+    """Forks for each order, and tells the one who gave it the process id, and at its end the exit status."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._living: dict[int, tuple[int, socket.socket]] = {}
+
+    def listen(self) -> str:
+        address = f"onesheet-warm-{os.getpid()}-{os.urandom(8).hex()}"
+        self._listener.bind(f"\0{address}")
+        self._listener.listen()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(sys.stdin, selectors.EVENT_READ)
+        return address
+
+    def take_orders(self) -> Start:
+        """Return in each process that was forked, and nowhere else."""
+        while True:
+            for ready, _ in self._selector.select():
+                if ready.fileobj is sys.stdin:
+                    self._end()
+                elif ready.fileobj is not self._listener:
+                    self._tell_end(ready.fd)
+                elif start := self._fork(*_order(self._listener)):
+                    return start
+
+    def _fork(self, telling: socket.socket, start: Start, stdout: int) -> Start | None:
+        if not (pid := os.fork()):
+            telling.close()
+            self._forget()
+            _speak_into(stdout)
+            return start
+        os.close(stdout)
+        telling.sendall(b"%d\n" % pid)
+        ending = os.pidfd_open(pid)
+        self._living[ending] = pid, telling
+        self._selector.register(ending, selectors.EVENT_READ)
+        return None
+
+    def _tell_end(self, ending: int) -> None:
+        self._selector.unregister(ending)
+        os.close(ending)
+        pid, telling = self._living.pop(ending)
+        _, status = os.waitpid(pid, 0)
+        with telling, suppress(OSError):  # nobody may want to know it any more
+            telling.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+    def _forget(self) -> None:
+        """What is the forker's own, in a process that was forked."""
+        self._selector.close()
+        self._listener.close()
+        for ending, (_, telling) in self._living.items():
+            os.close(ending)
+            telling.close()
+
+    def _end(self) -> None:
+        for pid, _ in self._living.values():
+            os.kill(pid, signal.SIGKILL)
+        sys.exit()
+
+
+def _order(listener: socket.socket) -> tuple[socket.socket, Start, int]:
+    telling, _ = listener.accept()
+    order, (stdout,), _, _ = socket.recv_fds(telling, _LONGEST_ORDER, 1)
+    return telling, Start(**json.loads(order)), stdout
+
+
+def _speak_into(stdout: int) -> None:
+    for stream in (1, 2):
+        os.dup2(stdout, stream)
+    os.close(stdout)
+
+
+def _import_all_of(module: str) -> None:
+    """As for a start, but for what runs as `__main__`, which is to be read again then."""
+    for name in (module, *_LATE):
+        importlib.import_module(name)
+    if hasattr(sys.modules[module], "__path__"):
+        module = f"{module}.__main__"
+        importlib.import_module(module)
+    if _WITH_RENDERERS in sys.modules:
+        for name in _RENDERERS:
+            importlib.import_module(name)
+    del sys.modules[module]
+
+
+def _become(start: Start) -> None:
+    """A process as its starter would have made it."""
+    os.environ.clear()
+    os.environ.update(start.env)
+    os.chdir(start.cwd)
+    sys.path[0] = start.cwd
+    if start.own_group:
+        os.setsid()
+    if start.descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (start.descriptors, start.descriptors))
+    if _WITH_RENDERERS in sys.modules:
+        _start_forking_renderers()
+
+
+def _start_forking_renderers() -> None:
+    """What renderers are forked by, and who looks after what they share: forked as well, before there is a secret."""
+    started = util.spawnv_passfds
+    setattr(util, started.__name__, _forked)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        resource_tracker.ensure_running()
+        forkserver.set_forkserver_preload(list(_RENDERERS))
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        setattr(util, started.__name__, started)
+
+
+def _forked(_program: object, arguments: Sequence[Any], descriptors: Sequence[int]) -> int:
+    """In place of starting Python anew with `-c` and what it shall do."""
+    if pid := os.fork():
+        return pid
+    try:
+        own = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+        for descriptor in {*own} - {0, 1, 2, *descriptors}:
+            with suppress(OSError):
+                os.close(descriptor)
+        exec(os.fsdecode(arguments[-1]), {})
+    finally:
+        os._exit(0)
+
+
+def _main(module: str) -> None:
+    _import_all_of(module)
+    forker = _Forker()
+    print(forker.listen(), flush=True)
+    start = forker.take_orders()
+    _become(start)
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])
