@@ -35,20 +35,20 @@ async def test_what_was_found_is_known_by_name_id_and_picture(table: ArtworkTabl
     known = await put(table)
     assert (known.name, known.shown, known.pinned, known.stored) == (NAME, FIRST, False, None)
     assert known == await table.of_name(NAME) == await table.of_id(known.id)
-    assert [known] == await table.of_picture(FIRST.source.picture)
+    assert [known] == await table.of_pictures([FIRST.source.picture])
     assert await table.source_of(FIRST.source.picture) == FIRST.source
     assert await table.of_name(OTHER) is None
     assert await table.source_of(SECOND.source.picture) is None
 
 
 async def test_two_names_may_show_one_picture(table: ArtworkTable) -> None:
-    assert [await put(table), await put(table, name=OTHER)] == await table.of_picture(FIRST.source.picture)
+    assert [await put(table), await put(table, name=OTHER)] == await table.of_pictures([FIRST.source.picture])
 
 
 async def test_an_artwork_keeps_its_id_when_another_picture_takes_the_place(table: ArtworkTable) -> None:
     first, second = await put(table), await put(table, SECOND)
     assert (first.id, second.shown) == (second.id, SECOND)
-    assert await table.of_picture(FIRST.source.picture) == []
+    assert await table.of_pictures([FIRST.source.picture]) == []
 
 
 async def test_what_is_stored_is_said_of_that_picture_alone_and_never_takes_the_sources_place(

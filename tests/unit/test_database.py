@@ -20,9 +20,10 @@ from sqlalchemy.pool import NullPool
 
 import shared.volume.local.layout
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
-from services.enricher.database.engines import DatabaseSettings, FrugalConnection, open_database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration, upgrade
-from services.enricher.database.schema import metadata, replace_rows
+from services.enricher.database.schema import metadata, replacing
+from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.finder.tables import tmdb_cache
 from services.enricher.tasks.rows import tasks
 from tests.servers.databases import opened_database
@@ -253,12 +254,9 @@ async def test_rows_of_the_same_key_are_replaced_even_within_one_list(database: 
     def row(key: str, value: str | None) -> dict[str, object]:
         return {"cache_key": key, "cache_value": value, "expires_at": NOON, "fetched_at": NOON}
 
-    await database.write(
-        lambda connection: replace_rows(connection, tmdb_cache, [row("a", "1"), row("b", "1")])
-    )
-    await database.write(
-        lambda connection: replace_rows(connection, tmdb_cache, [row("b", "2"), row("b", None)])
-    )
+    replace = replacing(tmdb_cache)
+    await database.write_at_once(lambda visit: visit.run(replace, row("a", "1"), row("b", "1")))
+    await database.write_at_once(lambda visit: visit.run(replace, row("b", "2"), row("b", None)))
 
     async def rows(connection: AsyncConnection) -> dict[str, str | None]:
         found = await connection.execute(select(tmdb_cache.c.cache_key, tmdb_cache.c.cache_value))

@@ -1,15 +1,19 @@
 """The database as its users see it: one function of a connection is one transaction; small writes go together."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Self, TypeVar
 
 import structlog
 from cachetools import TTLCache
-from sqlalchemy import Row, Select, Table, exc, select
+from sqlalchemy import Row, Select, Table, exc, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
+from services.enricher.database.sqlite_driver import FrugalConnection
+from services.enricher.database.statements import EngineVisit, Statement, Visit
 from shared.pictures import FailureClass
 from shared.telemetry import Metrics
 from shared.volume import VolumeRefused
@@ -37,6 +41,7 @@ _UNAVAILABLE = ("08", "25", "40", "53", "55", "57", "58", "XX")
 
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncConnection], Awaitable[Answer]]
+WorkAtOnce = Callable[[Visit], Answer]
 
 
 class UnreadableRows:
@@ -110,7 +115,11 @@ class Database:
 
     async def read(self, work: Work[Answer]) -> Answer:
         """Raise DatabaseUnavailable where the database cannot be asked."""
-        return await self._whole(_transaction(self._reading, work))
+        return await self._whole(_translated(_transaction(self._reading, work)))
+
+    async def read_at_once(self, work: WorkAtOnce[Answer]) -> Answer:
+        """The same in one go, of statements that are asked often."""
+        return await self._whole(_translated(_at_once(self._reading, work)))
 
     async def rows(
         self,
@@ -140,14 +149,22 @@ class Database:
 
     async def write(self, work: Work[Answer]) -> Answer:
         """All of it or nothing. Raise DatabaseUnavailable where the database cannot be written."""
-        return await self._whole(self._written(work))
+        return await self._whole(self._written(_transaction(self._writing, work)))
+
+    async def write_at_once(self, work: WorkAtOnce[Answer]) -> Answer:
+        """The same in one go, of statements that are asked often."""
+        return await self._whole(self._written(_at_once(self._writing, work)))
 
     async def ping(self) -> None:
-        await self.read(lambda connection: connection.execute(select(1)))
+        await self.read_at_once(lambda visit: visit.rows(_ONE))
 
-    async def _written(self, work: Work[Answer]) -> Answer:
+    def readable(self, rows: Iterable[Any], read: Callable[[Any], Answer], *, of: Table) -> list[Answer]:
+        """As `rows` has it, of rows that were read at once."""
+        return self._unreadable.without(rows, read, of=of)
+
+    async def _written(self, transaction: Coroutine[Any, Any, Answer]) -> Answer:
         try:
-            return await _transaction(self._writing, work)
+            return await _translated(transaction)
         finally:  # also where it failed at its end, and nobody knows what became of it
             self._on_written()
 
@@ -159,26 +176,55 @@ class Database:
         return await asyncio.shield(task)
 
 
+_ONE = Statement(select(literal(1)))
+
+
 async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
-    try:
+    async with engine.begin() as connection:
+        return await work(connection)
+
+
+async def _at_once(engine: AsyncEngine, work: WorkAtOnce[Answer]) -> Answer:
+    """Without SQLAlchemy's connection where the driver can do without."""
+    if engine.dialect.name != "sqlite":
         async with engine.begin() as connection:
-            return await work(connection)
+            return await connection.run_sync(lambda sync: work(EngineVisit(sync)))
+    pooled = await engine.raw_connection()
+    try:
+        driver = pooled.driver_connection
+        assert isinstance(driver, FrugalConnection)
+        return await driver.at_once(work)
+    finally:
+        await greenlet_spawn(pooled.close)
+
+
+async def _translated(transaction: Coroutine[Any, Any, Answer]) -> Answer:
+    """Raise DatabaseUnavailable for whatever says nothing against the statements."""
+    try:
+        return await transaction
     except (exc.OperationalError, exc.InterfaceError) as error:
         raise DatabaseUnavailable(f"The database did not do what was asked: {error.orig}.") from error
-    except exc.DBAPIError as error:
+    except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
+        raise DatabaseUnavailable(f"The database did not do what was asked: {error}.") from error
+    except (exc.DBAPIError, sqlite3.DatabaseError) as error:
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
         if not _is_unavailable(error):  # a statement that is wrong is our mistake
             raise
-        raise DatabaseUnavailable(f"The database cannot be read: {error.orig}.") from error
+        raise DatabaseUnavailable(f"The database cannot be read: {cause}.") from error
     except exc.TimeoutError as error:
         raise DatabaseUnavailable("Too many wait for the database.") from error
     except OSError as error:
         raise DatabaseUnavailable(f"The database cannot be reached: {error}.") from error
 
 
-def _is_unavailable(error: exc.DBAPIError) -> bool:
+def _is_unavailable(error: exc.DBAPIError | sqlite3.DatabaseError) -> bool:
     """SQLite has no class for a file that is broken, PostgreSQL's driver none for anything but wrong statements."""
-    state = getattr(error.orig, "sqlstate", None)
-    return type(error) is exc.DatabaseError if state is None else state.startswith(_UNAVAILABLE)
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return (
+        type(error) in {exc.DatabaseError, sqlite3.DatabaseError}
+        if state is None
+        else state.startswith(_UNAVAILABLE)
+    )
 
 
 Item = TypeVar("Item")

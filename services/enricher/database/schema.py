@@ -1,12 +1,12 @@
 """What all tables have in common, on SQLite and on PostgreSQL: types of columns, sums, and rows in place of others."""
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.enricher.database.statements import Statement
 
 metadata = sa.MetaData(
     naming_convention={
@@ -56,15 +56,16 @@ def whole_sum(numbers: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     return sa.cast(sa.func.sum(numbers), sa.BigInteger)
 
 
-async def replace_rows(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Put rows with all columns of the table in place of those that have the same key."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    inserted = insert(table)
+def replacing(table: sa.Table) -> Statement:
+    """Puts a row with all columns of the table in place of the one that has the same key."""
+    return Statement(_upsert(sqlite.insert(table)), postgresql=_upsert(postgresql.insert(table)))
+
+
+def _upsert(inserted: Any) -> Any:
+    table = inserted.table
     key = [column.name for column in table.primary_key]
     others = {column.name: inserted.excluded[column.name] for column in table.c if column.name not in key}
-    await connection.execute(inserted.on_conflict_do_update(index_elements=key, set_=others), rows)
+    return inserted.on_conflict_do_update(index_elements=key, set_=others)
 
 
 def of_some_rows(condition: sa.TextClause) -> dict[str, Any]:

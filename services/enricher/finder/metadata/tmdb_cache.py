@@ -8,11 +8,12 @@ from typing import Any, Self, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.database import Database, DatabaseUnavailable
-from services.enricher.database.schema import replace_rows
+from services.enricher.database.schema import replacing
+from services.enricher.database.statements import Statement
 from services.enricher.finder.metadata.cache import OLDEST, Cache, CacheRequest, CacheStatistics
 from services.enricher.finder.metadata.outcomes import Outcome, Row, Unavailable
 from services.enricher.finder.providers import Turn, Urgency
@@ -67,13 +68,12 @@ class TmdbShelf:
     async def load(self, key: str) -> Row | None:
         if coming := self._coming.get(key):
             return coming
-        asked = select(tmdb_cache).where(tmdb_cache.c.cache_key == key)
         try:
-            found = await self._database.read(lambda connection: _first(connection, asked))
+            found = await self._database.read_at_once(lambda visit: visit.rows(_OF_KEY, {"key": key}))
         except DatabaseUnavailable as error:
             _log.warning("tmdb cache not read", error=str(error))
             return None
-        return Row(found.cache_value, found.expires_at, found.fetched_at) if found else None
+        return next((Row(one.cache_value, one.expires_at, one.fetched_at) for one in found), None)
 
     def put(self, key: str, value: str | None, *, expires_at: datetime, fetched_at: datetime) -> None:
         self._coming[key] = Row(value, expires_at, fetched_at)
@@ -137,11 +137,13 @@ class TmdbShelf:
             for key, row in rows.items()
         ]
         try:
-            await self._database.write(lambda connection: replace_rows(connection, tmdb_cache, values))
+            await self._database.write_at_once(lambda visit: visit.run(_REPLACE, *values))
         except DatabaseUnavailable as error:
             _log.warning("tmdb cache not written", error=str(error), rows=len(rows))
 
 
+_OF_KEY = Statement(select(tmdb_cache).where(tmdb_cache.c.cache_key == bindparam("key")))
+_REPLACE = replacing(tmdb_cache)
 _SIZE = func.length(tmdb_cache.c.cache_key) + func.coalesce(func.length(tmdb_cache.c.cache_value), 0)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, select
 
 from services.enricher.database.database import Database, DatabaseUnavailable
-from services.enricher.database.schema import replace_rows
+from services.enricher.database.schema import replacing
+from services.enricher.database.statements import Statement
 from services.enricher.finder.providers import errors
 from services.enricher.finder.providers.asking import Provider, open_sessions
 from services.enricher.finder.providers.budget import BudgetSnapshot, Limit, RateBudget
@@ -59,22 +59,25 @@ class Ledger:
             await self._keep(credential, budget.snapshot(closed=True))
 
     async def _kept(self, credential: str) -> BudgetSnapshot | None:
-        asked = select(provider_budgets.c.spending).where(provider_budgets.c.credential == credential)
-
-        async def read(connection: AsyncConnection) -> Any:
-            return (await connection.execute(asked)).scalar_one_or_none()
-
+        wanted = {"credential": credential}
+        found = await self._database.read_at_once(lambda visit: visit.rows(_KEPT, wanted))
         try:
-            return BudgetSnapshot.model_validate_json(await self._database.read(read) or "")
+            return BudgetSnapshot.model_validate_json(found[0].spending if found else "")
         except ValidationError:
             return None
 
     async def _keep(self, credential: str, snapshot: BudgetSnapshot) -> None:
         row = {"credential": credential, "spending": snapshot.model_dump_json(), "kept_at": utc_now()}
         try:
-            await self._database.write(lambda connection: replace_rows(connection, provider_budgets, [row]))
+            await self._database.write_at_once(lambda visit: visit.run(_KEEP, row))
         except DatabaseUnavailable as error:
             _log.warning("budget not kept", credential=credential, error=str(error))
+
+
+_KEEP = replacing(provider_budgets)
+_KEPT = Statement(
+    select(provider_budgets.c.spending).where(provider_budgets.c.credential == bindparam("credential"))
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """Which picture each name shows: the table `artwork`, and what the volume holds of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Self
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.statements import Statement, StatementOfSome, Visit
 from services.enricher.finder.artwork.choice import Candidate
 from services.enricher.finder.tables import artwork
 from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source, picture_host, picture_path
@@ -87,6 +89,11 @@ _OURS = ("local_image_url", "local_thumbnail_url", "storage_path", "processed_at
 _OF_STORED = (*_OURS, "width", "height")
 _NOT_STORED: dict[str, Any] = dict.fromkeys(_OURS)
 
+NAMES_AT_MOST = 1000
+"""That are told of at once."""
+
+PICTURES_AT_ONCE = 64
+
 
 SourcesElsewhere = Select[tuple[str, str]]
 """A query of another wing's: a `picture`, and the `url` it comes from."""
@@ -100,14 +107,22 @@ class ArtworkTable:
         self._also_from = also_from
 
     async def of_name(self, name: Name) -> KnownArtwork | None:
-        return await self._one(_is(name))
+        found = await self._database.read_at_once(lambda visit: visit.rows(_OF_NAME, _called(name)))
+        return next(iter(self._database.readable(found, _known, of=artwork)), None)
 
     async def of_id(self, artwork_id: int) -> KnownArtwork | None:
-        return await self._one(_columns.id == artwork_id)
+        found = await self._some(_columns.id == artwork_id, at_most=1)
+        return found[0] if found else None
 
-    async def of_picture(self, picture: PictureId) -> Sequence[KnownArtwork]:
-        """All names that show it."""
-        return await self._some(_columns.picture_id == picture)
+    async def of_pictures(self, pictures: Collection[PictureId]) -> Sequence[KnownArtwork]:
+        """The names that show one of them."""
+        known: list[KnownArtwork] = []
+        asked = list(pictures)
+        for first in range(0, len(asked), PICTURES_AT_ONCE):
+            statement = _OF_PICTURES.of(asked[first : first + PICTURES_AT_ONCE])
+            found = await self._database.read_at_once(partial(_found, statement))
+            known += self._database.readable(found, _known, of=artwork)
+        return known
 
     async def due(self, now: datetime, *, at_most: int) -> Sequence[KnownArtwork]:
         """What is to be looked for again, the longest due first."""
@@ -138,21 +153,21 @@ class ArtworkTable:
         """
         said = _said(shown) | {"pinned": pinned, "checked_at": now, "refresh_at": refresh_at}
 
-        async def writing(connection: AsyncConnection) -> KnownArtwork:
-            before = await _first(connection, _is(name))
+        called = _called(name)
+
+        def writing(visit: Visit) -> KnownArtwork:
+            before = next(iter(visit.rows(_OF_NAME, called)), None)
             if before is None:
-                of_name = {"kind": name.kind.value, "content_id": name.id, "role": name.role.value}
-                await connection.execute(insert(artwork).values(**of_name, **said))
+                visit.run(_ADD, called | _new(said))
             elif not before.pinned or pinned:
                 same = before.picture_id == shown.source.picture
                 kept = {"width": before.width, "height": before.height} if before.storage_path else {}
-                changed = said | (kept if same else _NOT_STORED)
-                await connection.execute(update(artwork).where(_is(name)).values(**changed))
-            row = await _first(connection, _is(name))
-            assert row is not None
+                ours = {name: getattr(before, name) for name in _OURS} if same else _NOT_STORED
+                visit.run(_CHANGE, called | _new(said | ours | (kept if same else {})))
+            [row] = visit.rows(_OF_NAME, called)
             return _known(row)
 
-        return await self._database.write(writing)
+        return await self._database.write_at_once(writing)
 
     async def put_off(self, name: Name, until: datetime) -> None:
         """Look again then: what was found before stays."""
@@ -170,29 +185,70 @@ class ArtworkTable:
     async def note_stored(self, stored: Mapping[int, Stored | None]) -> None:
         """What is here of the pictures, by the artworks' ids."""
 
-        async def writing(connection: AsyncConnection) -> None:
+        def writing(visit: Visit) -> None:
             for artwork_id, one in stored.items():
-                values = {name: getattr(one, name) for name in _OF_STORED} if one else _NOT_STORED
-                await connection.execute(update(artwork).where(_columns.id == artwork_id).values(**values))
+                if one:
+                    values = {name: getattr(one, name) for name in _OF_STORED}
+                    visit.run(_NOTE_STORED, {"of_id": artwork_id} | _new(values))
+                else:
+                    visit.run(_NOTE_GONE, {"of_id": artwork_id})
 
-        await self._database.write(writing)
+        await self._database.write_at_once(writing)
 
-    async def _one(self, condition: ColumnElement[bool]) -> KnownArtwork | None:
-        found = await self._some(condition, at_most=1)
-        return found[0] if found else None
-
-    async def _some(self, *conditions: ColumnElement[bool], at_most: int = 1000) -> Sequence[KnownArtwork]:
+    async def _some(
+        self, *conditions: ColumnElement[bool], at_most: int = NAMES_AT_MOST
+    ) -> Sequence[KnownArtwork]:
         query = select(artwork).where(*conditions).order_by(_columns.refresh_at)
         return await self._database.rows(query, _known, of=artwork, limit=at_most)
+
+
+_NAMED: dict[str, BindParameter[str]] = {
+    "kind": bindparam("name_kind"),
+    "content_id": bindparam("name_id"),
+    "role": bindparam("name_role"),
+}
+_IS_CALLED = tuple(_columns[name] == said for name, said in _NAMED.items())
+_SAID = (
+    *("source_url", "picture_id", "provider", "language", "score", "width", "height"),
+    *("pinned", "checked_at", "refresh_at"),
+)
+
+
+def _news(names: Iterable[str]) -> dict[str, BindParameter[Any]]:
+    return {name: bindparam(f"new_{name}") for name in names}
+
+
+def _new(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"new_{name}": value for name, value in values.items()}
+
+
+_OF_NAME = Statement(select(artwork).where(*_IS_CALLED))
+_OF_PICTURES = StatementOfSome(
+    lambda some: (
+        select(artwork)
+        .where(_columns.picture_id.in_(some))
+        .order_by(_columns.refresh_at)
+        .limit(NAMES_AT_MOST)
+    )
+)
+_ADD = Statement(insert(artwork).values(_NAMED | _news(_SAID)))
+_CHANGE = Statement(update(artwork).where(*_IS_CALLED).values(_news((*_SAID, *_OURS))))
+_OF_ID = _columns.id == bindparam("of_id")
+_NOTE_STORED = Statement(update(artwork).where(_OF_ID).values(_news(_OF_STORED)))
+_NOTE_GONE = Statement(update(artwork).where(_OF_ID).values(_NOT_STORED))
+
+
+def _found(asked: tuple[Statement, Mapping[str, Any]], visit: Visit) -> Sequence[Any]:
+    return visit.rows(*asked)
+
+
+def _called(name: Name) -> dict[str, Any]:
+    return {"name_kind": name.kind.value, "name_id": name.id, "name_role": name.role.value}
 
 
 def _is(name: Name) -> ColumnElement[bool]:
     kind, role = name.kind.value, name.role.value
     return (_columns.kind == kind) & (_columns.content_id == name.id) & (_columns.role == role)
-
-
-async def _first(connection: AsyncConnection, condition: ColumnElement[bool]) -> Row[Any] | None:
-    return (await connection.execute(select(artwork).where(condition))).first()
 
 
 def _said(shown: Shown) -> dict[str, Any]:
@@ -261,7 +317,7 @@ class StoredArtwork:
         try:
             while self._heard:
                 heard, self._heard = self._heard, set()
-                known = [one for picture in heard for one in await self._table.of_picture(picture)]
+                known = await self._table.of_pictures(heard)
                 stored = {one.id: await self.as_stored(one) for one in known}
                 changed = {one.id: stored[one.id] for one in known if stored[one.id] != one.stored}
                 if changed:

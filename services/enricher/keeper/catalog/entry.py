@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, case, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.schema import whole_sum
+from services.enricher.database.statements import Statement, Visit
 from services.enricher.keeper.tables import cached_image_totals
 from shared.pictures import DOWNLOAD, Failure, PictureId, RevisionId, State, picture_path
 from shared.volume import NOTHING, Extent, Holding, Mark
@@ -184,9 +185,7 @@ async def read_totals(connection: AsyncConnection, ages: Mapping[str, date]) -> 
     }
 
 
-async def change_totals(
-    connection: AsyncConnection, *, gone: Iterable[CatalogEntry], come: Iterable[CatalogEntry]
-) -> None:
+def change_totals(visit: Visit, *, gone: Iterable[CatalogEntry], come: Iterable[CatalogEntry]) -> None:
     """In the transaction that changes the entries."""
     changes: dict[Group, tuple[int, ...]] = {}
     for entries, sign in ((gone, -1), (come, 1)):
@@ -196,16 +195,16 @@ async def change_totals(
             changes[group] = tuple(map(add, before, (sign * number for number in sums)))
     for group, change in changes.items():
         if any(change):
-            await _change(connection, group, change)
-    await connection.execute(delete(cached_image_totals).where(_columns.entries == 0))
+            _change(visit, group, change)
 
 
-async def _change(connection: AsyncConnection, group: Group, change: Sequence[int]) -> None:
-    values = {f"g_{name}": getattr(group, name) for name in _GROUP}
-    values |= {f"s_{name}": number for name, number in zip(_SUMS, change, strict=True)}
-    changed = await connection.execute(_CHANGE, values)
-    if not changed.rowcount:
-        await connection.execute(_BEGIN, values)
+def _change(visit: Visit, group: Group, change: Sequence[int]) -> None:
+    of_group = {f"g_{name}": getattr(group, name) for name in _GROUP}
+    values = of_group | {f"s_{name}": number for name, number in zip(_SUMS, change, strict=True)}
+    if not visit.run(_CHANGE, values):
+        visit.run(_BEGIN, values)
+    if change[0] < 0:
+        visit.run(_END, of_group)
 
 
 def _numbers(sums: Sums) -> tuple[int, ...]:
@@ -221,11 +220,15 @@ def _numbers(sums: Sums) -> tuple[int, ...]:
     )
 
 
-_CHANGE = (
+_OF_GROUP = tuple(_columns[name] == bindparam(f"g_{name}") for name in _GROUP)
+_CHANGE = Statement(
     update(cached_image_totals)
-    .where(*(_columns[name] == bindparam(f"g_{name}") for name in _GROUP))
+    .where(*_OF_GROUP)
     .values({name: _columns[name] + bindparam(f"s_{name}") for name in _SUMS})
 )
-_BEGIN = insert(cached_image_totals).values(
-    {name: bindparam(f"g_{name}") for name in _GROUP} | {name: bindparam(f"s_{name}") for name in _SUMS}
+_BEGIN = Statement(
+    insert(cached_image_totals).values(
+        {name: bindparam(f"g_{name}") for name in _GROUP} | {name: bindparam(f"s_{name}") for name in _SUMS}
+    )
 )
+_END = Statement(delete(cached_image_totals).where(*_OF_GROUP, _columns.entries == 0))

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.database import Database
-from services.enricher.database.schema import whole_sum
+from services.enricher.database.schema import Moment, replacing, whole_sum
+from services.enricher.database.statements import Statement, StatementOfSome, Visit
 from services.enricher.keeper.catalog.entry import CatalogEntry, Slice, Sums, change_totals, read_totals
 from services.enricher.keeper.tables import cached_image_totals, cached_images, evicted_images
 from shared.pictures import FailureClass, Kind, PictureId
@@ -74,6 +75,7 @@ class CatalogTable:
     def __init__(self, database: Database, shown_by: Sequence[ShownBy] = ()) -> None:
         self._database = database
         self._shown_by = shown_by
+        self._kinds_shown = [_kinds_of(query) for query in shown_by]
 
     async def note(
         self,
@@ -86,9 +88,9 @@ class CatalogTable:
         """That these were looked at, and what the volume held of them: what it did not hold is forgotten."""
         pictures = list(looked_at)
 
-        async def writing(connection: AsyncConnection) -> None:
-            before = await _entries(connection, _columns.picture_id.in_(pictures))
-            kinds = await _kinds(connection, pictures, self._shown_by)
+        def writing(visit: Visit) -> None:
+            before = _entries(visit, pictures)
+            kinds = _kinds(visit, pictures, self._kinds_shown)
             come = [
                 CatalogEntry.of(
                     held[picture],
@@ -100,36 +102,25 @@ class CatalogTable:
                 for picture in pictures
                 if picture in held
             ]
-            await connection.execute(sa.delete(cached_images).where(_columns.picture_id.in_(before)))
-            if come:
-                await connection.execute(sa.insert(cached_images), list(map(_row, come)))
-            await _remember_sources(
-                connection, [entry for picture, entry in before.items() if picture not in held], now
-            )
-            await change_totals(connection, gone=before.values(), come=come)
+            visit.run(_FORGET, *({"picture": picture} for picture in before if picture not in held))
+            visit.run(_NOTE, *map(_row, come))
+            _remember_sources(visit, [entry for picture, entry in before.items() if picture not in held], now)
+            change_totals(visit, gone=before.values(), come=come)
 
-        await self._database.write(writing)
+        if pictures:
+            await self._database.write_at_once(writing)
 
     async def used(self, pictures: Sequence[PictureId], at: datetime) -> None:
         """That they were served by then."""
-        statement = (
-            sa.update(cached_images)
-            .where(_columns.picture_id == sa.bindparam("picture"), _columns.last_accessed < at)
-            .values(last_accessed=at)
-        )
-        rows = [{"picture": picture} for picture in pictures]
-        await self._database.write(lambda connection: connection.execute(statement, rows))
+        rows = [{"picture": picture, "at": at} for picture in pictures]
+        if rows:
+            await self._database.write_at_once(lambda visit: visit.run(_USED, *rows))
 
     async def marks(self, shelf: str) -> Mapping[PictureId, Mark]:
         """Of what is known on a shelf, as they were when it was looked at."""
-        known = sa.select(_columns.picture_id, _columns.mark).where(
-            _columns.picture_id >= shelf, _columns.picture_id < f"{shelf}g"
-        )
-
-        async def reading(connection: AsyncConnection) -> Mapping[PictureId, Mark]:
-            return {PictureId(picture): Mark(mark) for picture, mark in await connection.execute(known)}
-
-        return await self._database.read(reading)
+        bounds = {"first": shelf, "end": f"{shelf}g"}
+        found = await self._database.read_at_once(lambda visit: visit.rows(_MARKS, bounds))
+        return {PictureId(row.picture_id): Mark(row.mark) for row in found}
 
     async def of_picture(self, picture: PictureId) -> CatalogEntry | None:
         found = await self._some(_columns.picture_id == picture, limit=1)
@@ -160,22 +151,13 @@ class CatalogTable:
 
     async def usage(self, ordered_since: datetime) -> Usage:
         """What was ordered before that is taken to have been lost on the way."""
-        sums = cached_image_totals.c
-        disk = sa.select(
-            whole_sum(sums.entries),
-            whole_sum(sums.cached_bytes + sums.kept_bytes),
-            whole_sum(sums.cached_files + sums.kept_files),
-        )
-        leaving = sa.select(
-            sa.func.count(), whole_sum(_columns.cached_bytes), whole_sum(_columns.cached_files)
-        ).where(_columns.evicting_since >= ordered_since)
 
-        async def reading(connection: AsyncConnection) -> Usage:
-            known, *taken = (n or 0 for n in (await connection.execute(disk)).one())
-            count, *gone = (n or 0 for n in (await connection.execute(leaving)).one())
-            return Usage(known, Extent(*taken), Extent(*gone), count)
+        def reading(visit: Visit) -> Usage:
+            [(known, *taken)] = visit.rows(_DISK)
+            [(count, *gone)] = visit.rows(_LEAVING, {"since": ordered_since})
+            return Usage(known or 0, Extent(*(n or 0 for n in taken)), Extent(*(n or 0 for n in gone)), count)
 
-        return await self._database.read(reading)
+        return await self._database.read_at_once(reading)
 
     async def least_recently_used(
         self, *, ordered_before: datetime, used_before: datetime, cached_before: datetime, limit: int
@@ -258,35 +240,64 @@ def _not_leaving(ordered_before: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(_columns.evicting_since.is_(None), _columns.evicting_since < ordered_before)
 
 
-async def _entries(
-    connection: AsyncConnection, condition: sa.ColumnElement[bool]
-) -> dict[PictureId, CatalogEntry]:
-    rows = await connection.execute(sa.select(cached_images).where(condition))
+_KNOWN = StatementOfSome(lambda some: sa.select(cached_images).where(_columns.picture_id.in_(some)))
+_FORGET = Statement(sa.delete(cached_images).where(_columns.picture_id == sa.bindparam("picture")))
+_NOTE = replacing(cached_images)
+_AT = sa.bindparam("at", type_=Moment)
+_USED = Statement(
+    sa.update(cached_images)
+    .where(_columns.picture_id == sa.bindparam("picture"), _columns.last_accessed < _AT)
+    .values(last_accessed=_AT)
+)
+_MARKS = Statement(
+    sa.select(_columns.picture_id, _columns.mark).where(
+        _columns.picture_id >= sa.bindparam("first"), _columns.picture_id < sa.bindparam("end")
+    )
+)
+_SUMS = cached_image_totals.c
+_DISK = Statement(
+    sa.select(
+        whole_sum(_SUMS.entries).label("entries"),
+        whole_sum(_SUMS.cached_bytes + _SUMS.kept_bytes).label("bytes"),
+        whole_sum(_SUMS.cached_files + _SUMS.kept_files).label("files"),
+    )
+)
+_LEAVING = Statement(
+    sa.select(
+        sa.func.count().label("pictures"),
+        whole_sum(_columns.cached_bytes).label("bytes"),
+        whole_sum(_columns.cached_files).label("files"),
+    ).where(_columns.evicting_since >= sa.bindparam("since"))
+)
+_GONE = replacing(evicted_images)
+
+
+def _entries(visit: Visit, pictures: Sequence[PictureId]) -> dict[PictureId, CatalogEntry]:
+    rows = visit.rows(*_KNOWN.of(pictures))
     return {entry.picture: entry for entry in map(_entry, rows)}
 
 
-async def _remember_sources(connection: AsyncConnection, gone: Sequence[CatalogEntry], now: datetime) -> None:
+def _remember_sources(visit: Visit, gone: Sequence[CatalogEntry], now: datetime) -> None:
     known = [entry for entry in gone if entry.image_url]
-    if known:
-        pictures = [entry.picture for entry in known]
-        await connection.execute(sa.delete(evicted_images).where(_evicted.picture_id.in_(pictures)))
-        rows = [
-            {"picture_id": entry.picture, "image_url": entry.image_url, "gone_at": now} for entry in known
-        ]
-        await connection.execute(sa.insert(evicted_images), rows)
+    rows = ({"picture_id": entry.picture, "image_url": entry.image_url, "gone_at": now} for entry in known)
+    visit.run(_GONE, *rows)
 
 
-async def _kinds(
-    connection: AsyncConnection, pictures: Sequence[PictureId], shown_by: Sequence[ShownBy]
+def _kinds_of(query: ShownBy) -> StatementOfSome:
+    by = query.subquery().c
+    kind = sa.func.min(by.kind).label("kind")
+    return StatementOfSome(
+        lambda some: sa.select(by.picture, kind).where(by.picture.in_(some)).group_by(by.picture)
+    )
+
+
+def _kinds(
+    visit: Visit, pictures: Sequence[PictureId], shown_by: Sequence[StatementOfSome]
 ) -> Mapping[PictureId, str]:
     """Of what shows each of the pictures; the last that shows it has the word."""
     kinds: dict[PictureId, str] = {}
     for query in shown_by:
-        by = query.subquery().c
-        found = (
-            sa.select(by.picture, sa.func.min(by.kind)).where(by.picture.in_(pictures)).group_by(by.picture)
-        )
-        kinds |= {PictureId(picture): kind for picture, kind in await connection.execute(found)}
+        kinds |= {PictureId(row.picture): row.kind for row in visit.rows(*query.of(pictures))}
     return kinds
 
 
@@ -297,6 +308,7 @@ def _row(entry: CatalogEntry) -> dict[str, Any]:
         "cached_files": entry.cached.files,
         "kept_bytes": entry.kept.bytes,
         "kept_files": entry.kept.files,
+        "evicting_since": None,
     }
 
 
