@@ -74,34 +74,39 @@ def answering_early(proxy: Proxy, service: str, metrics: Metrics) -> Early:
             return None
         observation = Observation(head, hot.route, service, metrics)
         verdict = evaluate(head.headers, hot.etag, hot.modified_s, may_go_back=hot.name is not None)
-        said = {"picture": hot.picture, "rendition": hot.file_name, "outcome": "hit"}
-        if hot.name:
-            said["name"] = str(hot.name)
-        if verdict is Precondition.PRECONDITION_FAILED:
-            return None
-        if verdict is Precondition.NOT_MODIFIED:
-            bytes_, file = hot.ready.unchanged(head), None
-            observation.answered(HTTPStatus.NOT_MODIFIED, **said)
-        elif hot.is_small:
-            bytes_, file = hot.ready.found(head), None
-            observation.answered(HTTPStatus.OK, **said)
+        if verdict is _SEND:
+            early = _found(hot, head, observation)
+        elif verdict is Precondition.NOT_MODIFIED:
+            observation.answered(304, hot.said)
+            early = EarlyAnswer(hot.ready.unchanged(head))
         else:
-            try:
-                opened = hot.local.opened()
-            except OSError:  # it vanished since it was looked at
-                return None
-            sent = partial(_sent, observation, said)
-            bytes_, file = hot.ready.found(head), FileToSend(opened, hot.bytes, sent)
-        with traced(observation.trace):
-            proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
-        proxy.use.count(hot.picture)
-        return EarlyAnswer(bytes_, file)
+            return None
+        if early:
+            with traced(observation.trace):
+                proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
+            proxy.use.count(hot.picture)
+        return early
 
     return answer
 
 
-def _sent(observation: Observation, said: dict[str, str], all_sent: bool) -> None:
-    observation.answered(HTTPStatus.OK if all_sent else CLIENT_LEFT, **said)
+_SEND = Precondition.SEND  # looked up once: a member costs as much as a call
+
+
+def _found(hot: hot_answers.HotAnswer, head: Head, observation: Observation) -> EarlyAnswer | None:
+    """None where the file vanished since it was looked at."""
+    if hot.is_small:
+        observation.answered(200, hot.said)
+        return EarlyAnswer(hot.ready.found(head))
+    try:
+        opened = hot.local.opened()
+    except OSError:
+        return None
+    return EarlyAnswer(hot.ready.found(head), FileToSend(opened, hot.bytes, partial(_sent, observation, hot)))
+
+
+def _sent(observation: Observation, hot: hot_answers.HotAnswer, all_sent: bool) -> None:
+    observation.answered(200 if all_sent else CLIENT_LEFT, hot.said)
 
 
 def _router_pattern(form: public_paths.Form) -> str:

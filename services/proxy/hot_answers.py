@@ -8,7 +8,7 @@ them already. A purge or another revision shows in that look.
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -50,8 +50,8 @@ class ReadyBytes:
         self._found = _lines({**headers, "Content-Length": str(length)})
         self._unchanged = _lines({name: headers[name] for name in headers if name not in of_a_body})
         self._body_length = len(body)
-        self._second = 0
-        self._bytes = body
+        self._second = self._unchanged_second = 0
+        self._bytes, self._unchanged_bytes = body, b""
 
     def found(self, head: Head) -> bytes:
         """200, with the body."""
@@ -65,7 +65,13 @@ class ReadyBytes:
 
     def unchanged(self, head: Head) -> bytes:
         """304."""
-        return _joined(head, b" 304 Not Modified\r\n", self._unchanged, int(time.time()), b"")
+        second = int(time.time())
+        if not (head.is_1_1 and head.stays):
+            return _joined(head, b" 304 Not Modified\r\n", self._unchanged, second, b"")
+        if second != self._unchanged_second:
+            self._unchanged_bytes = _joined(head, b" 304 Not Modified\r\n", self._unchanged, second, b"")
+            self._unchanged_second = second
+        return self._unchanged_bytes
 
     @property
     def _body(self) -> bytes | memoryview:
@@ -109,10 +115,15 @@ class HotAnswer:
     valid_until_s: float
     """As of the request: `ROUTE`, `VALID_UNTIL_S`."""
     passed_until_s: float = 0.0
+    is_small: bool = field(init=False)
+    said: dict[str, str] = field(init=False)
+    """What its line says of it."""
 
-    @property
-    def is_small(self) -> bool:
-        return self.bytes <= HOT_BYTES
+    def __post_init__(self) -> None:
+        self.is_small = self.bytes <= HOT_BYTES
+        self.said = {"picture": self.picture, "rendition": self.file_name, "outcome": "hit"}
+        if self.name:
+            self.said["name"] = str(self.name)
 
     def still_holds(self, now_s: float, names: Names) -> bool:
         """Whether the file is what it was; and, now and then, whether it is still the one that is preferred."""

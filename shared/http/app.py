@@ -184,7 +184,7 @@ class Observation:
         self._metrics = metrics
         self.trace = new_trace_id(head.headers.get("X-Request-ID"))
 
-    def answered(self, status: int, **said: str) -> None:
+    def answered(self, status: int, said: Mapping[str, str]) -> None:
         seconds = time.perf_counter() - self._started
         write_line(
             {
@@ -195,11 +195,11 @@ class Observation:
                 "method": "GET",
                 "path": _told(self._head.target),
                 **said,
-                "status": int(status),
+                "status": status,
                 "duration_ms": round(seconds * 1000, 1),
             }
         )
-        answered, took = self._metrics.answered(self._service, self._route, int(status))
+        answered, took = self._metrics.answered(self._service, self._route, status)
         answered.inc()
         took.observe(seconds)
 
