@@ -7,12 +7,13 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
+from math import inf
 from typing import BinaryIO
 
 from aiohttp import hdrs, web
 
 from services.proxy.delivery import Delivered, Delivery, MovedRevision, NotYet
-from services.proxy.hot_answers import HOT_BYTES, HotAnswer, HotAnswers, ReadyResponse, head_of
+from services.proxy.hot_answers import HOT_BYTES, ROUTE, VALID_UNTIL_S, HotAnswer, HotAnswers, ReadyBytes
 from services.proxy.negotiation import (
     Precondition,
     Span,
@@ -79,16 +80,22 @@ class Responder:
             raise Problem(HTTPStatus.PRECONDITION_FAILED, "The picture is not the one the request is about.")
         headers["Content-Type"] = media_type_of(file.extension)
         if file.bytes > HOT_BYTES:
-            return await self._send_large(file, request, headers, _span(request, file, etag))
+            return await self._send_large(file, request, headers, _span(request, file, etag), asked)
         body = await file.content.whole()
         if span := _span(request, file, etag):
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
             part = body[span.first : span.last + 1]
             return web.Response(body=part, status=HTTPStatus.PARTIAL_CONTENT, headers=headers)
         headers["Accept-Ranges"] = "bytes"
-        if file.local and headers["X-Image-Cached"] == "true" and not file.is_spooled:
-            self._hot.keep(request, _hot_answer(file, file.local, headers, body, asked))
+        self._keep(file, request, headers, body, asked)
         return web.Response(body=body, headers=headers)
+
+    def _keep(
+        self, file: StoredFile, request: web.Request, headers: dict[str, str], body: bytes, asked: Asked
+    ) -> None:
+        """Where the next one may be answered the same: who waited is told so, and what is spooled is gone soon."""
+        if file.local and headers["X-Image-Cached"] == "true" and not file.is_spooled:
+            self._hot.keep(request, _hot_answer(file, file.local, headers, body, asked, request))
 
     def _as_document(self) -> dict[str, str]:
         """Raise Problem where drawings are not served as they are. They are documents, which browsers run."""
@@ -100,7 +107,12 @@ class Responder:
         return {"Content-Security-Policy": SANDBOXED}
 
     async def _send_large(
-        self, file: StoredFile, request: web.Request, headers: dict[str, str], span: Span | None
+        self,
+        file: StoredFile,
+        request: web.Request,
+        headers: dict[str, str],
+        span: Span | None,
+        asked: Asked,
     ) -> web.StreamResponse:
         if file.local and self._can_be_sent_by_nginx(file, request):
             headers["X-Stored-Cache-Control"] = headers.pop(
@@ -113,6 +125,8 @@ class Responder:
             headers["Content-Range"] = f"bytes {span.first}-{span.last}/{file.bytes}"
         else:
             headers["Accept-Ranges"] = "bytes"
+            if not self._accel:
+                self._keep(file, request, headers, b"", asked)
         return await _send(file, request, status, headers, span or Span(0, file.bytes - 1))
 
     def _can_be_sent_by_nginx(self, file: StoredFile, request: web.Request) -> bool:
@@ -125,7 +139,12 @@ class Responder:
 
 
 def _hot_answer(
-    file: StoredFile, local: LocalFile, headers: dict[str, str], body: bytes, asked: Asked
+    file: StoredFile,
+    local: LocalFile,
+    headers: dict[str, str],
+    body: bytes,
+    asked: Asked,
+    request: web.Request,
 ) -> HotAnswer:
     return HotAnswer(
         picture=file.picture,
@@ -134,7 +153,11 @@ def _hot_answer(
         may_change=asked.changeable(file.picture),
         local=local,
         bytes=file.bytes,
-        response=ReadyResponse(head_of(headers, len(body)), body),
+        etag=headers["ETag"],
+        modified_s=file.modified_s,
+        ready=ReadyBytes(headers, file.bytes, body),
+        route=request.get(ROUTE, ""),
+        valid_until_s=request.get(VALID_UNTIL_S, inf),
     )
 
 

@@ -8,12 +8,13 @@ from aiohttp import web
 from services.proxy.access_counts import AccessCounts
 from services.proxy.answers import Answers, Responder
 from services.proxy.delivery import OUTCOMES, Delivery
-from services.proxy.handlers import PROXY, Proxy, picture_routes
+from services.proxy.handlers import PROXY, Proxy, answering_early, picture_routes
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.lookup import Lookup, Staleness
 from services.proxy.settings import ProxySettings
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import STORED_READY, Skeleton, readiness
+from shared.http.early import EARLY
 from shared.http.signatures import Signatures
 from shared.pictures import RefusalReason
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
@@ -82,7 +83,7 @@ def add_proxy(
         accel=settings.send_files == "accel",
     )
     answers = Answers(responder, delivery, signatures, paths, redirects=settings.miss_fallback == "redirect")
-    skeleton.app[PROXY] = Proxy(
+    proxy = Proxy(
         settings=settings,
         rules=rules,
         signatures=signatures,
@@ -91,6 +92,8 @@ def add_proxy(
         answers=answers,
         use=use,
     )
+    skeleton.app[PROXY] = proxy
+    skeleton.app[EARLY] = answering_early(proxy, skeleton.service, metrics)
     skeleton.add_routes(picture_routes(paths))
     skeleton.add_routes([web.get(STORED_READY, readiness({"volume": volume.check}, {}))])
     if not settings.signing_keys and "*" in settings.hosts.allowed_hosts:

@@ -1,22 +1,26 @@
-"""Routes, and the order of things: the signature, last time's answer, what is asked, what is there, what stands for it."""
+"""Routes, and the order of things: last time's answer, the signature, what is asked, what is there, what stands for it."""
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
-from services.proxy import wanted
+from services.proxy import hot_answers, wanted
 from services.proxy.access_counts import AccessCounts
 from services.proxy.answers import Answers
 from services.proxy.delivery import Delivery, MovedRevision, NotYet
 from services.proxy.description import describing
 from services.proxy.hot_answers import HotAnswers
-from services.proxy.negotiation import is_browser_image, welcome_formats
+from services.proxy.negotiation import Precondition, evaluate, is_browser_image, welcome_formats
 from services.proxy.settings import ProxySettings
 from shared.http import Problem
-from shared.http.signatures import BadSignature, Signatures
+from shared.http.app import CLIENT_LEFT, Observation
+from shared.http.early import Early, EarlyAnswer, FileToSend, Head
+from shared.http.signatures import EXPIRY, BadSignature, Signatures
 from shared.pictures import Format, HostRules, RefusalReason, public_paths
+from shared.telemetry import Metrics, traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,57 @@ def picture_routes(paths: public_paths.PublicPaths) -> list[web.RouteDef]:
 
 
 def _route(form: public_paths.Form) -> web.RouteDef:
+    route = _router_pattern(form)
+
     async def answer(request: web.Request) -> web.StreamResponse:
+        request[hot_answers.ROUTE] = route
         return await _answer(form, request)
 
-    return web.get(_router_pattern(form), answer)
+    return web.get(route, answer)
+
+
+def answering_early(proxy: Proxy, service: str, metrics: Metrics) -> Early:
+    """The answer of last time, where it still holds: it was asked for in the same words, and signed as it had to be."""
+
+    def answer(head: Head) -> EarlyAnswer | None:
+        hot = proxy.hot.find(head)
+        if hot is None:
+            return None
+        observation = Observation(head, hot.route, service, metrics)
+        verdict = evaluate(head.headers, hot.etag, hot.modified_s, may_go_back=hot.name is not None)
+        if verdict is _SEND:
+            early = _found(hot, head, observation)
+        elif verdict is Precondition.NOT_MODIFIED:
+            observation.answered(304, hot.said)
+            early = EarlyAnswer(hot.ready.unchanged(head))
+        else:
+            return None
+        if early:
+            with traced(observation.trace):
+                proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
+            proxy.use.count(hot.picture)
+        return early
+
+    return answer
+
+
+_SEND = Precondition.SEND  # looked up once: a member costs as much as a call
+
+
+def _found(hot: hot_answers.HotAnswer, head: Head, observation: Observation) -> EarlyAnswer | None:
+    """None where the file vanished since it was looked at."""
+    if hot.is_small:
+        observation.answered(200, hot.said)
+        return EarlyAnswer(hot.ready.found(head))
+    try:
+        opened = hot.local.opened()
+    except OSError:
+        return None
+    return EarlyAnswer(hot.ready.found(head), FileToSend(opened, hot.bytes, partial(_sent, observation, hot)))
+
+
+def _sent(observation: Observation, hot: hot_answers.HotAnswer, all_sent: bool) -> None:
+    observation.answered(200 if all_sent else CLIENT_LEFT, hot.said)
 
 
 def _router_pattern(form: public_paths.Form) -> str:
@@ -68,13 +119,9 @@ def _router_pattern(form: public_paths.Form) -> str:
 
 
 async def _answer(form: public_paths.Form, request: web.Request) -> web.StreamResponse:
-    """The answer of last time where it still holds; else what is stored, or will be; else what stands for it."""
+    """What is stored, or will be; else what stands for it."""
     proxy = request.app[PROXY]
     signed = _check_signature(request, proxy)
-    if hot := await proxy.hot.find(request):
-        proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
-        proxy.use.count(hot.picture)
-        return hot.response
     asked = _parse(form, request, proxy, signed=signed)
     try:
         return await _deliver(asked, request, proxy)
@@ -131,4 +178,6 @@ def _check_signature(request: web.Request, proxy: Proxy) -> bool:
         proxy.signatures.check(request.rel_url, now_s=time.time())
     except BadSignature as error:
         raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
+    if expiry := request.rel_url.query.get(EXPIRY):
+        request[hot_answers.VALID_UNTIL_S] = float(expiry)
     return True

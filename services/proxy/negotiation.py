@@ -98,7 +98,7 @@ def _still_valid(if_range: str | None, etag: str, modified_s: int) -> bool:
 
 
 def _names(header: str, etag: str, *, weakly: bool) -> bool:
-    if header.strip() == "*":
+    if header == etag or header.strip() == "*":
         return True
     tags = [tag.strip() for tag in _TAG.findall(header)]
     return any((tag.removeprefix("W/") if weakly else tag) == etag for tag in tags)

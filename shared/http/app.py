@@ -18,9 +18,11 @@ from pydantic import Field
 from shared.background import Background
 from shared.http.answers import Problem, problem_response
 from shared.http.connections import MAX_CONNECTIONS
+from shared.http.early import Head
 from shared.http.signatures import SIGNATURE
 from shared.settings import Settings
 from shared.telemetry import MAX_FIELD, Level, Metrics, canonical_line, new_trace_id, traced
+from shared.telemetry.logs import write_line
 
 
 class HttpSettings(Settings):
@@ -119,6 +121,13 @@ _SIGNED = f"{SIGNATURE}="
 _SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
 """Whoever has a signature may use it: a log says which one it was, and no more."""
 
+
+def _told(path: str) -> str:
+    """As it is logged."""
+    path = path[:MAX_FIELD]
+    return _SIGNATURE.sub(r"\1…", path) if _SIGNED in path else path
+
+
 CLIENT_LEFT = 499
 """As nginx logs it: the connection ended before the answer did."""
 
@@ -130,9 +139,7 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
     async def answer(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         trace = new_trace_id(request.headers.get("X-Request-ID"))
-        path = request.raw_path[:MAX_FIELD]
-        if _SIGNED in path:
-            path = _SIGNATURE.sub(r"\1…", path)
+        path = _told(request.raw_path)
         with (
             traced(trace),
             canonical_line(
@@ -162,6 +169,39 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         return response
 
     return answer
+
+
+class Observation:
+    """Of a request that is answered early: the same line and counts as others have."""
+
+    __slots__ = ("_head", "_metrics", "_route", "_service", "_started", "trace")
+
+    def __init__(self, head: Head, route: str, service: str, metrics: Metrics) -> None:
+        self._started = time.perf_counter()
+        self._head = head
+        self._route = route
+        self._service = service
+        self._metrics = metrics
+        self.trace = new_trace_id(head.headers.get("X-Request-ID"))
+
+    def answered(self, status: int, said: Mapping[str, str]) -> None:
+        seconds = time.perf_counter() - self._started
+        write_line(
+            {
+                "event": "request",
+                "level": "info",
+                "trace_id": self.trace,
+                "service": self._service,
+                "method": "GET",
+                "path": _told(self._head.target),
+                **said,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 1),
+            }
+        )
+        answered, took = self._metrics.answered(self._service, self._route, status)
+        answered.inc()
+        took.observe(seconds)
 
 
 def _problem(error: Exception) -> Problem:

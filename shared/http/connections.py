@@ -10,16 +10,19 @@ import math
 import resource
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
 from shared.http.answers import Problem, WrittenResponse, problem_response
+from shared.http.early import EARLY, END_OF_HEAD, Early, FileToSend, KernelSending, read_head
 from shared.telemetry import LineLimiter, Metrics, new_trace_id, traced
 
 MAX_CONNECTIONS = 4096
@@ -113,11 +116,24 @@ LONGEST_LINE = 32 * 1024
 
 
 class Connection(web.RequestHandler):
-    """One client's. `_waiter` and `_request_count` are aiohttp's own: a test holds the installed version to them."""
+    """One client's. What is known already is answered before aiohttp hears of it, as long as it has nothing in hand.
 
-    __slots__ = ("_connections", "_heard_s", "_looking", "_owed_since_s")
+    `_waiter`, `_request_count`, `_messages`, `_paused`, `_upgraded`, `_close`, `_force_close`,
+    `_next_keepalive_close_time` and `_process_keepalive` are aiohttp's own: a test holds the installed version to them.
+    """
 
-    def __init__(self, server: web.Server, connections: Connections) -> None:
+    __slots__ = (
+        "_at_a_start",
+        "_connections",
+        "_early",
+        "_heard_s",
+        "_looking",
+        "_owed_since_s",
+        "_sending",
+        "_sending_ended",
+    )
+
+    def __init__(self, server: web.Server, connections: Connections, early: Early | None = None) -> None:
         limits = connections.limits
         super().__init__(
             server,
@@ -132,11 +148,21 @@ class Connection(web.RequestHandler):
         self._looking: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
         self._owed_since_s = math.inf
+        self._early = early
+        self._at_a_start = True
+        """Whether aiohttp's parser has seen the end of all that it was given: the next byte begins a request."""
+        self._sending: KernelSending | None = None
+        self._sending_ended: asyncio.Future[None] | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request to be whole."""
-        return self._waiter is not None and not self._waiter.done()
+        """Whether it waits for a request to be whole, and has nothing left to send."""
+        return (
+            self._waiter is not None
+            and not self._waiter.done()
+            and not self._paused
+            and self._sending is None
+        )
 
     def in_order(self) -> tuple[bool, float]:
         """In which they are let go."""
@@ -150,6 +176,8 @@ class Connection(web.RequestHandler):
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._early and self._at_a_start and data.endswith(END_OF_HEAD) and self._answer_early(data):
+            return
         before = self._request_count
         super().data_received(data)
         self._heard_s = self._loop.time()
@@ -157,10 +185,73 @@ class Connection(web.RequestHandler):
             self._owed_since_s = math.inf
         elif self._owed_since_s == math.inf and self.is_idle:
             self._owed_since_s = self._heard_s
+        self._at_a_start = (
+            self._request_count != before and data.endswith(END_OF_HEAD) and self._ended_whole()
+        )
+
+    def _ended_whole(self) -> bool:
+        """Whether the request that was read last has no body, and nothing was left unread behind it."""
+        if not self._messages or self._upgraded or self._buffer_paused:
+            return False
+        return self._messages[-1][1] is EMPTY_PAYLOAD
+
+    def _answer_early(self, data: bytes) -> bool:
+        """Whether it was answered. Nothing is written before whoever is slow has taken what was written."""
+        transport = self.transport
+        if self._force_close or self._close or transport is None or not self.is_idle:
+            return False
+        if (head := read_head(data)) is None:
+            return False
+        assert self._early is not None
+        if (answer := self._early(head)) is None:
+            return False
+        self._request_count += 1
+        self._heard_s = self._loop.time()
+        self._owed_since_s = math.inf
+        self._next_keepalive_close_time = self._heard_s + self._connections.limits.idle_s
+        if answer.file is None:
+            transport.write(answer.bytes)
+            if not head.stays:
+                self.force_close()
+        else:
+            self._send(answer.bytes, answer.file, stays=head.stays)
+        return True
+
+    def _send(self, head: bytes, file: FileToSend, *, stays: bool) -> None:
+        """What the client asks for meanwhile is not read."""
+        assert self.transport is not None
+        self._sending = KernelSending(self.transport, head, file, partial(self._sent, stays=stays))
+        self._sending.start()
+        if self._sending:
+            self.transport.pause_reading()
+
+    def _sent(self, all_sent: bool, *, stays: bool) -> None:
+        self._sending = None
+        if self._sending_ended and not self._sending_ended.done():
+            self._sending_ended.set_result(None)
+        if not (all_sent and stays) or self.transport is None:
+            self.force_close()
+        elif not self.transport.is_reading():
+            self.transport.resume_reading()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as aiohttp has it
+        if self._sending:
+            self._sending_ended = self._loop.create_future()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._sending_ended, timeout)
+        await super().shutdown(timeout)
+
+    def _process_keepalive(self) -> None:
+        """A file may take longer to send than a connection may be idle."""
+        if self._sending:
+            self._next_keepalive_close_time = self._loop.time() + self._connections.limits.idle_s
+        super()._process_keepalive()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._looking:
             self._looking.cancel()
+        if self._sending:
+            self._sending.stop()
         self._connections.discard(self)
         super().connection_lost(exc)
 
@@ -232,9 +323,10 @@ async def listening(
     try:
         http = runner.server
         assert http is not None
+        early = app.get(EARLY)
         loop = asyncio.get_running_loop()
         try:
-            listener = await loop.create_server(lambda: Connection(http, connections), host, port)
+            listener = await loop.create_server(lambda: Connection(http, connections, early), host, port)
         except OSError as error:
             raise OSError(f"Cannot listen at HOST={host} PORT={port}: {error.strerror or error}.") from error
         try:

@@ -21,7 +21,7 @@ from services.proxy.hot_answers import HotAnswers
 from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, Message
 from shared.http import create_skeleton
-from shared.http.connections import LONGEST_LINE
+from shared.http.connections import ConnectionLimits, Connections, listening
 from shared.pictures import PictureId, Rendition, SourceUrl, State
 from shared.queue import Delay, Handler, Lane, LaneMeasure, Queue, QueueFull, QueueUnavailable
 from shared.queue.embedded.engine import open_embedded
@@ -222,17 +222,10 @@ async def running_onesheet(
         add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
         if fetcher:
             await stack.enter_async_context(add_fetcher(skeleton, fetcher, queue=queue, volume=volume))
-        runner = web.AppRunner(
-            skeleton.app,
-            access_log=None,
-            shutdown_timeout=1,
-            handler_cancellation=True,
-            max_line_size=LONGEST_LINE,
+        connections = Connections("onesheet", ConnectionLimits(), metrics)
+        address = await stack.enter_async_context(
+            listening(skeleton.app, "127.0.0.1", 0, connections, ends_within_s=1)
         )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
         connector = aiohttp.TCPConnector(limit=0)
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         yield Onesheet(
