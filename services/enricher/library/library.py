@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, Page, Selection, Window
+from services.enricher.library.lists import Lists
 from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup
-from services.enricher.library.tables import media_items
+from services.enricher.library.tables import NEVER, media_items
 from shared.pictures import picture_id
 from shared.telemetry import utc_now
 
@@ -21,6 +22,7 @@ _NEW: Fields = {column.name: None for column in _columns if column.name != "id"}
     "title_key": "",
     "first_of_title": False,
     "first_in_list": False,
+    "title_synced": NEVER,
 }
 """A row about which nothing is known. `regroup` fills in the rest."""
 
@@ -127,6 +129,7 @@ class Library:
     def __init__(self, database: Database, *, now: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._now = now
+        self.lists = Lists(database)
 
     async def page(self, selection: Selection = EVERYTHING, window: Window = FIRST_WINDOW) -> Page:
         """The newest first."""
@@ -147,7 +150,11 @@ class Library:
 
         async def writing(connection: AsyncConnection) -> Item:
             await store(connection, [entry], now=self._now())
-            item = await listing.item(connection, await row_id(connection, entry))
+            added = await row_id(connection, entry)
+            if entry.status is not None and entry.list_source is None:  # said of the title, not of a list
+                same = await _of_title(connection, added)
+                await connection.execute(update(media_items).where(same).values(status=entry.status))
+            item = await listing.item(connection, added)
             assert item is not None
             return item
 
@@ -163,12 +170,31 @@ class Library:
         async def writing(connection: AsyncConnection) -> Item | None:
             item = await listing.item(connection, item_id)
             if item is not None:
-                key = select(media_items.c.title_key).where(media_items.c.id == item_id).scalar_subquery()
-                rows = await connection.execute(
-                    select(media_items.c.id).where(media_items.c.title_key == key)
-                )
+                same = await _of_title(connection, item_id)
+                rows = await connection.execute(select(media_items.c.id).where(same))
                 await remove(connection, list(rows.scalars()))
             return item
+
+        return await self._database.write(writing)
+
+    async def change(self, item_id: int, values: Mapping[str, Any]) -> Item | None:
+        """Say these fields of a title anew, wherever it was found; None: forgets them. The item, None where there is none."""
+        said = dict(values)
+        if "poster_url" in said:
+            said |= of_poster(said["poster_url"])
+        if "title" in said:
+            said["plain_title"] = plain(said["title"])
+
+        async def writing(connection: AsyncConnection) -> Item | None:
+            if await listing.item(connection, item_id) is None:
+                return None
+            same = await _of_title(connection, item_id)
+            ids = list((await connection.execute(select(_columns.id).where(same))).scalars())
+            links = await links_of(connection, ids)
+            changed = update(media_items).where(_columns.id.in_(ids))
+            await connection.execute(changed.values(**said, updated_at=self._now()))
+            await regroup(connection, links | await links_of(connection, ids))
+            return await listing.item(connection, item_id)
 
         return await self._database.write(writing)
 
@@ -197,6 +223,12 @@ class Library:
         ]
         if rows:
             await self._database.write(lambda connection: connection.execute(_POSTER, rows))
+
+
+async def _of_title(connection: AsyncConnection, entry_id: int) -> ColumnElement[bool]:
+    """The entries of the title that has this one."""
+    key = select(_columns.title_key).where(_columns.id == entry_id)
+    return _columns.title_key == (await connection.execute(key)).scalar_one()
 
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:

@@ -32,6 +32,14 @@ class LibrarySettings(Settings):
     roots: CommaList = Field((), validation_alias="LIBRARY_ROOTS")
     """The folders that may be scanned, with all below them."""
 
+    overseerr_url: str = Field(
+        "",
+        validation_alias="OVERSEERR_URL",
+        pattern=r"^$|^https?://[^\s?#]+[^\s?#/]$",
+        examples=["http://seerr:5055"],
+    )
+    """What items' `overseerr_url` begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryWing:
@@ -51,8 +59,11 @@ class LibraryWing:
     ) -> list[Endpoint]:
         scans = Scans(tasks, self._places)
         return [
-            *api.item_endpoints(self._pages, self._enrichment, self._finder.metadata, self._kept),
+            *api.item_endpoints(
+                self._pages, self._enrichment, self._finder.metadata, self._kept, self._library
+            ),
             *api.library_endpoints(self._library, scans, self._enrichment),
+            *api.list_endpoints(self._library),
             *api.unmatched_endpoints(self._matching, self._enrichment),
             *api.library_name_endpoints(self._library, urls, paths),
             *api.sync_endpoints(tasks, self._library),
@@ -112,6 +123,7 @@ async def open_library(
             urls=urls,
             prefetch=prefetch,
             matching=matching,
+            overseerr_url=settings.overseerr_url,
         )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
         syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)

@@ -1,6 +1,11 @@
 """The library's endpoints."""
 
-from services.enricher.library.api.items import item_endpoints, library_endpoints, library_name_endpoints
+from services.enricher.library.api.items import (
+    item_endpoints,
+    library_endpoints,
+    library_name_endpoints,
+    list_endpoints,
+)
 from services.enricher.library.api.sync import sync_endpoints, warm_endpoints
 from services.enricher.library.api.unmatched import unmatched_endpoints
 
@@ -8,6 +13,7 @@ __all__ = [
     "item_endpoints",
     "library_endpoints",
     "library_name_endpoints",
+    "list_endpoints",
     "sync_endpoints",
     "unmatched_endpoints",
     "warm_endpoints",
