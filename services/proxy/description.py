@@ -72,12 +72,21 @@ def _parameters(form: public_paths.Form) -> _Parameters:
                 "revision": ("path", _HEX),
                 "file": ("path", {"type": "string", "examples": ["w342.webp"]}),
             }
-        case public_paths.NameForm():
-            return {
+        case public_paths.NameForm() | public_paths.BareNameForm():
+            of_name: _Parameters = {
                 "kind": ("path", {"enum": list(Kind)}),
                 "id": ("path", {**_ID, "examples": ["tvdb:81189", "imdb:tt0133093"]}),
                 "role": ("path", {"enum": list(Role)}),
-                "file": ("path", _SIZE_AND_FORMAT),
+            }
+            sized: _Parameters = {"file": ("path", _SIZE_AND_FORMAT)}
+            return of_name | sized if isinstance(form, public_paths.NameForm) else of_name
+        case public_paths.KeyedForm():
+            return {
+                "key": ("path", {"type": "string", "examples": ["t0-free"]}),
+                "whose": ("path", {"enum": list(public_paths.KEYED_IDS)}),
+                "shown": ("path", {"enum": list(public_paths.KEYED_ROLES)}),
+                "id": ("path", {"type": "string", "examples": ["tt0133093", "movie-603", "series-1399"]}),
+                "format": ("path", {"enum": list(public_paths.KEYED_FORMATS)}),
             }
         case public_paths.FileForm():
             *ids, extension = form.placeholders

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
+from urllib.parse import unquote_plus
 
 import structlog
 from aiohttp import hdrs, web
@@ -115,9 +116,33 @@ async def _check(check: Check) -> str:
     return "ok"
 
 
+API_KEY = "api_key"
+"""The parameter that clients of TMDB's send their key in: ours, where they are pointed at us."""
+
 _SIGNED = f"{SIGNATURE}="
 _SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
 """Whoever has a signature may use it: a log says which one it was, and no more."""
+
+
+_KEY = re.compile(r"^/[^/?]+/(?=(?:imdb|tmdb|tvdb|isvalid)(?:/|$|\?))", re.IGNORECASE)
+"""What a path begins with where programs have their key in it."""
+
+
+def without_keys(path: str) -> str:
+    """A path and query as a log may have them."""
+    path = _KEY.sub("/…/", path)
+    if _SIGNED in path:
+        path = _SIGNATURE.sub(r"\1…", path)
+    before, mark, query = path.partition("?")
+    if mark and ("key" in query or "%" in query):
+        pairs = (pair.partition("=") for pair in query.split("&"))
+        cut = (
+            f"{name}={'…' if unquote_plus(name) == API_KEY else value}" if eq else name
+            for name, eq, value in pairs
+        )
+        query = "&".join(cut)
+    return before + mark + query
+
 
 CLIENT_LEFT = 499
 """As nginx logs it: the connection ended before the answer did."""
@@ -130,9 +155,7 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
     async def answer(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         trace = new_trace_id(request.headers.get("X-Request-ID"))
-        path = request.raw_path[:MAX_FIELD]
-        if _SIGNED in path:
-            path = _SIGNATURE.sub(r"\1…", path)
+        path = without_keys(request.raw_path[:MAX_FIELD])
         with (
             traced(trace),
             canonical_line(

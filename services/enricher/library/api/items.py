@@ -1,7 +1,6 @@
 """Endpoints of the library: its items with metadata, adding and removing, scans, its pictures by number."""
 
 import time
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -73,10 +72,6 @@ class PagesCleared(BaseModel):
     cleared: int = Field(description="Entries that were forgotten")
 
 
-PATIENCE_S = 30.0
-"""How long a program that asks for one title is let wait: longer than any page, and than one short pause of a provider."""
-
-
 def item_endpoints(
     pages: Pages, enrichment: Enrichment, metadata: Metadata, kept: KeptPages, library: Library
 ) -> list[Endpoint]:
@@ -117,7 +112,7 @@ def item_endpoints(
             key = TitleKey.parse(asked.media_type, asked.id)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        outcomes = await metadata.titles.lookup([key], within=timedelta(seconds=PATIENCE_S))
+        outcomes = await metadata.titles.lookup([key], within=metadata.title_wait)
         return await enrichment.title(found_or_problem(outcomes[key]))
 
     async def clear(_asked: Parameters) -> PagesCleared:
