@@ -40,6 +40,11 @@ _SIZE_AND_FORMAT = {
     "description": "No format: what the Accept header asks for",
     "examples": ["w342", "medium.webp"],
 }
+_CHECK_OF_KEY = {
+    "summary": "Whether a key opens the paths that have one",
+    "parameters": [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
+    "responses": {"200": {"description": "It does"}, "403": {"description": "It does not"}},
+}
 _HEX = {"type": "string", "pattern": "^[0-9a-f]+$"}
 
 _Parameters = dict[str, tuple[str, dict[str, Any]]]
@@ -50,7 +55,8 @@ def description(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> 
     document = {
         "openapi": "3.1.1",
         "info": {"title": "Onesheet: pictures", "version": ONESHEET_VERSION},
-        "paths": {form.pattern: {"get": _operation(form.summary, _parameters(form))} for form in paths.forms},
+        "paths": {form.pattern: {"get": _operation(form.summary, _parameters(form))} for form in paths.forms}
+        | {public_paths.KEY_CHECK: {"get": _CHECK_OF_KEY}},
     }
     return json.dumps(document).encode()
 

@@ -124,8 +124,10 @@ _SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
 """Whoever has a signature may use it: a log says which one it was, and no more."""
 
 
-_KEY = re.compile(r"^/[^/?]+/(?=(?:imdb|tmdb|tvdb|isvalid)(?:/|$|\?))", re.IGNORECASE)
-"""What a path begins with where programs have their key in it."""
+_KEY = re.compile(
+    r"(?:^(?!/api/)|(?<=/images))/[^/?]+/(?=(?:imdb|tmdb|tvdb)/|isvalid(?:/|$|\?))", re.IGNORECASE
+)
+"""Where programs have their key in a path: what it begins with, and what is purged by such a path."""
 
 
 def without_keys(path: str) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import tmdbsimple  # type: ignore[import-untyped] # as it is
 
-from services.fetcher.settings import DownloadSettings, FetcherSettings
+from services.fetcher.settings import DownloadSettings, FetcherSettings, RenderSettings
 from services.proxy.settings import ProxySettings
 from shared.http.app import without_keys
 from shared.settings import HostSettings
+from shared.volume.settings import FloorSettings
 from tests.integration.enricher import running_enricher
+from tests.providers.gallery import drawn_file
 from tests.providers.picture_host import PictureHost
 from tests.providers.tmdb import TmdbHost
 
@@ -51,6 +53,7 @@ def calls(base: str) -> list[Any]:
         lambda: at(tmdbsimple.Trending("movie", "week")).info()["page"],
         lambda: at(tmdbsimple.Trending("tv", "week")).info()["results"][0]["name"],
         lambda: at(tmdbsimple.Find("tt0000007")).info(external_source="imdb_id")["movie_results"][0]["id"],
+        lambda: movie.info()["poster_path"],
         lambda: at(tmdbsimple.Configuration()).info()["images"]["secure_base_url"],
     ]
 
@@ -58,8 +61,9 @@ def calls(base: str) -> list[Any]:
 async def test_a_client_of_tmdbs_works_unchanged_and_the_poster_it_builds_is_served_by_us(
     tmp_path: Path, picture_host: PictureHost, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    image_url = picture_host.url("/t/p")
-    hosts = HostSettings(allowed_hosts=(picture_host.authority,))
+    authority = picture_host.root.removeprefix("http://")
+    hosts = HostSettings(allowed_hosts=(authority,))
+    picture_host.put("/t/p/original/poster7.jpg", drawn_file("poster", 7, (60, 90), "JPEG") or b"")
     async with (
         TmdbHost.running() as tmdb,
         running_enricher(
@@ -67,15 +71,18 @@ async def test_a_client_of_tmdbs_works_unchanged_and_the_poster_it_builds_is_ser
             tmdb=tmdb,
             api_tokens=(READER,),
             hosts=hosts,
-            proxy=ProxySettings(hosts=hosts, tmdb_image_url=image_url),
+            proxy=ProxySettings(hosts=hosts, tmdb_image_url=picture_host.url("/t/p")),
             fetcher=FetcherSettings(
-                download=DownloadSettings(hosts=hosts, allow_private=(picture_host.authority,))
+                download=DownloadSettings(hosts=hosts, allow_private=(authority,)),
+                render=RenderSettings(ahead=False, processes=1),
+                room=FloorSettings(free_gb=0),
             ),
         ) as enricher,
     ):
         said = [await asyncio.to_thread(call) for call in calls(f"{enricher.address}/api/tmdb/3")]
         base = said[-1]
-        status, _ = await enricher.picture(f"{base.removeprefix(enricher.address)}w342/flat-800x1200.jpg")
+        path = f"{base.removeprefix(enricher.address)}w342{said[-2]}"
+        status, _ = await enricher.picture(path)
         assert (await enricher.get("/api/tmdb/3/movie/7")).status == 401
         assert (await enricher.get("/api/tmdb/3/movie/7?api_key=another")).status == 403
         assert (await enricher.get(f"/api/items?api_key={READER}")).status == 401
@@ -95,6 +102,7 @@ async def test_a_client_of_tmdbs_works_unchanged_and_the_poster_it_builds_is_ser
         1,
         "The show 1",
         7,
+        "/poster7.jpg",
         f"{enricher.address}/t/p/",
     ]
     assert status == 200
@@ -108,6 +116,12 @@ async def test_a_client_of_tmdbs_works_unchanged_and_the_poster_it_builds_is_ser
         ("/api/tmdb/movie/7?a=%20&api%5Fkey=secret", "/api/tmdb/movie/7?a=%20&api%5Fkey=…"),
         ("/api/tmdb/search/movie?query=key", "/api/tmdb/search/movie?query=key"),
         ("/api/tmdb/movie/7?api_key", "/api/tmdb/movie/7?api_key"),
+        ("/secret/imdb/poster-default/tt1.jpg?lang=de", "/…/imdb/poster-default/tt1.jpg?lang=de"),
+        ("/secret/isvalid", "/…/isvalid"),
+        (
+            "/api/v1/admin/images/secret/tvdb/logo-default/1.png",
+            "/api/v1/admin/images/…/tvdb/logo-default/1.png",
+        ),
     ],
 )
 def test_keys_are_cut_in_logs(path: str, logged: str) -> None:

@@ -22,7 +22,7 @@ from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import FetchPicture
+from shared.contracts import AdoptPicture, FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
@@ -72,6 +72,10 @@ class Finder:
     async def fetch(self, source: SourceUrl) -> None:
         """Have its picture fetched, behind what somebody waits for."""
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
+        await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def adopt(self, job: AdoptPicture) -> None:
+        """Have a picture that lies in the inbox stored, behind what somebody waits for."""
         await self._resolving.jobs.queue(job, LATER.pictures)
 
     async def found(self, name: Name) -> PictureId | None:

@@ -1,6 +1,7 @@
 """The library: entries written, items read, each title once."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, Page, Selection, Window
-from services.enricher.library.lists import Lists
+from services.enricher.library.lists import Lists, OnList, called, name_lists
 from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup
 from services.enricher.library.tables import NEVER, media_items
 from shared.pictures import picture_id
@@ -46,6 +47,52 @@ async def store(
     await _put(connection, insert(media_items), [row for row in rows if "id" not in row])
     await _put(connection, _UPDATE, [row | {"row_id": row["id"]} for row in rows if "id" in row])
     await regroup(connection, links | links_in(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """How many entries are new, how many were there and had something added, and how many had not."""
+
+    added: int
+    completed: int
+    unchanged: int
+
+
+async def take_in(
+    connection: AsyncConnection,
+    entries: Sequence[LibraryEntry],
+    extras: Sequence[Fields],
+    *,
+    dry_run: bool = False,
+) -> TakenIn:
+    """Entries of another program, with further columns of their rows: what is known here stays, and is completed.
+
+    But the later word counts of a status. Each path, and each title of a list, may come only once.
+    """
+    known = await _known(connection, entries)
+    links = links_in(row for row in known if row)
+    new: list[Fields] = []
+    changed: list[Fields] = []
+    for entry, row, extra in zip(entries, known, extras, strict=True):
+        if row is None:
+            new.append({**_merged(entry, _NEW), **extra})
+        elif completed := _completed(entry, row, extra):
+            changed.append({**row, **completed, "row_id": row["id"]})
+    if not dry_run:
+        await _put(connection, insert(media_items), new)
+        await _put(connection, _UPDATE, changed)
+        await regroup(connection, links | links_in([*new, *changed]))
+    return TakenIn(len(new), len(changed), len(entries) - len(new) - len(changed))
+
+
+def _completed(entry: LibraryEntry, row: Fields, extra: Fields) -> dict[str, Any]:
+    """What the entry says of what the row does not."""
+    said = {name: getattr(entry, name) for name in _SAID} | of_ids(entry.ids) | dict(extra)
+    more = {name: value for name, value in said.items() if value is not None and row[name] is None}
+    if entry.last_synced and row["last_synced"] and entry.last_synced > row["last_synced"]:
+        later = ("status", "overseerr_id", "last_synced")
+        more |= {name: said[name] for name in later if said[name] not in (None, row[name])}
+    return more | of_poster(more["poster_url"]) if "poster_url" in more else more
 
 
 async def remove(connection: AsyncConnection, ids: Collection[int]) -> None:
@@ -92,10 +139,33 @@ async def _known(connection: AsyncConnection, entries: Sequence[LibraryEntry]) -
         some = _columns.full_path.in_(paths[start : start + AT_ONCE])
         rows = await connection.execute(select(media_items).where(some))
         found.update((row.full_path, row._asdict()) for row in rows)
-    return [
-        await _in_list(connection, entry) if entry.full_path is None else found.get(entry.full_path)
-        for entry in entries
-    ]
+    in_lists = iter(await _of_lists(connection, [entry for entry in entries if entry.full_path is None]))
+    return [next(in_lists) if entry.full_path is None else found.get(entry.full_path) for entry in entries]
+
+
+MANY = 100
+"""So many entries without a path are looked for among all such rows at once, fewer one by one."""
+
+
+async def _of_lists(connection: AsyncConnection, entries: Sequence[LibraryEntry]) -> list[Fields | None]:
+    if len(entries) < MANY:
+        return [await _in_list(connection, entry) for entry in entries]
+    query = select(media_items).where(_columns.full_path.is_(None)).order_by(_columns.id.desc())
+    oldest: dict[tuple[object, ...], Fields] = {}
+    for row in await connection.execute(query):
+        fields = row._asdict()
+        place = (fields["list_source"], fields["media_type"])
+        for name in ("imdb_id", "tmdb_id", "tvdb_id"):
+            if fields[name] is not None:
+                oldest[*place, name, fields[name]] = fields
+        oldest[*place, fields["plain_title"], fields["year"]] = fields
+    return [oldest.get(_place_of(entry)) for entry in entries]
+
+
+def _place_of(entry: LibraryEntry) -> tuple[object, ...]:
+    """As `_strongest` has it."""
+    strongest = next(((name, value) for name, value in of_ids(entry.ids).items() if value is not None), None)
+    return (entry.list_source, entry.media_type.value, *(strongest or (plain(entry.title), entry.year)))
 
 
 async def _in_list(connection: AsyncConnection, entry: LibraryEntry) -> Fields | None:
@@ -163,6 +233,29 @@ class Library:
     async def add_all(self, entries: Sequence[LibraryEntry]) -> None:
         """Many in one write."""
         await self._database.write(lambda connection: store(connection, entries, now=self._now()))
+
+    async def take_in(
+        self,
+        entries: Sequence[LibraryEntry],
+        extras: Sequence[Mapping[str, Any]],
+        named: Mapping[str, OnList],
+        *,
+        dry_run: bool = False,
+    ) -> TakenIn:
+        """What another program knows of titles and lists, all of it in one write; see `take_in`."""
+        now = self._now()
+        moments = [
+            {"created_at": now, "updated_at": extra.get("created_at", now), **extra} for extra in extras
+        ]
+
+        async def working(connection: AsyncConnection) -> TakenIn:
+            taken = await take_in(connection, entries, moments, dry_run=dry_run)
+            known = await called(connection, named)
+            if not dry_run:
+                await name_lists(connection, [one for source, one in named.items() if source not in known])
+            return taken
+
+        return await (self._database.read(working) if dry_run else self._database.write(working))
 
     async def remove(self, item_id: int) -> Item | None:
         """The item that was removed, with every place it was found at; None where there was none."""

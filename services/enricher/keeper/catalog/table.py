@@ -112,13 +112,20 @@ class CatalogTable:
 
     async def used(self, pictures: Sequence[PictureId], at: datetime) -> None:
         """That they were served by then."""
+        await self.used_at(dict.fromkeys(pictures, at))
+
+    async def used_at(self, used: Mapping[PictureId, datetime]) -> None:
+        """The same, each by a moment of its own."""
         statement = (
             sa.update(cached_images)
-            .where(_columns.picture_id == sa.bindparam("picture"), _columns.last_accessed < at)
-            .values(last_accessed=at)
+            .where(
+                _columns.picture_id == sa.bindparam("picture"), _columns.last_accessed < sa.bindparam("at")
+            )
+            .values(last_accessed=sa.bindparam("at"))
         )
-        rows = [{"picture": picture} for picture in pictures]
-        await self._database.write(lambda connection: connection.execute(statement, rows))
+        rows = [{"picture": picture, "at": at} for picture, at in used.items()]
+        if rows:
+            await self._database.write(lambda connection: connection.execute(statement, rows))
 
     async def marks(self, shelf: str) -> Mapping[PictureId, Mark]:
         """Of what is known on a shelf, as they were when it was looked at."""

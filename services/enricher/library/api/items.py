@@ -31,6 +31,7 @@ from services.enricher.library.pages.enrichment import (
     TitleMetadata,
 )
 from services.enricher.library.pages.pages import KeptPages, Pages
+from services.enricher.library.parts import PART_ROLES, Parts
 from services.enricher.library.scan.scan import ScanRefused, Scans
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.task import TaskRefused
@@ -327,10 +328,17 @@ class NumberedParameters(Parameters):
     exp: str | None = Field(None, description="Until when the signature counts, in seconds since 1970")
 
 
-def library_name_endpoints(library: Library, urls: PictureUrls, paths: PublicPaths) -> list[Endpoint]:
+def library_name_endpoints(
+    library: Library, parts: Parts, urls: PictureUrls, paths: PublicPaths
+) -> list[Endpoint]:
     async def picture(asked: NumberedParameters) -> SeeOther:
-        """A picture of an item of the library: where it is by a provider's id."""
+        """A picture of an item, an episode, a season or a person of the library: where it is by a provider's id."""
         _check_signature(asked, urls, paths)
+        if asked.kind in PART_ROLES:
+            part = await parts.get(asked.id, asked.kind)
+            if part is None:
+                raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
+            return SeeOther(urls.by_name(part.name(asked.role), asked.size, asked.exp), MOVED_FOR_S)
         item = await library.item(asked.id)
         name = name_of(item, asked.role) if item and item.media_type.kind is asked.kind else None
         if name is None:
