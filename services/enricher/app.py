@@ -90,6 +90,7 @@ async def add_enricher(
                 volume=volume,
                 urls=urls,
                 rules=rules,
+                note_use=keeper.note_use,
                 background=background,
             )
         )

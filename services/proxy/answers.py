@@ -312,8 +312,8 @@ def picture_headers(asked: Asked, delivered: Delivered) -> dict[str, str]:
     if isinstance(asked, StoredPath):
         return {**headers, "Cache-Control": YEAR}
     headers["Cache-Control"] = DAY
-    if isinstance(asked, WantedPicture) and asked.host:
-        headers["X-Image-Source"] = asked.host.provider
+    if isinstance(asked, WantedPicture):
+        headers["X-Image-Source"] = asked.host.provider if asked.host else "unknown"
         headers["Cache-Control"] = DAY if asked.can_change else YEAR
     if asked.negotiated:
         headers["Vary"] = "Accept"

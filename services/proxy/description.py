@@ -40,6 +40,11 @@ _SIZE_AND_FORMAT = {
     "description": "No format: what the Accept header asks for",
     "examples": ["w342", "medium.webp"],
 }
+_CHECK_OF_KEY = {
+    "summary": "Whether a key opens the paths that have one",
+    "parameters": [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
+    "responses": {"200": {"description": "It does"}, "403": {"description": "It does not"}},
+}
 _HEX = {"type": "string", "pattern": "^[0-9a-f]+$"}
 
 _Parameters = dict[str, tuple[str, dict[str, Any]]]
@@ -50,7 +55,8 @@ def description(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> 
     document = {
         "openapi": "3.1.1",
         "info": {"title": "Onesheet: pictures", "version": ONESHEET_VERSION},
-        "paths": {form.pattern: {"get": _operation(form.summary, _parameters(form))} for form in paths.forms},
+        "paths": {form.pattern: {"get": _operation(form.summary, _parameters(form))} for form in paths.forms}
+        | {public_paths.KEY_CHECK: {"get": _CHECK_OF_KEY}},
     }
     return json.dumps(document).encode()
 
@@ -72,12 +78,21 @@ def _parameters(form: public_paths.Form) -> _Parameters:
                 "revision": ("path", _HEX),
                 "file": ("path", {"type": "string", "examples": ["w342.webp"]}),
             }
-        case public_paths.NameForm():
-            return {
+        case public_paths.NameForm() | public_paths.BareNameForm():
+            of_name: _Parameters = {
                 "kind": ("path", {"enum": list(Kind)}),
                 "id": ("path", {**_ID, "examples": ["tvdb:81189", "imdb:tt0133093"]}),
                 "role": ("path", {"enum": list(Role)}),
-                "file": ("path", _SIZE_AND_FORMAT),
+            }
+            sized: _Parameters = {"file": ("path", _SIZE_AND_FORMAT)}
+            return of_name | sized if isinstance(form, public_paths.NameForm) else of_name
+        case public_paths.KeyedForm():
+            return {
+                "key": ("path", {"type": "string", "examples": ["t0-free"]}),
+                "whose": ("path", {"enum": list(public_paths.KEYED_IDS)}),
+                "shown": ("path", {"enum": list(public_paths.KEYED_ROLES)}),
+                "id": ("path", {"type": "string", "examples": ["tt0133093", "movie-603", "series-1399"]}),
+                "format": ("path", {"enum": list(public_paths.KEYED_FORMATS)}),
             }
         case public_paths.FileForm():
             *ids, extension = form.placeholders

@@ -1,5 +1,6 @@
 """Routes, and the order of things: last time's answer, the signature, what is asked, what is there, what stands for it."""
 
+import hmac
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,15 @@ from services.proxy.description import describing
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.negotiation import Precondition, evaluate, is_browser_image, welcome_formats
 from services.proxy.settings import ProxySettings
-from shared.http import Problem
+from shared.http import NO_STORE, Problem
 from shared.http.app import CLIENT_LEFT, Observation
 from shared.http.early import Early, EarlyAnswer, FileToSend, Head
 from shared.http.signatures import EXPIRY, BadSignature, Signatures
 from shared.pictures import Format, HostRules, RefusalReason, public_paths
 from shared.telemetry import Metrics, traced
+
+FREE_KEY = "t0-free"
+"""Where no keys are set, and nothing has to be signed: programs send something in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,13 @@ class Proxy:
     hot: HotAnswers
     answers: Answers
     use: AccessCounts
+
+    def check_key(self, key: str) -> None:
+        """Raise Problem for one that opens nothing."""
+        good = self.settings.poster_keys or (() if self.signatures.required else (FREE_KEY,))
+        same = [hmac.compare_digest(one.encode(), key.encode(errors="surrogateescape")) for one in good]
+        if not any(same):
+            raise Problem(HTTPStatus.FORBIDDEN, "The key in the path is none of POSTER_KEYS.")
 
     def welcome(self, request: web.Request) -> tuple[Format, ...]:
         return welcome_formats(request.headers, self.settings.image_format)
@@ -51,8 +62,12 @@ DESCRIPTION = "/api/images/openapi.json"
 
 
 def picture_routes(paths: public_paths.PublicPaths) -> list[web.RouteDef]:
-    """One for each form of path, and one for their description."""
-    return [web.get(DESCRIPTION, describing(paths)), *(_route(form) for form in paths.forms)]
+    """One for each form of path, one for their description, and one that says whether a key is good."""
+    return [
+        web.get(DESCRIPTION, describing(paths)),
+        *(_route(form) for form in paths.forms),
+        web.get(public_paths.KEY_CHECK, _check_of_key),
+    ]
 
 
 def _route(form: public_paths.Form) -> web.RouteDef:
@@ -110,7 +125,11 @@ def _sent(observation: Observation, hot: hot_answers.HotAnswer, all_sent: bool) 
 
 
 def _router_pattern(form: public_paths.Form) -> str:
-    """A name's route leaves bare numbers to whoever has the library, and says itself why it refuses other names."""
+    """A name's route leaves bare numbers to whoever has the library, and says itself why it refuses other names. A path that
+    begins with a key is told from all others by what comes behind it.
+    """
+    if isinstance(form, public_paths.KeyedForm):
+        return form.bounded(named=True)
     if not isinstance(form, public_paths.NameForm):
         return form.pattern
     numbered = f"(?:{'|'.join(public_paths.NUMBERED_KINDS)})/[0-9]+/"
@@ -121,12 +140,41 @@ def _router_pattern(form: public_paths.Form) -> str:
 async def _answer(form: public_paths.Form, request: web.Request) -> web.StreamResponse:
     """What is stored, or will be; else what stands for it."""
     proxy = request.app[PROXY]
+    if isinstance(form, public_paths.KeyedForm):
+        proxy.check_key(request.match_info["key"])
+        return await _answer_keyed(request, proxy)
     signed = _check_signature(request, proxy)
     asked = _parse(form, request, proxy, signed=signed)
     try:
         return await _deliver(asked, request, proxy)
     except NotYet as not_yet:
         return await proxy.answers.instead(asked, not_yet, request)
+
+
+async def _answer_keyed(request: web.Request, proxy: Proxy) -> web.StreamResponse:
+    """By the name that shows something already; else by the first for which something is found."""
+    _key, *said = request.match_info.values()
+    alternatives = list(wanted.by_key(*said))
+    stored = [asked for asked in alternatives if await proxy.delivery.known(asked.name)]
+    *others, last = stored[:1] or alternatives
+    for asked in others:
+        try:
+            return await _deliver(asked, request, proxy)
+        except NotYet as not_yet:
+            return await proxy.answers.instead(asked, not_yet, request)
+        except Problem as problem:
+            if problem.status != HTTPStatus.NOT_FOUND:
+                raise
+    try:
+        return await _deliver(last, request, proxy)
+    except NotYet as not_yet:
+        return await proxy.answers.instead(last, not_yet, request)
+
+
+async def _check_of_key(request: web.Request) -> web.StreamResponse:
+    """Whether a key opens the paths that have one."""
+    request.app[PROXY].check_key(request.match_info["key"])
+    return web.json_response({"valid": True}, headers={"Cache-Control": NO_STORE})
 
 
 def _parse(form: public_paths.Form, request: web.Request, proxy: Proxy, *, signed: bool) -> wanted.Asked:
@@ -149,6 +197,9 @@ def _parse(form: public_paths.Form, request: web.Request, proxy: Proxy, *, signe
         case public_paths.NameForm():
             kind, id_, role, file = given
             return wanted.by_name(kind, id_, role, file, proxy.welcome(request))
+        case public_paths.BareNameForm():
+            kind, id_, role = given
+            return wanted.by_bare_name(kind, id_, role, proxy.welcome(request))
         case public_paths.FileForm():
             return wanted.by_file(form, given, url)
         case _:

@@ -17,7 +17,7 @@ from shared.http import Problem
 from shared.pictures.hosts import PictureHost, picture_host
 from shared.pictures.name import check_id
 from shared.pictures.paths import is_original
-from shared.pictures.public_paths import TMDB_FILE, FileForm
+from shared.pictures.public_paths import NUMBERED_KINDS, TMDB_FILE, FileForm, named_by_key
 from shared.pictures.rendition import ORIGINAL, ORIGINAL_EXTENSIONS, parse_format
 from shared.pictures.source import parse_picture_id, parse_revision_id
 
@@ -252,12 +252,39 @@ def by_name(kind: str, id_: str, role: str, file: str, welcome: tuple[pictures.F
         renditions = renditions_of(size, format_, welcome)
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-    if _BARE_NUMBER.fullmatch(id_):
+    if name.kind in NUMBERED_KINDS and _BARE_NUMBER.fullmatch(id_):
         raise Problem(
             HTTPStatus.BAD_REQUEST,
-            "A bare number is the id of a series or a movie in this library: say whose id it is, as in tmdb:603.",
+            f"A bare number is the id of a {kind} in this library: say whose id it is, as in tmdb:603.",
         )
     return Named(name, renditions, negotiated=format_ is None and size != "original")
+
+
+def by_bare_name(kind: str, id_: str, role: str, welcome: tuple[pictures.Format, ...]) -> Named:
+    """`series`, `81189`, `poster`: a number is TVDB's. Raise Problem for anything else: there is nothing at such a path."""
+    if kind in NUMBERED_KINDS and _BARE_NUMBER.fullmatch(id_):
+        id_ = f"tvdb:{id_}"
+    file = "thumbnail" if role == pictures.Role.THUMBNAIL else "original"
+    try:
+        return by_name(kind, id_, role, file, welcome)
+    except Problem as problem:
+        raise Problem(HTTPStatus.NOT_FOUND, problem.detail) from None
+
+
+_KEYED_SIZES = {pictures.Role.POSTER: "w500", pictures.Role.FANART: "w1280", pictures.Role.LOGO: "w500"}
+
+
+def by_key(whose: str, shown: str, id_: str, extension: str) -> tuple[Named, ...]:
+    """`imdb`, `poster`, `tt0133093`, `jpg`, as `named_by_key` reads them. Raise Problem for anything else."""
+    names = named_by_key(whose, shown, id_)
+    if not names:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "An id is written tt0133093 at IMDb; at TMDB and TVDB movie-603 or series-1399.",
+        )
+    return tuple(
+        Named(name, (pictures.Rendition(_KEYED_SIZES[name.role], parse_format(extension)),)) for name in names
+    )
 
 
 def by_file(form: FileForm, given: Sequence[str], url: URL) -> Named:

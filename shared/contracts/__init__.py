@@ -21,6 +21,7 @@ from shared.contracts.events import (
     removed_pictures,
 )
 from shared.contracts.jobs import (
+    AdoptPicture,
     DropSpool,
     Evictable,
     EvictPictures,
@@ -41,6 +42,7 @@ from shared.contracts.jobs import (
 from shared.contracts.message import DeadLetter, FailedAttempt, Message
 
 __all__ = [
+    "AdoptPicture",
     "DeadLetter",
     "DropSpool",
     "Envelope",

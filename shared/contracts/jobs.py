@@ -118,6 +118,17 @@ class StoreUpload(Message):
     name: Name | None = None
 
 
+class AdoptPicture(Message):
+    """Keep the bytes that were put into the inbox as the original of a source's picture, as if they had been downloaded."""
+
+    inbox: InboxId
+    sha256: Sha256
+    """Of the bytes in the inbox, hex."""
+    source_url: SourceUrl
+    fetched_at: AwareDatetime | None = None
+    """When somebody downloaded them, where that is known."""
+
+
 EVICTED_AT_ONCE = 100
 
 

@@ -6,8 +6,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
+from urllib.parse import unquote_plus
 
 import structlog
 from aiohttp import hdrs, web
@@ -117,15 +119,35 @@ async def _check(check: Check) -> str:
     return "ok"
 
 
+API_KEY = "api_key"
+"""The parameter that clients of TMDB's send their key in: ours, where they are pointed at us."""
+
 _SIGNED = f"{SIGNATURE}="
 _SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
 """Whoever has a signature may use it: a log says which one it was, and no more."""
 
 
-def _told(path: str) -> str:
-    """As it is logged."""
-    path = path[:MAX_FIELD]
-    return _SIGNATURE.sub(r"\1…", path) if _SIGNED in path else path
+_KEY = re.compile(
+    r"(?:^(?!/api/)|(?<=/images))/[^/?]+/(?=(?:imdb|tmdb|tvdb)/|isvalid(?:/|$|\?))", re.IGNORECASE
+)
+"""Where programs have their key in a path: what it begins with, and what is purged by such a path."""
+
+
+@lru_cache(1024)
+def without_keys(path: str) -> str:
+    """A path and query as a log may have them: remembered, for a page's pictures are asked for in the same words."""
+    path = _KEY.sub("/…/", path)
+    if _SIGNED in path:
+        path = _SIGNATURE.sub(r"\1…", path)
+    before, mark, query = path.partition("?")
+    if mark and ("key" in query or "%" in query):
+        pairs = (pair.partition("=") for pair in query.split("&"))
+        cut = (
+            f"{name}={'…' if unquote_plus(name) == API_KEY else value}" if eq else name
+            for name, eq, value in pairs
+        )
+        query = "&".join(cut)
+    return before + mark + query
 
 
 CLIENT_LEFT = 499
@@ -139,7 +161,7 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
     async def answer(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         trace = new_trace_id(request.headers.get("X-Request-ID"))
-        path = _told(request.raw_path)
+        path = without_keys(request.raw_path[:MAX_FIELD])
         with (
             traced(trace),
             canonical_line(
@@ -193,7 +215,7 @@ class Observation:
                 "trace_id": self.trace,
                 "service": self._service,
                 "method": "GET",
-                "path": _told(self._head.target),
+                "path": without_keys(self._head.target[:MAX_FIELD]),
                 **said,
                 "status": status,
                 "duration_ms": round(seconds * 1000, 1),

@@ -38,6 +38,13 @@ def vocabulary(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> s
         "SOURCE": paths.source.pattern,
         "STORED": _before_placeholders(paths.stored.pattern),
         "NAMED": _before_placeholders(paths.name.pattern),
+        "KEYED": "|".join(
+            one.removeprefix("/").replace(".", "[.]")
+            for one in (
+                public_paths.KEY_CHECK.replace("{key}", "[^/]+"),
+                *(form.bounded(named=False) for form in paths.all(public_paths.KeyedForm)),
+            )
+        ),
         "TMDB": "|".join(_before_placeholders(form.pattern) for form in paths.all(public_paths.TmdbForm)),
         "FILES": _lines(
             f"{_plain(form)} {form.kind} {form.role}" for form in paths.all(public_paths.FileForm)

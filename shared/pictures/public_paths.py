@@ -5,15 +5,17 @@ table. The words in paths stand once, too: kinds and roles in `name`, sizes in `
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from shared.pictures.name import Kind, Name, Role
 from shared.pictures.rendition import SIZES, STANDARD_SIZES
 from shared.pictures.source import PictureId, RevisionId
 
-NUMBERED_KINDS = (Kind.SERIES, Kind.MOVIE)
-"""Of these a bare number in the place of a name's id is the library's own."""
+NUMBERED_KINDS = (Kind.SERIES, Kind.MOVIE, Kind.EPISODE, Kind.SEASON, Kind.PERSON)
+"""Of these a bare number in the place of a name's id is the library's own. Others' numbers are ids as any."""
 
 TMDB_SIZES = tuple(size for size in SIZES if size not in STANDARD_SIZES)
 TMDB_FILE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpg|jpeg|png|webp|avif|gif|svg)"
@@ -90,6 +92,58 @@ class FileForm(Form):
         return self.placeholders[-2]
 
 
+@dataclass(frozen=True, slots=True)
+class BareNameForm(Form):
+    """`{kind}`, `{id}` and `{role}`: of the kinds that are numbered a number is TVDB's. The original; a thumbnail small."""
+
+
+KEYED_ROLES = MappingProxyType({"poster": Role.POSTER, "backdrop": Role.FANART, "logo": Role.LOGO})
+"""What programs that ask with a key in the path call pictures."""
+
+KEYED_IDS = ("imdb", "tmdb", "tvdb")
+KEYED_FORMATS = ("jpg", "png")
+KEY_CHECK = "/{key}/isValid"
+"""Where such programs ask whether their key is good."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedForm(Form):
+    """`{key}`, `{whose}` of KEYED_IDS, `{shown}` of KEYED_ROLES, `{id}` and `{format}` of KEYED_FORMATS."""
+
+    def bounded(self, *, named: bool) -> str:
+        """As a router's pattern, with its placeholders' names, or as a regular expression without."""
+
+        def one_of(name: str, choices: Iterable[str]) -> str:
+            return f"{{{name}:{'|'.join(choices)}}}" if named else f"(?:{'|'.join(choices)})"
+
+        return self.path(
+            key="{key}" if named else "[^/]+",
+            whose=one_of("whose", KEYED_IDS),
+            shown=one_of("shown", KEYED_ROLES),
+            id="{id}" if named else "[^/]+",
+            format=one_of("format", KEYED_FORMATS),
+        )
+
+
+_NUMBERED_ID = re.compile(r"(?:(movie|series|tv)-)?([1-9][0-9]{0,9})", re.ASCII)
+_IMDB_ID = re.compile(r"tt[0-9]{5,12}", re.ASCII)
+
+
+def named_by_key(whose: str, shown: str, id_: str) -> tuple[Name, ...]:
+    """What a keyed path names: `tt0133093` of IMDb, of which nobody can tell whether it is a movie or a series; at TMDB and
+    TVDB `movie-603` or `series-1399`, or a number alone, a movie of TMDB's or a series of TVDB's. Nothing: no such id.
+    """
+    role = KEYED_ROLES[shown]
+    if whose == "imdb":
+        kinds = (Kind.MOVIE, Kind.SERIES) if _IMDB_ID.fullmatch(id_) else ()
+        return tuple(Name(kind, f"imdb:{id_}", role) for kind in kinds)
+    found = _NUMBERED_ID.fullmatch(id_)
+    if not found:
+        return ()
+    said = found[1] or ("movie" if whose == "tmdb" else "series")
+    return (Name(Kind.MOVIE if said == "movie" else Kind.SERIES, f"{whose}:{found[2]}", role),)
+
+
 SomeForm = TypeVar("SomeForm", bound=Form)
 
 
@@ -131,10 +185,19 @@ PUBLIC_PATHS = PublicPaths(
     (
         SourceForm("/api/images/proxy", "A picture by the URL of its source"),
         TmdbForm("/t/p/{size}/{file}", "A picture by its path at TMDB's picture host"),
+        TmdbForm("/imageproxy/tmdb/t/p/{size}/{file}", "The same, as Seerr has it"),
         StoredForm("/p/{picture}/{revision}/{file}", "A stored file by its immutable path"),
         NameForm(
             "/api/v1/images/{kind}/{id}/{role}/{file}",
-            "A picture by what it shows; a bare number is this library's id of a series or a movie",
+            "A picture by what it shows; a bare number of a series, movie, episode, season or person is this library's",
+        ),
+        BareNameForm(
+            "/api/v1/images/{kind}/{id}/{role}",
+            "The same in the original size; a bare number of a series, movie, episode, season or person is TVDB's",
+        ),
+        KeyedForm(
+            "/{key}/{whose}/{shown}-default/{id}.{format}",
+            "A picture as programs ask for it that have a key (one of POSTER_KEYS)",
         ),
         FileForm(
             "/data/images/profiles/profile_avatar_{id}.{format}",

@@ -432,12 +432,3 @@ async def test_all_that_providers_said_is_forgotten_when_told_to(world: World) -
         await metadata.clear()
         await metadata.titles.lookup(A_PAGE[:3])
         assert world.trakt.total == 6
-
-
-async def test_a_picture_path_becomes_what_it_is_handed_out_as(world: World) -> None:
-    async with world.open() as metadata:
-        outcome = await metadata.tmdb.get(resources.combined_credits(7))
-        assert isinstance(outcome, Found)
-        handed_out = outcome.value.model_dump(mode="json", context=lambda path, role: f"{role}:{path}")
-        assert handed_out["cast"][0]["poster_path"] == "poster:/poster1.jpg"
-        assert outcome.value.model_dump()["cast"][0]["poster_path"] == "/poster1.jpg"

@@ -120,9 +120,9 @@ async def test_of_a_thousand_names_each_failure_is_told_with_its_class_and_not_t
     found = {number: url_of(picture_host, number) for number in numbers if number % 10 and number > MANY // 5}
     await filled(tmp_path, numbers, found=found)
     async with start() as whole:
-        first = await done(whole, f"{SYNC}/missing?content_type=movie&limit={MANY}")
+        first = await done(whole, f"{SYNC}/missing?content_type=movie&limit={MANY}&role=poster")
         asked = tvdb.total
-        again = await done(whole, f"{SYNC}/missing?content_type=movie&limit={MANY}")
+        again = await done(whole, f"{SYNC}/missing?content_type=movie&limit={MANY}&role=poster")
         assert tvdb.total == asked
     assert (first["state"], first["counts"]) == ("done", {"stored": 900, "failed": 100})
     failed = [item for item in first["items"] if item["outcome"] == "failed"]
@@ -140,7 +140,7 @@ async def test_what_is_missing_is_told_without_looking_for_it(
     await filled(tmp_path, range(1, 6))
     async with start() as whole:
         await done(whole, f"{SYNC}/movie/tvdb:3?role=poster")
-        dry = await done(whole, f"{SYNC}/missing?dry_run=true&limit=3")
+        dry = await done(whole, f"{SYNC}/missing?dry_run=true&limit=3&role=poster")
         nothing = await done(whole, f"{SYNC}/missing?content_type=tv")
     assert {item["name"] for item in dry["items"]} == {f"movie/tvdb:{n}/poster" for n in (5, 4, 2)}
     assert dry["counts"] == {"would be fetched": 3}
@@ -160,7 +160,13 @@ async def test_a_title_gets_all_pictures_that_it_is_expected_to_have(
         missing = await whole.manage("POST", f"{SYNC}/movie/99")
         assert (await whole.picture("/api/v1/images/movie/tvdb:7/fanart/small.webp"))[0] == 200
     outcomes = {item["name"].rpartition("/")[2]: item["outcome"] for item in by_id["items"]}
-    assert outcomes == {"poster": "stored", "fanart": "stored", "banner": "failed", "logo": "failed"}
+    assert outcomes == {
+        "image": "stored",
+        "poster": "stored",
+        "fanart": "stored",
+        "banner": "failed",
+        "logo": "failed",
+    }
     assert {item["outcome"] for item in by_number["items"]} == {"was stored", "not due"}
     assert missing.status == 404
 
@@ -170,9 +176,11 @@ async def test_a_title_gets_all_pictures_that_it_is_expected_to_have(
     [
         f"{SYNC}/streamer/1",
         f"{SYNC}/movie/..%2f",
+        f"{SYNC}/movie/the-matrix",
+        f"{SYNC}/season/tvdb:0",
         f"{SYNC}/song/tmdb:1",
         f"{SYNC}/missing?limit=0",
-        f"{SYNC}/missing?limit=10001",
+        f"{SYNC}/missing?limit=1001",
         f"{SYNC}/missing?content_type=song",
         f"{SYNC}/movie/tmdb:1?role=sleeve",
     ],
@@ -192,7 +200,7 @@ async def test_a_picture_that_takes_too_long_is_pending_and_others_go_on(
     picture_host.behave(path_of(1), Behaviour(delay_s=3, times=1))
     await filled(tmp_path, [1, 2])
     async with start() as whole:
-        task = await done(whole, f"{SYNC}/missing")
+        task = await done(whole, f"{SYNC}/missing?role=poster")
     assert {item["name"]: item["outcome"] for item in task["items"]} == {
         "movie/tvdb:1/poster": "pending",
         "movie/tvdb:2/poster": "stored",
@@ -207,7 +215,7 @@ async def test_a_cancelled_task_ends_soon_with_what_it_did(
         picture_host.behave(path_of(number), Behaviour(delay_s=0.3))
     await filled(tmp_path, range(1, 200))
     async with start() as whole:
-        task = (await whole.manage("POST", f"{SYNC}/missing")).json
+        task = (await whole.manage("POST", f"{SYNC}/missing?limit=1000&role=poster")).json
         path = f"/api/v1/admin/tasks/{task['id']}"
 
         async def begun() -> bool:
@@ -260,9 +268,10 @@ async def test_all_pictures_of_a_title_are_purged_and_before_that_told(
 
         await until(known)
         dry = (await whole.manage("DELETE", f"{path}?dry_run=true")).json
-        assert [(one["name"], one["picture_id"]) for one in dry["pictures"]] == [
-            ("movie/tvdb:7/poster", picture)
-        ]
+        assert {(one["name"], one["picture_id"]) for one in dry["pictures"]} == {
+            ("movie/tvdb:7/poster", picture),
+            ("movie/tvdb:7/image", picture),
+        }
         assert whole.queue.jobs(PurgePicture) == []
         purged = await whole.manage("DELETE", path)
         assert (purged.status, purged.json["dry_run"]) == (202, False)

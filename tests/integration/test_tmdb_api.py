@@ -25,7 +25,7 @@ async def tmdb() -> AsyncIterator[TmdbHost]:
 
 @pytest.fixture
 async def enricher(tmp_path: Path, tmdb: TmdbHost) -> AsyncIterator[RunningEnricher]:
-    async with running_enricher(tmp_path, tmdb=tmdb, metadata=MetadataSettings(page_deadline_s=1)) as running:
+    async with running_enricher(tmp_path, tmdb=tmdb, metadata=MetadataSettings(title_wait_s=1)) as running:
         yield running
 
 
@@ -36,15 +36,15 @@ def ours(path: str, size: str) -> str:
 @pytest.mark.parametrize(
     ("path", "where", "value"),
     [
-        ("search/movie?query=The%20Movie", ("results", 0, "poster_path"), "/poster"),
-        ("search/tv?query=show", ("results", 0, "poster_path"), "/poster"),
+        ("search/movie?query=The%20Movie", ("results", 0, "poster_url"), "/poster"),
+        ("search/tv?query=show", ("results", 0, "poster_url"), "/poster"),
         ("search/multi?query=x", ("page",), 1),
-        ("movie/7", ("poster_path",), "/poster7.jpg"),
-        ("movie/7/credits", ("cast", 0, "profile_path"), "/face1.jpg"),
-        ("tv/7", ("backdrop_path",), "/backdrop7.jpg"),
+        ("movie/7", ("poster_url",), "/poster7.jpg"),
+        ("movie/7/credits", ("cast", 0, "profile_url"), "/face1.jpg"),
+        ("tv/7", ("backdrop_url",), "/backdrop7.jpg"),
         ("tv/7/credits", ("crew", 0, "job"), "Director"),
-        ("tv/7/season/1", ("episodes", 0, "still_path"), "/still.jpg"),
-        ("person/7", ("profile_path",), "/face7.jpg"),
+        ("tv/7/season/1", ("episodes", 0, "still_url"), "/still.jpg"),
+        ("person/7", ("profile_url",), "/face7.jpg"),
         ("person/7/combined_credits", ("cast", 0, "media_type"), "movie"),
         ("collection/7", ("parts", 0, "id"), 1),
         ("trending/movie/week", ("page",), 1),
@@ -66,15 +66,73 @@ async def test_every_resource_is_asked_once_and_answered_with_pictures_of_ours(
     else:
         assert found == value
     assert tmdb.counts[f"/3/{path.partition('?')[0]}"] == 1
-    assert b'"/poster' not in answer.body
+
+
+async def test_paths_and_numbers_stay_as_tmdb_says_them_with_ours_beside(enricher: RunningEnricher) -> None:
+    movie = (await enricher.get("/api/tmdb/3/movie/7")).json
+    assert movie["poster_path"] == "/poster7.jpg"
+    assert (movie["genres"], movie["genre_names"]) == ([{"id": 18, "name": "Drama"}], ["Drama"])
+    [first, without] = (await enricher.get("/api/tmdb/search/movie?query=x")).json["results"]
+    assert (first["genre_ids"], first["genre_names"]) == ([18], ["Drama"])
+    assert (without["backdrop_path"], without["backdrop_url"]) == (None, None)
+
+
+async def test_cast_and_crew_come_within_details_in_the_one_request(
+    enricher: RunningEnricher, tmdb: TmdbHost
+) -> None:
+    path = "/api/tmdb/movie/7?append_to_response=credits,external_ids,lists_of_nothing"
+    movie = (await enricher.get(path)).json
+    assert movie["credits"]["cast"][0]["profile_url"] == ours("/face1.jpg", "w185")
+    assert (movie["credits"]["crew"][0]["job"], movie["external_ids"]["imdb_id"]) == ("Director", "tt0000007")
+    assert tmdb.total == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("tt0000007?external_source=imdb_id", 200),
+        ("80007?external_source=tvdb_id", 200),
+        ("80007?external_source=imdb_id", 400),
+        ("tt0000007?external_source=tvdb_id", 400),
+        ("tt0000007", 400),
+    ],
+)
+async def test_titles_are_found_by_the_ids_of_others(
+    enricher: RunningEnricher, path: str, status: int
+) -> None:
+    answer = await enricher.get(f"/api/tmdb/find/{path}")
+    assert answer.status == status
+    if status == 200:
+        assert 7 in [one["id"] for name in ("movie_results", "tv_results") for one in answer.json[name]]
+
+
+async def test_the_connection_is_tested_past_the_cache(enricher: RunningEnricher, tmdb: TmdbHost) -> None:
+    assert "not asked yet" in (await enricher.get("/readyz")).json["providers"]["tmdb"]
+    tested = (await enricher.manage("GET", "/api/tmdb/test")).json
+    assert tested == {"success": True, "message": "TMDB answers, and accepts the key."}
+    assert (await enricher.get("/readyz")).json["providers"]["tmdb"] == "ready: TMDB answers."
+    tmdb.behave(Behaviour(status=401))
+    tested = (await enricher.manage("GET", "/api/tmdb/test")).json
+    assert (tested["success"], "key" in tested["message"]) == (False, True)
+
+
+async def test_who_asks_for_a_title_waits_through_one_short_pause_of_the_provider(
+    tmp_path: Path, tmdb: TmdbHost
+) -> None:
+    async with running_enricher(tmp_path / "patient", tmdb=tmdb) as enricher:
+        tmdb.behave(Behaviour(status=429, headers={"Retry-After": "1"}, times=1))
+        assert (await enricher.get("/api/tmdb/movie/7")).status == 200
+        tmdb.behave(Behaviour(status=429, headers={"Retry-After": "1"}, times=1))
+        assert (await enricher.get("/api/metadata/movie/tmdb:8")).status == 200
+    assert tmdb.total == 4
 
 
 async def test_each_role_has_its_usual_size(enricher: RunningEnricher) -> None:
     movie = (await enricher.get("/api/tmdb/movie/7")).json
-    assert movie["poster_path"] == ours("/poster7.jpg", "w342")
-    assert movie["backdrop_path"] == ours("/backdrop7.jpg", "w780")
+    assert movie["poster_url"] == ours("/poster7.jpg", "w342")
+    assert movie["backdrop_url"] == ours("/backdrop7.jpg", "w780")
     person = (await enricher.get("/api/tmdb/person/7")).json
-    assert person["profile_path"] == ours("/face7.jpg", "w185")
+    assert person["profile_url"] == ours("/face7.jpg", "w185")
 
 
 @pytest.mark.parametrize(
@@ -164,10 +222,20 @@ async def test_the_cache_tells_what_it_holds_and_is_cleared_by_operators_only(
     assert statistics["memory"]["entries"] == statistics["memory"]["hits"] == 1
     for path in ("clear", "clear-expired"):
         assert (await enricher.ask("POST", f"/api/tmdb/cache/{path}")).status == 401
-    assert (await enricher.manage("POST", "/api/tmdb/cache/clear-expired")).json == {"cleared": 0}
+    assert (await enricher.manage("POST", "/api/tmdb/cache/clear-expired")).json == {
+        "cleared": 0,
+        "bytes_freed": 0,
+    }
     await enricher.get("/api/tmdb/movie/7")
     assert tmdb.total == 1
-    assert (await enricher.manage("POST", "/api/tmdb/cache/clear")).status == 200
+    kinds = (await enricher.get("/api/tmdb/cache/stats")).json["stored"]["by_kind"]
+    listed = (await enricher.get("/api/tmdb/cache/list?kind=movie")).json
+    [entry] = listed["entries"]
+    assert (listed["total"], entry["key"], entry["found"], entry["expired"]) == (1, "movie:7", True, False)
+    assert kinds == {"movie": {"rows": 1, "bytes": entry["bytes"]}}
+    assert (await enricher.get("/api/tmdb/cache/list?kind=tv")).json == {"entries": [], "total": 0}
+    cleared = await enricher.manage("POST", "/api/tmdb/cache/clear")
+    assert cleared.json == {"cleared": 1, "bytes_freed": entry["bytes"]}
     await enricher.get("/api/tmdb/movie/7")
     assert tmdb.total == 2
 

@@ -160,7 +160,7 @@ async def test_a_new_kind_in_a_new_form_is_served_alike_and_purged(wide: Wide) -
 
 
 async def test_a_new_form_of_tmdbs_paths_is_served_alike_and_purged(wide: Wide) -> None:
-    known, new = "/t/p/w342/poster17.jpg", "/imageproxy/tmdb/t/p/w342/poster17.jpg"
+    known, new = "/t/p/w342/poster17.jpg", "/pictures/of/tmdb/w342/poster17.jpg"
     (bare,) = (server for server in wide.servers if server.name == "proxy")
     made = await bare.get(known)
     assert made.status == 200
@@ -172,7 +172,7 @@ async def test_a_new_form_of_tmdbs_paths_is_served_alike_and_purged(wide: Wide) 
 
 
 async def test_new_forms_and_kinds_are_described(wide: Wide) -> None:
-    file, tmdb = "/data/{somebody}/banner_{id}.{format}", "/imageproxy/tmdb/t/p/{size}/{file}"
+    file, tmdb = "/data/{somebody}/banner_{id}.{format}", "/pictures/of/tmdb/{size}/{file}"
     for server in wide.servers:
         async with wide.client.get(f"{server.address}/api/images/openapi.json") as answer:
             paths = (await answer.json())["paths"]

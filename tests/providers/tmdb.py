@@ -27,6 +27,7 @@ _BAD_KEY = Said(
     },
     401,
 )
+_ACCEPTED = Said({"success": True, "status_code": 1, "status_message": "Success."})
 _BAD_PAGE = Said({"success": False, "status_code": 22, "status_message": "Invalid page."}, 400)
 
 
@@ -206,15 +207,13 @@ class TmdbHost(MetadataHost):
         return None if known else _BAD_KEY
 
     def has(self, request: web.Request) -> Said:
-        for pattern, described in _NUMBERED:
-            if found := pattern.fullmatch(request.path):
-                numbers = [int(number) for number in found.groups()]
-                if numbers[0] not in TITLES:
-                    return _NOT_FOUND
-                return Said(_in_languages(described(*numbers), request))
+        if said := _numbered(request):
+            return said
         if found := re.fullmatch(r"/3/find/((?:tt|nm)?\d+)", request.path):
             by_tvdb = request.query.get("external_source") == "tvdb_id"
             return Said(_found_by_tvdb(int(found[1])) if by_tvdb else _found(found[1]))
+        if request.path == "/3/authentication":
+            return _ACCEPTED
         if not 1 <= int(request.query.get("page", "1")) <= 500:
             return _BAD_PAGE
         if results := _listed(request.path):
@@ -229,6 +228,28 @@ class TmdbHost(MetadataHost):
             "status_message": "Your request count is over the limit.",
         }
         return Said(body, 429, headers)
+
+
+def _numbered(request: web.Request) -> Said | None:
+    for pattern, described in _NUMBERED:
+        if found := pattern.fullmatch(request.path):
+            numbers = [int(number) for number in found.groups()]
+            if numbers[0] not in TITLES:
+                return _NOT_FOUND
+            return Said(_in_languages(described(*numbers), request) | _appended(request, numbers))
+    return None
+
+
+def _appended(request: web.Request, numbers: list[int]) -> dict[str, Any]:
+    """Parts of what is asked for, in the one answer; as TMDB, without their own ids."""
+    parts = [part for part in request.query.get("append_to_response", "").split(",") if part]
+    found: dict[str, Any] = {}
+    for part in parts:
+        for pattern, described in _NUMBERED:
+            if pattern.fullmatch(f"{request.path}/{part}"):
+                said = described(*numbers)
+                found[part] = {name: value for name, value in said.items() if name != "id"}
+    return found
 
 
 def _in_languages(described: dict[str, Any], request: web.Request) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def _start(module: str) -> None:
         forms=(
             *PUBLIC_PATHS.forms,
             FileForm("/data/{somebody}/banner_{id}.{format}", "A banner", Kind(KIND), Role.BANNER),
-            TmdbForm("/imageproxy/tmdb/t/p/{size}/{file}", "As another program has them"),
+            TmdbForm("/pictures/of/tmdb/{size}/{file}", "As another program has them"),
         ),
     )
     if module == "shared.pictures.nginx_vocabulary":

@@ -6,10 +6,10 @@ from http import HTTPStatus
 import pytest
 from yarl import URL
 
-from services.proxy.wanted import Named, by_file, by_name
+from services.proxy.wanted import Named, by_bare_name, by_file, by_key, by_name
 from shared.http import Problem
 from shared.pictures import Format, Kind, Name, Rendition, Role
-from shared.pictures.public_paths import PUBLIC_PATHS, FileForm
+from shared.pictures.public_paths import NUMBERED_KINDS, PUBLIC_PATHS, FileForm
 
 PROFILE, CATEGORY, STREAM = PUBLIC_PATHS.all(FileForm)
 WELCOME = (Format.AVIF, Format.WEBP)
@@ -140,10 +140,72 @@ def test_an_odd_id_is_refused_in_every_form(id_: str) -> None:
 
 
 @pytest.mark.parametrize("id_", BARE_NUMBERS, ids=len)
-@pytest.mark.parametrize("kind", Kind)
-def test_a_bare_number_names_nothing_and_the_answer_says_why(kind: Kind, id_: str) -> None:
+@pytest.mark.parametrize("kind", NUMBERED_KINDS)
+def test_a_bare_number_names_nothing_where_the_library_numbers_and_the_answer_says_why(
+    kind: Kind, id_: str
+) -> None:
     with pytest.raises(Problem, match="tmdb:603") as refused:
         by_name(kind, id_, "poster", "w342", WELCOME)
+    assert_refused(refused.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in NUMBERED_KINDS])
+def test_a_bare_number_is_an_id_of_the_kinds_that_others_number(kind: Kind) -> None:
+    assert by_name(kind, "12", "profile", "w342", WELCOME).name == Name(kind, "12", Role.PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "rendition"),
+    [
+        (("series", "81189", "poster"), "series/tvdb:81189/poster", "original"),
+        (("episode", "tvdb:5", "image"), "episode/tvdb:5/image", "original"),
+        (("person", "7", "thumbnail"), "person/tvdb:7/thumbnail", "thumbnail.webp"),
+        (("streamer", "7", "profile"), "streamer/7/profile", "original"),
+    ],
+)
+def test_the_path_in_three_parts_is_tvdbs(asked: tuple[str, str, str], name: str, rendition: str) -> None:
+    named = by_bare_name(*asked, WELCOME)
+    assert (str(named.name), str(named.renditions[-1])) == (name, rendition)
+
+
+@pytest.mark.parametrize(
+    "asked", [("show", "1", "poster"), ("series", "1", "cat"), ("series", "..", "poster")]
+)
+def test_at_an_unknown_type_or_role_of_three_parts_there_is_nothing(asked: tuple[str, str, str]) -> None:
+    with pytest.raises(Problem) as refused:
+        by_bare_name(*asked, WELCOME)
+    assert refused.value.status == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "rendition"),
+    [
+        (
+            ("imdb", "poster", "tt0133093", "jpg"),
+            ["movie/imdb:tt0133093/poster", "series/imdb:tt0133093/poster"],
+            "w500.jpg",
+        ),
+        (("tmdb", "backdrop", "movie-603", "jpg"), ["movie/tmdb:603/fanart"], "w1280.jpg"),
+        (("tmdb", "logo", "series-1399", "png"), ["series/tmdb:1399/logo"], "w500.png"),
+        (("tmdb", "poster", "603", "jpg"), ["movie/tmdb:603/poster"], "w500.jpg"),
+        (("tvdb", "poster", "81189", "png"), ["series/tvdb:81189/poster"], "w500.png"),
+        (("tvdb", "poster", "movie-5", "png"), ["movie/tvdb:5/poster"], "w500.png"),
+    ],
+)
+def test_a_path_with_a_key_names_what_it_is_about(
+    asked: tuple[str, str, str, str], names: list[str], rendition: str
+) -> None:
+    found = by_key(*asked)
+    assert [str(named.name) for named in found] == names
+    assert {str(named.renditions[0]) for named in found} == {rendition}
+
+
+@pytest.mark.parametrize(
+    ("whose", "id_"), [("imdb", "603"), ("tmdb", "tt0133093"), ("tvdb", "film-1"), ("tmdb", "0")]
+)
+def test_an_id_that_its_source_has_none_of_is_refused(whose: str, id_: str) -> None:
+    with pytest.raises(Problem) as refused:
+        by_key(whose, "poster", id_, "jpg")
     assert_refused(refused.value)
 
 

@@ -21,6 +21,7 @@ from pydantic import Field
 from yarl import URL
 
 from shared.http import HttpSettings, Problem
+from shared.http.app import API_KEY
 from shared.settings import CommaList, Settings
 
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - the file's name
@@ -44,6 +45,7 @@ class Access(Enum):
     ADMIN = "Changing, uploading, operating"
 
 
+TMDB_PATHS = "/api/tmdb/"
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 """Any of them: the request came through a web server before us, and so from anywhere. Who makes one up is let do less."""
 
@@ -99,8 +101,10 @@ class Gate:
             self._check_host(request.headers.get("Host", "localhost"))
         if access is Access.DESCRIPTION:
             return
-        if access is Access.ADMIN or not self._is_open(access, request):
-            self._tokens.check(request.headers.get("Authorization"), admin=access is Access.ADMIN)
+        if access is Access.ADMIN:
+            self._tokens.check(request.headers.get("Authorization"), admin=True)
+        elif not self._is_open(access, request):
+            self._tokens.check(_authorization(request), admin=False)
 
     def _is_open(self, access: Access, request: web.Request) -> bool:
         """Whether reading needs no token."""
@@ -119,6 +123,14 @@ class Gate:
             HTTPStatus.MISDIRECTED_REQUEST,
             "This server answers for this machine only, and not by that name. If it is seen under it, set PUBLIC_URL.",
         )
+
+
+def _authorization(request: web.Request) -> str | None:
+    """Clients of TMDB's send their key in the query, where they can send no other token."""
+    if "Authorization" not in request.headers and request.path.startswith(TMDB_PATHS):
+        keys = request.query.getall(API_KEY, ())
+        return f"Bearer {keys[0]}" if len(keys) == 1 else None
+    return request.headers.get("Authorization")
 
 
 def _is_address(text: str) -> bool:

@@ -1,10 +1,11 @@
 """Endpoints: a handler with the models of what it takes and answers. Parsed, checked and rendered in one place."""
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
 from aiohttp import web
@@ -25,6 +26,7 @@ __all__ = [
     "Parameters",
     "Result",
     "SeeOther",
+    "SeenOrigin",
     "Sent",
 ]
 
@@ -33,6 +35,7 @@ DRY_RUN = "dry_run"
 """Asks what would be done. An endpoint that cannot say that must not do it instead."""
 
 JSON = "application/json"
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
 DATABASE_AGAIN_S = 5
 QUEUE_AGAIN_S = 5
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -58,6 +61,21 @@ class Sent:
     """What is sent to an endpoint that takes other things than JSON, too."""
 
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SeenOrigin:
+    """Scheme and host that the client sees us under, as far as the request says it."""
+
+    url: str
+
+    @classmethod
+    def of(cls, request: web.Request) -> Self:
+        host = request.headers.get("X-Forwarded-Host", request.host).split(",")[0].strip()
+        scheme = request.headers.get("X-Forwarded-Proto", request.scheme).split(",")[0].strip().lower()
+        if not _HOST.fullmatch(host) or scheme not in ("http", "https"):
+            raise Problem(HTTPStatus.BAD_REQUEST, "The request does not say which host it is for.")
+        return cls(f"{scheme}://{host}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +106,8 @@ class Endpoint:
     status: HTTPStatus = HTTPStatus.OK
     max_sent_bytes: int = 0
     """What may be sent that is no JSON: the handler gets it as `Sent`. 0: only JSON is taken."""
+    wants_origin: bool = False
+    """The handler gets, last of all, the `SeenOrigin` of the request."""
     stream: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     """Answers instead of the handler, as long as the client listens."""
 
@@ -99,9 +119,11 @@ class Endpoint:
         async def answer(request: web.Request) -> web.StreamResponse:
             if self.stream:
                 return await self.stream(request)
-            given: list[BaseModel | Sent] = [self._parameters(request)]
+            given: list[BaseModel | Sent | SeenOrigin] = [self._parameters(request)]
             if self.body:
                 given.append(await self._sent(request, self.body))
+            if self.wants_origin:
+                given.append(SeenOrigin.of(request))
             try:
                 result = await self.handle(*given)
             except QueueError as error:

@@ -22,7 +22,7 @@ from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import FetchPicture
+from shared.contracts import AdoptPicture, FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
@@ -74,6 +74,10 @@ class Finder:
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
         await self._resolving.jobs.queue(job, LATER.pictures)
 
+    async def adopt(self, job: AdoptPicture) -> None:
+        """Have a picture that lies in the inbox stored, behind what somebody waits for."""
+        await self._resolving.jobs.queue(job, LATER.pictures)
+
     async def found(self, name: Name) -> PictureId | None:
         """The picture that was found for it the last time, stored or not."""
         known = await self._resolving.table.of_name(name)
@@ -96,7 +100,7 @@ class Finder:
         """`size_of`: the bytes that a picture takes on the disk, as far as known."""
         image_url = self.providers.settings.of(TmdbSettings).image_url
         return [
-            *api.TmdbApi(self.metadata.tmdb, urls, image_url=image_url).endpoints,
+            *api.TmdbApi(self.metadata.tmdb, urls, paths, image_url=image_url).endpoints,
             *api.picture_endpoints(
                 self._resolving, urls, rules, paths, size_of=size_of, tmdb_image_url=image_url
             ),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.database.database import Database, DatabaseUnavailable
@@ -43,6 +44,11 @@ class Keeper:
         """In bytes on the disk, as far as the catalog knows it."""
         entry = await self._catalog.table.of_picture(picture)
         return entry.disk.bytes if entry else 0
+
+    async def note_use(self, used: Mapping[PictureId, datetime]) -> None:
+        """That these stored pictures were looked at by then, as whoever had them before us knows."""
+        await self._catalog.looking.look(dict.fromkeys(used), utc_now())
+        await self._catalog.table.used_at(used)
 
     @property
     def obstacle(self) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from services.enricher.library.lists import OnList
 from shared.pictures import Kind, Name, Role
 
 
@@ -68,6 +69,8 @@ class Item:
     """Bare, neither signed nor prefixed."""
     poster_cached_at: datetime | None
     list_source: str | None
+    list_sources: tuple[OnList, ...]
+    """The newest first."""
     status: str | None
     overseerr_id: int | None
     last_synced: datetime | None
@@ -75,12 +78,20 @@ class Item:
     updated_at: datetime
 
 
+class Order(StrEnum):
+    NEWEST = "newest"
+    """Added last first."""
+    LAST_SYNCED = "last_synced"
+    """Synced last first; behind them what never was, the newest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which items: all, or those of a type, or on a list."""
+    """Which items, and in which order: all, or those of a type, or on a list."""
 
     media_type: MediaType | None = None
     list_source: str | None = None
+    order: Order = Order.NEWEST
 
 
 @dataclass(frozen=True, slots=True)

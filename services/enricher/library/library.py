@@ -1,6 +1,7 @@
 """The library: entries written, items read, each title once."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, Page, Selection, Window
+from services.enricher.library.lists import Lists, OnList, called, name_lists
 from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup
-from services.enricher.library.tables import media_items
+from services.enricher.library.tables import NEVER, media_items
 from shared.pictures import picture_id
 from shared.telemetry import utc_now
 
@@ -21,6 +23,7 @@ _NEW: Fields = {column.name: None for column in _columns if column.name != "id"}
     "title_key": "",
     "first_of_title": False,
     "first_in_list": False,
+    "title_synced": NEVER,
 }
 """A row about which nothing is known. `regroup` fills in the rest."""
 
@@ -44,6 +47,52 @@ async def store(
     await _put(connection, insert(media_items), [row for row in rows if "id" not in row])
     await _put(connection, _UPDATE, [row | {"row_id": row["id"]} for row in rows if "id" in row])
     await regroup(connection, links | links_in(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """How many entries are new, how many were there and had something added, and how many had not."""
+
+    added: int
+    completed: int
+    unchanged: int
+
+
+async def take_in(
+    connection: AsyncConnection,
+    entries: Sequence[LibraryEntry],
+    extras: Sequence[Fields],
+    *,
+    dry_run: bool = False,
+) -> TakenIn:
+    """Entries of another program, with further columns of their rows: what is known here stays, and is completed.
+
+    But the later word counts of a status. Each path, and each title of a list, may come only once.
+    """
+    known = await _known(connection, entries)
+    links = links_in(row for row in known if row)
+    new: list[Fields] = []
+    changed: list[Fields] = []
+    for entry, row, extra in zip(entries, known, extras, strict=True):
+        if row is None:
+            new.append({**_merged(entry, _NEW), **extra})
+        elif completed := _completed(entry, row, extra):
+            changed.append({**row, **completed, "row_id": row["id"]})
+    if not dry_run:
+        await _put(connection, insert(media_items), new)
+        await _put(connection, _UPDATE, changed)
+        await regroup(connection, links | links_in([*new, *changed]))
+    return TakenIn(len(new), len(changed), len(entries) - len(new) - len(changed))
+
+
+def _completed(entry: LibraryEntry, row: Fields, extra: Fields) -> dict[str, Any]:
+    """What the entry says of what the row does not."""
+    said = {name: getattr(entry, name) for name in _SAID} | of_ids(entry.ids) | dict(extra)
+    more = {name: value for name, value in said.items() if value is not None and row[name] is None}
+    if entry.last_synced and row["last_synced"] and entry.last_synced > row["last_synced"]:
+        later = ("status", "overseerr_id", "last_synced")
+        more |= {name: said[name] for name in later if said[name] not in (None, row[name])}
+    return more | of_poster(more["poster_url"]) if "poster_url" in more else more
 
 
 async def remove(connection: AsyncConnection, ids: Collection[int]) -> None:
@@ -90,10 +139,33 @@ async def _known(connection: AsyncConnection, entries: Sequence[LibraryEntry]) -
         some = _columns.full_path.in_(paths[start : start + AT_ONCE])
         rows = await connection.execute(select(media_items).where(some))
         found.update((row.full_path, row._asdict()) for row in rows)
-    return [
-        await _in_list(connection, entry) if entry.full_path is None else found.get(entry.full_path)
-        for entry in entries
-    ]
+    in_lists = iter(await _of_lists(connection, [entry for entry in entries if entry.full_path is None]))
+    return [next(in_lists) if entry.full_path is None else found.get(entry.full_path) for entry in entries]
+
+
+MANY = 100
+"""So many entries without a path are looked for among all such rows at once, fewer one by one."""
+
+
+async def _of_lists(connection: AsyncConnection, entries: Sequence[LibraryEntry]) -> list[Fields | None]:
+    if len(entries) < MANY:
+        return [await _in_list(connection, entry) for entry in entries]
+    query = select(media_items).where(_columns.full_path.is_(None)).order_by(_columns.id.desc())
+    oldest: dict[tuple[object, ...], Fields] = {}
+    for row in await connection.execute(query):
+        fields = row._asdict()
+        place = (fields["list_source"], fields["media_type"])
+        for name in ("imdb_id", "tmdb_id", "tvdb_id"):
+            if fields[name] is not None:
+                oldest[*place, name, fields[name]] = fields
+        oldest[*place, fields["plain_title"], fields["year"]] = fields
+    return [oldest.get(_place_of(entry)) for entry in entries]
+
+
+def _place_of(entry: LibraryEntry) -> tuple[object, ...]:
+    """As `_strongest` has it."""
+    strongest = next(((name, value) for name, value in of_ids(entry.ids).items() if value is not None), None)
+    return (entry.list_source, entry.media_type.value, *(strongest or (plain(entry.title), entry.year)))
 
 
 async def _in_list(connection: AsyncConnection, entry: LibraryEntry) -> Fields | None:
@@ -127,6 +199,7 @@ class Library:
     def __init__(self, database: Database, *, now: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._now = now
+        self.lists = Lists(database)
 
     async def page(self, selection: Selection = EVERYTHING, window: Window = FIRST_WINDOW) -> Page:
         """The newest first."""
@@ -147,7 +220,11 @@ class Library:
 
         async def writing(connection: AsyncConnection) -> Item:
             await store(connection, [entry], now=self._now())
-            item = await listing.item(connection, await row_id(connection, entry))
+            added = await row_id(connection, entry)
+            if entry.status is not None and entry.list_source is None:  # said of the title, not of a list
+                same = await _of_title(connection, added)
+                await connection.execute(update(media_items).where(same).values(status=entry.status))
+            item = await listing.item(connection, added)
             assert item is not None
             return item
 
@@ -157,18 +234,60 @@ class Library:
         """Many in one write."""
         await self._database.write(lambda connection: store(connection, entries, now=self._now()))
 
+    async def take_in(
+        self,
+        entries: Sequence[LibraryEntry],
+        extras: Sequence[Mapping[str, Any]],
+        named: Mapping[str, OnList],
+        *,
+        dry_run: bool = False,
+    ) -> TakenIn:
+        """What another program knows of titles and lists, all of it in one write; see `take_in`."""
+        now = self._now()
+        moments = [
+            {"created_at": now, "updated_at": extra.get("created_at", now), **extra} for extra in extras
+        ]
+
+        async def working(connection: AsyncConnection) -> TakenIn:
+            taken = await take_in(connection, entries, moments, dry_run=dry_run)
+            known = await called(connection, named)
+            if not dry_run:
+                await name_lists(connection, [one for source, one in named.items() if source not in known])
+            return taken
+
+        return await (self._database.read(working) if dry_run else self._database.write(working))
+
     async def remove(self, item_id: int) -> Item | None:
         """The item that was removed, with every place it was found at; None where there was none."""
 
         async def writing(connection: AsyncConnection) -> Item | None:
             item = await listing.item(connection, item_id)
             if item is not None:
-                key = select(media_items.c.title_key).where(media_items.c.id == item_id).scalar_subquery()
-                rows = await connection.execute(
-                    select(media_items.c.id).where(media_items.c.title_key == key)
-                )
+                same = await _of_title(connection, item_id)
+                rows = await connection.execute(select(media_items.c.id).where(same))
                 await remove(connection, list(rows.scalars()))
             return item
+
+        return await self._database.write(writing)
+
+    async def change(self, item_id: int, values: Mapping[str, Any]) -> Item | None:
+        """Say these fields of a title anew, wherever it was found; None: forgets them. The item, None where there is none."""
+        said = dict(values)
+        if "poster_url" in said:
+            said |= of_poster(said["poster_url"])
+        if "title" in said:
+            said["plain_title"] = plain(said["title"])
+
+        async def writing(connection: AsyncConnection) -> Item | None:
+            if await listing.item(connection, item_id) is None:
+                return None
+            same = await _of_title(connection, item_id)
+            ids = list((await connection.execute(select(_columns.id).where(same))).scalars())
+            links = await links_of(connection, ids)
+            changed = update(media_items).where(_columns.id.in_(ids))
+            await connection.execute(changed.values(**said, updated_at=self._now()))
+            await regroup(connection, links | await links_of(connection, ids))
+            return await listing.item(connection, item_id)
 
         return await self._database.write(writing)
 
@@ -197,6 +316,12 @@ class Library:
         ]
         if rows:
             await self._database.write(lambda connection: connection.execute(_POSTER, rows))
+
+
+async def _of_title(connection: AsyncConnection, entry_id: int) -> ColumnElement[bool]:
+    """The entries of the title that has this one."""
+    key = select(_columns.title_key).where(_columns.id == entry_id)
+    return _columns.title_key == (await connection.execute(key)).scalar_one()
 
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:

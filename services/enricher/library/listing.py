@@ -1,29 +1,35 @@
 """Pages of items: one entry of each title is marked, so that a page is a walk along an index."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.library.item import Item, MediaType, Page, Selection, Window
+from services.enricher.library.item import Item, MediaType, Order, Page, Selection, Window
+from services.enricher.library.lists import OnList, called, lists_of, standing_for
 from services.enricher.library.tables import media_items
 
 _columns = media_items.c
-_OF_ITEM = [column for column in _columns if column.name in {*Item.__slots__, "title_key"}]
+_OF_ITEM = [column for column in _columns if column.name in {*Item.__slots__, "title_key", "title_synced"}]
 
 
 async def page(connection: AsyncConnection, selection: Selection, window: Window) -> Page:
     total = (await connection.execute(counted(selection))).scalar_one()
     rows = (await connection.execute(windowed(selection, window))).all()
-    return Page(_items(rows), total, window)
+    return Page(_items(rows, selection.order, await _lists_in(connection, rows)), total, window)
 
 
 async def item(connection: AsyncConnection, item_id: int) -> Item | None:
     """The title that has the entry `item_id`."""
     key = select(_columns.title_key).where(_columns.id == item_id).scalar_subquery()
     rows = (await connection.execute(select(*_OF_ITEM).where(_columns.title_key == key))).all()
-    return _item(rows) if rows else None
+    return _item(rows, await _lists_in(connection, rows)) if rows else None
+
+
+async def _lists_in(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> Mapping[str, OnList]:
+    sources = {row.list_source for row in rows if row.list_source is not None}
+    return await called(connection, sources) if sources else {}
 
 
 def counted(selection: Selection) -> Select[Any]:
@@ -36,7 +42,7 @@ def windowed(selection: Selection, window: Window) -> Select[Any]:
     marked = (
         select(_columns.id)
         .where(*_conditions(selection))
-        .order_by(_columns.id.desc())
+        .order_by(*_order(selection))
         .limit(window.limit)
         .offset(window.offset)
         .subquery()
@@ -59,19 +65,40 @@ def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
         yield _columns.media_type == selection.media_type
 
 
-def _items(rows: Sequence[Row[Any]]) -> Sequence[Item]:
+def _order(selection: Selection) -> Iterable[ColumnElement[Any]]:
+    if selection.order is Order.LAST_SYNCED:
+        yield _columns.title_synced.desc()
+    yield _columns.id.desc()
+
+
+def _items(rows: Sequence[Row[Any]], order: Order, known: Mapping[str, OnList]) -> Sequence[Item]:
     titles: dict[int, list[Row[Any]]] = {}
     for row in rows:
         titles.setdefault(row.rank, []).append(row)
-    return tuple(_item(titles[rank]) for rank in sorted(titles, reverse=True))
+    ranks = sorted(titles, reverse=True)
+    if order is Order.LAST_SYNCED:
+        ranks.sort(key=lambda rank: titles[rank][0].title_synced, reverse=True)
+    return tuple(_item(titles[rank], known) for rank in ranks)
 
 
-def _item(rows: Sequence[Row[Any]]) -> Item:
-    """What the oldest entry says, and where that says nothing, the next one."""
+def _item(rows: Sequence[Row[Any]], known: Mapping[str, OnList]) -> Item:
+    """What the oldest entry says, and where that says nothing, the next one; the status by its rank."""
     oldest_first = sorted((row._asdict() for row in rows), key=lambda row: row["id"])
     said: dict[str, Any] = {}
     for row in oldest_first:
         said |= {name: value for name, value in row.items() if said.get(name) is None}
     paths = tuple(row["full_path"] for row in oldest_first if row["full_path"] is not None)
-    values = {name: said[name] for name in Item.__slots__ if name != "paths"}
-    return Item(**values | {"media_type": MediaType(said["media_type"]), "paths": paths})
+    values = {name: said[name] for name in Item.__slots__ if name in said}
+    if standing := standing_for(oldest_first):
+        values |= {"status": standing["status"]}
+        values |= {"overseerr_id": standing["overseerr_id"] or said["overseerr_id"]}
+    synced = max((row["last_synced"] for row in oldest_first if row["last_synced"]), default=None)
+    return Item(
+        **values
+        | {
+            "media_type": MediaType(said["media_type"]),
+            "paths": paths,
+            "last_synced": synced,
+            "list_sources": lists_of(oldest_first, known),
+        }
+    )

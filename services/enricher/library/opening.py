@@ -11,9 +11,11 @@ from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.library import api
 from services.enricher.library.library import Library
+from services.enricher.library.listsync.importing import Adopting, ImportListSync, NoteUse
 from services.enricher.library.matching.matching import Matching, open_matching
 from services.enricher.library.pages.enrichment import Enrichment, Posters
 from services.enricher.library.pages.pages import KeptPages, Listings, Pages
+from services.enricher.library.parts import Parts
 from services.enricher.library.scan.scan import Places, Scan, Scans
 from services.enricher.library.sync import Syncing, sync_works
 from services.enricher.pictures.prefetch import Prefetch
@@ -32,6 +34,14 @@ class LibrarySettings(Settings):
     roots: CommaList = Field((), validation_alias="LIBRARY_ROOTS")
     """The folders that may be scanned, with all below them."""
 
+    overseerr_url: str = Field(
+        "",
+        validation_alias="OVERSEERR_URL",
+        pattern=r"^$|^https?://[^\s?#]+[^\s?#/]$",
+        examples=["http://seerr:5055"],
+    )
+    """What items' `overseerr_url` begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryWing:
@@ -39,6 +49,8 @@ class LibraryWing:
     """The kinds of tasks that it does."""
 
     _library: Library
+    _parts: Parts
+    _syncing: Syncing
     _places: Places
     _pages: Pages
     _enrichment: Enrichment
@@ -51,12 +63,17 @@ class LibraryWing:
     ) -> list[Endpoint]:
         scans = Scans(tasks, self._places)
         return [
-            *api.item_endpoints(self._pages, self._enrichment, self._finder.metadata, self._kept),
+            *api.item_endpoints(
+                self._pages, self._enrichment, self._finder.metadata, self._kept, self._library
+            ),
             *api.library_endpoints(self._library, scans, self._enrichment),
+            *api.list_endpoints(self._library),
             *api.unmatched_endpoints(self._matching, self._enrichment),
-            *api.library_name_endpoints(self._library, urls, paths),
-            *api.sync_endpoints(tasks, self._library),
+            *api.library_name_endpoints(self._library, self._parts, urls, paths),
+            *api.part_endpoints(self._parts, self._syncing, urls),
+            *api.sync_endpoints(tasks, self._library, self._parts),
             *api.warm_endpoints(tasks, pictures, rules),
+            *api.import_endpoints(tasks),
         ]
 
 
@@ -70,8 +87,10 @@ async def open_library(
     volume: KeeperVolume,
     urls: PictureUrls,
     rules: HostRules,
+    note_use: NoteUse,
     background: Background,
 ) -> AsyncIterator[LibraryWing]:
+    """`note_use`: have the catalog know when adopted pictures were looked at."""
     kept = KeptPages()
     shown, prefetch = ShownPictures(volume.pictures, urls), Prefetch(queue, volume.pictures, rules)
     listings = Listings(Library(database))
@@ -112,11 +131,18 @@ async def open_library(
             urls=urls,
             prefetch=prefetch,
             matching=matching,
+            overseerr_url=settings.overseerr_url,
         )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
         syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
-        works: dict[str, Work] = {"scan": scan, **sync_works(syncing, library)}
-        yield LibraryWing(works, library, places, pages, enrichment, kept, matching, finder)
+        parts = Parts(database)
+        adopting = Adopting(finder, syncing, volume.pictures, volume.inbox, note_use)
+        works: dict[str, Work] = {
+            "scan": scan,
+            **sync_works(syncing, library, parts),
+            ImportListSync.KIND: ImportListSync(library, adopting),
+        }
+        yield LibraryWing(works, library, parts, syncing, places, pages, enrichment, kept, matching, finder)
 
 
 def library_with_scans(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.library.item import ItemIds, MediaType
-from services.enricher.library.tables import media_items
+from services.enricher.library.tables import NEVER, media_items
 
 Link = tuple[str, ...]
 
@@ -112,6 +112,7 @@ _READ = select(
         for name in ("id", "media_type", "plain_title", "year", "imdb_id", "tmdb_id", "tvdb_id")
     ),
     *(_columns[name] for name in ("list_source", "title_key", "first_of_title", "first_in_list")),
+    *(_columns[name] for name in ("last_synced", "title_synced")),
 )
 _WRITE = update(media_items).where(_columns.id == bindparam("row_id"))
 
@@ -136,16 +137,19 @@ async def regroup(connection: AsyncConnection, links: Iterable[Link]) -> None:
         await connection.execute(_WRITE, changes)
 
 
+_DERIVED = ("title_key", "first_of_title", "first_in_list", "title_synced")
+
+
 def _changes(key: str, title: list[Fields]) -> Iterable[dict[str, object]]:
     oldest_in: dict[str | None, int] = {}
     for row in sorted(title, key=lambda row: row["id"]):
         oldest_in.setdefault(row["list_source"], row["id"])
     oldest = min(oldest_in.values())
+    synced = max((row["last_synced"] for row in title if row["last_synced"]), default=NEVER)
     for row in title:
-        wanted = (key, row["id"] == oldest, row["id"] == oldest_in[row["list_source"]])
-        if wanted != (row["title_key"], row["first_of_title"], row["first_in_list"]):
-            names = ("row_id", "title_key", "first_of_title", "first_in_list")
-            yield dict(zip(names, (row["id"], *wanted), strict=True))
+        wanted = (key, row["id"] == oldest, row["id"] == oldest_in[row["list_source"]], synced)
+        if wanted != tuple(row[name] for name in _DERIVED):
+            yield dict(zip(("row_id", *_DERIVED), (row["id"], *wanted), strict=True))
 
 
 async def _reachable(connection: AsyncConnection, links: set[Link]) -> Mapping[int, Fields]:

@@ -17,6 +17,7 @@ from services.enricher.finder import Finder
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.library.item import MediaType, Selection, Window, name_of
 from services.enricher.library.library import Library
+from services.enricher.library.parts import Parts
 from services.enricher.tasks.task import Progress, patiently
 from services.enricher.tasks.tasks import Work
 from shared.background import cancel_and_wait
@@ -25,19 +26,30 @@ from shared.queue import QueueError
 from shared.telemetry import utc_now
 from shared.volume import Names, Pictures
 
-_OF_TITLES = (Role.POSTER, Role.FANART, Role.BANNER, Role.LOGO)
+_OF_TITLES = (Role.IMAGE, Role.POSTER, Role.FANART, Role.BANNER, Role.LOGO)
 
 ROLES: Mapping[Kind, tuple[Role, ...]] = MappingProxyType(
     {
         Kind.MOVIE: _OF_TITLES,
         Kind.SERIES: _OF_TITLES,
-        Kind.SEASON: (Role.POSTER, Role.BANNER),
-        Kind.EPISODE: (Role.STILL,),
-        Kind.PERSON: (Role.PORTRAIT,),
+        Kind.SEASON: (Role.IMAGE, Role.POSTER, Role.BANNER),
+        Kind.EPISODE: (Role.IMAGE, Role.STILL, Role.THUMBNAIL),
+        Kind.PERSON: (Role.IMAGE, Role.PORTRAIT),
         Kind.COLLECTION: (Role.POSTER, Role.FANART),
     }
 )
-"""Of the kinds that providers have pictures of."""
+"""Of the kinds that providers have pictures of: all that one title is given."""
+
+MISSING_ROLES: Mapping[Kind, tuple[Role, ...]] = MappingProxyType(
+    {
+        Kind.SERIES: (Role.IMAGE, Role.BANNER, Role.POSTER, Role.FANART),
+        Kind.MOVIE: (Role.IMAGE, Role.POSTER, Role.FANART, Role.BANNER),
+        Kind.EPISODE: (Role.IMAGE, Role.THUMBNAIL),
+        Kind.SEASON: (Role.IMAGE, Role.POSTER),
+        Kind.PERSON: (Role.IMAGE,),
+    }
+)
+"""What everything in the library is to have, in the order in which it is looked for."""
 
 
 SYNCED_AT_ONCE = 16
@@ -105,7 +117,7 @@ class Syncing:
                     progress,
                 )
 
-        await _several(names, one, progress)
+        await several(names, one, progress, at_once=SYNCED_AT_ONCE)
 
     async def sources(self, sources: Iterable[SourceUrl], progress: Progress) -> None:
         """Have the picture of each stored."""
@@ -128,7 +140,24 @@ class Syncing:
                     progress,
                 )
 
-        await _several(_each(sources), one, progress)
+        await several(_each(sources), one, progress, at_once=SYNCED_AT_ONCE)
+
+    async def adopt(
+        self, source: SourceUrl, ask: Callable[[], Awaitable[None]], progress: Progress, *, size: int
+    ) -> bool:
+        """Have what `ask` hands over stored as the source's picture; whether it is. `size`: in bytes."""
+        picture = source.picture
+        async with self._finder.wait(picture=picture) as waiter:
+            await patiently(ask, progress)
+            wanted = _Wanted(str(source), ask, partial(self._is_stored, picture), _no_failure)
+            try:
+                failure = await self._outcome(waiter, wanted)
+            except TimeoutError:
+                progress.item(str(source), "picture pending")
+                return False
+        outcome = "picture refused" if failure else "picture adopted"
+        progress.item(str(source), outcome, failure=failure, size=None if failure else size)
+        return failure is None
 
     async def _have(
         self, wanted: _Wanted, seat: AbstractAsyncContextManager[Waiter], progress: Progress
@@ -184,20 +213,24 @@ class Syncing:
         return failure if failure and not failure.is_over(self._now()) else None
 
 
+async def _no_failure() -> None:
+    """Of what is adopted none is remembered: it is only told."""
+
+
 async def _each(things: Iterable[Thing]) -> AsyncIterator[Thing]:
     for thing in things:
         yield thing
 
 
-async def _several(
-    things: AsyncIterable[Thing], do: Callable[[Thing], Awaitable[None]], progress: Progress
+async def several(
+    things: AsyncIterable[Thing], do: Callable[[Thing], Awaitable[None]], progress: Progress, *, at_once: int
 ) -> None:
-    """At most AT_ONCE at once. Ends, with what is under way, where the task is cancelled."""
+    """At most so many at once. Ends, with what is under way, where the task is cancelled."""
     under_way: set[asyncio.Future[None]] = set()
     try:
         async for thing in things:
             progress.step()
-            if len(under_way) >= SYNCED_AT_ONCE:
+            if len(under_way) >= at_once:
                 under_way = await _one_done(under_way)
             under_way.add(asyncio.ensure_future(do(thing)))
         while under_way:
@@ -215,43 +248,69 @@ async def _one_done(under_way: set[asyncio.Future[None]]) -> set[asyncio.Future[
 
 
 NAMES_AT_ONCE = 100
+NameIn = Callable[[Role], Name | None]
+_TITLES = {media_type.kind: media_type for media_type in MediaType}
+
+
+def kind_of(content_type: str) -> Kind:
+    """`tv` is another word for series. Raise ValueError for what is not looked through."""
+    kind = Kind.SERIES if content_type == MediaType.TV else Kind(content_type)
+    if kind not in MISSING_ROLES:
+        raise ValueError(f"Looked through are {', '.join(MISSING_ROLES)}.")
+    return kind
 
 
 class SyncMissing:
-    """The work of a task: `content_type` (or any), at most `limit` pictures of these `roles`; `dry_run` only says which."""
+    """The work of a task: `content_type` (or any), at most `limit` pictures of these `roles`, or of all that each kind is to
+    have; `dry_run` only says which.
+    """
 
     KIND = "sync missing"
 
-    def __init__(self, library: Library, syncing: Syncing) -> None:
+    def __init__(self, library: Library, parts: Parts, syncing: Syncing) -> None:
         self._library = library
+        self._parts = parts
         self._syncing = syncing
 
     async def __call__(self, arguments: Mapping[str, object], progress: Progress) -> None:
         content_type = str(arguments["content_type"] or "")
-        selection = Selection(media_type=MediaType(content_type) if content_type else None)
+        kinds = [kind_of(content_type)] if content_type else list(MISSING_ROLES)
         roles = arguments["roles"]
         assert isinstance(roles, list)
-        missing = self._missing(selection, [Role(role) for role in roles], int(str(arguments["limit"])))
+        missing = self._missing(kinds, [Role(role) for role in roles], int(str(arguments["limit"])))
         await self._syncing.names(missing, progress, dry_run=bool(arguments["dry_run"]))
 
-    async def _missing(self, selection: Selection, roles: Sequence[Role], limit: int) -> AsyncIterator[Name]:
-        """In the order of the library, the newest first."""
-        async for name in self._names(selection, roles):
-            if limit <= 0:
-                return
-            if not await self._syncing.shows_something(name):
-                limit -= 1
-                yield name
+    async def _missing(self, kinds: Sequence[Kind], roles: Sequence[Role], limit: int) -> AsyncIterator[Name]:
+        """Kind by kind, in the order of the library, the newest first."""
+        for kind in kinds:
+            async for name in self._names(kind, roles or MISSING_ROLES[kind]):
+                if limit <= 0:
+                    return
+                if not await self._syncing.shows_something(name):
+                    limit -= 1
+                    yield name
 
-    async def _names(self, selection: Selection, roles: Sequence[Role]) -> AsyncIterator[Name]:
+    async def _names(self, kind: Kind, roles: Sequence[Role]) -> AsyncIterator[Name]:
         """Of titles that nobody knows an id of, there are none."""
-        offset = 0
+        named = self._titles(kind) if kind in _TITLES else self._of_parts(kind)
+        async for name_in in named:
+            for role in roles:
+                if name := name_in(role):
+                    yield name
+
+    async def _titles(self, kind: Kind) -> AsyncIterator[NameIn]:
+        offset, selection = 0, Selection(media_type=_TITLES[kind])
         while items := (await self._library.page(selection, Window(NAMES_AT_ONCE, offset))).items:
             offset += len(items)
             for item in items:
-                for role in roles:
-                    if name := name_of(item, role):
-                        yield name
+                yield partial(name_of, item)
+
+    async def _of_parts(self, kind: Kind) -> AsyncIterator[NameIn]:
+        offset = 0
+        while parts := (await self._parts.page(kind, limit=NAMES_AT_ONCE, offset=offset))[1]:
+            offset += len(parts)
+            for part in parts:
+                yield part.name
 
 
 class SyncTitle:
@@ -289,9 +348,9 @@ class Warm:
         await self._syncing.sources(map(SourceUrl.parse, urls), progress)
 
 
-def sync_works(syncing: Syncing, library: Library) -> Mapping[str, Work]:
+def sync_works(syncing: Syncing, library: Library, parts: Parts) -> Mapping[str, Work]:
     return {
         SyncTitle.KIND: SyncTitle(syncing),
-        SyncMissing.KIND: SyncMissing(library, syncing),
+        SyncMissing.KIND: SyncMissing(library, parts, syncing),
         Warm.KIND: Warm(syncing),
     }

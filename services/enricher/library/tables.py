@@ -1,8 +1,26 @@
 """The library's table, as the latest migration leaves it."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Index, Select, Table, case, select
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Select,
+    Table,
+    UniqueConstraint,
+    case,
+    select,
+    text,
+)
 
 from services.enricher.database.schema import Moment, Number, Words, metadata
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a title was last synced that never was: it comes behind all others."""
 
 media_items = Table(
     "media_items",
@@ -29,6 +47,7 @@ media_items = Table(
     Column("title_key", Words, nullable=False, index=True),
     Column("first_of_title", Boolean, nullable=False),
     Column("first_in_list", Boolean, nullable=False),
+    Column("title_synced", Moment, nullable=False, server_default=text("'1970-01-01 00:00:00.000000'")),
     # What a scan remembers of the file or folder: how it was, and the device it lay on.
     Column("scan_state", Words),
     Column("scan_device", BigInteger),
@@ -43,10 +62,41 @@ media_items = Table(
     Index(None, "first_of_title", "media_type", "id"),
     Index(None, "first_in_list", "list_source", "id"),
     Index(None, "first_in_list", "list_source", "media_type", "id"),
+    # And those that were synced last.
+    Index("ix_media_items_first_of_title_title_synced_id", "first_of_title", "title_synced", "id"),
+    Index(
+        "ix_media_items_first_in_list_list_source_title_synced_id",
+        "first_in_list",
+        "list_source",
+        "title_synced",
+        "id",
+    ),
     sqlite_autoincrement=True,  # the id of what was removed is never given to something else
 )
 """One row for each place that a title was found at, or list that it is on. Rows of one title share `title_key`.
 What providers say of a title (overview, rating, genres) is not kept here."""
+
+lists = Table(
+    "lists",
+    metadata,
+    Column("list_source", Words, primary_key=True),
+    Column("display_name", Words),
+    Column("poster_url", Words),
+)
+"""What lists are called, by their type and id, `trakt:watchlist`."""
+
+numbered_parts = Table(
+    "numbered_parts",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("kind", Words, nullable=False),
+    Column("content_id", Words, nullable=False),
+    Column("title", Words),
+    Column("added_at", Moment, nullable=False),
+    UniqueConstraint("kind", "content_id"),
+    sqlite_autoincrement=True,
+)
+"""Episodes, seasons and persons that the library has numbers for: `content_id` is a provider's, `tvdb:3254641`."""
 
 unmatched_items = Table(
     "unmatched_items",

@@ -66,6 +66,11 @@ class PictureUrls:
         path = self._stored.path(picture=picture, revision=revision, file=file_name)
         return self._before + self._signed(path)
 
+    def whole(self, path: str, seen: str) -> str:
+        """A path of pictures as a client writes it that knows us as `seen`, unless it is set what stands before it."""
+        before = self._before or seen
+        return f"{before}{path}"
+
     def check(self, path: str, parameters: Mapping[str, str], *, now_s: float) -> None:
         """Raise BadSignature where pictures' URLs must be signed, and this one is not."""
         if self._signatures.required:

@@ -76,10 +76,11 @@ async def refuse_name(job: RefuseName, _delivery: JobDelivery, deps: Deps) -> No
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """An original in a file, as an operator sent it."""
+    """An original in a file, as an operator sent it. `fetched_at`: when somebody had it from its source."""
 
     path: Path
     revision: pictures.RevisionId
+    fetched_at: datetime | None = None
 
 
 async def commit_original(
@@ -109,7 +110,8 @@ async def commit_original(
     _note_mismatch(source, original, rendered)
     kept = _kept(original, rendered)
     size = kept.stat().st_size
-    manifest = _manifest(source, size, rendered, deps.now())
+    since = (original.fetched_at if isinstance(original, Uploaded) else None) or deps.now()
+    manifest = _manifest(source, size, rendered, since)
     too_large = size > deps.settings.render.max_kept_bytes and not is_upload
     name = manifest.original.file_name
     kept.rename(draft.directory / (spool_name(name) if too_large else name))
@@ -120,7 +122,7 @@ async def commit_original(
         original.revision,
         draft,
         manifest,
-        _state(original, deps.now()),
+        _state(original, since),
         expected=expected,
         into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
     )

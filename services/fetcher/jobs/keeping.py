@@ -1,4 +1,4 @@
-"""Jobs that keep pictures for good: pins and uploads."""
+"""Jobs that keep what somebody has: pins and uploads for good, and pictures that another program has downloaded."""
 
 import asyncio
 import hashlib
@@ -11,10 +11,11 @@ from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import check_room, fetch_picture, record_and_queue_rest
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
-from shared.contracts import FetchPicture, PinPicture, StoreUpload, UnpinPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, PictureId, Upload, revision_id
+from shared.contracts import AdoptPicture, FetchPicture, PinPicture, StoreUpload, UnpinPicture
+from shared.pictures import DOWNLOAD, ORIGINAL, Failure, FailureClass, Name, PictureId, Upload, revision_id
+from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
-from shared.volume import Revision
+from shared.volume import Draft, Revision, Superseded
 
 
 async def pin_picture(job: PinPicture, delivery: JobDelivery, deps: Deps) -> None:
@@ -97,15 +98,21 @@ async def _stored(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps:
 async def _commit(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps: Deps) -> Revision:
     await check_room(deps)
     async with deps.pictures.draft() as draft:
-        file = draft.directory / "upload"
-        if not await deps.inbox.copy(job.inbox, file):
-            raise PictureError(FailureClass.GONE, "The upload is not there any more.")
-        await asyncio.to_thread(_check, file, upload, deps.settings.render.max_kept_bytes)
+        file = await _taken(job, draft, deps, max_bytes=deps.settings.render.max_kept_bytes)
         original = Uploaded(file, revision_id(upload.sha256))
         return await commit_original(upload, original, (), delivery, deps, draft=draft, expected=None)
 
 
-def _check(file: Path, upload: Upload, max_bytes: int) -> None:
+async def _taken(job: StoreUpload | AdoptPicture, draft: Draft, deps: Deps, *, max_bytes: int) -> Path:
+    """What lies in the inbox, in the draft. Raise PictureError for what is not there, or not what was announced."""
+    file = draft.directory / "upload"
+    if not await deps.inbox.copy(job.inbox, file):
+        raise PictureError(FailureClass.GONE, "The upload is not there any more.")
+    await asyncio.to_thread(_check, file, job.sha256, max_bytes)
+    return file
+
+
+def _check(file: Path, sha256: str, max_bytes: int) -> None:
     if file.stat().st_size > max_bytes:
         raise PictureError(
             FailureClass.UNSOUND,
@@ -113,7 +120,7 @@ def _check(file: Path, upload: Upload, max_bytes: int) -> None:
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
     with file.open("rb") as opened:
-        if hashlib.file_digest(opened, "sha256").hexdigest() != upload.sha256:
+        if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
             raise PictureError(FailureClass.UNSOUND, "The upload is not what was announced.")
 
 
@@ -125,3 +132,44 @@ async def _tell(
     else:
         await deps.announcements.stored(upload.picture, revision.id, revision.renditions)
     await record_and_queue_rest(upload, revision, deps)
+
+
+MIB = 1024 * 1024
+
+
+async def adopt_picture(job: AdoptPicture, delivery: JobDelivery, deps: Deps) -> None:
+    """Checked and committed as what was downloaded is, without renditions: those come in `later`. What is stored stays.
+
+    A file that is no picture says nothing of what its source has: it is told, and not remembered.
+    """
+    picture = job.source_url.picture
+    add_to_line(picture=picture)
+    deps.on_step(FetchStep.TAKEN)
+    try:
+        async with locked(picture, delivery, deps):
+            deps.on_step(FetchStep.LOCKED)
+            revision = await deps.pictures.current(picture)
+            add_to_line(outcome="was there" if revision else "adopted")
+            revision = revision or await _commit_adopted(job, delivery, deps)
+        deps.on_step(FetchStep.UNLOCKED)
+    except Superseded as error:
+        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+    except PictureError as error:
+        if error.failure_class is FailureClass.OURS:
+            raise Retry(Delay.TEN_SECONDS, error.reason, counted=True) from error
+        failure = Failure.after(None, error.failure_class, error.reason, now=deps.now(), status=error.status)
+        add_to_line(outcome="failed", failure_class=failure.failure_class, reason=failure.reason)
+        await deps.announcements.failed(picture, None, failure)
+    else:
+        await deps.announcements.stored(picture, revision.id, revision.renditions)
+        deps.on_step(FetchStep.ANNOUNCED)
+        await record_and_queue_rest(job.source_url, revision, deps)
+    await deps.inbox.remove(job.inbox)
+
+
+async def _commit_adopted(job: AdoptPicture, delivery: JobDelivery, deps: Deps) -> Revision:
+    await check_room(deps)
+    async with deps.pictures.draft() as draft:
+        file = await _taken(job, draft, deps, max_bytes=deps.settings.download.max_body_mb * MIB)
+        original = Uploaded(file, revision_id(job.sha256), job.fetched_at)
+        return await commit_original(job.source_url, original, (), delivery, deps, draft=draft, expected=None)

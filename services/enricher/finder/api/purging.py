@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -17,7 +17,14 @@ from services.enricher.pictures.shown import PictureUrls
 from shared.contracts import PurgePicture
 from shared.http import Problem
 from shared.pictures import HostRules, Kind, Name, PictureId
-from shared.pictures.public_paths import TMDB_FILE, FileForm, PublicPaths, TmdbForm
+from shared.pictures.public_paths import (
+    TMDB_FILE,
+    FileForm,
+    KeyedForm,
+    PublicPaths,
+    TmdbForm,
+    named_by_key,
+)
 from shared.pictures.source import MAX_LENGTH
 from shared.queue import Lane
 
@@ -204,6 +211,7 @@ def purge_path_endpoints(purger: Purger, paths: PublicPaths, *, tmdb_image_url: 
         ),
         _deletion(f"{_PATH}/{{kind}}/{{id}}/{{role}}/{{size}}", sized, NameRemoval, SizedNameParameters),
         *(_of_file(form, purger) for form in paths.all(FileForm)),
+        *(_of_key(form, purger) for form in paths.all(KeyedForm)),
     ]
 
 
@@ -219,6 +227,24 @@ def _of_file(form: FileForm, purger: Purger) -> Endpoint:
     fields: dict[str, Any] = dict.fromkeys(form.placeholders, (str, ...))
     parameters = create_model("FileParameters", __base__=DryParameters, **fields)
     return _deletion(f"{_PATH}{form.pattern}", of_file, NameRemoval, parameters)
+
+
+class KeyedPathParameters(DryParameters):
+    whose: Literal["imdb", "tmdb", "tvdb"]
+    shown: Literal["poster", "backdrop", "logo"]
+    id: str = Field(max_length=40)
+
+
+def _of_key(form: KeyedForm, purger: Purger) -> Endpoint:
+    async def of_key(asked: KeyedPathParameters) -> NameRemoval:
+        """Unpin or purge by a path with a key, whichever it is."""
+        names = named_by_key(asked.whose, asked.shown, asked.id)
+        if not names:
+            raise Problem(HTTPStatus.BAD_REQUEST, "An id is written tt0133093, movie-603 or series-1399.")
+        known = [name for name in names if await purger.resolving.pinning.knows(name)]
+        return await purger.remove((known or list(names))[0], dry_run=asked.dry_run)
+
+    return _deletion(f"{_PATH}{form.pattern}", of_key, NameRemoval, KeyedPathParameters)
 
 
 def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:

@@ -1,21 +1,26 @@
-"""TMDB as it is, through the cache, with pictures of ours."""
+"""TMDB as it is, through the cache: any client of TMDB's works when it is pointed here, and gets our pictures.
 
-from collections.abc import Callable
+What TMDB says stays as it is, paths of pictures too, for `configuration` names our own `/t/p/` as their base; beside each
+path stands a URL of ours that needs no base.
+"""
+
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+import pydantic_core
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Endpoint, Parameters, SeenOrigin
 from services.enricher.finder.api.outcomes import askers_urgency, found_or_problem
-from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbStatistics
+from services.enricher.finder.metadata.tmdb_cache import ShelfEntry, TmdbMetadata, TmdbStatistics
 from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.tmdb import Resource, resources
-from services.enricher.finder.providers.tmdb.models import titles
-from services.enricher.finder.providers.tmdb.models.people import CombinedCredits, Credits, Person
+from services.enricher.finder.providers.tmdb.models import people, titles
 from services.enricher.pictures.shown import PictureUrls, usual_size
 from shared.http import Problem, RenderedBody
-from shared.pictures import Role
+from shared.pictures.public_paths import TMDB_SIZES, PublicPaths, TmdbForm
 
 _LANGUAGE = Field(None, pattern=r"^[a-z]{2}(-[A-Z]{2})?$", description="en, or en-US")
 _ID = Field(ge=1, le=resources.MAX_ID)
@@ -29,8 +34,33 @@ class ById(Localised):
     id: int = _ID
 
 
+PARTS = frozenset({"credits", "external_ids", "images"})
+PARTS_OF_PERSONS = frozenset({"combined_credits", "external_ids", "images"})
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+class InDetail(ById):
+    append_to_response: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        (),
+        max_length=20,
+        description="Some of credits, external_ids, images, comma-separated; of a person combined_credits",
+    )
+
+    def parts(self, known: frozenset[str]) -> tuple[str, ...]:
+        """Without those that nobody here reads, as TMDB leaves out what it does not know."""
+        return tuple(sorted(known.intersection(self.append_to_response)))
+
+
 class BySeason(ById):
     number: int = Field(ge=0, le=resources.MAX_SEASON)
+
+
+class ByOtherId(Localised):
+    id: str = Field(pattern=r"^(?:(?:tt|nm)[0-9]{5,12}|[1-9][0-9]{0,9})$")
+    external_source: Literal["imdb_id", "tvdb_id"]
 
 
 class Paged(Localised):
@@ -42,34 +72,103 @@ class Searched(Paged):
 
 
 class SearchedByYear(Searched):
-    year: int | None = Field(None, ge=1800, le=2200)
+    year: int | None = Field(
+        None,
+        ge=1800,
+        le=2200,
+        validation_alias=AliasChoices("year", "first_air_date_year", "primary_release_year"),
+    )
+
+
+class CacheListParameters(Parameters):
+    kind: str | None = Field(None, max_length=40, description="movie, tv, search …")
+    limit: int = Field(50, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10_000_000)
+
+
+class ShelfEntries(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    entries: tuple[ShelfEntry, ...]
+    total: int
 
 
 class CacheCleared(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     cleared: int = Field(description="Stored answers that were removed")
+    bytes_freed: int
+
+
+class ConnectionTest(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    success: bool
+    message: str
+
+
+class TmdbImages(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    base_url: str
+    secure_base_url: str
+    backdrop_sizes: tuple[str, ...] = ("w300", "w780", "w1280", "original")
+    logo_sizes: tuple[str, ...] = ("w45", "w92", "w154", "w185", "w300", "w500", "original")
+    poster_sizes: tuple[str, ...] = ("w92", "w154", "w185", "w342", "w500", "w780", "original")
+    profile_sizes: tuple[str, ...] = ("w45", "w185", "h632", "original")
+    still_sizes: tuple[str, ...] = ("w92", "w185", "w300", "original")
+
+
+class TmdbConfiguration(BaseModel):
+    """As TMDB's own, with our picture paths as the base."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images: TmdbImages
+    change_keys: tuple[str, ...] = ()
 
 
 _Asked = TypeVar("_Asked", bound=Parameters)
 STALE = {"X-Metadata-Stale": "1"}
+PREFIXES = ("/api/tmdb", "/api/tmdb/3")
+"""The second is for clients that write the version of TMDB's API behind whatever host they are given."""
+
+assert set(TMDB_SIZES) >= {
+    size
+    for name, field in TmdbImages.model_fields.items()
+    if name.endswith("_sizes")
+    for size in field.default
+    if size != "original"
+}
 
 
 class TmdbApi:
-    """What TMDB says, each picture's path replaced by its URL with us, in the size that is usual for its role."""
-
-    def __init__(self, tmdb: TmdbMetadata, urls: PictureUrls, *, image_url: str) -> None:
+    def __init__(self, tmdb: TmdbMetadata, urls: PictureUrls, paths: PublicPaths, *, image_url: str) -> None:
         self._tmdb = tmdb
         self._urls = urls
         self._image_url = image_url
+        self._base = paths.all(TmdbForm)[0].pattern.partition("{")[0]
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        return [*self._resources(), *self._cache()]
+        return [
+            *(endpoint for prefix in PREFIXES for endpoint in self._resources(prefix)),
+            *self._ourselves(),
+            *self._cache(),
+        ]
 
-    def _resources(self) -> list[Endpoint]:
-        get, r = self._get, resources
-        movie, tv = TitleKind.MOVIE, TitleKind.TV
+    def _resources(self, prefix: str) -> list[Endpoint]:
+        r, movie, tv = resources, TitleKind.MOVIE, TitleKind.TV
+
+        def get(
+            path: str,
+            says: str,
+            answer: type[BaseModel],
+            asked: type[_Asked],
+            resource: Callable[[_Asked], Resource[Lenient]],
+        ) -> Endpoint:
+            return self._get(f"{prefix}/{path}", says, answer, asked, resource)
+
         return [
             get(
                 "search/movie",
@@ -88,19 +187,31 @@ class TmdbApi:
                 Searched,
                 lambda q: r.search_multi(**dict(q)),
             ),
-            get("movie/{id}", "A movie", titles.Movie, ById, lambda q: r.movie(q.id, language=q.language)),
+            get(
+                "movie/{id}",
+                "A movie",
+                titles.Movie,
+                InDetail,
+                lambda q: r.movie(q.id, language=q.language, append=q.parts(PARTS)),
+            ),
             get(
                 "movie/{id}/credits",
                 "Who made a movie",
-                Credits,
+                people.Credits,
                 ById,
                 lambda q: r.title_credits(movie, q.id, language=q.language),
             ),
-            get("tv/{id}", "A series", titles.Tv, ById, lambda q: r.tv(q.id, language=q.language)),
+            get(
+                "tv/{id}",
+                "A series",
+                titles.Tv,
+                InDetail,
+                lambda q: r.tv(q.id, language=q.language, append=q.parts(PARTS)),
+            ),
             get(
                 "tv/{id}/credits",
                 "Who made a series",
-                Credits,
+                people.Credits,
                 ById,
                 lambda q: r.title_credits(tv, q.id, language=q.language),
             ),
@@ -111,11 +222,17 @@ class TmdbApi:
                 BySeason,
                 lambda q: r.season(q.id, q.number, language=q.language),
             ),
-            get("person/{id}", "A person", Person, ById, lambda q: r.person(q.id, language=q.language)),
+            get(
+                "person/{id}",
+                "A person",
+                people.Person,
+                InDetail,
+                lambda q: r.person(q.id, language=q.language, append=q.parts(PARTS_OF_PERSONS)),
+            ),
             get(
                 "person/{id}/combined_credits",
                 "What a person made",
-                CombinedCredits,
+                people.CombinedCredits,
                 ById,
                 lambda q: r.combined_credits(q.id, language=q.language),
             ),
@@ -140,6 +257,7 @@ class TmdbApi:
                 Paged,
                 lambda q: r.trending_tv(**dict(q)),
             ),
+            get("find/{id}", "What has another's id", titles.FoundByOtherId, ByOtherId, _found_by),
         ]
 
     def _get(
@@ -156,31 +274,131 @@ class TmdbApi:
             except ValueError as error:
                 raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
             found = found_or_problem(await self._tmdb.get(wanted, urgency=askers_urgency()))
-            body = found.value.model_dump_json(context=self._handed_out).encode()
-            return RenderedBody.of(body, STALE if found.stale else {})
+            said = with_ours(found.value.model_dump(mode="json"), self._url)
+            return RenderedBody.of(pydantic_core.to_json(said), STALE if found.stale else {})
 
-        handle.__doc__ = f"{says}, as TMDB describes it."
-        return Endpoint("GET", f"/api/tmdb/{path}", handle, answer, parameters)
+        handle.__doc__ = (
+            f"{says}, as TMDB describes it.\n\nBeside each path of a picture, such as `poster_path`, its URL with us, "
+            "`poster_url`; beside `genre_ids` and `genres` their `genre_names`."
+        )
+        return Endpoint("GET", path, handle, answer, parameters)
 
-    def _handed_out(self, path: str, role: Role) -> str:
-        return self._urls.by_source(f"{self._image_url}/original{path}", usual_size(role))
+    def _url(self, field: str, path: str) -> str:
+        return self._urls.by_source(f"{self._image_url}/original{path}", usual_size(people.PATHS[field]))
+
+    def _ourselves(self) -> list[Endpoint]:
+        async def configuration(_asked: Parameters, seen: SeenOrigin) -> TmdbConfiguration:
+            """What a client of TMDB's builds pictures' URLs of: our paths for them."""
+            base = self._urls.whole(self._base, seen.url)
+            return TmdbConfiguration(images=TmdbImages(base_url=base, secure_base_url=base))
+
+        async def test(_asked: Parameters) -> ConnectionTest:
+            """Whether TMDB answers, and accepts the key that is set here."""
+            try:
+                found_or_problem(await self._tmdb.test())
+            except Problem as problem:
+                return ConnectionTest(success=False, message=problem.detail)
+            return ConnectionTest(success=True, message="TMDB answers, and accepts the key.")
+
+        return [
+            *(
+                Endpoint(
+                    "GET", f"{prefix}/configuration", configuration, TmdbConfiguration, wants_origin=True
+                )
+                for prefix in PREFIXES
+            ),
+            Endpoint("GET", "/api/tmdb/test", test, ConnectionTest, access=Access.ADMIN),
+        ]
 
     def _cache(self) -> list[Endpoint]:
         async def statistics(_asked: Parameters) -> TmdbStatistics:
-            """What is kept of TMDB's answers, and how often that helped."""
+            """What is kept of TMDB's answers, of which kinds, and how often that helped."""
             return await self._tmdb.statistics()
+
+        async def listed(asked: CacheListParameters) -> ShelfEntries:
+            """What is kept, the last fetched first."""
+            total, entries = await self._tmdb.list(kind=asked.kind, limit=asked.limit, offset=asked.offset)
+            return ShelfEntries(entries=tuple(entries), total=total)
 
         async def clear(_asked: Parameters) -> CacheCleared:
             """Forget all that TMDB answered."""
-            return CacheCleared(cleared=await self._tmdb.clear())
+            before = await self._tmdb.statistics()
+            return CacheCleared(cleared=await self._tmdb.clear(), bytes_freed=before.stored.bytes)
 
         async def clear_expired(_asked: Parameters) -> CacheCleared:
             """Forget what has expired, and would only be given while TMDB is down."""
-            return CacheCleared(cleared=await self._tmdb.clear_expired())
+            before = await self._tmdb.statistics()
+            cleared = await self._tmdb.clear_expired()
+            after = await self._tmdb.statistics()
+            freed = max(0, before.stored.bytes - after.stored.bytes)
+            return CacheCleared(cleared=cleared, bytes_freed=freed)
 
         cache = "/api/tmdb/cache"
         return [
             Endpoint("GET", f"{cache}/stats", statistics, TmdbStatistics),
+            Endpoint("GET", f"{cache}/list", listed, ShelfEntries, CacheListParameters, access=Access.LISTS),
             Endpoint("POST", f"{cache}/clear", clear, CacheCleared, access=Access.ADMIN),
             Endpoint("POST", f"{cache}/clear-expired", clear_expired, CacheCleared, access=Access.ADMIN),
         ]
+
+
+def _found_by(asked: ByOtherId) -> Resource[titles.FoundByOtherId]:
+    """Raise ValueError for an id that its source has none of."""
+    if asked.external_source == "imdb_id":
+        if asked.id.isdecimal():
+            raise ValueError("An id of IMDb's is written tt0133093 or nm0000206.")
+        return resources.find_imdb(asked.id, language=asked.language)
+    if not asked.id.isdecimal():
+        raise ValueError("An id of TVDB's is a number.")
+    return resources.find_tvdb(int(asked.id))
+
+
+GENRES: Mapping[int, str] = MappingProxyType(
+    {
+        12: "Adventure",
+        14: "Fantasy",
+        16: "Animation",
+        18: "Drama",
+        27: "Horror",
+        28: "Action",
+        35: "Comedy",
+        36: "History",
+        37: "Western",
+        53: "Thriller",
+        80: "Crime",
+        99: "Documentary",
+        878: "Science Fiction",
+        9648: "Mystery",
+        10402: "Music",
+        10749: "Romance",
+        10751: "Family",
+        10752: "War",
+        10759: "Action & Adventure",
+        10762: "Kids",
+        10763: "News",
+        10764: "Reality",
+        10765: "Sci-Fi & Fantasy",
+        10766: "Soap",
+        10767: "Talk",
+        10768: "War & Politics",
+        10770: "TV Movie",
+    }
+)
+"""TMDB's genres of movies and of series (`/genre/movie/list`, `/genre/tv/list`): lists of titles have only the numbers."""
+
+
+def with_ours(said: Any, url: Callable[[str, str], str]) -> Any:
+    """What TMDB said, with ours beside it. `url` makes one of a field's name and the path in it."""
+    if isinstance(said, list):
+        return [with_ours(one, url) for one in said]
+    if not isinstance(said, dict):
+        return said
+    ours = {name: with_ours(value, url) for name, value in said.items()}
+    for field in people.PATHS.keys() & said.keys():
+        path = said[field]
+        ours[f"{field.removesuffix('path')}url"] = url(field, path) if path else None
+    if "genre_ids" in said:
+        ours["genre_names"] = [GENRES[number] for number in said["genre_ids"] if number in GENRES]
+    elif isinstance(said.get("genres"), list):
+        ours["genre_names"] = [genre["name"] for genre in said["genres"]]
+    return ours

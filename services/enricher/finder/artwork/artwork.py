@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.enricher.finder.artwork.choice import (
+    INSTEAD,
     ORIGINAL,
     ArtworkSettings,
     Candidate,
@@ -145,12 +146,20 @@ class Artwork:
     async def find(
         self, subject: Subject, role: Role, *, within: timedelta, urgency: Urgency = Urgency.NOW
     ) -> Finding:
-        """The best picture of the first provider that has one that suits, or else of whoever has any.
+        """The best picture of the first provider that has one that suits, or else of whoever has any; where nobody has one
+        in a role that another stands in for, the best in that.
 
         After `within` at most. Providers that fail are passed over.
         """
-        role, order = role_of(subject.kind, role), self._order(subject)
         until = self._now() + within
+        role = role_of(subject.kind, role)
+        finding = await self._find(subject, role, until, urgency)
+        if role in INSTEAD and finding.lack and finding.lack.failure_class is FailureClass.GONE:
+            return await self._find(subject, INSTEAD[role], until, urgency)
+        return finding
+
+    async def _find(self, subject: Subject, role: Role, until: datetime, urgency: Urgency) -> Finding:
+        order = self._order(subject)
         taste = await self._taste_of(subject, Asking(self._impatient(until), urgency))
         told: list[_Told] = []
         for name in order:
@@ -163,8 +172,15 @@ class Artwork:
 
     async def explain(self, subject: Subject, role: Role, *, within: timedelta) -> Finding:
         """The same, with the pictures of all providers: each of them is asked."""
-        role, order = role_of(subject.kind, role), self._order(subject)
         asking = Asking(self._now() + within)
+        role = role_of(subject.kind, role)
+        finding = await self._explain(subject, role, asking)
+        if role in INSTEAD and finding.lack and finding.lack.failure_class is FailureClass.GONE:
+            return await self._explain(subject, INSTEAD[role], asking)
+        return finding
+
+    async def _explain(self, subject: Subject, role: Role, asking: Asking) -> Finding:
+        order = self._order(subject)
         taste = await self._taste_of(subject, asking)
         told = await asyncio.gather(
             *(self._ask(self._sources[name], subject, role, asking) for name in order)

@@ -43,7 +43,7 @@ ROLES = {
     Kind.SERIES: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
     Kind.MOVIE: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
     Kind.SEASON: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
-    Kind.COLLECTION: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER},
+    Kind.COLLECTION: {Role.IMAGE: Role.POSTER, Role.COVER: Role.POSTER, Role.THUMBNAIL: Role.POSTER},
     Kind.EPISODE: {Role.IMAGE: Role.STILL, Role.THUMBNAIL: Role.STILL, Role.FANART: Role.STILL},
     Kind.PERSON: {
         Role.IMAGE: Role.PROFILE,
@@ -53,6 +53,10 @@ ROLES = {
     },
 }
 """What providers have of each kind under another word."""
+
+
+INSTEAD = {Role.THUMBNAIL: Role.POSTER}
+"""What is shown in a role that a provider may have pictures for, where none has one."""
 
 
 def role_of(kind: Kind, role: Role) -> Role:

@@ -11,8 +11,8 @@ is not given) each thing has an outcome: `Found` (perhaps `stale`), `NotFound`, 
 Whatever comes later is there for the next one who asks. Background work passes `urgency=Urgency.LATER`.
 
 Trakt's text is in memory only. What TMDB says is also in the table `tmdb_cache`, so that a restart asks nothing
-again. `providers.tmdb.resources` has what TMDB can be asked for; its models are handed out with
-`model_dump(context=…)`, see `providers.tmdb.models.pictures`.
+again. `providers.tmdb.resources` has what TMDB can be asked for; `finder.api.tmdb` hands it out, with our URLs of its
+pictures beside their paths.
 """
 
 from services.enricher.finder.metadata.opening import Metadata, MetadataSettings, open_metadata

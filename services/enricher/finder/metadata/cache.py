@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict
 
 from services.enricher.finder.metadata import outcomes
-from services.enricher.finder.providers import NothingThere, ProviderError, Turn, Urgency
+from services.enricher.finder.providers import Busy, NothingThere, ProviderError, Turn, Urgency
 from shared.background import cancel_and_wait
 from shared.pictures import FailureClass
 from shared.telemetry import utc_now
@@ -104,7 +104,8 @@ class Cache:
     async def look(
         self, wanted: CacheRequest[outcomes.Value], *, until: datetime, urgency: Urgency = Urgency.NOW
     ) -> outcomes.Outcome[outcomes.Value]:
-        """What is known, or comes until then. What comes later is there for the next one."""
+        """What is known, or comes until then, through one pause of the provider's. What comes later is there for the next one."""
+        paused = False
         while True:
             if outcome := self.at_hand(wanted, until):
                 return outcome
@@ -116,8 +117,9 @@ class Cache:
                 before = self._remembered(wanted.key)
                 return self._counted((before and before.stale) or outcomes.Pending())
             now = self._now()
-            if entry.counts(now, until) or not entry.error or until <= now:
+            if entry.counts(now, until) or not entry.error or until <= now or paused:
                 return self._counted(entry.outcome)
+            paused = isinstance(entry.error, Busy)
 
     def clear(self) -> int:
         """Forget what is in memory. The number of entries that were."""

@@ -26,6 +26,8 @@ class MetadataSettings(Settings):
     ttl_s: float = Field(3600, validation_alias="METADATA_TTL", ge=1)
     """Of what Trakt says. TMDB's is kept by what it is."""
     page_deadline_s: float = Field(2, validation_alias="PAGE_DEADLINE", gt=0)
+    title_wait_s: float = Field(30, validation_alias="TITLE_WAIT", gt=0)
+    """Of a program that asks for a single title, or through us for what TMDB has: through one short pause of a provider."""
     languages: CommaList = Field(("en",), validation_alias="LANGUAGES", min_length=1)
     memory_mb: float = Field(64, validation_alias="METADATA_CACHE_MB", gt=0)
     """For each provider."""
@@ -47,6 +49,10 @@ class MetadataSettings(Settings):
         return timedelta(seconds=self.page_deadline_s)
 
     @property
+    def title_wait(self) -> timedelta:
+        return timedelta(seconds=self.title_wait_s)
+
+    @property
     def memory_bytes(self) -> int:
         return int(self.memory_mb * 1024 * 1024)
 
@@ -62,6 +68,7 @@ class Metadata:
     titles: Titles
     tmdb: TmdbMetadata
     trakt_titles: TraktTitles | None
+    title_wait: timedelta
     _providers: Providers
     _trakt_cache: Cache
 
@@ -98,7 +105,7 @@ async def open_metadata(
             Tmdb(asked) if (asked := providers.get("tmdb")) else None,
             tmdb_cache,
             shelf,
-            within=settings.page_deadline,
+            within=settings.title_wait,
             now=now,
         )
         trakt_titles = (
@@ -112,4 +119,4 @@ async def open_metadata(
             sources.append(TmdbTitles(tmdb, image_url=image_url, languages=settings.text_languages))
         language = settings.text_languages[0][:2].lower()
         titles = Titles(sources, within=settings.page_deadline, language=language, now=now)
-        yield Metadata(titles, tmdb, trakt_titles, providers, trakt_cache)
+        yield Metadata(titles, tmdb, trakt_titles, settings.title_wait, providers, trakt_cache)

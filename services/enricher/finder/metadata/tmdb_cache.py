@@ -1,24 +1,26 @@
 """What TMDB says, in memory and in the table `tmdb_cache`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import bindparam, delete, func, select
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import bindparam, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.database.schema import replacing
 from services.enricher.database.statements import Statement
 from services.enricher.finder.metadata.cache import OLDEST, Cache, CacheRequest, CacheStatistics
-from services.enricher.finder.metadata.outcomes import Outcome, Row, Unavailable
-from services.enricher.finder.providers import Turn, Urgency
+from services.enricher.finder.metadata.outcomes import Found, Outcome, Row, Unavailable
+from services.enricher.finder.providers import ProviderError, Turn, Urgency
 from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb import Resource, Tmdb
+from services.enricher.finder.providers.tmdb.models.people import Accepted
+from services.enricher.finder.providers.tmdb.resources import authentication
 from services.enricher.finder.tables import tmdb_cache
 from shared.background import Background
 from shared.pictures import FailureClass
@@ -31,12 +33,40 @@ STALE_KEPT = timedelta(days=30)
 _log = structlog.get_logger()
 
 
+class KindCount(BaseModel):
+    """Answers of one kind, and the bytes that they take."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    bytes: int
+
+
 class ShelfStatistics(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     rows: int
     bytes: int
     expired: int
+    by_kind: Mapping[str, KindCount]
+
+
+class ShelfEntry(BaseModel):
+    """A stored answer. `found`: TMDB has something there; else it has nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    kind: str
+    bytes: int
+    found: bool
+    expired: bool
+    fetched_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+KINDS = ("search", "trending", "movie", "tv", "person", "collection", "find")
+OTHERS = "other"
 
 
 class TmdbShelf:
@@ -100,8 +130,43 @@ class TmdbShelf:
             func.coalesce(func.sum(_SIZE), 0),
             func.count().filter(tmdb_cache.c.expires_at < self._now()),
         )
-        rows, size, expired = await self._database.read(lambda connection: _first(connection, asked))
-        return ShelfStatistics(rows=rows, bytes=size, expired=expired)
+        by_kind = select(_KIND.label("kind"), func.count(), func.coalesce(func.sum(_SIZE), 0)).group_by(
+            "kind"
+        )
+
+        async def reading(connection: AsyncConnection) -> ShelfStatistics:
+            rows, size, expired = await _first(connection, asked)
+            kinds = (await connection.execute(by_kind)).all()
+            counts = {kind: KindCount(rows=count, bytes=taken) for kind, count, taken in kinds}
+            return ShelfStatistics(rows=rows, bytes=size, expired=expired, by_kind=counts)
+
+        return await self._database.read(reading)
+
+    async def list(self, *, kind: str | None, limit: int, offset: int) -> tuple[int, Sequence[ShelfEntry]]:
+        """How many there are of this kind, or of all, and some of them, the last fetched first."""
+        await self._write_what_came()
+        chosen = [] if kind is None else [kind == _KIND]
+        columns, now = tmdb_cache.c, self._now()
+        found = select(columns, _KIND.label("kind"), _SIZE.label("size")).where(*chosen)
+        some = found.order_by(columns.fetched_at.desc(), columns.cache_key).limit(limit).offset(offset)
+
+        async def reading(connection: AsyncConnection) -> tuple[int, Sequence[ShelfEntry]]:
+            counted = select(func.count()).select_from(tmdb_cache).where(*chosen)
+            total = (await connection.execute(counted)).scalar_one()
+            return total, [
+                ShelfEntry(
+                    key=row.cache_key,
+                    kind=row.kind,
+                    bytes=row.size,
+                    found=row.cache_value is not None,
+                    expired=row.expires_at < now,
+                    fetched_at=row.fetched_at,
+                    expires_at=row.expires_at,
+                )
+                for row in await connection.execute(some)
+            ]
+
+        return await self._database.read(reading)
 
     async def sweep(self) -> None:
         """Remove what has been expired for long, and the oldest where there is more than there may be."""
@@ -144,6 +209,7 @@ class TmdbShelf:
 
 _OF_KEY = Statement(select(tmdb_cache).where(tmdb_cache.c.cache_key == bindparam("key")))
 _REPLACE = replacing(tmdb_cache)
+_KIND = case(*((tmdb_cache.c.cache_key.startswith(f"{kind}:"), kind) for kind in KINDS), else_=OTHERS)
 _SIZE = func.length(tmdb_cache.c.cache_key) + func.coalesce(func.length(tmdb_cache.c.cache_value), 0)
 
 
@@ -194,6 +260,22 @@ class TmdbMetadata:
         if not self._tmdb:
             return OFF
         return await self._cache.look(self._wanted(self._tmdb, resource), until=until, urgency=urgency)
+
+    async def test(self) -> Outcome[Accepted]:
+        """Ask TMDB whether it answers, and accepts our key: past the cache."""
+        if not self._tmdb:
+            return OFF
+        turn = Turn(Urgency.NOW, self._now() + self._within)
+        try:
+            return Found(await self._tmdb.get(authentication(), turn))
+        except ProviderError as error:
+            return Unavailable(
+                error.failure_class, error.reason, self._now() + (error.retry_after or timedelta())
+            )
+
+    async def list(self, *, kind: str | None, limit: int, offset: int) -> tuple[int, Sequence[ShelfEntry]]:
+        """See `TmdbShelf.list`."""
+        return await self._shelf.list(kind=kind, limit=limit, offset=offset)
 
     async def clear(self) -> int:
         """All of it. The number of rows that were stored."""

@@ -122,6 +122,7 @@ class Provider:
         self._tokens = self.token_source(address.login) if address.login else None
         self._trouble: errors.ProviderError | None = None
         self._broken_in_a_row = 0
+        self._was_asked = False
 
     async def get(
         self,
@@ -182,7 +183,10 @@ class Provider:
             return errors.ProviderStatus(
                 condition=errors.Condition.BUSY, detail=detail, busy_until=busy_until
             )
-        return errors.ProviderStatus(condition=errors.Condition.READY, detail=f"{self.name} answers.")
+        detail = (
+            f"{self.name} answers." if self._was_asked else f"{self.name} has a key, and was not asked yet."
+        )
+        return errors.ProviderStatus(condition=errors.Condition.READY, detail=detail)
 
     async def _authorised(
         self, request: ProviderRequest, turn: Turn, read: Callable[[Reply], Answer]
@@ -311,6 +315,7 @@ class Provider:
 
     def _record_health(self, trouble: errors.ProviderError | None, asked_at: datetime) -> None:
         """Log when it changes how the provider is, not for each of a page's titles."""
+        self._was_asked = True
         self._broken_in_a_row = self._broken_in_a_row + 1 if isinstance(trouble, errors.Broken) else 0
         if self._broken_in_a_row >= FAILURES_TO_PAUSE:
             for budget in {self.budget, self._writes}:

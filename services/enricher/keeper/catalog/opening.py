@@ -131,6 +131,7 @@ class OpenCatalog:
     table: CatalogTable
     budget: DiskBudget
     cleanup: Cleanup
+    looking: Indexer
 
     async def source_of(self, picture: PictureId) -> Source | None:
         """Where a picture comes from that is on the volume, or was."""
@@ -173,4 +174,5 @@ async def open_catalog(
         await enter(sweeping(Sweep(table, inventory, now=now), background, every_s=settings.sweep_every_s))
         await enter(keeping_within(budget, background))
         await enter(refreshing(Refreshing(table, queue, rules, now=now), background))
-        yield OpenCatalog(table, budget, Cleanup(table, queue, grace=settings.grace, now=now))
+        cleanup = Cleanup(table, queue, grace=settings.grace, now=now)
+        yield OpenCatalog(table, budget, cleanup, looking)

@@ -112,7 +112,11 @@ class CatalogTable:
 
     async def used(self, pictures: Sequence[PictureId], at: datetime) -> None:
         """That they were served by then."""
-        rows = [{"picture": picture, "at": at} for picture in pictures]
+        await self.used_at(dict.fromkeys(pictures, at))
+
+    async def used_at(self, used: Mapping[PictureId, datetime]) -> None:
+        """The same, each by a moment of its own."""
+        rows = [{"picture": picture, "at": at} for picture, at in used.items()]
         if rows:
             await self._database.write_at_once(lambda visit: visit.run(_USED, *rows))
 

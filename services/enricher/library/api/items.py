@@ -4,22 +4,34 @@ import time
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, SeeOther
 from services.enricher.api.tasks import ShownTask
 from services.enricher.finder.api.outcomes import askers_urgency, found_or_problem
 from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
-from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Selection, Window, name_of
+from services.enricher.library.item import (
+    Item,
+    ItemIds,
+    LibraryEntry,
+    MediaType,
+    Order,
+    Selection,
+    Window,
+    name_of,
+)
 from services.enricher.library.library import Library
+from services.enricher.library.lists import OnList, reduced
 from services.enricher.library.pages.enrichment import (
     EnrichedItem,
     EnrichedList,
     EnrichedPage,
     Enrichment,
+    ShownList,
     TitleMetadata,
 )
 from services.enricher.library.pages.pages import KeptPages, Pages
+from services.enricher.library.parts import PART_ROLES, Parts
 from services.enricher.library.scan.scan import ScanRefused, Scans
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.task import TaskRefused
@@ -36,7 +48,12 @@ MAX_PAGE = MAX_OFFSET // 100
 class PageParameters(Parameters):
     page: int = Field(1, ge=1, le=MAX_PAGE)
     limit: int = Field(50, ge=1, le=100)
-    list_source: str | None = Field(None, max_length=200)
+    list_source: str | None = Field(
+        None,
+        max_length=2000,
+        description="type:id of a list that an item is on, be it one of several; an id may be the list's URL",
+    )
+    order: Order = Order.LAST_SYNCED
 
 
 class ItemListParameters(Parameters):
@@ -57,14 +74,34 @@ class PagesCleared(BaseModel):
 
 
 def item_endpoints(
-    pages: Pages, enrichment: Enrichment, metadata: Metadata, kept: KeptPages
+    pages: Pages, enrichment: Enrichment, metadata: Metadata, kept: KeptPages, library: Library
 ) -> list[Endpoint]:
     async def page(asked: PageParameters) -> RenderedBody:
-        """A page of the library, newest first, with metadata and pictures.
+        """A page of the library with metadata and pictures: what was synced last first, then the newest.
 
         Answered by the deadline with what there is; what came too late is there the next time.
         """
-        return await pages.page(Selection(list_source=asked.list_source), asked.page, asked.limit)
+        return await pages.page(await _selection(asked), asked.page, asked.limit)
+
+    async def plain(asked: PageParameters) -> EnrichedPage:
+        """The same items as they are, without anybody being asked for metadata."""
+        selection = await _selection(asked)
+        found = await library.page(selection, Window.of_page(asked.page, asked.limit))
+        return EnrichedPage(
+            items=tuple([await enrichment.as_it_is(item) for item in found.items]),
+            total=found.total,
+            page=asked.page,
+            limit=asked.limit,
+            total_pages=found.pages,
+            providers={},
+        )
+
+    async def _selection(asked: PageParameters) -> Selection:
+        """A text without a colon that no list is called by chooses nothing: all items are given."""
+        source = asked.list_source and reduced(asked.list_source)
+        if source and ":" not in source and not await library.lists.has(source):
+            source = None
+        return Selection(list_source=source, order=asked.order)
 
     async def some(asked: ItemListParameters) -> RenderedBody:
         """The same items, by offset and type."""
@@ -76,7 +113,7 @@ def item_endpoints(
             key = TitleKey.parse(asked.media_type, asked.id)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        outcomes = await metadata.titles.lookup([key], urgency=askers_urgency())
+        outcomes = await metadata.titles.lookup([key], within=metadata.title_wait, urgency=askers_urgency())
         return await enrichment.title(found_or_problem(outcomes[key]))
 
     async def clear(_asked: Parameters) -> PagesCleared:
@@ -87,6 +124,7 @@ def item_endpoints(
 
     return [
         Endpoint("GET", "/api/items/enriched", page, EnrichedPage, PageParameters, access=Access.LISTS),
+        Endpoint("GET", "/api/items", plain, EnrichedPage, PageParameters, access=Access.LISTS),
         Endpoint("GET", "/api/library/items", some, EnrichedList, ItemListParameters, access=Access.LISTS),
         Endpoint("GET", "/api/metadata/{media_type}/{id}", title, TitleMetadata, MetadataTitleParameters),
         Endpoint("POST", "/api/items/enriched/clear-cache", clear, PagesCleared, access=Access.ADMIN),
@@ -94,6 +132,9 @@ def item_endpoints(
 
 
 _Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_ListSource = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(reduced)
+]
 _Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
@@ -109,15 +150,30 @@ class NewItem(Body):
     tmdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
     tvdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
     full_path: str | None = Field(None, min_length=1, max_length=4096)
-    list_source: _Short | None = None
+    list_source: _ListSource | None = Field(None, description="type:id; an id may be the list's URL")
     status: _Short | None = None
     overseerr_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    last_synced: AwareDatetime | None = None
     poster_url: Annotated[str, AfterValidator(_is_source_url)] | None = None
 
     @property
     def entry(self) -> LibraryEntry:
         values = self.model_dump(exclude={"imdb_id", "tmdb_id", "tvdb_id"})
         return LibraryEntry(**values, ids=ItemIds(imdb=self.imdb_id, tmdb=self.tmdb_id, tvdb=self.tvdb_id))
+
+
+class ItemChange(Body):
+    """What is left out stays; null forgets, but for the title."""
+
+    title: _Title = ""
+    year: int | None = Field(None, ge=1800, le=2200)
+    imdb_id: str | None = Field(None, pattern=r"^tt[0-9]{5,12}$")
+    tmdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    tvdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    status: _Short | None = None
+    overseerr_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    last_synced: AwareDatetime | None = None
+    poster_url: Annotated[str, AfterValidator(_is_source_url)] | None = None
 
 
 class LibraryItemParameters(Parameters):
@@ -138,10 +194,18 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
         """
         return await enrichment.as_it_is(await library.add(item.entry))
 
+    async def one(asked: LibraryItemParameters) -> EnrichedItem:
+        """An item as it is, without anybody being asked for metadata."""
+        return await enrichment.as_it_is(_there(await library.item(asked.id)))
+
+    async def change(asked: LibraryItemParameters, said: ItemChange) -> EnrichedItem:
+        """Change what is said of an item, wherever it was found."""
+        values = said.model_dump(exclude_unset=True)
+        return await enrichment.as_it_is(_there(await library.change(asked.id, values)))
+
     async def remove(asked: LibraryItemParameters) -> None:
         """Remove an item, with every path it was found at. Files stay, and so do pictures."""
-        if await library.remove(asked.id) is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
+        _there(await library.remove(asked.id))
 
     async def scan(_asked: Parameters, order: ScanOrder) -> ShownTask:
         """Scan a folder for films and series: a task, or the one that is at it already."""
@@ -162,6 +226,22 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
             access=Access.ADMIN,
             status=HTTPStatus.CREATED,
         ),
+        *(
+            endpoint
+            for path in ("/api/library/items/{id}", "/api/items/{id}")
+            for endpoint in (
+                Endpoint("GET", path, one, EnrichedItem, LibraryItemParameters, access=Access.LISTS),
+                Endpoint(
+                    "PATCH",
+                    path,
+                    change,
+                    EnrichedItem,
+                    LibraryItemParameters,
+                    ItemChange,
+                    access=Access.ADMIN,
+                ),
+            )
+        ),
         Endpoint(
             "DELETE", "/api/library/items/{id}", remove, None, LibraryItemParameters, access=Access.ADMIN
         ),
@@ -173,6 +253,55 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
             body=ScanOrder,
             access=Access.ADMIN,
             status=HTTPStatus.ACCEPTED,
+        ),
+    ]
+
+
+def _there(item: Item | None) -> Item:
+    if item is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
+    return item
+
+
+class ListParameters(Parameters):
+    list_source: str = Field(max_length=200, description="type:id")
+
+
+class ListName(Body):
+    display_name: _Short | None = None
+    poster_url: Annotated[str, AfterValidator(_is_source_url)] | None = None
+
+
+class ShownLists(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    lists: tuple[ShownList, ...]
+
+
+def list_endpoints(library: Library) -> list[Endpoint]:
+    async def every(_asked: Parameters) -> ShownLists:
+        """Lists that items are on, with what they are called."""
+        found = await library.lists.all()
+        return ShownLists(lists=tuple(map(ShownList.model_validate, found)))
+
+    async def name(asked: ListParameters, said: ListName) -> ShownList:
+        """Say what a list is called."""
+        list_type, _, list_id = reduced(asked.list_source).partition(":")
+        named = OnList(list_type, list_id, said.display_name, said.poster_url)
+        await library.lists.name(named)
+        return ShownList.model_validate(named)
+
+    path = "/api/library/lists"
+    return [
+        Endpoint("GET", path, every, ShownLists, access=Access.LISTS),
+        Endpoint(
+            "PUT",
+            f"{path}/{{list_source}}",
+            name,
+            ShownList,
+            ListParameters,
+            ListName,
+            access=Access.ADMIN,
         ),
     ]
 
@@ -199,10 +328,17 @@ class NumberedParameters(Parameters):
     exp: str | None = Field(None, description="Until when the signature counts, in seconds since 1970")
 
 
-def library_name_endpoints(library: Library, urls: PictureUrls, paths: PublicPaths) -> list[Endpoint]:
+def library_name_endpoints(
+    library: Library, parts: Parts, urls: PictureUrls, paths: PublicPaths
+) -> list[Endpoint]:
     async def picture(asked: NumberedParameters) -> SeeOther:
-        """A picture of an item of the library: where it is by a provider's id."""
+        """A picture of an item, an episode, a season or a person of the library: where it is by a provider's id."""
         _check_signature(asked, urls, paths)
+        if asked.kind in PART_ROLES:
+            part = await parts.get(asked.id, asked.kind)
+            if part is None:
+                raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
+            return SeeOther(urls.by_name(part.name(asked.role), asked.size, asked.exp), MOVED_FOR_S)
         item = await library.item(asked.id)
         name = name_of(item, asked.role) if item and item.media_type.kind is asked.kind else None
         if name is None:

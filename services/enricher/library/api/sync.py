@@ -1,16 +1,19 @@
-"""Endpoints that fetch ahead: what titles lack, one title, given URLs."""
+"""Endpoints that fetch ahead, or take over: what titles lack, one title, given URLs, what another program has."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
+from services.enricher.finder.artwork.source import Subject
 from services.enricher.library.item import MediaType, name_of
 from services.enricher.library.library import Library
-from services.enricher.library.sync import ROLES, SyncMissing, SyncTitle, Warm
+from services.enricher.library.listsync.importing import ImportListSync
+from services.enricher.library.parts import PART_ROLES, Parts
+from services.enricher.library.sync import ROLES, SyncMissing, SyncTitle, Warm, kind_of
 from services.enricher.tasks.tasks import Tasks
 from shared.http import Problem
 from shared.pictures import HostRules, Kind, Name, Role, SourceUrl
@@ -31,16 +34,18 @@ class SyncTitleParameters(Parameters):
 
 
 class MissingParameters(Parameters):
-    content_type: MediaType | None = None
-    limit: int = Field(1000, ge=1, le=10_000, description="Pictures that are looked for at the most")
-    role: Role = Role.POSTER
+    content_type: Annotated[str, AfterValidator(kind_of)] | None = Field(
+        None, description="series (or tv), movie, episode, season, person; absent: all, in this order"
+    )
+    limit: int = Field(100, ge=1, le=1000, description="Pictures that are looked for at the most")
+    role: Role | None = Field(None, description="This one only; else all that each kind is to have")
     dry_run: bool = Field(default=False, description="Only say which are missing")
 
 
-def sync_endpoints(tasks: Tasks, library: Library) -> list[Endpoint]:
+def sync_endpoints(tasks: Tasks, library: Library, parts: Parts) -> list[Endpoint]:
     async def title(asked: SyncTitleParameters) -> ShownTask:
         """Have the pictures of one title found and fetched: a task, which says of each what became of it."""
-        names = await _names(asked, library)
+        names = await _names(asked, library, parts)
         return await started(tasks, SyncTitle.KIND, {"names": [str(name) for name in names]})
 
     async def missing(asked: MissingParameters) -> ShownTask:
@@ -51,7 +56,7 @@ def sync_endpoints(tasks: Tasks, library: Library) -> list[Endpoint]:
         arguments = {
             "content_type": asked.content_type,
             "limit": asked.limit,
-            "roles": [asked.role],
+            "roles": [asked.role] if asked.role else [],
             "dry_run": asked.dry_run,
         }
         return await started(tasks, SyncMissing.KIND, arguments)
@@ -73,14 +78,20 @@ def sync_endpoints(tasks: Tasks, library: Library) -> list[Endpoint]:
     ]
 
 
-async def _names(asked: SyncTitleParameters, library: Library) -> list[Name]:
+async def _names(asked: SyncTitleParameters, library: Library, parts: Parts) -> list[Name]:
     """Raise Problem for what is no title that providers have pictures of."""
     if asked.kind not in ROLES:
         raise Problem(HTTPStatus.BAD_REQUEST, f"No provider has pictures of the kind {asked.kind}.")
     roles = (asked.role,) if asked.role else ROLES[asked.kind]
     if asked.kind in _OF_ITEMS and asked.id.isdecimal():
         return await _names_of_item(asked, roles, library)
+    if asked.kind in PART_ROLES and asked.id.isdecimal():
+        part = await parts.get(min(int(asked.id), 2**63 - 1), asked.kind)
+        if part is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
+        return [part.name(role) for role in roles]
     try:
+        Subject.parse(asked.kind, asked.id)
         return [Name(asked.kind, asked.id, role) for role in roles]
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
@@ -161,3 +172,42 @@ def _sorted(urls: Sequence[str], rules: HostRules) -> tuple[list[SourceUrl], lis
         else:
             problems.append(f"{url[:200]}: {source.authority[:100]} is not among ALLOWED_HOSTS.")
     return sources, problems
+
+
+class DryRunParameters(Parameters):
+    dry_run: bool = Field(default=False, description="Only say what would come")
+
+
+class ListSyncOrder(Body):
+    database: str = Field(
+        min_length=1, max_length=4096, description="ListSync's database, a file on the server"
+    )
+    images: str | None = Field(
+        None, min_length=1, max_length=4096, description="Its folder data/images; absent: no pictures"
+    )
+    dry_run: bool = Field(default=False, description="Only say what would come")
+
+
+def import_endpoints(tasks: Tasks) -> list[Endpoint]:
+    async def listsync(asked: DryRunParameters, order: ListSyncOrder) -> ShownTask:
+        """Take over ListSync's items, lists, dates and pictures: a task, which may be done again.
+
+        What is here already stays, and is completed. Pictures are adopted as they lie there, without a download, checked and
+        rendered as any other.
+        """
+        dry_run = order.dry_run or asked.dry_run
+        arguments = {"database": order.database, "images": order.images, "dry_run": dry_run}
+        return await started(tasks, ImportListSync.KIND, arguments)
+
+    return [
+        Endpoint(
+            "POST",
+            "/api/import/listsync",
+            listsync,
+            ShownTask,
+            DryRunParameters,
+            body=ListSyncOrder,
+            access=Access.ADMIN,
+            status=HTTPStatus.ACCEPTED,
+        )
+    ]

@@ -22,6 +22,18 @@ from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPic
 from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
 
 
+class ShownList(BaseModel):
+    """A list that an item is on; synced_at: when it was found there the last time."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    list_type: str
+    list_id: str
+    display_name: str | None = None
+    poster_url: str | None = None
+    synced_at: AwareDatetime | None = None
+
+
 class EnrichedItem(BaseModel):
     """One title of the library. What providers say of it is absent where they say nothing, or cannot be asked."""
 
@@ -35,12 +47,19 @@ class EnrichedItem(BaseModel):
     tmdb_id: int | None
     tvdb_id: int | None
     overseerr_id: int | None
+    overseerr_url: str | None = Field(None, description="At OVERSEERR_URL, where that is set")
     list_source: str | None
-    status: str | None
+    list_sources: tuple[ShownList, ...] = Field(description="The newest first")
+    status: str | None = Field(description="Of several lists' the most telling: requested before available")
     last_synced: AwareDatetime | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
     full_path: str | None = Field(description="Where it was found first")
     paths: tuple[str, ...] = Field(description="Everywhere it was found")
     poster_url: str | None = Field(description="The original of its poster, from us")
+    stored: bool = Field(
+        description="The poster is here. The local_… URLs are promises: what is not here is found when it is asked for"
+    )
     local_image_url: str | None = Field(None, description="The poster, by what it shows, from us")
     local_poster_url: str | None = None
     local_banner_url: str | None = None
@@ -50,6 +69,7 @@ class EnrichedItem(BaseModel):
     overview: str | None = None
     rating: float | None = Field(None, description="Of 10")
     genres: tuple[str, ...] = ()
+    genre_slugs: tuple[str, ...] = Field((), description="The same as Trakt writes them: science-fiction")
     pending: bool = Field(default=False, description="Not all is there yet: it will be the next time")
     unmatched: bool = Field(
         default=False,
@@ -194,8 +214,11 @@ class Enrichment:
         urls: PictureUrls,
         prefetch: Prefetch,
         matching: Matching | None = None,
+        overseerr_url: str = "",
     ) -> None:
+        """`overseerr_url`: origin and sub-path of Overseerr, Jellyseerr or Seerr; empty: items lead nowhere."""
         self._matching = matching
+        self._overseerr_url = overseerr_url
         self._titles = titles
         self._posters = posters
         self._shown = shown
@@ -241,6 +264,8 @@ class Enrichment:
 
     async def _enriched(self, described: _Described) -> EnrichedItem:
         item, title = described.item, described.title
+        images = await self._images(described.pictures)
+        poster, genres = images.get(Role.POSTER), title.genres if title else ()
         return EnrichedItem(
             id=item.id,
             title=item.title,
@@ -250,21 +275,32 @@ class Enrichment:
             tmdb_id=item.tmdb_id,
             tvdb_id=item.tvdb_id,
             overseerr_id=item.overseerr_id,
+            overseerr_url=self._at_overseerr(item),
             list_source=item.list_source,
+            list_sources=tuple(map(ShownList.model_validate, item.list_sources)),
             status=item.status,
             last_synced=item.last_synced,
+            created_at=item.created_at,
+            updated_at=item.updated_at,
+            stored=poster is not None and poster.width is not None,
             full_path=item.full_path,
             paths=item.paths,
             poster_url=self._urls.by_source(described.poster) if described.poster else None,
             **self._local(item),
-            images=await self._images(described.pictures),
+            images=images,
             overview=title.overview if title else None,
             rating=title.rating if title else None,
-            genres=title.genres if title else (),
+            genres=genres,
+            genre_slugs=tuple(genre.lower().replace(" & ", "-").replace(" ", "-") for genre in genres),
             pending=described.pending,
             unmatched=described.unmatched,
             stale=described.stale,
         )
+
+    def _at_overseerr(self, item: Item) -> str | None:
+        if not (self._overseerr_url and item.overseerr_id):
+            return None
+        return f"{self._overseerr_url}/{item.media_type}/{item.overseerr_id}"
 
     def _state_of(self, item: Item) -> MatchState:
         return self._matching.state_of(item) if self._matching else MatchState.NONE

@@ -97,8 +97,10 @@ def season(tv_id: int, number: int, *, language: str | None = None) -> Resource[
     return Resource(f"tv/{tv_id}/season/{number}", name, titles.Season, DETAILS, params)
 
 
-def person(person_id: int, *, language: str | None = None) -> Resource[people.Person]:
-    params = _params({"language": _language(language)})
+def person(
+    person_id: int, *, language: str | None = None, append: tuple[str, ...] = ()
+) -> Resource[people.Person]:
+    params = _params({"language": _language(language), "append_to_response": _parts(append)})
     return Resource(f"person/{_id(person_id)}", f"person:{person_id}", people.Person, LASTING, params)
 
 
@@ -146,16 +148,21 @@ def find_imdb(imdb_id: str, *, language: str | None = None) -> Resource[titles.F
     return _find("imdb_id", imdb_id, f"find:{quote(imdb_id, safe='')}", language)
 
 
+def authentication() -> Resource[people.Accepted]:
+    """Whether the key is accepted."""
+    return Resource("authentication", "authentication", people.Accepted, timedelta(0))
+
+
 @lru_cache(_MANY)
 def find_tvdb(tvdb_id: int) -> Resource[titles.FoundByOtherId]:
     """What has this TVDB id: series, seasons and episodes, which are numbered apart from one another."""
     return _find("tvdb_id", str(_id(tvdb_id)), f"find:tvdb:{tvdb_id}", None)
 
 
-def external_ids(kind: TitleKind, title_id: int) -> Resource[titles.ExternalIds]:
+def external_ids(kind: TitleKind, title_id: int) -> Resource[people.OtherIds]:
     """What a title is called elsewhere."""
     name = f"{kind}:{_id(title_id)}:external_ids"
-    return Resource(f"{kind}/{title_id}/external_ids", name, titles.ExternalIds, DETAILS)
+    return Resource(f"{kind}/{title_id}/external_ids", name, people.OtherIds, DETAILS)
 
 
 def alternative_titles(kind: TitleKind, title_id: int) -> Resource[titles.OtherTitles]:

@@ -1,40 +1,33 @@
 """People, credits and pictures as TMDB tells them."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal, Protocol
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from pydantic import PlainSerializer, SerializationInfo, StringConstraints
+from pydantic import StringConstraints
 
 from services.enricher.finder.providers.models import Lenient
 from shared.pictures import Role
 
+PATHS: Mapping[str, Role] = MappingProxyType(
+    {
+        "poster_path": Role.POSTER,
+        "backdrop_path": Role.FANART,
+        "logo_path": Role.LOGO,
+        "profile_path": Role.PROFILE,
+        "still_path": Role.STILL,
+    }
+)
+"""What TMDB calls a picture's path at its picture host, and what such a picture is."""
 
-class PictureUrlContext(Protocol):
-    """The context to serialise a model with: makes of a picture's path what is handed out for it."""
-
-    def __call__(self, path: str, role: Role) -> object: ...
-
-
-def _handed_out(role: Role) -> PlainSerializer:
-    def hand_out(path: str, info: SerializationInfo) -> object:
-        return info.context(path, role) if info.context else path
-
-    return PlainSerializer(hand_out)
-
-
-_PATH = StringConstraints(pattern=r"^/[A-Za-z0-9_-]{1,100}\.(?:jpg|jpeg|png|svg|webp)$")
-
-PosterPath = Annotated[str, _PATH, _handed_out(Role.POSTER)]
-BackdropPath = Annotated[str, _PATH, _handed_out(Role.FANART)]
-LogoPath = Annotated[str, _PATH, _handed_out(Role.LOGO)]
-ProfilePath = Annotated[str, _PATH, _handed_out(Role.PROFILE)]
-StillPath = Annotated[str, _PATH, _handed_out(Role.STILL)]
+PicturePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_-]{1,100}\.(?:jpg|jpeg|png|svg|webp)$")]
 
 
 class Picture(Lenient):
     """`iso_639_1` null or `xx`: no language, which is to say no text. The vote is of 10, weighted by TMDB."""
 
-    file_path: Annotated[str, _PATH]
+    file_path: PicturePath
     iso_639_1: str | None = None
     iso_3166_1: str | None = None
     width: float | None = None
@@ -61,7 +54,7 @@ class CastMember(Lenient):
     known_for_department: str | None = None
     gender: int | None = None
     popularity: float | None = None
-    profile_path: ProfilePath | None = None
+    profile_path: PicturePath | None = None
 
 
 class CrewMember(Lenient):
@@ -72,7 +65,7 @@ class CrewMember(Lenient):
     credit_id: str | None = None
     gender: int | None = None
     popularity: float | None = None
-    profile_path: ProfilePath | None = None
+    profile_path: PicturePath | None = None
 
 
 class Credits(Lenient):
@@ -101,8 +94,8 @@ class Part(Lenient):
     vote_average: float | None = None
     vote_count: int | None = None
     popularity: float | None = None
-    poster_path: PosterPath | None = None
-    backdrop_path: BackdropPath | None = None
+    poster_path: PicturePath | None = None
+    backdrop_path: PicturePath | None = None
 
 
 class CombinedCredits(Lenient):
@@ -113,7 +106,23 @@ class CombinedCredits(Lenient):
     crew: tuple[Part, ...] = ()
 
 
+class Accepted(Lenient):
+    """What TMDB says of a key that it accepts."""
+
+    success: bool = True
+
+
+class OtherIds(Lenient):
+    """What a title or a person is called elsewhere."""
+
+    imdb_id: str | None = None
+    tvdb_id: int | None = None
+    wikidata_id: str | None = None
+
+
 class Person(Lenient):
+    """The last three are there where they were appended."""
+
     id: int
     name: str
     also_known_as: tuple[str, ...] = ()
@@ -127,4 +136,7 @@ class Person(Lenient):
     homepage: str | None = None
     popularity: float | None = None
     adult: bool = False
-    profile_path: ProfilePath | None = None
+    profile_path: PicturePath | None = None
+    combined_credits: CombinedCredits | None = None
+    external_ids: OtherIds | None = None
+    images: TmdbPictures | None = None

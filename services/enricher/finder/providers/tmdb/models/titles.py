@@ -20,6 +20,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 class MovieEntry(Lenient):
     id: int
     title: str
+    video: bool = False
     original_title: str | None = None
     original_language: str | None = None
     overview: str | None = None
@@ -29,8 +30,8 @@ class MovieEntry(Lenient):
     vote_count: int | None = None
     popularity: float | None = None
     adult: bool = False
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
 
 
 class TvEntry(Lenient):
@@ -46,8 +47,8 @@ class TvEntry(Lenient):
     vote_count: int | None = None
     popularity: float | None = None
     adult: bool = False
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
 
 
 class MultiEntry(Lenient):
@@ -57,6 +58,8 @@ class MultiEntry(Lenient):
     media_type: Literal["movie", "tv", "person", "collection"]
     title: str | None = None
     name: str | None = None
+    original_title: str | None = None
+    original_name: str | None = None
     original_language: str | None = None
     overview: str | None = None
     release_date: Day | None = None
@@ -67,9 +70,9 @@ class MultiEntry(Lenient):
     popularity: float | None = None
     known_for_department: str | None = None
     adult: bool = False
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
-    profile_path: people.ProfilePath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
+    profile_path: people.PicturePath | None = None
 
 
 class _ListPage(Lenient):
@@ -96,7 +99,7 @@ Page = TypeVar("Page", MoviePage, TvPage, MultiPage)
 class PersonEntry(Lenient):
     id: int
     name: str
-    profile_path: people.ProfilePath | None = None
+    profile_path: people.PicturePath | None = None
 
 
 class EpisodeOf(Lenient):
@@ -126,13 +129,7 @@ class Company(Lenient):
     id: int
     name: str
     origin_country: str | None = None
-    logo_path: people.LogoPath | None = None
-
-
-class ExternalIds(Lenient):
-    imdb_id: str | None = None
-    tvdb_id: int | None = None
-    wikidata_id: str | None = None
+    logo_path: people.PicturePath | None = None
 
 
 class OtherTitle(Lenient):
@@ -149,12 +146,23 @@ class OtherTitles(Lenient):
 class CollectionEntry(Lenient):
     id: int
     name: str
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
+
+
+class SpokenLanguage(Lenient):
+    iso_639_1: str
+    name: str = ""
+    english_name: str = ""
+
+
+class Country(Lenient):
+    iso_3166_1: str
+    name: str = ""
 
 
 class Movie(Lenient):
-    """`runtime` is in minutes; `credits` and `external_ids` are there where they were appended."""
+    """`runtime` is in minutes; the last three are there where they were appended."""
 
     id: int
     title: str
@@ -174,12 +182,16 @@ class Movie(Lenient):
     revenue: int | None = None
     homepage: str | None = None
     adult: bool = False
+    video: bool = False
     belongs_to_collection: CollectionEntry | None = None
+    production_countries: tuple[Country, ...] = ()
+    spoken_languages: tuple[SpokenLanguage, ...] = ()
     production_companies: tuple[Company, ...] = ()
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
     credits: people.Credits | None = None
-    external_ids: ExternalIds | None = None
+    external_ids: people.OtherIds | None = None
+    images: people.TmdbPictures | None = None
 
 
 class EpisodeEntry(Lenient):
@@ -192,7 +204,7 @@ class EpisodeEntry(Lenient):
     runtime: int | None = None
     vote_average: float | None = None
     vote_count: int | None = None
-    still_path: people.StillPath | None = None
+    still_path: people.PicturePath | None = None
 
 
 class SeasonEntry(Lenient):
@@ -202,7 +214,7 @@ class SeasonEntry(Lenient):
     overview: str | None = None
     air_date: Day | None = None
     episode_count: int | None = None
-    poster_path: people.PosterPath | None = None
+    poster_path: people.PicturePath | None = None
 
 
 class Creator(Lenient):
@@ -211,7 +223,7 @@ class Creator(Lenient):
 
 
 class Tv(Lenient):
-    """`episode_run_time` is in minutes."""
+    """`episode_run_time` is in minutes; the last three are there where they were appended."""
 
     id: int
     name: str
@@ -233,6 +245,8 @@ class Tv(Lenient):
     next_episode_to_air: EpisodeEntry | None = None
     created_by: tuple[Creator, ...] = ()
     networks: tuple[Company, ...] = ()
+    production_countries: tuple[Country, ...] = ()
+    spoken_languages: tuple[SpokenLanguage, ...] = ()
     production_companies: tuple[Company, ...] = ()
     genres: tuple[Genre, ...] = ()
     vote_average: float | None = None
@@ -240,10 +254,11 @@ class Tv(Lenient):
     popularity: float | None = None
     homepage: str | None = None
     adult: bool = False
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
     credits: people.Credits | None = None
-    external_ids: ExternalIds | None = None
+    external_ids: people.OtherIds | None = None
+    images: people.TmdbPictures | None = None
 
 
 class Episode(EpisodeEntry):
@@ -257,7 +272,7 @@ class Season(Lenient):
     name: str | None = None
     overview: str | None = None
     air_date: Day | None = None
-    poster_path: people.PosterPath | None = None
+    poster_path: people.PicturePath | None = None
     episodes: tuple[Episode, ...] = ()
 
 
@@ -265,6 +280,6 @@ class Collection(Lenient):
     id: int
     name: str
     overview: str | None = None
-    poster_path: people.PosterPath | None = None
-    backdrop_path: people.BackdropPath | None = None
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
     parts: tuple[MovieEntry, ...] = ()
