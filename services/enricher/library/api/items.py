@@ -10,7 +10,7 @@ from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, S
 from services.enricher.api.tasks import ShownTask
 from services.enricher.finder.api.outcomes import found_or_problem
 from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
-from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Selection, Window, name_of
+from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Order, Selection, Window, name_of
 from services.enricher.library.library import Library
 from services.enricher.library.pages.enrichment import (
     EnrichedItem,
@@ -43,6 +43,8 @@ class ItemListParameters(Parameters):
     limit: int = Field(50, ge=1, le=100)
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
     type: MediaType | None = None
+    q: str | None = Field(None, max_length=200, description="Words that its title has")
+    sort: Order = Order.NEWEST
 
 
 class MetadataTitleParameters(Parameters):
@@ -67,8 +69,9 @@ def item_endpoints(
         return await pages.page(Selection(list_source=asked.list_source), asked.page, asked.limit)
 
     async def some(asked: ItemListParameters) -> RenderedBody:
-        """The same items, by offset and type."""
-        return await pages.list(Selection(media_type=asked.type), Window(asked.limit, asked.offset))
+        """The same items, by offset, type and words of their titles, and in other orders."""
+        selection = Selection(media_type=asked.type, text=asked.q or "", order=asked.sort)
+        return await pages.list(selection, Window(asked.limit, asked.offset))
 
     async def title(asked: MetadataTitleParameters) -> TitleMetadata:
         """What the providers say of one title, whether the library has it or not."""
@@ -138,6 +141,13 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
         """
         return await enrichment.as_it_is(await library.add(item.entry))
 
+    async def one(asked: LibraryItemParameters) -> EnrichedItem:
+        """One item, with metadata and pictures."""
+        item = await library.item(asked.id)
+        if item is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
+        return (await enrichment.of([item])).items[0]
+
     async def remove(asked: LibraryItemParameters) -> None:
         """Remove an item, with every path it was found at. Files stay, and so do pictures."""
         if await library.remove(asked.id) is None:
@@ -161,6 +171,9 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
             body=NewItem,
             access=Access.ADMIN,
             status=HTTPStatus.CREATED,
+        ),
+        Endpoint(
+            "GET", "/api/library/items/{id}", one, EnrichedItem, LibraryItemParameters, access=Access.LISTS
         ),
         Endpoint(
             "DELETE", "/api/library/items/{id}", remove, None, LibraryItemParameters, access=Access.ADMIN
