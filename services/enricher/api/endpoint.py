@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -110,7 +111,11 @@ class Endpoint:
         """What a request with these values would be answered with, for our own pages. What is None or an empty text is left
         out. Raise Problem.
         """
-        values = {name: value for name, value in given.items() if value not in (None, "")}
+        values = {
+            name: value.value if isinstance(value, Enum) else value  # each wing has its own words for the same
+            for name, value in given.items()
+            if value not in (None, "")
+        }
         sent: list[BaseModel | Sent] = [_validated(self.parameters.model_validate, values, "What was sent")]
         if self.body:
             own = {name: value for name, value in values.items() if name in self.body.model_fields}

@@ -14,7 +14,7 @@ from services.enricher.library.library import Library
 from services.enricher.library.matching.matching import Matching, open_matching
 from services.enricher.library.pages.enrichment import Enrichment, Posters
 from services.enricher.library.pages.pages import KeptPages, Listings, Pages
-from services.enricher.library.scan.scan import Places, Scan, Scans
+from services.enricher.library.scan.scan import Place, Places, Scan, Scans
 from services.enricher.library.sync import Syncing, sync_works
 from services.enricher.pictures.prefetch import Prefetch
 from services.enricher.pictures.shown import PictureUrls, ShownPictures
@@ -32,11 +32,19 @@ class LibrarySettings(Settings):
     roots: CommaList = Field((), validation_alias="LIBRARY_ROOTS")
     """The folders that may be scanned, with all below them."""
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Without what all in them is."""
+        return tuple(Place.of(root).path for root in self.roots)
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryWing:
     works: Mapping[str, Work]
     """The kinds of tasks that it does."""
+
+    shown: ShownPictures
+    """What is known of pictures that pages show."""
 
     _library: Library
     _places: Places
@@ -116,7 +124,7 @@ async def open_library(
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
         syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
         works: dict[str, Work] = {"scan": scan, **sync_works(syncing, library)}
-        yield LibraryWing(works, library, places, pages, enrichment, kept, matching, finder)
+        yield LibraryWing(works, shown, library, places, pages, enrichment, kept, matching, finder)
 
 
 def library_with_scans(
