@@ -20,6 +20,7 @@ def introduce(address: str, *, example: str = EXAMPLE) -> None:
     """Tell whoever started us where to look; on stderr, for stdout is the log."""
     print(  # noqa: T201 - read by whoever started it
         f"\n  Onesheet is at {address}\n"
+        f"  Operators:     {address}/ops\n"
         f"  A picture:     {address}{PUBLIC_PATHS.source.pattern}?size=medium&url={quote(example, safe='')}\n"
         f"  The API:       {address}/api/docs\n",
         file=sys.stderr,

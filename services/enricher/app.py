@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from services.enricher.api.access import Gate
+from services.enricher.api.access import Access, Gate
 from services.enricher.api.events import EventStreams
 from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
@@ -16,6 +16,11 @@ from services.enricher.finder.tables import PICTURES_OF_NAMES
 from services.enricher.keeper import open_keeper
 from services.enricher.library import open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
+from services.enricher.pages import demo
+from services.enricher.pages.gallery import Posters, Wall
+from services.enricher.pages.history import History
+from services.enricher.pages.operations import Operations
+from services.enricher.pages.site import OwnApi, Site
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks.task import TaskState
@@ -94,7 +99,8 @@ async def add_enricher(
                 background=background,
             )
         )
-        works = {**keeper.works, **library.works}
+        demo_library = demo.DemoLibrary(finder)
+        works = {**keeper.works, **library.works, demo.KIND: demo_library}
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(
@@ -106,8 +112,9 @@ async def add_enricher(
                 alone=True,
             )
         )
-        streams = EventStreams()
+        streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
+        await enter(history.listening(queue))
         await enter(telling_work(queue, metrics, "enricher", background=background, setup=setup))
         endpoints = [
             *library.endpoints(tasks, urls, rules, paths, volume.pictures),
@@ -115,6 +122,7 @@ async def add_enricher(
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,
+            *demo.demo_endpoints(tasks, demo_library),
         ]
         gate = Gate.of(
             settings.access,
@@ -123,6 +131,18 @@ async def add_enricher(
             public_url=settings.urls.public_url,
         )
         skeleton.app[GATE] = gate
+        api = demo_library.api = OwnApi(endpoints)
+        site = Site(
+            skeleton.app,
+            gate,
+            public_url=settings.urls.public_url,
+            picture_url=settings.urls.cdn_base_url,
+        )
+        posters = Posters(volume.names, library.shown, urls, finder)
+        skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))
+        skeleton.add_routes(Operations(api, history, urls, finder, keeper.peers).routes(site))
+        live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)
+        skeleton.add_routes([*site.routes, live])
         skeleton.app.on_shutdown.append(streams.end)
         skeleton.checks.update(queue=queue.ping, database=database.ping)
         skeleton.notes["providers"] = lambda: {

@@ -90,6 +90,11 @@ class ServiceStats(Message):
     instance: str
     during_s: float
     lanes: dict[str, LaneWork]
+    counted: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """What was counted meanwhile: `served` by outcome, `failures` by class, and `first_picture`: the misses that were
+    answered with their picture, by the seconds that they took at most."""
+    waiting: int = 0
+    """Requests that wait for a picture, at this moment."""
     setup: dict[str, str] = Field(default_factory=dict)
     """Fingerprints of settings that have to be the same in all services, by the settings' names."""
 

@@ -137,7 +137,13 @@ async def telling_work(
             lane: LaneWork(jobs=one.jobs, oldest_s=round(one.oldest_s, 3)) for lane, one in taken.items()
         }
         event = ServiceStats(
-            service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes, setup=dict(setup())
+            service=service,
+            instance=instance,
+            during_s=TELL_EVERY_S,
+            lanes=lanes,
+            counted=metrics.counted_since_last(),
+            waiting=metrics.waiting_now,
+            setup=dict(setup()),
         )
         await queue.announce(Envelope.of(event, trace_id=trace_id()))
 

@@ -95,6 +95,9 @@ def start_at_zero(counter: Counter, *labels: Iterable[str]) -> None:
         counter.labels(*values)
 
 
+FIRST_PICTURE = "miss"
+"""What a wait that brought the picture is called."""
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -265,6 +268,7 @@ class Metrics:
             registry=self.registry,
         )
         self.work = WorkCounter()
+        self._told: dict[tuple[str, str], float] = {}
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)
         self.served = lru_cache(64)(self.pictures_served.labels)
@@ -273,6 +277,37 @@ class Metrics:
         """That a job was taken from a lane, which was so old."""
         self.job_age_seconds.labels(lane).observe(age_s)
         self.work.took(lane, age_s)
+
+    @property
+    def waiting_now(self) -> int:
+        """Requests of this process that wait for a picture."""
+        return int(self.registry.get_sample_value("onesheet_waiting") or 0)
+
+    def counted_since_last(self) -> dict[str, dict[str, float]]:
+        """What was counted since this was asked the last time: see `ServiceStats.counted`."""
+        found: dict[str, dict[str, float]] = {}
+        for what, label, value in self._counts():
+            more = value - self._told.get((what, label), 0.0)
+            if more > 0:
+                found.setdefault(what, {})[label] = more
+            self._told[what, label] = value
+        return found
+
+    def _counts(self) -> Iterator[tuple[str, str, float]]:
+        """As they stand: what, of which kind, how many."""
+        counters = {
+            "served": (self.pictures_served, "outcome"),
+            "failures": (self.failures, "failure_class"),
+        }
+        for what, (counter, label) in counters.items():
+            for sample in next(iter(counter.collect())).samples:
+                if sample.name.endswith("_total"):
+                    yield what, sample.labels[label], sample.value
+        below = 0.0
+        for sample in next(iter(self.first_picture_seconds.collect())).samples:
+            if sample.name.endswith("_bucket") and sample.labels["outcome"] == FIRST_PICTURE:
+                yield "first_picture", sample.labels["le"], sample.value - below
+                below = sample.value
 
     def expect_answers(self, service: str, route: str) -> None:
         """What is alerted on is there before it first happens."""

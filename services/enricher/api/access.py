@@ -7,8 +7,10 @@ at home, and closed where somebody put the API before strangers.
 import hmac
 import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Self
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from cachetools import TTLCache
 from pydantic import Field
 from yarl import URL
 
@@ -58,6 +61,77 @@ def showed_token() -> bool:
     return _showed_token.get()
 
 
+SESSION_COOKIE = "onesheet_session"
+SESSION_LASTS_S = 12 * 3600.0
+SESSIONS_AT_MOST = 1000
+ATTEMPTS_AT_MOST = 10
+"""Wrong tokens from one address within a minute; further ones are not looked at."""
+
+_READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+
+
+@dataclass(slots=True)
+class Session:
+    """Somebody who showed a token in a browser. Ends when they say so, after twelve hours, or with the process."""
+
+    is_admin: bool
+    said: list[str] = field(default_factory=list)
+    """What the next page tells of what was done."""
+
+
+class Sessions:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._open: TTLCache[str, Session] = TTLCache(SESSIONS_AT_MOST, ttl=SESSION_LASTS_S, timer=clock)
+        self._wrong: TTLCache[str, int] = TTLCache(10 * SESSIONS_AT_MOST, ttl=60.0, timer=clock)
+
+    def of(self, request: web.Request) -> Session | None:
+        return self._open.get(request.cookies.get(SESSION_COOKIE, ""))
+
+    def begin(self, *, is_admin: bool) -> str:
+        """What the cookie says."""
+        key = secrets.token_urlsafe(32)
+        self._open[key] = Session(is_admin)
+        return key
+
+    def end(self, request: web.Request) -> None:
+        self._open.pop(request.cookies.get(SESSION_COOKIE, ""), None)
+
+    def attempt(self, address: str) -> None:
+        """Raise Problem where so many tokens from there were wrong that no more are looked at for a while."""
+        if self._wrong.get(address, 0) >= ATTEMPTS_AT_MOST:
+            detail = "Too many wrong tokens came from your address. Try again in a minute."
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "60"})
+
+    def was_wrong(self, address: str) -> None:
+        self._wrong[address] = self._wrong.get(address, 0) + 1
+
+
+def came_through(request: web.Request) -> bool:
+    """Whether a web server before us passed it on."""
+    return any(name in request.headers for name in FORWARDED)
+
+
+def client_address(request: web.Request) -> str:
+    """Behind a web server what that one says, last."""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return forwarded or request.remote or ""
+
+
+def check_same_origin(request: web.Request) -> None:
+    """Raise Problem for what a page of another origin has a browser send with our cookie.
+
+    Browsers say so themselves in Sec-Fetch-Site, and where they do not, by Origin.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None:
+        host = request.headers.get("X-Forwarded-Host", request.headers.get("Host", ""))
+        same = request.headers.get("Origin", "").partition("://")[2].lower() == host.lower() != ""
+    else:
+        same = site == "same-origin"
+    if not same:
+        raise Problem(HTTPStatus.FORBIDDEN, "This was not sent from a page of this server.")
+
+
 class Gate:
     """What every request for the API and its pages passes first, at whatever path."""
 
@@ -70,6 +144,7 @@ class Gate:
         self._expose_api = settings.expose_api
         self._checks_host = settings.http.is_local
         self._names = frozenset({"localhost", (URL(public_url).raw_host or "").lower()})
+        self.sessions = Sessions()
         self.guarded_routes: dict[tuple[str, str], Access] = {}
         """By method and path."""
         if self._is_home:
@@ -101,16 +176,42 @@ class Gate:
             self._check_host(request.headers.get("Host", "localhost"))
         if access is Access.DESCRIPTION:
             return
-        if access is Access.ADMIN:
-            self._tokens.check(request.headers.get("Authorization"), admin=True)
-        elif not self._is_open(access, request):
-            self._tokens.check(_authorization(request), admin=False)
+        if access is Access.ADMIN or not self._is_open(access, request):
+            is_admin = access is Access.ADMIN
+            authorization = request.headers.get("Authorization") if is_admin else _authorization(request)
+            if authorization is None and self._is_signed_in(access, request):
+                return
+            self._tokens.check(authorization, admin=is_admin)
+
+    def sign_in(self, request: web.Request, token: str) -> str:
+        """What the session's cookie says, for whoever shows a token. Raise Problem for any other."""
+        check_same_origin(request)
+        address = client_address(request)
+        self.sessions.attempt(address)
+        for is_admin in (True, False):
+            try:
+                self._tokens.check(f"Bearer {token}", admin=is_admin)
+            except Problem:
+                continue
+            return self.sessions.begin(is_admin=is_admin)
+        self.sessions.was_wrong(address)
+        _log.warning("wrong token at the login form", address=address)
+        raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
+
+    def _is_signed_in(self, access: Access, request: web.Request) -> bool:
+        """Raise Problem where the browser was made to send its cookie."""
+        session = self.sessions.of(request)
+        if session is None or (access is Access.ADMIN and not session.is_admin):
+            return False
+        if request.method not in _READING:
+            check_same_origin(request)
+        return True
 
     def _is_open(self, access: Access, request: web.Request) -> bool:
         """Whether reading needs no token."""
         if not self._is_home:
             return False
-        if any(name in request.headers for name in FORWARDED):
+        if came_through(request):
             return self._expose_api and access is Access.API
         return True
 

@@ -2,8 +2,9 @@
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
@@ -124,21 +125,40 @@ class Endpoint:
                 given.append(await self._sent(request, self.body))
             if self.wants_origin:
                 given.append(SeenOrigin.of(request))
-            try:
-                result = await self.handle(*given)
-            except QueueError as error:
-                _log.warning("not queued", path=self.path, error=str(error))
-                headers = {"Retry-After": str(QUEUE_AGAIN_S)}
-                detail = "Nothing can be queued now."
-                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
-            except DatabaseUnavailable:
-                _log.exception("the database did not do what was asked", path=self.path)
-                headers = {"Retry-After": str(DATABASE_AGAIN_S)}
-                detail = "The database cannot be asked now."
-                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
-            return self._response(result, request)
+            return self._response(await self._handled(given), request)
 
         return gate.guarded(web.route(self.method, self.path, answer), self.access)
+
+    async def call(self, given: Mapping[str, object], body: Sent | None = None) -> Result:
+        """What a request with these values would be answered with, for our own pages. What is None or an empty text is left
+        out. Raise Problem.
+        """
+        values = {
+            name: value.value
+            if isinstance(value, Enum)
+            else value  # each wing has its own words for the same
+            for name, value in given.items()
+            if value not in (None, "")
+        }
+        sent: list[BaseModel | Sent] = [_validated(self.parameters.model_validate, values, "What was sent")]
+        if self.body:
+            own = {name: value for name, value in values.items() if name in self.body.model_fields}
+            sent.append(body or _validated(self.body.model_validate, own, "What was sent"))
+        return await self._handled(sent)
+
+    async def _handled(self, given: Sequence[BaseModel | Sent]) -> Result:
+        try:
+            return await self.handle(*given)
+        except QueueError as error:
+            _log.warning("not queued", path=self.path, error=str(error))
+            headers = {"Retry-After": str(QUEUE_AGAIN_S)}
+            detail = "Nothing can be queued now."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
+        except DatabaseUnavailable:
+            _log.exception("the database did not do what was asked", path=self.path)
+            headers = {"Retry-After": str(DATABASE_AGAIN_S)}
+            detail = "The database cannot be asked now."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
 
     async def _sent(self, request: web.Request, body: type[Body]) -> Body | Sent:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
+from services.enricher.api.access import client_address
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from shared import contracts
 from shared.http import Problem
@@ -36,12 +37,17 @@ KINDS: Mapping[type[contracts.Message], str] = {
     contracts.HostPaused: "host.paused",
     contracts.TaskProgressed: "task.progressed",
 }
+MEASURES: Mapping[type[contracts.Message], str] = {**KINDS, contracts.ServiceStats: "service.measured"}
+"""With what operators' pages are brought up to date by, every few seconds."""
+
 DROPPED = "events.dropped"
+Kinds = Mapping[type[contracts.Message], str]
 
 
 class _Client:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, kinds: Kinds) -> None:
         self.address = address
+        self.kinds = kinds
         self._waiting: asyncio.Queue[contracts.Envelope | None] = asyncio.Queue(WAITING_AT_MOST)
         self._dropped = 0
 
@@ -58,7 +64,7 @@ class _Client:
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 await stream.send(json.dumps({"count": dropped}), event=DROPPED)
-            await stream.send(_data(envelope), id=envelope.id, event=KINDS[type(envelope.payload)])
+            await stream.send(_data(envelope), id=envelope.id, event=self.kinds[type(envelope.payload)])
 
 
 class EventStreams:
@@ -78,25 +84,32 @@ class EventStreams:
             client.hear(None)
 
     async def _hear(self, envelope: contracts.Envelope) -> None:
-        if type(envelope.payload) in KINDS:
-            for client in self._clients:
+        for client in self._clients:
+            if type(envelope.payload) in client.kinds:
                 client.hear(envelope)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        address = _address(request)
+        return await self._stream(request, KINDS)
+
+    async def stream_measures(self, request: web.Request) -> web.StreamResponse:
+        """The same, and how the services are, every few seconds."""
+        return await self._stream(request, MEASURES)
+
+    async def _stream(self, request: web.Request, kinds: Kinds) -> web.StreamResponse:
+        address = client_address(request)
         of_one = sum(client.address == address for client in self._clients)
         if self._ended or len(self._clients) >= CLIENTS_AT_MOST or of_one >= CLIENTS_OF_ONE_ADDRESS:
             headers = {"Retry-After": str(RETRY_MS // 1000)}
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many listen to events already.", headers=headers
             )
-        client = _Client(address)
+        client = _Client(address, kinds)
         self._clients.add(client)
         stream = EventSourceResponse(ping_interval=PING_EVERY_S, send_timeout=STALLED_AFTER_S)
         try:
             await stream.prepare(request)
             async with stream:
-                await stream.send(json.dumps({"events": list(KINDS.values())}), event="hello", retry=RETRY_MS)
+                await stream.send(json.dumps({"events": list(kinds.values())}), event="hello", retry=RETRY_MS)
                 with suppress(TimeoutError):
                     await client.send_all(stream)
         finally:
@@ -115,13 +128,7 @@ class EventStreams:
         return [Endpoint("GET", "/api/events", events, stream=self.stream, access=Access.LISTS)]
 
 
-def _address(request: web.Request) -> str:
-    """The client's; behind a web server what that one says, last."""
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded or request.remote or ""
-
-
 def _data(envelope: contracts.Envelope) -> str:
-    payload = envelope.payload.model_dump(mode="json")
+    payload = envelope.payload.model_dump(mode="json", exclude={"setup", "instance"})
     about = {"occurred_at": envelope.occurred_at.isoformat(), "trace_id": envelope.trace_id}
     return json.dumps(payload | about)

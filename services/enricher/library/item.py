@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from services.enricher.library.lists import OnList
 from shared.pictures import Kind, Name, Role
@@ -79,18 +80,23 @@ class Item:
 
 
 class Order(StrEnum):
+    """In which items come."""
+
     NEWEST = "newest"
     """Added last first."""
     LAST_SYNCED = "last_synced"
     """Synced last first; behind them what never was, the newest first."""
+    TITLE = "title"
+    YEAR = "year"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which items, and in which order: all, or those of a type, or on a list."""
+    """Which items, and in which order: all, or those of a type, on a list, or with these words in their title."""
 
     media_type: MediaType | None = None
     list_source: str | None = None
+    text: str = ""
     order: Order = Order.NEWEST
 
 
@@ -122,7 +128,20 @@ class Page:
         return -(-self.total // self.window.limit)
 
 
-def name_of(item: Item, role: Role) -> Name | None:
+class Identified(Protocol):
+    """Whatever has a title's type and ids."""
+
+    @property
+    def media_type(self) -> MediaType: ...
+    @property
+    def imdb_id(self) -> str | None: ...
+    @property
+    def tmdb_id(self) -> int | None: ...
+    @property
+    def tvdb_id(self) -> int | None: ...
+
+
+def name_of(item: Identified, role: Role) -> Name | None:
     """None where no provider's id of it is known."""
     ids = {"tmdb": item.tmdb_id, "imdb": item.imdb_id, "tvdb": item.tvdb_id}
     known = next((f"{provider}:{id_}" for provider, id_ in ids.items() if id_), None)

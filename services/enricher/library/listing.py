@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.library.item import Item, MediaType, Order, Page, Selection, Window
 from services.enricher.library.lists import OnList, called, lists_of, standing_for
+from services.enricher.library.same_title import plain
 from services.enricher.library.tables import media_items
 
 _columns = media_items.c
@@ -37,22 +38,34 @@ def counted(selection: Selection) -> Select[Any]:
 
 
 def windowed(selection: Selection, window: Window) -> Select[Any]:
-    """All entries of the titles in the window, each with its title's `rank`: the highest is the newest."""
+    """All entries of the titles in the window, each with its title's `rank`: the highest comes first."""
     # First the ids alone, for which the index is enough: what the offset skips is never looked up.
     marked = (
-        select(_columns.id)
+        select(_columns.id, _rank(selection.order).label("rank"))
         .where(*_conditions(selection))
-        .order_by(*_order(selection))
+        .order_by(*_ORDERS[selection.order])
         .limit(window.limit)
         .offset(window.offset)
         .subquery()
     )
     of_title = media_items.alias("of_title")
-    chosen = select(of_title.c.id.label("rank"), of_title.c.title_key).join(
-        marked, of_title.c.id == marked.c.id
-    )
+    chosen = select(marked.c.rank, of_title.c.title_key).join(marked, of_title.c.id == marked.c.id)
     titles = chosen.subquery()
     return select(titles.c.rank, *_OF_ITEM).join(titles, _columns.title_key == titles.c.title_key)
+
+
+_ORDERS: Mapping[Order, Sequence[ColumnElement[Any]]] = {
+    Order.NEWEST: (_columns.id.desc(),),
+    Order.LAST_SYNCED: (_columns.title_synced.desc(), _columns.id.desc()),
+    Order.TITLE: (_columns.plain_title, _columns.id.desc()),
+    Order.YEAR: (func.coalesce(_columns.year, 0).desc(), _columns.id.desc()),
+}
+
+
+def _rank(order: Order) -> ColumnElement[int]:
+    if order in {Order.NEWEST, Order.LAST_SYNCED}:
+        return _columns.id
+    return -func.row_number().over(order_by=_ORDERS[order])
 
 
 def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
@@ -63,12 +76,8 @@ def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
         yield _columns.list_source == selection.list_source
     if selection.media_type is not None:
         yield _columns.media_type == selection.media_type
-
-
-def _order(selection: Selection) -> Iterable[ColumnElement[Any]]:
-    if selection.order is Order.LAST_SYNCED:
-        yield _columns.title_synced.desc()
-    yield _columns.id.desc()
+    for word in plain(selection.text).split():
+        yield _columns.plain_title.contains(word, autoescape=True)
 
 
 def _items(rows: Sequence[Row[Any]], order: Order, known: Mapping[str, OnList]) -> Sequence[Item]:

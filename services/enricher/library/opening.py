@@ -16,7 +16,7 @@ from services.enricher.library.matching.matching import Matching, open_matching
 from services.enricher.library.pages.enrichment import Enrichment, Posters
 from services.enricher.library.pages.pages import KeptPages, Listings, Pages
 from services.enricher.library.parts import Parts
-from services.enricher.library.scan.scan import Places, Scan, Scans
+from services.enricher.library.scan.scan import Place, Places, Scan, Scans
 from services.enricher.library.sync import Syncing, sync_works
 from services.enricher.pictures.prefetch import Prefetch
 from services.enricher.pictures.shown import PictureUrls, ShownPictures
@@ -42,11 +42,19 @@ class LibrarySettings(Settings):
     )
     """What items' `overseerr_url` begin with."""
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Without what all in them is."""
+        return tuple(Place.of(root).path for root in self.roots)
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryWing:
     works: Mapping[str, Work]
     """The kinds of tasks that it does."""
+
+    shown: ShownPictures
+    """What is known of pictures that pages show."""
 
     _library: Library
     _parts: Parts
@@ -142,7 +150,9 @@ async def open_library(
             **sync_works(syncing, library, parts),
             ImportListSync.KIND: ImportListSync(library, adopting),
         }
-        yield LibraryWing(works, library, parts, syncing, places, pages, enrichment, kept, matching, finder)
+        yield LibraryWing(
+            works, shown, library, parts, syncing, places, pages, enrichment, kept, matching, finder
+        )
 
 
 def library_with_scans(

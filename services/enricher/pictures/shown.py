@@ -1,8 +1,8 @@
 """Pictures as pages show them: their URLs with us, and what is known of what is stored."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 from cachetools import TTLCache
@@ -148,10 +148,20 @@ class ShownPictures:
         if shown is None:
             events = self._events
             revision = await self._pictures.current(key[0])
-            shown = self._shown_as(source_url, role, revision)
+            shown = self._shown_as(partial(self._urls.by_source, source_url), role, revision)
             if events == self._events:
                 self._shown[key] = shown
         return shown
+
+    async def of_name(self, name: Name, picture: PictureId) -> ShownPicture | None:
+        """The picture that the name points at, as it is stored; None where it is not."""
+        revision = await self._pictures.current(picture)
+        if revision is None:
+            return None
+        source = revision.manifest.source_url
+        if not source.startswith("http"):  # an upload, which nobody can ask for but by its name
+            return self._shown_as(lambda size: self._urls.by_name(name, size), name.role, revision)
+        return await self.of(source, name.role)
 
     def forget(self, picture: PictureId) -> None:
         """Something happened to it, also for who looks at this moment."""
@@ -159,16 +169,16 @@ class ShownPictures:
         for role in Role:
             self._shown.pop((picture, role), None)
 
-    def _shown_as(self, source_url: str, role: Role, revision: Revision | None) -> ShownPicture:
+    def _shown_as(self, unmade: "_Unmade", role: Role, revision: Revision | None) -> ShownPicture:
         widths = _WIDTHS.get(role, _PORTRAIT)
         original = revision.manifest.original if revision else None
         placeholder = revision.manifest.placeholder if revision else None
         candidates = [
-            f"{self._url(source_url, token, revision)} {real}w"
+            f"{self._url(unmade, token, revision)} {real}w"
             for token, real in _told_apart(widths, original.width if original else None)
         ]
         return ShownPicture(
-            url=self._url(source_url, widths.usual, revision),
+            url=self._url(unmade, widths.usual, revision),
             srcset=", ".join(candidates),
             width=original.width if original else None,
             height=original.height if original else None,
@@ -176,13 +186,17 @@ class ShownPictures:
             thumbhash=placeholder.thumbhash if placeholder else None,
         )
 
-    def _url(self, source_url: str, width: int, revision: Revision | None) -> str:
+    def _url(self, unmade: "_Unmade", width: int, revision: Revision | None) -> str:
         if revision:
             for format_ in _SERVED_EVERYWHERE:
                 file_name = f"w{width}.{format_}"
                 if file_name in revision.files:
                     return self._urls.stored(revision.picture, revision.id, file_name)
-        return self._urls.by_source(source_url, f"w{width}")
+        return unmade(f"w{width}")
+
+
+_Unmade = Callable[[str], str]
+"""The URL of a size that may have to be made first."""
 
 
 def _told_apart(widths: Widths, original: int | None) -> Iterator[tuple[int, int]]:

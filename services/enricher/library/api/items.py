@@ -60,6 +60,8 @@ class ItemListParameters(Parameters):
     limit: int = Field(50, ge=1, le=100)
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
     type: MediaType | None = None
+    q: str | None = Field(None, max_length=200, description="Words that its title has")
+    sort: Order = Order.NEWEST
 
 
 class MetadataTitleParameters(Parameters):
@@ -104,8 +106,9 @@ def item_endpoints(
         return Selection(list_source=source, order=asked.order)
 
     async def some(asked: ItemListParameters) -> RenderedBody:
-        """The same items, by offset and type."""
-        return await pages.list(Selection(media_type=asked.type), Window(asked.limit, asked.offset))
+        """The same items, by offset, type and words of their titles, and in other orders."""
+        selection = Selection(media_type=asked.type, text=asked.q or "", order=asked.sort)
+        return await pages.list(selection, Window(asked.limit, asked.offset))
 
     async def title(asked: MetadataTitleParameters) -> TitleMetadata:
         """What the providers say of one title, whether the library has it or not."""
@@ -195,8 +198,8 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
         return await enrichment.as_it_is(await library.add(item.entry))
 
     async def one(asked: LibraryItemParameters) -> EnrichedItem:
-        """An item as it is, without anybody being asked for metadata."""
-        return await enrichment.as_it_is(_there(await library.item(asked.id)))
+        """One item, with metadata and pictures."""
+        return (await enrichment.of([_there(await library.item(asked.id))])).items[0]
 
     async def change(asked: LibraryItemParameters, said: ItemChange) -> EnrichedItem:
         """Change what is said of an item, wherever it was found."""

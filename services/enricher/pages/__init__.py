@@ -1,0 +1,1 @@
+"""The pages: the gallery and the operators' page, made of what the API answers."""

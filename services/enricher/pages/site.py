@@ -1,0 +1,301 @@
+"""The site: pages and forms behind the gate, the files beside them, signing in, and the texts that others may translate."""
+
+import json
+import tomllib
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import hdrs, web
+
+from services.enricher.api import access
+from services.enricher.api.access import Access, Gate
+from services.enricher.api.endpoint import Endpoint, Sent
+from shared.http import NO_STORE, Problem, RenderedBody
+from shared.settings import ONESHEET_VERSION
+from shared.telemetry import utc_now
+
+HERE = files(__package__ or __name__)
+LANGUAGE = "en"
+YEAR = "public, max-age=31536000, immutable"
+_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+class Texts:
+    """What pages say, by `section.key`, from one file a language. Raise LookupError for what nobody wrote."""
+
+    def __init__(self, language: str = LANGUAGE) -> None:
+        self.language = language
+        self.sections: Mapping[str, Mapping[str, str]] = tomllib.loads(
+            (HERE / "texts" / f"{language}.toml").read_text(encoding="utf-8")
+        )
+
+    def __call__(self, key: str, **values: object) -> str:
+        """A key that ends in `?` has two texts, `one` and `many`, of which `count` decides."""
+        section, _, name = key.partition(".")
+        if name.endswith("?"):
+            name = f"{name[:-1]}_{'one' if values['count'] == 1 else 'many'}"
+        return self.sections[section][name].format(**values)
+
+    def span(self, seconds: float | None) -> str:
+        """A time in its largest fitting unit."""
+        if seconds is None:
+            return self("units.unknown")
+        for unit, length in (("days", _DAY), ("hours", _HOUR), ("minutes", _MINUTE)):
+            if seconds >= 2 * length:
+                return self(f"units.{unit}", count=round(seconds / length))
+        if seconds and seconds < 1:
+            return self("units.milliseconds", count=round(seconds * 1000))
+        return self("units.seconds", count=f"{seconds:.3g}")
+
+    def ago(self, at: datetime | str | None) -> str:
+        if at is None:
+            return self("units.never")
+        moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+        seconds = (utc_now() - moment).total_seconds()
+        return self("units.ago", span=self.span(max(0, round(seconds))))
+
+    def size(self, count: float | None) -> str:
+        """Bytes in powers of 1024."""
+        if count is None:
+            return self("units.unknown")
+        for unit in ("B", "KiB", "MiB", "GiB"):
+            if abs(count) < 1024 or unit == "GiB":  # noqa: PLR2004 - the power itself
+                return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+            count /= 1024
+        raise AssertionError
+
+
+@cache
+def static_files() -> Mapping[str, tuple[bytes, str, str]]:
+    """By name: the bytes, their media type, and a tag that changes whenever they do."""
+    found = {}
+    for file in (HERE / "static").iterdir():
+        body = file.read_bytes()
+        tag = urlsafe_b64encode(sha256(body).digest()[:9]).decode()
+        found[file.name] = (body, _MEDIA_TYPES[file.name.rpartition(".")[2]], tag)
+    return found
+
+
+class OwnApi:
+    """The API's endpoints, called without a request: whoever calls has passed the gate."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._endpoints = {(endpoint.method, endpoint.path): endpoint for endpoint in endpoints}
+
+    async def ask(self, asked: str, *, body: Sent | None = None, **given: object) -> Any:
+        """`asked`: `GET /path/{with}/{places}`. A model, or what the JSON says. Raise Problem."""
+        method, _, path = asked.partition(" ")
+        result = await self._endpoints[method, path].call(given, body)
+        return json.loads(result.body) if isinstance(result, RenderedBody) else result
+
+    async def if_had(self, asked: str, **given: object) -> Any:
+        """None where there is a Problem instead."""
+        try:
+            return await self.ask(asked, **given)
+        except Problem:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page: its template, and what it is filled with."""
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    status: HTTPStatus = HTTPStatus.OK
+
+
+Showing = Callable[[web.Request], Awaitable[Sheet]]
+Doing = Callable[[web.Request, Mapping[str, str]], Awaitable[str]]
+"""Does what a form asks for, and says what was done. Raise Problem."""
+
+
+class Site:
+    def __init__(self, app: web.Application, gate: Gate, *, public_url: str, picture_url: str) -> None:
+        """`public_url`: as we are seen behind a web server; `picture_url`: where pictures are, if elsewhere."""
+        self.texts = Texts()
+        self._gate = gate
+        self._below = urlsplit(public_url).path
+        origins = {
+            f"{url.scheme}://{url.netloc}" for url in map(urlsplit, (public_url, picture_url)) if url.netloc
+        }
+        self._headers = _headers(sorted(origins))
+        environment = aiohttp_jinja2.setup(
+            app,
+            loader=jinja2.PackageLoader(__package__ or ""),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
+        environment.globals.update(
+            t=self.texts,
+            version=ONESHEET_VERSION,
+            language=self.texts.language,
+            script_texts=self.texts.sections["script"],
+        )
+
+    def page(self, path: str, show: Showing, who: Access) -> web.RouteDef:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return self._rendered(request, await show(request))
+
+        return self._guarded(web.get(path, answer), who)
+
+    def form(self, path: str, do: Doing, who: Access = Access.ADMIN) -> web.RouteDef:
+        """Ends at the page that the form stands on, which tells what was done or why not."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            sent = await request.post()
+            values = {name: value.strip() for name, value in sent.items() if isinstance(value, str)}
+            back = _local(values.pop("back", "/"))
+            try:
+                said = await do(request, values)
+            except Problem as problem:
+                said = problem.detail
+            if session := self._gate.sessions.of(request):
+                session.said = [*session.said, said][-5:]
+            return self._see_other(request, back)
+
+        return self._guarded(web.post(path, answer), who)
+
+    @property
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Of what is beside the pages."""
+        return [
+            self._guarded(web.get("/static/{name}", self._static), Access.DESCRIPTION),
+            self.page("/login", self._login_page, Access.DESCRIPTION),
+            self._guarded(web.post("/login", self._log_in), Access.DESCRIPTION),
+            self._guarded(web.post("/logout", self._log_out), Access.DESCRIPTION),
+        ]
+
+    def _guarded(self, route: web.RouteDef, who: Access) -> web.RouteDef:
+        """For those only who may; others get the form to sign in, or a page with the problem."""
+        inner = self._gate.guarded(route, who).handler
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            try:
+                response: web.StreamResponse = await inner(request)
+            except Problem as problem:
+                return self._problem(request, problem)
+            return response
+
+        return web.route(route.method, route.path, answer)
+
+    def _problem(self, request: web.Request, problem: Problem) -> web.Response:
+        if problem.status is HTTPStatus.UNAUTHORIZED:
+            reading = request.method == hdrs.METH_GET
+            back = request.path_qs if reading else urlsplit(request.headers.get("Referer", "/")).path
+            sheet = Sheet("login.html", {"back": back, "problem": None}, problem.status)
+        else:
+            sheet = Sheet("problem.html", {"problem": problem}, problem.status)
+        response = self._rendered(request, sheet)
+        response.headers.update(problem.headers)
+        return response
+
+    def _rendered(self, request: web.Request, sheet: Sheet) -> web.Response:
+        session = self._gate.sessions.of(request)
+        said: list[str] = []
+        if session and sheet.status is HTTPStatus.OK:
+            said, session.said = session.said, []
+        root = self._root(request)
+        context = {
+            **sheet.values,
+            "root": root,
+            "here": request.path_qs,
+            "at": request.path,
+            "session": session,
+            "said": said,
+            "static": lambda name: f"{root}/static/{name}?v={static_files()[name][2]}",
+        }
+        response = aiohttp_jinja2.render_template(sheet.template, request, context, status=sheet.status)
+        response.headers.update(self._headers)
+        return response
+
+    def _root(self, request: web.Request) -> str:
+        """What stands before our paths where a web server shows us below one of its own."""
+        return self._below if access.came_through(request) else ""
+
+    def _see_other(self, request: web.Request, path: str) -> web.Response:
+        headers = {"Location": self._root(request) + path, "Cache-Control": NO_STORE}
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        try:
+            body, media_type, tag = static_files()[request.match_info["name"]]
+        except KeyError:
+            raise web.HTTPNotFound from None
+        headers = {
+            "ETag": f'"{tag}"',
+            "Cache-Control": YEAR if request.query.get("v") == tag else "no-cache",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if tag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return web.Response(body=body, content_type=media_type, charset="utf-8", headers=headers)
+
+    async def _login_page(self, request: web.Request) -> Sheet:
+        return Sheet("login.html", {"back": _local(request.query.get("back", "/")), "problem": None})
+
+    async def _log_in(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        token, back = str(sent.get("token", "")).strip(), _local(str(sent.get("back", "/")))
+        try:
+            key = self._gate.sign_in(request, token)
+        except Problem as problem:
+            values = {"back": back, "problem": problem.detail}
+            return self._rendered(request, Sheet("login.html", values, problem.status))
+        response = self._see_other(request, back)
+        secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
+        response.set_cookie(
+            access.SESSION_COOKIE, key, path="/", httponly=True, samesite="Strict", secure=secure
+        )
+        return response
+
+    async def _log_out(self, request: web.Request) -> web.StreamResponse:
+        access.check_same_origin(request)
+        self._gate.sessions.end(request)
+        response = self._see_other(request, "/")
+        response.del_cookie(access.SESSION_COOKIE, path="/")
+        return response
+
+
+def _local(path: str) -> str:
+    """A path of ours, whatever was sent: nobody is led to another site by a link to ours."""
+    parts = urlsplit(path.replace("\\", "/"))
+    if parts.scheme or parts.netloc or not path.startswith("/") or path.startswith("//"):
+        return "/"
+    return path if path.isprintable() else "/"
+
+
+def _headers(picture_origins: Sequence[str]) -> Mapping[str, str]:
+    policy = {
+        "default-src": "'none'",
+        "img-src": " ".join(("'self'", "data:", *picture_origins)),
+        "style-src": "'self'",
+        "script-src": "'self'",
+        "connect-src": " ".join(("'self'", *picture_origins)),
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cache-Control": "private, no-cache",
+        "Vary": "Cookie",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",  # with none at all, browsers would send no Origin with forms
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    }
