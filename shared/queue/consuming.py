@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from shared.background import Background, cancel_and_wait
 from shared.contracts import DeadLetter, Envelope, LaneWork, Message, ServiceStats
 from shared.queue.port import Handler, Lane, Queue
+from shared.settings import ONESHEET_VERSION
 from shared.telemetry import Metrics, trace_id, traced
 
 
@@ -81,6 +82,8 @@ class Listener:
 
 
 TELL_EVERY_S = 5.0
+VERSION = "version"
+"""Of the program: told like a setting, for it has to be the same everywhere."""
 
 
 @asynccontextmanager
@@ -103,7 +106,11 @@ async def telling_work(
             lane: LaneWork(jobs=one.jobs, oldest_s=round(one.oldest_s, 3)) for lane, one in taken.items()
         }
         event = ServiceStats(
-            service=service, instance=instance, during_s=TELL_EVERY_S, lanes=lanes, setup=dict(setup())
+            service=service,
+            instance=instance,
+            during_s=TELL_EVERY_S,
+            lanes=lanes,
+            setup={**setup(), VERSION: ONESHEET_VERSION},
         )
         await queue.announce(Envelope.of(event, trace_id=trace_id()))
 
