@@ -15,14 +15,18 @@ from shared.volume import VolumeSettings, volume_to_keep
 _log = structlog.get_logger()
 
 
-async def main(settings: VolumeSettings) -> None:
+async def rebuild(settings: VolumeSettings) -> dict[str, float]:
+    """How many pictures it has now, and how many seconds that took. Raise DatabaseRefused while an enricher has the database."""
     inventory = volume_to_keep(settings).inventory
     async with open_database(DatabaseSettings(), state_dir=settings.state_dir) as database:
         began = time.monotonic()
         sweep = Sweep(CatalogTable(database, SHOWN_BY), inventory, now=utc_now, alone=True)
         swept = await sweep.rebuild()
-        seconds = round(time.monotonic() - began, 1)
-        _log.info("catalog made anew", pictures=swept.pictures, seconds=seconds)
+        return {"pictures": swept.pictures, "seconds": round(time.monotonic() - began, 1)}
+
+
+async def main(settings: VolumeSettings) -> None:
+    _log.info("catalog made anew", **await rebuild(settings))
 
 
 if __name__ == "__main__":

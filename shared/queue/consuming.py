@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from shared.background import Background, cancel_and_wait
 from shared.contracts import DeadLetter, Envelope, JobsUnwaited, LaneWork, Message, ServiceStats
 from shared.queue.port import Delay, Handler, Lane, NotBegun, Queue, QueueError
+from shared.settings import ONESHEET_VERSION
 from shared.telemetry import Metrics, trace_id, traced
 
 
@@ -115,6 +116,8 @@ async def step_back(queue: Queue, envelope: Envelope, lane: Lane) -> None:
 
 
 TELL_EVERY_S = 5.0
+VERSION = "version"
+"""Of the program: told like a setting, for it has to be the same everywhere."""
 
 
 @asynccontextmanager
@@ -143,7 +146,7 @@ async def telling_work(
             lanes=lanes,
             counted=metrics.counted_since_last(),
             waiting=metrics.waiting_now,
-            setup=dict(setup()),
+            setup={**setup(), VERSION: ONESHEET_VERSION},
         )
         await queue.announce(Envelope.of(event, trace_id=trace_id()))
 

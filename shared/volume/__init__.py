@@ -12,7 +12,8 @@ from shared.volume.inventory import (
     Space,
     lacking,
 )
-from shared.volume.local.layout import VolumeRefused, check_local
+from shared.volume.local.archive import Piece
+from shared.volume.local.layout import VolumeRefused, check_local, check_state_dir
 from shared.volume.port import (
     Draft,
     HostPause,
@@ -37,6 +38,8 @@ from shared.volume.views import (
     KeeperVolume,
     ReadVolume,
     WriteVolume,
+    volume_identity,
+    volume_to_archive,
     volume_to_keep,
     volume_to_read,
     volume_to_write,
@@ -64,6 +67,7 @@ __all__ = [
     "OnStep",
     "PictureStore",
     "Pictures",
+    "Piece",
     "Pins",
     "ReadVolume",
     "Revision",
@@ -75,8 +79,11 @@ __all__ = [
     "VolumeSettings",
     "WriteVolume",
     "check_local",
+    "check_state_dir",
     "lacking",
     "unwatched",
+    "volume_identity",
+    "volume_to_archive",
     "volume_to_keep",
     "volume_to_read",
     "volume_to_write",

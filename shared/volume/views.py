@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shared.pictures import Tree
 from shared.volume import port
 from shared.volume.inventory import Integrity, Inventory, Mending
+from shared.volume.local.archive import LocalArchive
 from shared.volume.local.integrity import LocalIntegrity
 from shared.volume.local.inventory import LocalInventory
 from shared.volume.local.layout import Layout, prepared_layout
@@ -117,3 +118,13 @@ def volume_to_write(
         )
     finally:
         store.close()
+
+
+def volume_to_archive(settings: VolumeSettings) -> LocalArchive:
+    """To copy what is kept, or to put it back. Raise VolumeRefused for directories that cannot be used."""
+    return LocalArchive(prepared_layout(settings))
+
+
+def volume_identity(settings: VolumeSettings) -> str:
+    """Which volume it is, without touching it; empty where none is."""
+    return Layout(settings.root).identity()

@@ -69,7 +69,7 @@ def _requires(name: str) -> list[str]:
 
 def test_the_services_start_with_what_they_ask_for() -> None:
     wanted = PROJECT["project"]["dependencies"]
-    there = installed_for(wanted) | {"onesheet"}
+    there = installed_for(wanted) | {"onesheet-server"}
     missing = [
         module
         for module, distributions in packages_distributions().items()

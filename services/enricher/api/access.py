@@ -163,7 +163,8 @@ class Gate:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             self.check(request, access)
-            _showed_token.set(self._tokens.know(request.headers.get("Authorization")))
+            is_known = self._tokens.know(_authorization(request)) or self.sessions.of(request) is not None
+            _showed_token.set(is_known)
             return await handler(request)
 
         return web.route(route.method, route.path, answer)

@@ -100,6 +100,7 @@ class Finder:
         """`size_of`: the bytes that a picture takes on the disk, as far as known."""
         image_url = self.providers.settings.of(TmdbSettings).image_url
         return [
+            *api.provider_endpoints(self.providers),
             *api.TmdbApi(self.metadata.tmdb, urls, paths, image_url=image_url).endpoints,
             *api.picture_endpoints(
                 self._resolving, urls, rules, paths, size_of=size_of, tmdb_image_url=image_url

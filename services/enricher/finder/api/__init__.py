@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.finder.api.artwork import artwork_endpoints
+from services.enricher.finder.api.keys import provider_endpoints
 from services.enricher.finder.api.purging import (
     Purger,
     explain_endpoints,
@@ -17,7 +18,7 @@ from services.enricher.pictures.shown import PictureUrls
 from shared.pictures import HostRules, PictureId
 from shared.pictures.public_paths import PublicPaths
 
-__all__ = ["TmdbApi", "picture_endpoints"]
+__all__ = ["TmdbApi", "picture_endpoints", "provider_endpoints"]
 
 
 def picture_endpoints(

@@ -1,10 +1,11 @@
 """The providers, opened: each with its key, its address and its budget, which is kept while it is spent."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,11 +18,14 @@ from services.enricher.database.schema import replacing
 from services.enricher.database.statements import Statement
 from services.enricher.finder.providers import errors
 from services.enricher.finder.providers.asking import Provider, open_sessions
-from services.enricher.finder.providers.budget import BudgetSnapshot, Limit, RateBudget
+from services.enricher.finder.providers.budget import BudgetSnapshot, Limit, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.registry import ProviderSettings, ProviderSpec
 from services.enricher.finder.tables import provider_budgets
 from shared.background import Background
 from shared.telemetry import Metrics, start_at_zero, utc_now
+
+TRIED_WITHIN = timedelta(seconds=10)
+"""A key."""
 
 KEEP_EVERY_S = 1.0
 """Or sooner, where much was spent: see `RateBudget.worth_keeping`."""
@@ -100,6 +104,17 @@ class Providers:
             else errors.ProviderStatus.off(spec.missing(settings) or "")
             for spec, settings in self.settings.registered
         }
+
+    async def try_keys(self) -> None:
+        """Ask each one small question; what comes of it is its status."""
+        await asyncio.gather(
+            *(self._try(spec) for spec in self.settings if spec.probe and spec.name in self.opened)
+        )
+
+    async def _try(self, spec: ProviderSpec[Any]) -> None:
+        turn = Turn(Urgency.NOW, utc_now() + TRIED_WITHIN)
+        with suppress(errors.ProviderError):
+            await self.opened[spec.name].get(spec.probe, {}, turn, lambda _reply: None)
 
 
 @asynccontextmanager

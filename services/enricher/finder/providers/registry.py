@@ -37,7 +37,8 @@ class ProviderSpec(Generic[_Set]):
 
     `name` stands in settings, at `/readyz` and beside pictures, `title` in sentences. `required` are the fields of
     its settings without which it is off; the first is the key that its budget is kept by. `limits` hold together;
-    `writes` is the limit of what is no GET, where it has one of its own.
+    `writes` is the limit of what is no GET, where it has one of its own. `probe` is the path of a small answer by which a
+    key is tried; without one the key is tried by what is asked for anyhow.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ProviderSpec(Generic[_Set]):
     limits: tuple[Limit, ...]
     writes: Limit | None = None
     artwork: "Callable[[ArtworkParts], ArtworkSource | None] | None" = None
+    probe: str = ""
 
     @property
     def picture_hosts(self) -> tuple[PictureHost, ...]:

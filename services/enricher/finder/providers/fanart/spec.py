@@ -24,4 +24,5 @@ SPEC = ProviderSpec(
     address=client.fanart_address,
     limits=(FANART_LIMIT,),
     artwork=_artwork,
+    probe="movies/603",
 )

@@ -27,4 +27,5 @@ SPEC = ProviderSpec(
     address=tmdb_address,
     limits=(TMDB_LIMIT,),
     artwork=_artwork,
+    probe="configuration",
 )

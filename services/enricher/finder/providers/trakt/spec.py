@@ -30,4 +30,5 @@ SPEC = ProviderSpec(
     limits=(TRAKT_LIMIT,),
     writes=TRAKT_WRITES,
     artwork=_artwork,
+    probe="movies/the-matrix-1999",
 )

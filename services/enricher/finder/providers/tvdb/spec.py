@@ -24,4 +24,5 @@ SPEC = ProviderSpec(
     address=tvdb_address,
     limits=(TVDB_LIMIT,),
     artwork=_artwork,
+    probe="languages",
 )
