@@ -1,4 +1,4 @@
-"""The enricher, composed: three wings over one database. The library stands on what finds; what keeps stands alone."""
+"""The enricher, composed: four wings over one database. The library and the account stand on what finds; what keeps stands alone."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from services.enricher.account import open_account
 from services.enricher.api.access import Gate
 from services.enricher.api.events import EventStreams
 from services.enricher.api.openapi import docs_routes
@@ -93,7 +94,17 @@ async def add_enricher(
                 background=background,
             )
         )
-        works = {**keeper.works, **library.works}
+        account = await enter(
+            open_account(
+                settings.account,
+                finder,
+                library.items,
+                database=database,
+                state_dir=state_dir,
+                background=background,
+            )
+        )
+        works = {**keeper.works, **library.works, **account.works}
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(
@@ -105,12 +116,14 @@ async def add_enricher(
                 alone=True,
             )
         )
+        await enter(account.syncing(tasks))
         streams = EventStreams()
         await enter(streams.listening(queue))
         await enter(telling_work(queue, metrics, "enricher", background=background, setup=setup))
         endpoints = [
             *library.endpoints(tasks, urls, rules, paths, volume.pictures),
             *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
+            *account.endpoints(tasks, urls),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,

@@ -33,6 +33,9 @@ DRY_RUN = "dry_run"
 """Asks what would be done. An endpoint that cannot say that must not do it instead."""
 
 JSON = "application/json"
+NOTHING_SAID = b"{}"
+"""What an empty body says."""
+
 DATABASE_AGAIN_S = 5
 QUEUE_AGAIN_S = 5
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -127,7 +130,7 @@ class Endpoint:
             )
         if self.max_sent_bytes and request.content_type != JSON:
             return Sent(await _bounded(request, self.max_sent_bytes))
-        return _validated(body.model_validate_json, await request.read(), "The body")
+        return _validated(body.model_validate_json, await request.read() or NOTHING_SAID, "The body")
 
     def _parameters(self, request: web.Request) -> Parameters:
         query = request.query
