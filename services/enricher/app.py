@@ -1,4 +1,4 @@
-"""The enricher, composed: three wings over one database. The library stands on what finds; what keeps stands alone."""
+"""The enricher, composed: four wings over one database. The library and the account stand on what finds; what keeps stands alone."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from services.enricher.account import open_account
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.events import EventStreams
 from services.enricher.api.openapi import docs_routes
@@ -99,8 +100,18 @@ async def add_enricher(
                 background=background,
             )
         )
+        account = await enter(
+            open_account(
+                settings.account,
+                finder,
+                library.items,
+                database=database,
+                state_dir=state_dir,
+                background=background,
+            )
+        )
         demo_library = demo.DemoLibrary(finder)
-        works = {**keeper.works, **library.works, demo.KIND: demo_library}
+        works = {**keeper.works, **library.works, **account.works, demo.KIND: demo_library}
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(
@@ -112,6 +123,7 @@ async def add_enricher(
                 alone=True,
             )
         )
+        await enter(account.syncing(tasks))
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
         await enter(history.listening(queue))
@@ -119,6 +131,7 @@ async def add_enricher(
         endpoints = [
             *library.endpoints(tasks, urls, rules, paths, volume.pictures),
             *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
+            *account.endpoints(tasks, urls),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from services.enricher.account import AccountSettings
 from services.enricher.api.access import AccessSettings
 from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
@@ -13,6 +14,7 @@ from shared.settings import HostSettings, Settings
 
 class EnricherSettings(Settings):
     access: AccessSettings = Field(default_factory=AccessSettings)
+    account: AccountSettings = Field(default_factory=AccountSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     finder: FinderSettings = Field(default_factory=FinderSettings)

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 import shared.volume.local.layout
+from services.enricher.app import SHOWN_BY
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration, upgrade
@@ -375,6 +376,7 @@ async def test_the_tables_in_code_are_those_that_the_migrations_make(in_nothing:
     def compare(connection: Connection) -> None:
         upgrade(connection)
         context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
+        assert SHOWN_BY  # with the app all wings and their tables are known
         assert compare_metadata(context, metadata) == []
 
     await in_nothing(compare)

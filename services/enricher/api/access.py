@@ -43,6 +43,7 @@ class Access(Enum):
 
     ANYBODY = "Pictures"
     DESCRIPTION = "How the API is called"
+    RETURNING = "Coming back from Trakt after signing in, with the state that proves it"
     API = "What providers say, and counts"
     LISTS = "The library, lists, file paths, source URLs, events"
     ADMIN = "Changing, uploading, operating"
@@ -175,7 +176,7 @@ class Gate:
             return
         if self._checks_host:
             self._check_host(request.headers.get("Host", "localhost"))
-        if access is Access.DESCRIPTION:
+        if access in {Access.DESCRIPTION, Access.RETURNING}:
             return
         if access is Access.ADMIN or not self._is_open(access, request):
             is_admin = access is Access.ADMIN

@@ -37,6 +37,9 @@ DRY_RUN = "dry_run"
 
 JSON = "application/json"
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
+NOTHING_SAID = b"{}"
+"""What an empty body says."""
+
 DATABASE_AGAIN_S = 5
 QUEUE_AGAIN_S = 5
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -169,7 +172,7 @@ class Endpoint:
             )
         if self.max_sent_bytes and request.content_type != JSON:
             return Sent(await _bounded(request, self.max_sent_bytes))
-        return _validated(body.model_validate_json, await request.read(), "The body")
+        return _validated(body.model_validate_json, await request.read() or NOTHING_SAID, "The body")
 
     def _parameters(self, request: web.Request) -> Parameters:
         query = request.query

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Insert, Update, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.database import Database
 from services.enricher.library import listing
-from services.enricher.library.item import Item, ItemIds, LibraryEntry, Page, Selection, Window
+from services.enricher.library.item import Item, ItemIds, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.lists import Lists, OnList, called, name_lists
 from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup
 from services.enricher.library.tables import NEVER, media_items
@@ -316,6 +316,62 @@ class Library:
         ]
         if rows:
             await self._database.write(lambda connection: connection.execute(_POSTER, rows))
+
+    async def known(self, media_type: MediaType, tmdb_ids: Collection[int]) -> frozenset[int]:
+        """Those of these TMDB ids that a title here has."""
+        query = select(_columns.tmdb_id).where(
+            _columns.media_type == media_type.value, _columns.tmdb_id.is_not(None)
+        )
+
+        async def reading(connection: AsyncConnection) -> frozenset[int]:
+            return frozenset((await connection.execute(query)).scalars()) & frozenset(tmdb_ids)
+
+        return await self._database.read(reading)
+
+    async def place(self, entry: LibraryEntry) -> int:
+        """The id of the entry itself, added or said more of: it stays, whichever title it turns out to be of."""
+
+        async def writing(connection: AsyncConnection) -> int:
+            await store(connection, [entry], now=self._now())
+            return await row_id(connection, entry)
+
+        return await self._database.write(writing)
+
+
+class NewTitle(Protocol):
+    """A title as another wing knows it. `kind` is `movie` or `tv`."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def year(self) -> int | None: ...
+    @property
+    def imdb_id(self) -> str | None: ...
+    @property
+    def tmdb_id(self) -> int: ...
+    @property
+    def tvdb_id(self) -> int | None: ...
+
+
+ACCOUNT_LIST = "trakt"
+"""The list that the titles of somebody's account are on."""
+
+
+class ItemKeeping:
+    """The library for another wing: a title is one item here, also where it came from somebody's account."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    async def keep(self, item: NewTitle) -> int:
+        ids = ItemIds(item.imdb_id, item.tmdb_id, item.tvdb_id)
+        entry = LibraryEntry(item.title, MediaType(item.kind), item.year, ids, list_source=ACCOUNT_LIST)
+        return await self._library.place(entry)
+
+    async def known(self, kind: str, tmdb_ids: Collection[int]) -> frozenset[int]:
+        return await self._library.known(MediaType(kind), tmdb_ids)
 
 
 async def _of_title(connection: AsyncConnection, entry_id: int) -> ColumnElement[bool]:

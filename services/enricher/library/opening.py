@@ -10,7 +10,7 @@ from services.enricher.api.endpoint import Endpoint
 from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.library import api
-from services.enricher.library.library import Library
+from services.enricher.library.library import ItemKeeping, Library
 from services.enricher.library.listsync.importing import Adopting, ImportListSync, NoteUse
 from services.enricher.library.matching.matching import Matching, open_matching
 from services.enricher.library.pages.enrichment import Enrichment, Posters
@@ -65,6 +65,11 @@ class LibraryWing:
     _kept: KeptPages
     _matching: Matching
     _finder: Finder
+
+    @property
+    def items(self) -> ItemKeeping:
+        """For whoever else knows of titles: where they have a place in the library."""
+        return ItemKeeping(self._library)
 
     def endpoints(
         self, tasks: Tasks, urls: PictureUrls, rules: HostRules, paths: PublicPaths, pictures: Pictures

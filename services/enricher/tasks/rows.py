@@ -103,9 +103,11 @@ class TaskRows:
 
         return await self._database.read(reading)
 
-    async def list(self, *, limit: int, offset: int) -> Sequence[Task]:
-        """The newest first."""
+    async def list(self, *, limit: int, offset: int, kind: str | None = None) -> Sequence[Task]:
+        """The newest first, of one kind or of all."""
         query = sa.select(*_OF_TASK).order_by(_columns.id.desc())
+        if kind is not None:
+            query = query.where(_columns.kind == kind)
         return await self._database.rows(query, _task, of=tasks, limit=limit, offset=offset)
 
     async def items(

@@ -122,9 +122,9 @@ class Tasks:
         """As it was a second ago at most."""
         return await self._rows.get(task_id)
 
-    async def list(self, *, limit: int = 50, offset: int = 0) -> Sequence[Task]:
-        """The newest first."""
-        return await self._rows.list(limit=limit, offset=offset)
+    async def list(self, *, limit: int = 50, offset: int = 0, kind: str | None = None) -> Sequence[Task]:
+        """The newest first, of one kind or of all."""
+        return await self._rows.list(limit=limit, offset=offset, kind=kind)
 
     async def items(
         self, task_id: int, *, outcome: str | None = None, limit: int = 50, offset: int = 0

@@ -51,10 +51,11 @@ def open_sessions(settings: AskingSettings) -> AbstractAsyncContextManager[Outbo
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is no failure."""
+    """An answer that is no failure, or that the request takes for an answer all the same."""
 
     body: bytes
     headers: CIMultiDictProxy[str] = field(default_factory=lambda: CIMultiDictProxy(CIMultiDict()))
+    status: int = HTTPStatus.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class ProviderRequest:
     """`path` is below the base URL and quoted already, or a whole URL of another host of the provider.
 
     `json` or `form` is its body. `user`: the account that it is made for, beside the application's key. A
-    question in GraphQL is none that changes something, although it is posted.
+    question in GraphQL is none that changes something, although it is posted. `answers`: statuses that say something
+    about what was asked and nothing about the provider, as those of OAuth do: `read` is told them.
     """
 
     path: str
@@ -82,6 +84,7 @@ class ProviderRequest:
     form: Mapping[str, str] | None = None
     user: TokenSource | None = None
     is_graphql: bool = False
+    answers: frozenset[int] = frozenset()
 
     @property
     def is_write(self) -> bool:
@@ -248,6 +251,8 @@ class Provider:
                 if request.is_graphql and status == HTTPStatus.OK:
                     body = await self._read(response)
                     status = graphql.status_of(body)
+                if status in request.answers:
+                    return Reply(await self._read(response), response.headers, status)
                 self._check_token(shown, status)
                 self._heed(request, status, response.headers, asked_at)
                 return Reply(await self._read(response) if body is None else body, response.headers)

@@ -4,6 +4,7 @@ refused.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -42,6 +43,10 @@ class TokenStore(Protocol):
         """
 
 
+Alone = Callable[[], AbstractAsyncContextManager[None]]
+"""While it is held, no other process renews the token that is kept in the same place."""
+
+
 class MemoryTokenStore:
     def __init__(self) -> None:
         self._token: Token | None = None
@@ -68,7 +73,10 @@ class Login:
 
 
 class TokenSource:
-    """The token of an application or of an account. `log_in` asks for one, and is told the one from before."""
+    """The token of an application or of an account. `log_in` asks for one, and is told the one from before.
+
+    Renewing goes on to its end whoever waits for it gives up: what a refresh token that works once was spent for is kept.
+    """
 
     def __init__(
         self,
@@ -76,7 +84,10 @@ class TokenSource:
         *,
         now: Callable[[], datetime],
         store: TokenStore | None = None,
+        alone: Alone = nullcontext,
     ) -> None:
+        self._alone = alone
+        self._renewals: set[asyncio.Task[Token]] = set()
         self._log_in = log_in
         self._now = now
         self._store = store or MemoryTokenStore()
@@ -91,9 +102,19 @@ class TokenSource:
         """The token, another one than `refused`. Raise the ProviderError that logging in ended with."""
         async with self._lock:
             if not self._serves(self._current, refused):
-                self._current = await self._new(turn, refused)
+                self._current = await asyncio.shield(self._renewal(turn, refused))
             assert self._current
             return self._current
+
+    async def settle(self) -> None:
+        """Return when nothing is being renewed: to be awaited before what keeps tokens is closed."""
+        await asyncio.gather(*self._renewals, return_exceptions=True)
+
+    def _renewal(self, turn: Turn, refused: Token | None) -> asyncio.Task[Token]:
+        task = asyncio.create_task(self._new(turn, refused), name="renewing a token")
+        self._renewals.add(task)
+        task.add_done_callback(self._renewals.discard)
+        return task
 
     def accepted(self, token: Token) -> None:
         """It let a request in."""
@@ -113,6 +134,10 @@ class TokenSource:
     async def _new(self, turn: Turn, refused: Token | None) -> Token:
         if self._failure and self._now() < self._failed_until:
             raise self._failure
+        async with self._alone():
+            return await self._kept_or_new(turn, refused)
+
+    async def _kept_or_new(self, turn: Turn, refused: Token | None) -> Token:
         kept = await self._store.load()
         if kept and self._serves(kept, refused):  # of another process, or of the time before a restart
             return kept

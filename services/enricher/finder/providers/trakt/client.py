@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import pydantic
@@ -13,6 +14,7 @@ from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.errors import NothingThere, Unreadable
 from services.enricher.finder.providers.models import Lenient, TitleKind
 from services.enricher.finder.providers.registry import BaseUrl
+from services.enricher.finder.providers.tokens import TokenSource
 from shared.pictures import SourceUrl
 from shared.settings import Settings
 
@@ -139,6 +141,10 @@ _Element = TypeVar("_Element", bound=Lenient)
 
 class TraktSettings(Settings):
     client_id: pydantic.SecretStr | None = pydantic.Field(None, validation_alias="TRAKT_CLIENT_ID")
+    client_secret: pydantic.SecretStr | None = pydantic.Field(None, validation_alias="TRAKT_CLIENT_SECRET")
+    redirect_uri: str | None = pydantic.Field(None, validation_alias="TRAKT_REDIRECT_URI")
+    """Where Trakt sends a browser back to after signing in; None: a code is shown there, to be pasted here."""
+    auth_url: BaseUrl = pydantic.Field("https://auth.trakt.tv", validation_alias="TRAKT_AUTH_URL")
     base_url: BaseUrl = pydantic.Field("https://api.trakt.tv", validation_alias="TRAKT_BASE_URL")
 
 
@@ -217,19 +223,50 @@ class Trakt:
         """A paged list, for as many pages as the answers say that there are. Each costs a request."""
         page, limit, count = 1, PAGE_SIZE, 1
         while page <= min(count, MAX_PAGES):
-            asked = {**params, "page": str(page), "limit": str(limit)}
-            elements, reply = await self._provider.get(
-                path, asked, turn, lambda reply: (_elements(element, reply), reply)
-            )
-            yield elements
-            count = _number(reply, "X-Pagination-Page-Count", 1)
-            limit = _number(reply, "X-Pagination-Limit", limit)
-            page += 1
+            one = await page_of(self._provider, path, params, element, turn, page=page, limit=limit)
+            yield one.elements
+            count, limit, page = one.pages, one.limit, page + 1
 
     async def _search(
         self, source: Elsewhere, id_: int, kind: str, turn: Turn, read: Callable[[Reply], Answer]
     ) -> Answer:
         return await self._provider.get(f"search/{source}/{id_}", {**_FULL, "type": kind}, turn, read)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage(Generic[_Element]):
+    """One page of a list: what of it can be read, in its order. `pages`, `limit` and `items` are what the answer says of
+    the whole list; `items` None: nothing.
+    """
+
+    elements: tuple[_Element, ...]
+    pages: int
+    limit: int
+    items: int | None
+
+
+async def page_of(
+    provider: Provider,
+    path: str,
+    params: Mapping[str, str],
+    element: type[_Element],
+    turn: Turn,
+    *,
+    page: int = 1,
+    limit: int = PAGE_SIZE,
+    user: TokenSource | None = None,
+) -> ListPage[_Element]:
+    def read(reply: Reply) -> ListPage[_Element]:
+        items = _number(reply, "X-Pagination-Item-Count", -1)
+        return ListPage(
+            elements=_elements(element, reply),
+            pages=_number(reply, "X-Pagination-Page-Count", 1),
+            limit=_number(reply, "X-Pagination-Limit", limit),
+            items=None if items < 0 else items,
+        )
+
+    asked = {**params, "page": str(page), "limit": str(limit)}
+    return await provider.get(path, asked, turn, read, user=user)
 
 
 def _elements(element: type[_Element], reply: Reply) -> tuple[_Element, ...]:

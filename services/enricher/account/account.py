@@ -1,0 +1,189 @@
+"""The account's front door: signing in, importing, entries and writing back, composed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from services.enricher.account import api
+from services.enricher.account.applying import Applying
+from services.enricher.account.entries import Entries
+from services.enricher.account.importing import AUTO_SYNC, IMPORT, SYNCING, Importing
+from services.enricher.account.mirror import Mirror
+from services.enricher.account.reading import Reader
+from services.enricher.account.signing_in import SignIn
+from services.enricher.account.titles import Items, TitleFetcher
+from services.enricher.account.vault import Cipher, Remembered
+from services.enricher.account.writing_back import WriteBack
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.finder import Finder
+from services.enricher.finder.providers.tmdb import TmdbSettings
+from services.enricher.finder.providers.trakt.account import TraktAccount
+from services.enricher.finder.providers.trakt.client import Trakt, TraktSettings
+from services.enricher.finder.providers.trakt.oauth import TraktOAuth
+from services.enricher.pictures.shown import PictureUrls
+from services.enricher.tasks.task import TaskRefused
+from services.enricher.tasks.tasks import Tasks, Work
+from shared.background import Background
+from shared.settings import CommaList, Settings
+from shared.telemetry import utc_now
+
+JITTER = 0.1
+"""Of the time between two syncs: so that not everybody asks Trakt at once."""
+
+SEND_LOOK_S = 30.0
+"""How often somebody looks for what is to be told to Trakt again."""
+
+SECOND_S = 1.0
+
+
+class AccountSettings(Settings):
+    secret_keys: CommaList = Field((), validation_alias="SECRET_KEY")
+    """Under which secrets are kept in the database: the first encrypts, all decrypt."""
+    time_zone: str = Field("UTC", validation_alias="TIME_ZONE")
+    """Where days begin."""
+    sync_every_min: float = Field(60, validation_alias="TRAKT_SYNC_EVERY", ge=5, le=7 * 24 * 60)
+    write_back: bool = Field(default=False, validation_alias="TRAKT_WRITE_BACK")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, KeyError):
+            raise ValueError(f"there is no time zone {name!r}; one is written as Europe/Berlin") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountWing:
+    works: Mapping[str, Work]
+    """The kinds of tasks that it does."""
+
+    sign_in: SignIn
+    entries: Entries
+    writes: WriteBack
+    _remembered: Remembered
+    _importing: Importing | None
+    _fetcher: TitleFetcher
+    _applying: Applying
+    _trakt: tuple[Trakt, TraktAccount] | None
+    _settings: AccountSettings
+    _background: Background
+    _image_url: str
+
+    async def troubles(self) -> Mapping[str, str]:
+        """Why nobody is signed in any more, for who looks after the server."""
+        state = await self.sign_in.state()
+        return {"trakt": state.problem} if state.problem and not state.signed_in else {}
+
+    def endpoints(self, tasks: Tasks, urls: PictureUrls) -> list[Endpoint]:
+        return [
+            *api.sign_in_endpoints(self.sign_in, self._remembered, write_back=self.writes.on),
+            *api.ImportApi(tasks, self.sign_in, self._importing, self._remembered, self._trakt).endpoints,
+            *api.EntryApi(self.entries, self._fetcher, self._applying, urls, self._image_url).endpoints,
+            *api.write_endpoints(self.writes),
+        ]
+
+    @asynccontextmanager
+    async def syncing(self, tasks: Tasks) -> AsyncIterator[None]:
+        """Every so often, while somebody is signed in and has not switched it off."""
+
+        async def sync() -> None:
+            kept = await self._remembered.get(AUTO_SYNC)
+            if kept.get(AUTO_SYNC) != "false" and (await self.sign_in.state()).signed_in:
+                await tasks.start(SYNCING, {})
+
+        every_s = self._settings.sync_every_min * 60 * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+        async with self._background.repeating(
+            "syncing with Trakt",
+            sync,
+            every_s=every_s,
+            at_once=False,
+            expected=(DatabaseUnavailable, TaskRefused),
+        ):
+            yield
+
+
+@asynccontextmanager
+async def open_account(
+    settings: AccountSettings,
+    finder: Finder,
+    items: Items,
+    *,
+    database: Database,
+    state_dir: Path,
+    background: Background,
+    now: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    at: Callable[[str], None] = lambda _step: None,
+) -> AsyncIterator[AccountWing]:
+    """`items` is the library, as far as titles have a place in it. `at` hears of named steps."""
+    providers = finder.providers
+    provider, trakt_settings = providers.get("trakt"), providers.settings.of(TraktSettings)
+    image_url = providers.settings.of(TmdbSettings).image_url
+    remembered, mirror = Remembered(database), Mirror(database, now=now)
+    oauth = TraktOAuth(provider, trakt_settings, now=now) if provider else None
+    cipher = Cipher.of(settings.secret_keys, state_dir)
+    sign_in = SignIn(oauth, trakt_settings, remembered, cipher, state_dir, now=now, sleep=sleep, at=at)
+    account = TraktAccount(provider, sign_in.tokens) if provider else None
+    due = asyncio.Event()
+    writes = WriteBack(
+        database, account, remembered, settings.zone, on=settings.write_back, now=now, at=at, wake=due.set
+    )
+    entries = Entries(database, settings.zone, told=writes.told, now=now)
+    fetcher = TitleFetcher(finder.metadata.tmdb, items, now=now, sleep=sleep)
+    applying = Applying(database, settings.zone, now=now)
+    importing = None
+    works: dict[str, Work] = {}
+    if account:
+        reader = Reader(account, mirror, remembered, settings.zone, now=now, sleep=sleep)
+        importing = Importing(
+            reader,
+            fetcher,
+            applying,
+            entries,
+            items,
+            picture=finder.fetch,
+            image_url=image_url,
+            now=now,
+            at=at,
+        )
+        works = {IMPORT: importing.import_all, SYNCING: importing.sync}
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(sign_in.close)
+        if writes.on:
+            sending = background.repeating(
+                "writing to Trakt",
+                writes.send_one,
+                every_s=SEND_LOOK_S,
+                soon_s=SECOND_S,
+                wake=due,
+                expected=(DatabaseUnavailable,),
+            )
+            await stack.enter_async_context(sending)
+        yield AccountWing(
+            works,
+            sign_in,
+            entries,
+            writes,
+            remembered,
+            importing,
+            fetcher,
+            applying,
+            (Trakt(provider), account) if provider and account else None,
+            settings,
+            background,
+            image_url,
+        )
