@@ -25,7 +25,7 @@ from services.enricher.pages.site import OwnApi, Site
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks.task import TaskState
-from services.enricher.tasks.tasks import Tasks
+from services.enricher.tasks.tasks import Tasks, Work
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
@@ -111,7 +111,12 @@ async def add_enricher(
             )
         )
         demo_library = demo.DemoLibrary(finder)
-        works = {**keeper.works, **library.works, **account.works, demo.KIND: demo_library}
+        works: dict[str, Work] = {
+            **keeper.works,
+            **library.works,
+            **account.works,
+            demo.KIND: demo_library,
+        }
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(

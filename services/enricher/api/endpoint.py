@@ -149,7 +149,7 @@ class Endpoint:
             sent.append(body or _validated(self.body.model_validate, own, "What was sent"))
         return await self._handled(sent)
 
-    async def _handled(self, given: Sequence[BaseModel | Sent]) -> Result:
+    async def _handled(self, given: Sequence[BaseModel | Sent | SeenOrigin]) -> Result:
         try:
             return await self.handle(*given)
         except QueueError as error:

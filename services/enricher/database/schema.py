@@ -1,10 +1,12 @@
 """What all tables have in common, on SQLite and on PostgreSQL: types of columns, sums, and rows in place of others."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.database.statements import Statement
 
@@ -59,6 +61,14 @@ def whole_sum(numbers: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
 def replacing(table: sa.Table) -> Statement:
     """Puts a row with all columns of the table in place of the one that has the same key."""
     return Statement(_upsert(sqlite.insert(table)), postgresql=_upsert(postgresql.insert(table)))
+
+
+async def replace_rows(
+    connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """The same at once, within a transaction that does other things too."""
+    engine = postgresql if connection.dialect.name == "postgresql" else sqlite
+    await connection.execute(_upsert(engine.insert(table)), rows)
 
 
 def _upsert(inserted: Any) -> Any:
