@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
+from urllib.parse import unquote
 
 import structlog
 from aiohttp import hdrs, web
@@ -116,8 +117,18 @@ async def _check(check: Check) -> str:
 
 
 _SIGNED = f"{SIGNATURE}="
-_SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
+_ESCAPED_NAME = re.compile(r"[?&][^=&]{0,3}%[^=&]{2,12}=")
+_SIGNATURE_SHOWN = 8
 """Whoever has a signature may use it: a log says which one it was, and no more."""
+
+
+def _without_signature(pair: str) -> str:
+    """Of the first pair, the path stands before it."""
+    name, _, value = pair.partition("=")
+    if unquote(name.rpartition("?")[2]) != SIGNATURE or len(value) <= _SIGNATURE_SHOWN:
+        return pair
+    return f"{name}={value[:_SIGNATURE_SHOWN]}…"
+
 
 CLIENT_LEFT = 499
 """As nginx logs it: the connection ended before the answer did."""
@@ -131,8 +142,8 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         started = time.perf_counter()
         trace = new_trace_id(request.headers.get("X-Request-ID"))
         path = request.raw_path[:MAX_FIELD]
-        if _SIGNED in path:
-            path = _SIGNATURE.sub(r"\1…", path)
+        if _SIGNED in path or _ESCAPED_NAME.search(path):
+            path = "&".join(map(_without_signature, path.split("&")))
         with (
             traced(trace),
             canonical_line(

@@ -430,6 +430,23 @@ def test_bands_of_sixteen_bits_that_lie_apart_are_put_together(tmp_path: Path, o
     ]
 
 
+@pytest.mark.parametrize(("associated", "grey"), [(2, 100), (1, 199)])
+def test_grey_and_its_alpha_that_lie_apart_are_put_together(
+    tmp_path: Path, associated: int, grey: int
+) -> None:
+    tags: dict[int, int | list[int | None]] = {256: 4, 257: 1, 258: [8] * 2, 259: 1, 262: 1}
+    tags |= {273: [None] * 2, 277: 2, 278: 1, 279: [4] * 2, 284: 2, 338: associated}
+    body = written.tiff("<", list(tags.items()), [[100] * 4, [128] * 4], sample="B")
+    assert near(shown(tmp_path, body)[1].convert("LA").getpixel((1, 0)), (grey, 128), 1)
+
+
+def test_an_avif_beyond_its_decoders_own_limit_is_too_large(tmp_path: Path) -> None:
+    body = avif_of((110, 190, 90), 1, 13)
+    at = body.index(b"ispe") + 8
+    with pytest.raises(TooLarge, match="pixels"):
+        shown(tmp_path, body[:at] + struct.pack(">2I", 17_000, 17_000) + body[at + 8 :])
+
+
 # HEIC
 
 HEIC = heif.SAMPLE

@@ -16,6 +16,7 @@ from PIL import Image
 from py_svg_hush import filter_svg
 from resvg_py import svg_to_bytes
 
+from services.fetcher.rendering.confinement import allow_for_drawing
 from services.fetcher.rendering.embedded import embedded
 from services.fetcher.rendering.limits import ROOTS, SVG_NAMESPACE, Outline, check_memory, check_size
 from services.fetcher.rendering.order import Order, Unsound
@@ -118,6 +119,7 @@ class Drawing:
         root.set("width", str(size[0]))
         root.set("height", str(size[1]))
         text = ET.tostring(root, encoding="unicode")
+        allow_for_drawing()
         try:
             png = svg_to_bytes(
                 svg_string=text,
