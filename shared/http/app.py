@@ -122,8 +122,7 @@ async def _check(check: Check) -> str:
 API_KEY = "api_key"
 """The parameter that clients of TMDB's send their key in: ours, where they are pointed at us."""
 
-_SIGNED = f"{SIGNATURE}="
-_SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
+_SIGNATURE_SHOWN = 8
 """Whoever has a signature may use it: a log says which one it was, and no more."""
 
 
@@ -136,18 +135,16 @@ _KEY = re.compile(
 @lru_cache(1024)
 def without_keys(path: str) -> str:
     """A path and query as a log may have them: remembered, for a page's pictures are asked for in the same words."""
-    path = _KEY.sub("/…/", path)
-    if _SIGNED in path:
-        path = _SIGNATURE.sub(r"\1…", path)
-    before, mark, query = path.partition("?")
-    if mark and ("key" in query or "%" in query):
-        pairs = (pair.partition("=") for pair in query.split("&"))
-        cut = (
-            f"{name}={'…' if unquote_plus(name) == API_KEY else value}" if eq else name
-            for name, eq, value in pairs
-        )
-        query = "&".join(cut)
-    return before + mark + query
+    before, mark, query = _KEY.sub("/…/", path).partition("?")
+    return before + mark + "&".join(map(_without_key, query.split("&")))
+
+
+def _without_key(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    called = unquote_plus(name)
+    if called == SIGNATURE and len(value) > _SIGNATURE_SHOWN:
+        return f"{name}={value[:_SIGNATURE_SHOWN]}…"
+    return f"{name}=…" if called == API_KEY and value else pair
 
 
 CLIENT_LEFT = 499

@@ -89,6 +89,15 @@ DRAWINGS: dict[str, bytes] = {
         b"<rect width='12' height='12' fill='rgb(0 200 40 / 50%)'/><rect x='12' width='12' height='12' "
         b"fill='hsl(200deg 50% 40%)'/><rect y='12' width='24' height='9' fill='rebeccapurple'/>"
     ),
+    "newer colours": svg(
+        b"<style>circle:root,rect{fill:oklch(60% 0.15 30deg)} rect:first-child,rect:nth-child(9){stroke:#024}</style>"
+        b"<g><rect width='12' height='12'/></g><rect x='12' width='12' height='12' style='fill:hwb(200 10% 20%)'/>"
+        b"<rect y='12' width='12' height='9' fill='oklab(0.6 none 0.1 / 50%)'/>"
+        b"<rect x='12' y='12' width='9' height='9' fill='oklch(0.9 20% 250)'/>"
+    ),
+    "the root in a style sheet": svg(
+        b"<style>:root{--a:1}svg:root{fill:#c02020}</style><rect width='9' height='9'/>"
+    ),
     "geometry in a style": svg(b"<rect style='width:12px;height:9px;fill:#c02020'/>"),
     "a transform in a style": svg(b"<rect width='12' height='9' style='transform:translate(5px,4px)'/>"),
     "a background": svg(b"<rect width='12' height='9'/>", b'viewBox="0 0 24 24" style="background: #ffcc00"'),

@@ -1,12 +1,15 @@
 """Drawings (SVG): in any size as sharp as it is, and drawn only where that is safe."""
 
 import random
+import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from services.fetcher.rendering.confinement import DRAWING_S
 from services.fetcher.rendering.render import TooLarge, Unsound
 from shared.pictures import SIZES
 from tests.integration.rendered import delta_e, rendered_in
@@ -178,3 +181,30 @@ def test_real_drawings_are_drawn(tmp_path: Path, corpus: Path, name: str, size: 
 def test_a_giant_is_refused(tmp_path: Path, corpus: Path) -> None:
     with pytest.raises(TooLarge):
         rendered_in(tmp_path, (corpus / "hostile" / "giant.svg").read_bytes(), "w45.png")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from services.fetcher.rendering.confinement import run_confined
+from services.fetcher.rendering.order import Order
+from services.fetcher.rendering.vector import Drawing
+
+def draw(times):
+    order = Order(Path(), Path(), (), 85, 10**8)
+    for _ in range(times):
+        Drawing.read(sys.argv[1].encode(), order).drawn((9, 9), order)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return resource.getrlimit(resource.RLIMIT_CPU)[0] - used.ru_utime - used.ru_stime
+
+print(*(run_confined(draw, times, limit_s) for times, limit_s in ((0, 1000), (2, 1000), (1, 2))))
+"""
+
+
+def test_one_drawing_has_little_of_an_orders_time_and_none_has_more_than_its_order() -> None:
+    command = [sys.executable, "-c", LIMITED, svg(b"<rect/>").decode()]
+    said = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True)
+    order, drawing, short = map(float, said.stdout.split())
+    assert order > 700
+    assert drawing < DRAWING_S + 1
+    assert short < 3

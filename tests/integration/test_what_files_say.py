@@ -430,6 +430,23 @@ def test_bands_of_sixteen_bits_that_lie_apart_are_put_together(tmp_path: Path, o
     ]
 
 
+@pytest.mark.parametrize(("associated", "grey"), [(2, 100), (1, 199)])
+def test_grey_and_its_alpha_that_lie_apart_are_put_together(
+    tmp_path: Path, associated: int, grey: int
+) -> None:
+    tags: dict[int, int | list[int | None]] = {256: 4, 257: 1, 258: [8] * 2, 259: 1, 262: 1}
+    tags |= {273: [None] * 2, 277: 2, 278: 1, 279: [4] * 2, 284: 2, 338: associated}
+    body = written.tiff("<", list(tags.items()), [[100] * 4, [128] * 4], sample="B")
+    assert near(shown(tmp_path, body)[1].convert("LA").getpixel((1, 0)), (grey, 128), 1)
+
+
+def test_an_avif_beyond_its_decoders_own_limit_is_too_large(tmp_path: Path) -> None:
+    body = avif_of((110, 190, 90), 1, 13)
+    at = body.index(b"ispe") + 8
+    with pytest.raises(TooLarge, match="pixels"):
+        shown(tmp_path, body[:at] + struct.pack(">2I", 17_000, 17_000) + body[at + 8 :])
+
+
 # HEIC
 
 HEIC = heif.SAMPLE
@@ -474,13 +491,44 @@ def test_what_a_drawing_asks_for_and_does_not_get_is_named(tmp_path: Path) -> No
         b'<image href="data:image/svg+xml;base64,' + inner + b'" width="9" height="9"/>'
         b'<style>@import "https://a.example/x.css"; rect:not(.a) { fill: red } rect { width: 9px }</style>'
         b'<rect vector-effect="non-scaling-stroke" style="clip-path:circle(3px)"><animate/></rect>'
-        b'<rect fill="oklch(50% 0.1 20)" width="9" height="9"/><text>\xe6\x98\xa0\xe7\x94\xbb</text>'
+        b'<rect fill="lch(50% 20 20)" width="9" height="9"/><text>\xe6\x98\xa0\xe7\x94\xbb</text>'
     )
     said, _ = rendered_in(tmp_path, body, "w92.png")
     notes = " ".join(said.notes)
     named = ("foreignObject", "elsewhere", "embedded", "@import", ":not", "width", "colour", "scripts")
     for what in (*named, "animate", "vector-effect", "clip-path"):
         assert what in notes
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"<rect style='rotate:45deg'/>", "rotate"),
+        (b"<rect style='translate: 2px'/>", "translate"),
+        (b"<style>rect{transform-box:fill-box}</style>", "transform-box"),
+        (b"<rect width='calc(1px + 2px)'/>", "calc()"),
+        (b"<rect style='height:min(9px, 5px)'/>", "min()"),
+        (b"<rect style='fill:unset'/>", "the value unset"),
+        (b"<rect clip-path='circle(3px)'/>", "clip-path"),
+        (b"<path d='M0 0h9' pathLength='10'/>", "pathLength"),
+        (b"<style>svg{background:#fc0}</style>", "the background"),
+        (b"<style>rect:last-child,circle{fill:red}</style>", "the selector rect:last-child"),
+        (b"<style>[id='a:b'] rect:lang(en){fill:red}</style>", "the selector [id='a:b'] rect:lang(en)"),
+        (b"<style>rect{r:9px;fill:color(display-p3 1 0 0)}</style>", "a colour function"),
+        (b"<style>rect{fill:lab(50% nan 1e999)}</style>", "a colour function"),
+    ],
+)
+def test_what_the_renderer_of_drawings_lacks_is_named(tmp_path: Path, content: bytes, named: str) -> None:
+    said, _ = rendered_in(tmp_path, svg(content), "w92.png")
+    assert f"Not drawn: {named}." in said.notes
+
+
+@pytest.mark.parametrize(
+    "color", ["oklch(nan 1 1)", "oklab(1e999 1 1)", "oklch(9e99% 1e300 1e300)", "hwb(1 9e9% 9e9%)"]
+)
+def test_a_colour_that_is_none_costs_nothing_but_itself(tmp_path: Path, color: str) -> None:
+    body = svg(f"<rect width='9' height='9' fill='{color}'/>".encode())
+    assert rendered_in(tmp_path, body, "w92.png")[0].mime == "image/svg+xml"
 
 
 def test_a_drawing_that_gets_all_has_no_notes(tmp_path: Path) -> None:

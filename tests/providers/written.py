@@ -183,11 +183,15 @@ def _replaced(body: bytes, at: int, value: int) -> bytes:
 
 
 def tiff(
-    order: str, tags: Sequence[tuple[int, int | Sequence[int | None]]], strips: Sequence[Sequence[int]]
+    order: str,
+    tags: Sequence[tuple[int, int | Sequence[int | None]]],
+    strips: Sequence[Sequence[int]],
+    *,
+    sample: str = "H",
 ) -> bytes:
-    """Samples of 16 bits in `order` (`<` or `>`); where the strips lie is filled in for None."""
+    """Samples of 16 bits (or as `struct` calls them) in `order` (`<` or `>`); where the strips lie is filled in for None."""
     short = f"{order}H"
-    data = [b"".join(struct.pack(short, value) for value in strip) for strip in strips]
+    data = [b"".join(struct.pack(order + sample, value) for value in strip) for strip in strips]
     directory = 8
     behind = directory + 2 + 12 * len(tags) + 4
     lists, entries = b"", b""

@@ -1,7 +1,12 @@
 """What strangers said, in lines that somebody reads at a terminal."""
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from structlog.testing import capture_logs
 
+from shared.http.app import observed
+from shared.telemetry import Metrics
 from shared.telemetry.logs import MAX_FIELD, bound_fields
 
 
@@ -20,3 +25,22 @@ def test_what_would_act_on_a_terminal_is_escaped_and_what_is_too_long_cut(said: 
     line = {"location": said, "status": 200}
     bound_fields(line)
     assert line == {"location": shown, "status": 200}
+
+
+@pytest.mark.parametrize(
+    ("query", "logged"),
+    [
+        (f"?url=a&sig={'5' * 64}", "?url=a&sig=55555555…"),
+        (f"?sig={'5' * 64}&exp=1", "?sig=55555555…&exp=1"),
+        (f"?url=a&s%69g={'5' * 64}", "?url=a&s%69g=55555555…"),
+        (f"?%73ig={'5' * 64}", "?%73ig=55555555…"),
+        ("?url=a%3Fsig%3D1&size=b", "?url=a%3Fsig%3D1&size=b"),
+    ],
+)
+async def test_a_signature_is_never_whole_in_a_line(query: str, logged: str) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response()
+
+    with capture_logs() as lines:
+        await observed(answer, "/x", "a service", Metrics())(make_mocked_request("GET", f"/x{query}"))
+    assert [line["path"] for line in lines] == [f"/x{logged}"]

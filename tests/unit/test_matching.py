@@ -111,3 +111,19 @@ async def test_the_next_provider_is_asked_where_the_first_has_nothing_clear(data
     matching = await looked_for(database, item, unclear, second)
     total, [unmatched] = await matching.unmatched(10, 0)
     assert (total, [one.title for one in unmatched.candidates]) == (1, ["Salt Road", "Salt", "Salt Roads"])
+
+
+@pytest.mark.parametrize(
+    ("found", "known"),
+    [(("Reply 1988", 2015), ["Reply 1988"]), (("Salt Road", 2005), ["Salt Road 2005", "Salt Road"])],
+)
+async def test_a_year_at_the_end_of_a_title_may_be_its_year_or_a_part_of_it(
+    database: Database, found: tuple[str, int], known: list[str]
+) -> None:
+    item = await Library(database).add(LibraryEntry(known[0], MediaType.TV, None))
+    search = Answering(Found(Candidates(candidates=(candidate(*found), candidate("Salt Road", 1950)))))
+    await looked_for(database, item, search)
+    assert search.asked == known
+    matched = await Library(database).item(item.id)
+    assert matched is not None
+    assert matched.tmdb_id == 1

@@ -70,6 +70,8 @@ def test_a_name_with_ids_gives_a_rough_title(name: str, titled: Titled) -> None:
         ("Harbour.Lights.German.DL.AC3.Dubbed.BluRay.x264-X", Titled("Harbour Lights")),
         ("The.French.Baker.2013.720p.BluRay", Titled("The French Baker", 2013)),
         ("The English Garden", Titled("The English Garden")),
+        ("Nights.of.Summer.2009.1080p.WEB-DL", Titled("Nights of Summer", 2009)),
+        ("Summer.1993.2017.1080p.WEB-DL", Titled("Summer 1993", 2017)),
         ("Class.of.1991.1994.1080p.WEB-DL", Titled("Class of 1991", 1994)),
         ("1899.2022.2160p.NF.WEB-DL", Titled("1899", 2022)),
         ("Harvest 2077 (2015)", Titled("Harvest 2077", 2015)),
@@ -101,6 +103,9 @@ def test_a_films_title_ends_at_its_year_or_where_the_recording_is_described(
     [
         ("Salt.Road.S01E02.720p", Sign.CODE, Titled("Salt Road")),
         ("Salt.Road.2005.S01E02", Sign.CODE, Titled("Salt Road", 2005)),
+        ("Answer 1988 - S01E02", Sign.CODE, Titled("Answer 1988")),
+        ("Answer 1988 S01E02 720p WEB", Sign.CODE, Titled("Answer", 1988)),
+        ("Answer (1988) - S01E02", Sign.CODE, Titled("Answer", 1988)),
         ("Salt.Road.US.S01E02", Sign.CODE, Titled("Salt Road US")),
         ("Ward.104.S01E02", Sign.CODE, Titled("Ward 104")),
         (
@@ -172,6 +177,8 @@ def test_a_series_title_ends_at_the_number_of_its_episode(
             "Évad 2",
             "Сезон 1",
             "1 сезон",
+            "1-й сезон",
+            "2-ой сезон",
         ),
         *("Musim 1", "Mùa 2", "시즌 1", "1기", "シーズン 1", "第1季", "第二季", "الموسم 1", "עונה 1"),
     ],

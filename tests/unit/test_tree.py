@@ -66,6 +66,7 @@ def seen(root: Path, *, allowed: Path | None = None) -> set[tuple[str, MediaType
             ["S21 The Machine (2003)/S21 The Machine (2003).mkv", "a.mkv"],
             {("a.mkv", MOVIE), ("S21 The Machine (2003)/S21 The Machine (2003).mkv", MOVIE)},
         ),
+        (["Series 8 (2011)/Series 8 (2011).mkv"], {("Series 8 (2011)/Series 8 (2011).mkv", MOVIE)}),
         (["11x11 (2018)/11x11 (2018).mkv"], {("11x11 (2018)/11x11 (2018).mkv", MOVIE)}),
         (["Show (2001)/1x01.mkv"], {("Show (2001)", TV)}),
         (["300/300.mkv"], {("300/300.mkv", MOVIE)}),

@@ -79,7 +79,7 @@ def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
 
     Without enough memory the process ends, for what is left of it is in no state to go on.
     """
-    _allow_cpu(CPU_SHARE * limit_s)
+    _cpu_until_s[:] = [_allow_cpu(CPU_SHARE * limit_s)]
     signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
     try:
         return work(order)
@@ -87,6 +87,19 @@ def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
         os._exit(OUT_OF_MEMORY)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+DRAWING_S = 5.0
+"""Of the processor's time for one drawing in one size, however much its order has: they are drawn by strangers' programs."""
+
+_cpu_until_s: list[int] = []
+"""Of the order that is done just now."""
+
+
+def allow_for_drawing() -> None:
+    """Let what is drawn from here on take so much of the processor's time; where nothing is confined, do nothing."""
+    if _cpu_until_s:
+        _allow_cpu(DRAWING_S, at_most_until_s=_cpu_until_s[0])
 
 
 def _leave_signals() -> None:
@@ -141,12 +154,13 @@ def give_back_memory() -> None:
         trim(0)
 
 
-def _allow_cpu(seconds: float) -> None:
-    """From here on: threads of one decoder may use several processors at once."""
+def _allow_cpu(seconds: float, *, at_most_until_s: int = resource.RLIM_INFINITY) -> int:
+    """From here on: threads of one decoder may use several processors at once. Return until when, as the kernel counts."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = math.ceil(used.ru_utime + used.ru_stime + seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (_lower(until, hard), hard))
+    until = _lower(_lower(math.ceil(used.ru_utime + used.ru_stime + seconds), at_most_until_s), hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
+    return until
 
 
 def _limit(what: int, most: int) -> None:

@@ -34,12 +34,13 @@ class _Part:
 @dataclass(frozen=True, slots=True)
 class Isobmff:
     """`space`: by code points, where there is no profile. `aperture`: of the whole, before it is turned, in
-    pixels. `loops`: as WebP counts them.
+    pixels. `loops`: as WebP counts them. `size`: as it is said, before it is turned.
     """
 
-    space: ColorSpace | None
-    aperture: Box | None
-    loops: int
+    space: ColorSpace | None = None
+    aperture: Box | None = None
+    loops: int = _FOREVER
+    size: tuple[int, int] | None = None
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -47,7 +48,7 @@ class Isobmff:
         try:
             return cls._read(body)
         except (struct.error, IndexError, ValueError, ZeroDivisionError):
-            return cls(None, None, _FOREVER)
+            return cls()
 
     @classmethod
     def _read(cls, body: bytes) -> Self:
@@ -59,7 +60,9 @@ class Isobmff:
             if kind == b"colr":
                 kind = body[part.start : part.start + 4]
             said.setdefault(kind, part)
-        return cls(_space(body, said), _aperture(body, said), _loops(body) if is_sequence else _FOREVER)
+        size = struct.unpack_from(">2I", body, said[b"ispe"].start + 4) if b"ispe" in said else None
+        loops = _loops(body) if is_sequence else _FOREVER
+        return cls(_space(body, said), _aperture(body, said), loops, size)
 
 
 def with_one_association(body: bytes) -> bytes:

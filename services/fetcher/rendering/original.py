@@ -1,5 +1,6 @@
 """An original as it is opened: by its bytes alone, each format by who reads it, the decoder seeing no more than pixels."""
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from services.fetcher.rendering.exif import orientation_of
 from services.fetcher.rendering.gif import Gif
 from services.fetcher.rendering.isobmff import Box, Isobmff, with_one_association
 from services.fetcher.rendering.jpeg import START, Jpeg
-from services.fetcher.rendering.order import Unsound
+from services.fetcher.rendering.order import TooLarge, Unsound
 from services.fetcher.rendering.png import SIGNATURE, Png
 from services.fetcher.rendering.webp import WebP
 
@@ -141,6 +142,10 @@ def _webp(body: bytes) -> OpenedOriginal:
     )
 
 
+AVIF_PIXELS_AT_MOST = 16_384**2
+"""libavif's own limit, beyond which it says no more than that it cannot read it."""
+
+
 def _isobmff(body: bytes) -> OpenedOriginal:
     """AVIF or HEIF. Of these, the decoders know how to turn the picture, and EXIF and XMP have no say."""
     said = Isobmff.read(body)
@@ -152,6 +157,10 @@ def _isobmff(body: bytes) -> OpenedOriginal:
             image.size,
             colors=image.info.get("icc_profile") or said.space,
             loaded=heif.decoded,
+        )
+    if said.size and math.prod(said.size) > AVIF_PIXELS_AT_MOST:
+        raise TooLarge(
+            f"The picture has more than {AVIF_PIXELS_AT_MOST} pixels, which no decoder of AVIF takes."
         )
     image = Image.open(BytesIO(with_one_association(body)), formats=("AVIF",))
     frames = getattr(image, "n_frames", 1)

@@ -34,7 +34,7 @@ def _is_far_apart(image: TiffImagePlugin.TiffImageFile) -> bool:
     return (
         image.tag_v2.get(_PLANAR) == _APART
         and all(tile.codec_name == "raw" for tile in image.tile)
-        and (bits[0] == _DEEP or image.mode == "LA")
+        and (bits[0] == _DEEP or image.mode in ("LA", "La"))
     )
 
 

@@ -16,10 +16,11 @@ from PIL import Image
 from py_svg_hush import filter_svg
 from resvg_py import svg_to_bytes
 
+from services.fetcher.rendering.confinement import allow_for_drawing
 from services.fetcher.rendering.embedded import embedded
 from services.fetcher.rendering.limits import ROOTS, SVG_NAMESPACE, Outline, check_memory, check_size
 from services.fetcher.rendering.order import Order, Unsound
-from services.fetcher.rendering.stylesheets import declared_plainly, put_plainly, variables_of
+from services.fetcher.rendering.stylesheets import declared_plainly, is_reckoned, put_plainly, variables_of
 
 MIME = "image/svg+xml"
 _EMBEDDED = {"image": ["png", "jpeg", "gif", "webp"]}
@@ -42,6 +43,7 @@ _NAMING = frozenset({"id", "class"})
 _PRESENTING = frozenset(
     {"fill", "stroke", "stop-color", "flood-color", "lighting-color", "color", "filter", "mask", "clip-path"}
 )
+_LACKING_ATTRIBUTES = ("vector-effect", "pathLength")
 _GEOMETRY = frozenset({"width", "height", "x", "y", "cx", "cy", "r", "rx", "ry", "d"})
 _BACKGROUND = re.compile(
     r"(?:^|;)\s*background(?:-color)?\s*:\s*(#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,20})\s*(?:;|$)"
@@ -117,6 +119,7 @@ class Drawing:
         root.set("width", str(size[0]))
         root.set("height", str(size[1]))
         text = ET.tostring(root, encoding="unicode")
+        allow_for_drawing()
         try:
             png = svg_to_bytes(
                 svg_string=text,
@@ -185,8 +188,11 @@ def _put_attributes_plainly(element: ET.Element, variables: dict[str, str], lost
             element.attrib[name] = _ascii(value)
         if name in _PRESENTING and ("(" in value or "rebeccapurple" in value.lower()):
             element.attrib[name] = declared_plainly(element.attrib[name], variables, lost)
-    if "vector-effect" in element.attrib:
-        lost.add("vector-effect")
+    lost.update(name for name in _LACKING_ATTRIBUTES if name in element.attrib)
+    if is_reckoned(" ".join(element.get(name, "") for name in _GEOMETRY)):
+        lost.add("calc()")
+    if element.get("clip-path", "none").partition("(")[0].strip() not in ("none", "url"):
+        lost.add("clip-path")
     if "paint-order" in element.attrib:  # which the cleaner keeps in a style alone
         element.set("style", f"paint-order: {element.get('paint-order')}; {element.get('style', '')}")
     if style := element.get("style"):

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from itertools import product
 from typing import Self
 
 import structlog
 
 from services.enricher.database.database import Database, DatabaseUnavailable
-from services.enricher.finder.metadata import Found, Metadata, NotFound, TitleKind
+from services.enricher.finder.metadata import Found, Metadata, NotFound
 from services.enricher.finder.providers.opening import Providers
 from services.enricher.finder.providers.trakt.client import Trakt
 from services.enricher.finder.providers.tvdb.client import Tvdb
@@ -123,14 +124,13 @@ class Matching:
         if looked_at is not None and self._now() < looked_at + AGAIN:
             self._settle(item, MatchState.UNMATCHED, looked_at + AGAIN - self._now())
             return
-        sought = searching.SoughtTitle(TitleKind(item.media_type), item.title, item.year)
         candidates: list[MatchCandidate] = []
         answered = True
-        for search in self._searches(item.media_type):
+        for search, sought in product(self._searches(item.media_type), searching.readings(item)):
             outcome = await search.find(sought, self._now() + PATIENCE)
             answered &= isinstance(outcome, Found | NotFound)
             if isinstance(outcome, Found):
-                right = clearly_right(outcome.value.candidates, item.title, item.year)
+                right = clearly_right(outcome.value.candidates, sought.title, sought.year)
                 if right is not None:
                     known = await self._library.item(item.id)
                     if known is None or _has_ids(known):

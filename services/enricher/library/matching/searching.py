@@ -1,5 +1,6 @@
 """Searching: what each provider finds for a title and a year."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from services.enricher.finder.providers.tmdb import resources
 from services.enricher.finder.providers.tmdb.models.titles import MovieEntry, TvEntry
 from services.enricher.finder.providers.trakt.client import Trakt
 from services.enricher.finder.providers.tvdb.client import Tvdb
+from services.enricher.library.item import Item
 from services.enricher.library.matching.table import MatchCandidate
 
 MOST = 10
@@ -29,6 +31,19 @@ class SoughtTitle:
     kind: TitleKind
     title: str
     year: int | None
+
+
+_YEAR_AT_THE_END = re.compile(r"(?P<title>.+?) (?P<year>(?:19|20)\d\d)")
+
+
+def readings(item: Item) -> Sequence[SoughtTitle]:
+    """As it is called; and where it may be that a year stands at the end of its title, without that."""
+    kind = TitleKind(item.media_type)
+    as_called = SoughtTitle(kind, item.title, item.year)
+    found = _YEAR_AT_THE_END.fullmatch(item.title) if item.year is None else None
+    if found is None:
+        return (as_called,)
+    return as_called, SoughtTitle(kind, found["title"], int(found["year"]))
 
 
 class Candidates(BaseModel):

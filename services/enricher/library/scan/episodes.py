@@ -44,7 +44,7 @@ def _any_of(words: str) -> str:
 
 _SEASON_WORD, _EPISODE_WORD = f"(?:{_any_of(_SEASON_WORDS)})", f"(?:{_any_of(_EPISODE_WORDS)})"
 _NUMBER = rf"(?:\d{{1,4}}|(?:{_any_of(_WORDS)})(?![^\W_]))"
-_TH = r"(?:st|nd|rd|th|ª|º|a|o|er|ere|eme|e|te|-й|й)?"
+_TH = r"(?:st|nd|rd|th|ª|º|a|o|er|ere|eme|e|te|и|ыи|ои|я|ая)?"
 _ORDINAL = rf"(?:\d{{1,2}}{_LOOSE}{_TH}{_LOOSE}|(?:{_any_of(_ORDINALS)})[ ._\-]+)"
 _AFTER = r"(?![^\W_])"
 _SEASON = re.compile(

@@ -74,9 +74,10 @@ _SAID_ALONE = frozenset(
 _CUT = re.compile(rf"(?:{_CUTS})", re.IGNORECASE)
 _SHOUTED = re.compile(r"[A-Z]{3,}|MULTi\d?|[a-z][A-Z]{2,}[A-Za-z]*")
 _LEADS_ON = re.compile(
-    r"(?:the|a|an|of|in|and|to|my|our|his|her|no|on|from|le|la|les|der|die|das|il|el|von|since|before|after|class|year|summer|final|special)",
+    r"(?:the|a|an|of|in|and|to|my|our|his|her|no|on|from|le|la|les|der|die|das|il|el|von|since|before|after|class)",
     re.IGNORECASE,
 )
+_LEADS_ON_ALONE = re.compile(r"(?:year|summer|final|special)", re.IGNORECASE)
 _WORD = re.compile(r"[^\s._\-\[\](){},]+(?:'[^\s._\-\[\](){},]+)?")
 
 
@@ -95,10 +96,11 @@ def begins_with_release_word(text: str) -> bool:
     return not stripped or sure is not None or (found is not None and bool(_RELEASE_WORD.fullmatch(found[0])))
 
 
-def leads_on(word: str) -> bool:
-    """After which no title ends: `the`, `of`."""
+def leads_on(word: str, *, after: int = 0) -> bool:
+    """After which no title ends: `the`, `of`; and `summer`, behind one word at most."""
     is_initial = len(word) == 1 and word.isupper()
-    return not is_initial and _LEADS_ON.fullmatch(word) is not None
+    known = bool(_LEADS_ON.fullmatch(word)) or (after <= 1 and bool(_LEADS_ON_ALONE.fullmatch(word)))
+    return not is_initial and known
 
 
 def without_release_words(title: str, *, cuts_only: bool = False) -> str:

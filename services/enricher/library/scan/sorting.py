@@ -147,7 +147,7 @@ def _series_of_season(season: Folder) -> str | None:
         return season.around.path
     library = season.parent
     is_one = library is not None and library.is_nothing_but_seasons and episodes.is_season(season.name)
-    return library.path if library is not None and is_one else None
+    return library.path if library is not None and is_one and not _is_namesake(season) else None
 
 
 def _all_numbered(folder: Folder) -> bool:

@@ -61,7 +61,11 @@ def surely(name: str, media_type: MediaType, *, is_folder: bool = False) -> Titl
     if sure is not None and _HAS_LETTER.search(text[: sure.start()]):
         ends.append(sure.start())
     end = min(ends, default=len(text))
-    return _before(text, end, at_release=sure is not None and end == sure.start())
+    # A series that is written out (`Reply 1988`) may be called so; as it is shared, a bare year is its year.
+    is_written_out = media_type is MediaType.TV and sure is None and " " in text[:end].strip()
+    return _before(
+        text, end, at_release=sure is not None and end == sure.start(), is_written_out=is_written_out
+    )
 
 
 def roughly(name: str) -> Titled:
@@ -117,7 +121,7 @@ def _series(text: str, media_type: MediaType, *, is_folder: bool) -> int | None:
     return end or None
 
 
-def _before(text: str, end: int, *, at_release: bool) -> Titled | None:
+def _before(text: str, end: int, *, at_release: bool, is_written_out: bool) -> Titled | None:
     """The title that ends there at last, or at a year before."""
     enclosed = _ENCLOSED.match(text, end)
     head = text[:end]
@@ -125,7 +129,11 @@ def _before(text: str, end: int, *, at_release: bool) -> Titled | None:
     years = [found for found in _BARE.finditer(head) if _is_year(found, head)]
     if enclosed:
         title, year = head, int(enclosed["year"])
-    elif years and (at_release or releases.begins_with_release_word(head[years[-1].end() :])):
+    elif (
+        years
+        and not is_written_out
+        and (at_release or releases.begins_with_release_word(head[years[-1].end() :]))
+    ):
         year = int(years[-1]["year"])
         title = releases.without_release_words(head[: years[-1].start()], cuts_only=True)
     elif years and end == len(text) and " " not in head:
@@ -150,7 +158,8 @@ def _is_year(found: re.Match[str], head: str) -> bool:
     """One that has been, or begins soon, and has a title before it."""
     this_year = utc_now().year
     before = re.findall(r"\w+", head[: found.start()])
-    return int(found["year"]) <= this_year + _AHEAD and bool(before) and not releases.leads_on(before[-1])
+    may_end = bool(before) and not releases.leads_on(before[-1], after=len(before) - 1)
+    return int(found["year"]) <= this_year + _AHEAD and may_end
 
 
 def has_span(name: str) -> bool:
