@@ -10,6 +10,9 @@ TEST_PACKAGES := $(SERVER_PACKAGES) chromium
 BENCH_PACKAGES := $(SERVER_PACKAGES) wrk
 
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
+# Of a machine that is busy with other things, a second chance; who needed it is told. No other failure has one.
+ALONE = echo "Once more alone, what failed. What is PASSED now passed only alone:" && \
+	$(BIN)/python -m pytest -q -n 0 -rp --maxfail 10 --last-failed --last-failed-no-failures none $(TESTS)
 TESTS ?=
 WORKERS ?= 2
 N ?= 5000
@@ -32,7 +35,7 @@ demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 	@$(BIN)/python -m tests.providers.demo
 
 test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=4 shares them out, N=40000 asks nginx longer
-	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) || { [ $$? = 1 ] && $(ALONE); }
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)

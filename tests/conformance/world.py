@@ -41,7 +41,7 @@ from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 NGINX_HEEDS = {"TMDB_IMAGE_URL", "SIGNING_KEYS", "CORS_ORIGIN", "MISS_WAIT_OTHERS"}
 MAX_KEPT_MB, MAX_BODY_MB = 1, 3
 
@@ -211,13 +211,15 @@ class World:
 
 
 async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
-    """What `check` returns, or what that awaits, as soon as it is something."""
+    """What `check` returns, or what that awaits, as soon as it is something; asked the less often the longer it takes."""
+    pause_s = 0.01
     async with asyncio.timeout(within_s):
         while True:
             found = check()
             if found := await found if asyncio.iscoroutine(found) else found:
                 return found
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause_s)
+            pause_s = min(0.1, pause_s * 1.1)
 
 
 def _settings(directory: Path, broker: str, host: PictureHost, busy_host: PictureHost) -> dict[str, str]:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -26,6 +26,10 @@ KILLS = 51
 FETCHERS = 3
 PICTURES = 100
 STEPS_AT_MOST = 50
+CATCHES_UP_WITHIN_S = 240
+MOST_WAITING = 30
+"""Of the jobs: else they are the more, the slower the machine is."""
+
 ASKED_FOR = tuple(map(Rendition.parse, ("w92.webp", "w154.jpg", "thumbnail.webp", "small.jpg")))
 MADE_AHEAD = tuple(map(Rendition.parse, ("large.jpg", "medium.jpg", "small.jpg", "thumbnail.jpg")))
 READABLE = (ORIGINAL, *{*ASKED_FOR, *MADE_AHEAD})
@@ -43,10 +47,10 @@ async def test_killed_at_random_instants_every_picture_is_there_in_the_end(
             deaths = await asyncio.gather(
                 *(live_and_die(world, Random(number), KILLS // FETCHERS) for number in range(FETCHERS))
             )
-            await eventually(lambda: len(load.pictures) >= PICTURES)
+            await eventually(lambda: len(load.pictures) >= PICTURES, within_s=CATCHES_UP_WITHIN_S)
             publishing.cancel()
             await world.fetchers(2)
-            await eventually(lambda: not load.missing(), within_s=240)  # all that was published meanwhile
+            await eventually(lambda: not load.missing(), within_s=CATCHES_UP_WITHIN_S)
         victims = [victim for died in deaths for victim in died]
         assert len(victims) >= 50
         load.check_downloads(victims, await world.host.counts())
@@ -86,6 +90,7 @@ class Load:
         self._paths: dict[str, list[Path]] = {}
         self.pictures: dict[str, SourceUrl] = {}
         self.jobs: dict[str, FetchPicture] = {}
+        self._waiting: list[FetchPicture] = []
 
     async def publish_for_ever(self) -> None:
         while True:
@@ -98,10 +103,19 @@ class Load:
             self.pictures[path] = source
             self._paths[path] = [self._path(source, rendition) for rendition in READABLE]
             self.jobs[await self._world.publish(job, lane)] = job
+            self._waiting.append(job)
             await asyncio.sleep(0.12)
+            await eventually(lambda: len(self._still_waiting()) < MOST_WAITING, within_s=CATCHES_UP_WITHIN_S)
 
     def missing(self) -> list[FetchPicture]:
-        return [job for job in self.jobs.values() if not self._path(job.source_url, job.rendition).exists()]
+        return self._not_there(self.jobs.values())
+
+    def _still_waiting(self) -> list[FetchPicture]:
+        self._waiting = self._not_there(self._waiting)
+        return self._waiting
+
+    def _not_there(self, jobs: Iterable[FetchPicture]) -> list[FetchPicture]:
+        return [job for job in jobs if not self._path(job.source_url, job.rendition).exists()]
 
     def look(self) -> Iterator[str]:
         """Whatever is new of all files that nginx could find."""

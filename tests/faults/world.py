@@ -52,10 +52,12 @@ def drawn(extension: str = "jpg") -> tuple[str, bytes]:
 
 
 async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
-    """What `check` returns, as soon as that is something."""
+    """What `check` returns, as soon as that is something. It is asked the less often the longer it takes."""
+    pause_s = 0.01
     async with asyncio.timeout(within_s):
-        while not (found := check()):  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.01)
+        while not (found := check()):
+            await asyncio.sleep(pause_s)
+            pause_s = min(0.1, pause_s * 1.1)
         return found
 
 

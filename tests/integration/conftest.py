@@ -9,7 +9,7 @@ import pytest
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.queue import Delay
-from tests.integration.onesheet import QUICK_DELAYS, Onesheet, running_onesheet
+from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, Onesheet, running_onesheet
 from tests.providers.picture_host import PictureHost
 
 Start = Callable[..., Awaitable[Onesheet]]
@@ -26,6 +26,8 @@ async def start(
         "ALLOW_PRIVATE": authority,
         "RENDER_PROCESSES": "1",
         "DISK_FREE_FLOOR_GB": "0",
+        "MISS_WAIT": str(PATIENCE_S),
+        "MISS_WAIT_OTHERS": str(PATIENCE_S),
     }
     async with AsyncExitStack() as stack:
 

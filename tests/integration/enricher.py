@@ -158,12 +158,12 @@ async def running_enricher(
     lane_limit: int = 100_000,
 ) -> AsyncIterator[RunningEnricher]:
     """On a free port until the block ends. A provider that is not given has no key; without a fetcher's or a proxy's
-    settings nobody does their part.
+    settings nobody does their part. Pages wait for their providers, unless `metadata` says how long.
     """
     settings = EnricherSettings(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
         finder=FinderSettings(
-            metadata=metadata or MetadataSettings(),
+            metadata=metadata or MetadataSettings(page_deadline_s=PATIENCE_S),
             providers=providers
             or ProviderSettings.read(
                 TraktSettings(

@@ -38,6 +38,7 @@ QUICK_DELAYS = MappingProxyType(
     }
 )
 PATIENCE_S = 60
+LEAST_OFTEN_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,17 @@ class Onesheet:
 
 
 async def until(condition: Callable[[], Any], *, within_s: float = PATIENCE_S, every_s: float = 0.01) -> None:
-    """Look until it is so. The condition may be asynchronous."""
+    """Look until it is so, the less often the longer it takes: what is waited for needs the processor, too.
+
+    The condition may be asynchronous.
+    """
     async with asyncio.timeout(within_s):
         while True:
             result = condition()
             if await result if asyncio.iscoroutine(result) else result:
                 return
             await asyncio.sleep(every_s)
+            every_s = max(every_s, min(LEAST_OFTEN_S, every_s * 1.1))
 
 
 @asynccontextmanager

@@ -72,7 +72,7 @@ class World:
             FanartSettings(api_key=key["fanart"], base_url=f"{root['fanart']}/v3"),
         )
         chosen = ArtworkSettings(movie=order, series=order, season=order, textless=textless)
-        described = MetadataSettings(languages=languages)
+        described = MetadataSettings(languages=languages, page_deadline_s=60)
         async with (
             opened_database(self.state_dir) as database,
             open_providers(
@@ -116,7 +116,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def found(
-    artwork: Artwork, kind: str, id_: str, role: Role = Role.POSTER, *, within: timedelta = 5 * SECOND
+    artwork: Artwork, kind: str, id_: str, role: Role = Role.POSTER, *, within: timedelta = 60 * SECOND
 ) -> Finding:
     return await artwork.find(Subject.parse(Kind(kind), id_), role, within=within)
 
@@ -227,7 +227,7 @@ async def test_one_provider_translates_for_another(
 ) -> None:
     async with world.open(provider, helper) as artwork:
         role = Role.STILL if kind == "episode" else Role.POSTER
-        finding = await artwork.explain(Subject.parse(Kind(kind), id_), role, within=5 * SECOND)
+        finding = await artwork.explain(Subject.parse(Kind(kind), id_), role, within=60 * SECOND)
     given = [verdict.candidate.provider for verdict in finding.choice.verdicts]
     assert provider in given, finding
 
@@ -407,7 +407,7 @@ async def test_nobody_is_asked_for_what_they_never_have(world: World) -> None:
 async def test_the_explanation_has_all_candidates_of_all_providers(world: World) -> None:
     async with world.open() as artwork:
         subject = Subject.parse(Kind.SERIES, "tvdb:80007")
-        finding = await artwork.explain(subject, Role.POSTER, within=5 * SECOND)
+        finding = await artwork.explain(subject, Role.POSTER, within=60 * SECOND)
     lost = {
         (verdict.candidate.provider, verdict.candidate.language): verdict.lost
         for verdict in finding.choice.verdicts

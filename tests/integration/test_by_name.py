@@ -80,13 +80,13 @@ async def test_the_event_wakes_the_waiter_before_it_looks_again(
 ) -> None:
     monkeypatch.setattr("services.proxy.waiting_room.LOOK_AGAIN_S", (60.0,))
     onesheet = await start()
-    async with asyncio.timeout(10), resolved(onesheet):
+    async with asyncio.timeout(40), resolved(onesheet):
         assert (await shown(onesheet)).status == 200
 
 
 async def test_a_lost_event_costs_a_moment_and_not_the_answer(onesheet: Onesheet) -> None:
     onesheet.queue.losing_events = True
-    async with asyncio.timeout(10), resolved(onesheet):
+    async with asyncio.timeout(40), resolved(onesheet):
         assert (await shown(onesheet)).status == 200
 
 

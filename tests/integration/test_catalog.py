@@ -21,7 +21,7 @@ from shared.volume import FloorSettings
 from shared.volume.inventory import Space
 from tests.contract.volumes import MEDIUM, NOW, commit
 from tests.integration.enricher import RunningEnricher, running_enricher
-from tests.integration.onesheet import until
+from tests.integration.onesheet import PATIENCE_S, until
 from tests.providers.behaviour import Behaviour
 from tests.providers.picture_host import PictureHost
 from tests.unit.catalogs import gone
@@ -38,6 +38,7 @@ def start(tmp_path: Path, picture_host: PictureHost, monkeypatch: pytest.MonkeyP
     usual = {"ALLOW_PRIVATE": authority, "ALLOWED_HOSTS": authority, "RENDER_PROCESSES": "1"}
     for name, value in usual.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("services.enricher.keeper.catalog.indexer.REST", 0.0)
     return partial(_running, tmp_path)
 
 
@@ -54,7 +55,7 @@ async def _running(
     async with running_enricher(
         directory,
         fetcher=FetcherSettings(room=floor, lock_patience_s=1) if fetching else None,
-        proxy=ProxySettings(miss_wait_others_s=5),
+        proxy=ProxySettings(miss_wait_others_s=PATIENCE_S),
         hosts=HostSettings(),
         catalog=CatalogSettings(
             budget_gb=budget_bytes / 1024**3, grace_s=grace_s, room=floor, sweep_every_s=3600

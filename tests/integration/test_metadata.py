@@ -71,6 +71,7 @@ class World:
         trakt: str | None = CLIENT_ID,
         tmdb: str | None = API_KEY,
         languages: tuple[str, ...] = ("en",),
+        deadline_s: float = 60,
     ) -> AsyncIterator[Metadata]:
         providers = ProviderSettings.read(
             TraktSettings(client_id=SecretStr(trakt) if trakt else None, base_url=self.trakt.root),
@@ -86,7 +87,7 @@ class World:
                 now=self.clock,
             ) as opened,
             open_metadata(
-                MetadataSettings(languages=languages),
+                MetadataSettings(languages=languages, page_deadline_s=deadline_s),
                 opened,
                 database=database,
                 background=Background(Metrics()),
@@ -281,7 +282,7 @@ async def test_a_page_answers_by_its_deadline_with_tmdb_while_trakt_is_slow_or_b
     world: World, behaviour: Behaviour
 ) -> None:
     world.trakt.behave(behaviour)
-    async with world.open() as metadata:
+    async with world.open(deadline_s=2) as metadata:
         outcomes = await metadata.titles.lookup([TitleKey(MOVIE, tmdb_id=number) for number in range(1, 21)])
         assert len(titles(outcomes)) == 20
         assert {o.value.provider for o in outcomes.values() if isinstance(o, Found)} == {"tmdb"}
@@ -290,7 +291,7 @@ async def test_a_page_answers_by_its_deadline_with_tmdb_while_trakt_is_slow_or_b
 async def test_what_a_slow_provider_says_late_is_there_for_the_next_page(world: World) -> None:
     gate = world.trakt.hold()
     async with world.open(tmdb=None) as metadata:
-        assert kinds(await metadata.titles.lookup(A_PAGE)) == {Pending}
+        assert kinds(await metadata.titles.lookup(A_PAGE, within=0.1 * SECOND)) == {Pending}
         gate.open()
         assert len(titles(await metadata.titles.lookup(A_PAGE))) == 50
         assert world.trakt.total == 50
@@ -299,7 +300,7 @@ async def test_what_a_slow_provider_says_late_is_there_for_the_next_page(world: 
 async def test_what_came_in_time_is_given_and_what_did_not_is_pending(world: World) -> None:
     slow = world.trakt.hold(f"/movies/{imdb_id(3)}")
     async with world.open(tmdb=None) as metadata:
-        outcomes = await metadata.titles.lookup(A_PAGE[:5], within=0.3 * SECOND)
+        outcomes = await metadata.titles.lookup(A_PAGE[:5], within=2 * SECOND)
         assert [type(outcome) for outcome in outcomes.values()] == [Found, Found, Pending, Found, Found]
         slow.open()
 
@@ -371,9 +372,9 @@ async def test_a_restart_does_not_allow_a_second_burst(tmp_path: Path) -> None:
         world = World(trakt, tmdb, tmp_path)
         keys = [TitleKey(MOVIE, imdb_id=imdb_id(number)) for number in range(1, 900)]
         async with world.open(tmdb=None) as metadata:
-            assert len(titles(await metadata.titles.lookup(keys[:300], within=20 * SECOND))) == 300
+            assert len(titles(await metadata.titles.lookup(keys[:300], within=60 * SECOND))) == 300
         async with world.open(tmdb=None) as metadata:
-            assert len(titles(await metadata.titles.lookup(keys[300:], within=20 * SECOND))) == 200
+            assert len(titles(await metadata.titles.lookup(keys[300:], within=60 * SECOND))) == 200
             assert metadata.providers["trakt"].condition is Condition.BUSY
         assert (trakt.total, trakt.over_limit) == (500, 0)
 

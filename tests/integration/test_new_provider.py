@@ -151,7 +151,7 @@ async def found(settings: FinderSettings, state_dir: Path) -> Finding:
         open_artwork(settings.artwork, settings.metadata, providers, metadata) as artwork,
     ):
         subject = Subject.parse(Kind.MOVIE, "tmdb:603")
-        return await artwork.find(subject, Role.POSTER, within=timedelta(seconds=5))
+        return await artwork.find(subject, Role.POSTER, within=timedelta(seconds=60))
 
 
 async def test_a_new_provider_is_asked_in_graphql_for_an_account_and_its_picture_is_chosen(

@@ -257,7 +257,7 @@ async def test_titles_beyond_what_the_provider_allows_at_once_are_pending_and_th
 async def test_with_the_provider_down_a_page_shows_what_was_said_before_and_flags_it(
     tmp_path: Path, trakt: TraktHost
 ) -> None:
-    brief = MetadataSettings(ttl_s=1, page_deadline_s=1)
+    brief = MetadataSettings(ttl_s=1, page_deadline_s=10)
     async with running_enricher(tmp_path, trakt=trakt, metadata=brief) as enricher:
         await enricher.add(1)
         await enricher.get(PAGE)

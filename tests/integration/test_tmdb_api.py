@@ -195,7 +195,6 @@ async def test_what_tmdb_does_not_have_is_not_found_and_not_asked_for_again(
         (Behaviour(status=429, headers={"Retry-After": "7"}), 503),
         (Behaviour(status=401), 503),
         (Behaviour(body=b"<html>", content_type="text/html"), 502),
-        (Behaviour(delay_s=5), 503),
     ],
 )
 async def test_what_cannot_be_had_now_is_a_problem_that_says_when(
@@ -204,6 +203,17 @@ async def test_what_cannot_be_had_now_is_a_problem_that_says_when(
     tmdb.behave(behaviour)
     answer = await enricher.get("/api/tmdb/movie/7")
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_what_is_not_said_in_time_is_a_problem_that_says_when(tmp_path: Path, tmdb: TmdbHost) -> None:
+    gate = tmdb.hold()
+    async with running_enricher(
+        tmp_path, tmdb=tmdb, metadata=MetadataSettings(page_deadline_s=0.1)
+    ) as enricher:
+        answer = await enricher.get("/api/tmdb/movie/7")
+        gate.open()
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
     assert int(answer.headers["Retry-After"]) > 0
 
 

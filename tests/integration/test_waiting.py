@@ -24,27 +24,25 @@ def waiting(onesheet: Onesheet) -> float:
 
 
 @pytest.mark.parametrize(
-    ("client", "waits_s"),
+    ("client", "waits", "status"),
     [
-        (IMAGE, 0.2),
-        (PLAIN_HTTP_IMAGE, 0.2),
-        (MEDIA_SERVER, 1.0),
-        ({"Sec-Fetch-Dest": "document", **PLAIN_HTTP_IMAGE}, 1.0),
-        ({}, 1.0),
+        (IMAGE, "MISS_WAIT", 200),
+        (PLAIN_HTTP_IMAGE, "MISS_WAIT", 200),
+        (MEDIA_SERVER, "MISS_WAIT_OTHERS", 503),
+        ({"Sec-Fetch-Dest": "document", **PLAIN_HTTP_IMAGE}, "MISS_WAIT_OTHERS", 503),
+        ({}, "MISS_WAIT_OTHERS", 503),
     ],
 )
-async def test_a_browsers_image_waits_less_than_others(
-    start: Start, client: dict[str, str], waits_s: float
+async def test_a_browsers_image_waits_as_long_as_its_setting_says_and_others_as_long_as_theirs(
+    start: Start, client: dict[str, str], waits: str, status: int
 ) -> None:
-    onesheet = await start(MISS_WAIT="0.2", MISS_WAIT_OTHERS="1.0")
+    onesheet = await start(**{waits: "0.2"})
     onesheet.host.hold(POSTER)
     before = asyncio.get_running_loop().time()
-    answer = await onesheet.get(POSTER, size="small", headers=client)
-    waited_s = asyncio.get_running_loop().time() - before
-    assert waits_s <= waited_s < waits_s + 0.7
-    assert (answer.status, answer.headers.get("X-Image-Pending")) == (
-        (200, "1") if waits_s < 1 else (503, None)
-    )
+    async with asyncio.timeout(40):
+        answer = await onesheet.get(POSTER, size="small", headers=client)
+    assert asyncio.get_running_loop().time() - before >= 0.2
+    assert (answer.status, answer.headers.get("X-Image-Pending")) == (status, "1" if status == 200 else None)
     assert answer.headers["Cache-Control"] == "no-store"
     assert int(answer.headers["Retry-After"]) > 0
 
@@ -91,14 +89,14 @@ async def test_two_renditions_of_one_cold_picture_cost_one_download(onesheet: On
 
 async def test_a_lost_event_still_wakes_the_waiter(onesheet: Onesheet) -> None:
     onesheet.queue.losing_events = True
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(40):
         assert (await onesheet.get(POSTER, size="small")).status == 200
 
 
 async def test_so_does_a_failure_whose_event_is_lost(onesheet: Onesheet) -> None:
     onesheet.queue.losing_events = True
     onesheet.host.behave(POSTER, Behaviour.failing(404))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(40):
         assert (await onesheet.get(POSTER, size="small")).status == 404
 
 
@@ -107,7 +105,7 @@ async def test_what_somebody_else_committed_wakes_the_waiter(start: Start) -> No
     asking = asyncio.create_task(onesheet.get(POSTER, size="medium", format="webp"))
     await until(lambda: waiting(onesheet) == 1)
     await commit(onesheet.volume.pictures, b"one", MEDIUM, picture=onesheet.picture(POSTER))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(40):
         assert (await asking).body == b"onemedium.webp"
 
 
@@ -118,7 +116,7 @@ async def test_a_failure_that_could_not_be_written_down_still_reaches_the_waiter
     failure = Failure.after(None, FailureClass.OURS, "The disk is full.", now=utc_now())
     event = PictureFailed(picture=onesheet.picture(POSTER), rendition=None, failure=failure)
     await onesheet.queue.announce(Envelope.of(event, trace_id="a-test"))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(40):
         answer = await asking
     assert answer.status == 503
     assert "disk is full" in answer.problem["detail"]

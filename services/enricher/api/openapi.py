@@ -1,8 +1,10 @@
 """The API's description, made of its endpoints, and the page that shows it."""
 
+import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
@@ -145,10 +147,13 @@ _POLICY = {
 
 
 def docs_routes(endpoints: Sequence[Endpoint], gate: Gate, *, version: str) -> list[web.RouteDef]:
-    document = described(endpoints, version=version)
+    @cache
+    def document() -> bytes:
+        """Made when somebody asks: it would be half of all the work of a start."""
+        return described(endpoints, version=version)
 
     async def description(_request: web.Request) -> web.Response:
-        return web.Response(body=document, content_type="application/json")
+        return web.Response(body=await asyncio.to_thread(document), content_type="application/json")
 
     async def page(_request: web.Request) -> web.Response:
         return web.Response(text=_PAGE, content_type="text/html", headers=_POLICY)
