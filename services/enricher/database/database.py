@@ -231,10 +231,11 @@ Item = TypeVar("Item")
 
 
 class WriteBatch(Generic[Item]):
-    """`write` gets what has come since it was last begun. One runs at a time."""
+    """`write` gets what has come since it was last begun. One runs at a time, and waits `gathers_s` for more to come."""
 
-    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[None]], *, gathers_s: float = 0.0) -> None:
         self._write = write
+        self._gathers_s = gathers_s
         self._next: list[Item] = []
         self._round: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -248,5 +249,6 @@ class WriteBatch(Generic[Item]):
 
     async def _run(self) -> None:
         async with self._turn:
+            await asyncio.sleep(self._gathers_s)
             items, self._next, self._round = self._next, [], None
             await self._write(items)

@@ -66,6 +66,9 @@ class AccessTimes:
 INDEXED_AT_ONCE = 500
 """Records, of which each round takes what has come while the last one was written."""
 
+GATHERED_S = 0.25
+"""So long records are waited for that others are about to follow: a picture is told of once more for each rendition."""
+
 WRITTEN_AT_ONCE = 500
 """Pictures, in one transaction."""
 
@@ -89,12 +92,13 @@ class Indexer:
         *,
         now: Callable[[], datetime],
         on_looked: Callable[[], None] = lambda: None,
+        gathers_s: float = GATHERED_S,
     ) -> None:
         self._on_looked = on_looked
         self._table = table
         self._inventory = inventory
         self._now = now
-        self._rounds = WriteBatch(self._look)
+        self._rounds = WriteBatch(self._look, gathers_s=gathers_s)
         self._behind = (now(), timedelta())
 
     async def look(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:

@@ -19,7 +19,8 @@ from services.enricher.library.pages.enrichment import (
     Enrichment,
     TitleMetadata,
 )
-from services.enricher.library.pages.pages import KeptPages, Pages
+from services.enricher.library.pages.kept import KeptPages
+from services.enricher.library.pages.pages import Pages
 from services.enricher.library.scan.scan import ScanRefused, Scans
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.task import TaskRefused
@@ -57,7 +58,7 @@ class PagesCleared(BaseModel):
 
 
 def item_endpoints(
-    pages: Pages, enrichment: Enrichment, metadata: Metadata, kept: KeptPages
+    pages: Pages, enrichment: Enrichment, metadata: Metadata, kept: KeptPages[RenderedBody]
 ) -> list[Endpoint]:
     async def page(asked: PageParameters) -> RenderedBody:
         """A page of the library, newest first, with metadata and pictures.
