@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused
-from services.enricher.database.migrations import upgrade
+from services.enricher.database.migrations import bring_up_to_date
 from services.enricher.database.sqlite_driver import FrugalConnection
 from shared.locks import sole_owner
 from shared.settings import Settings
@@ -64,7 +64,7 @@ async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIte
 async def _upgrade(engine: AsyncEngine, path: Path) -> None:
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(upgrade)
+            await connection.run_sync(bring_up_to_date)
     except exc.DatabaseError as error:
         raise DatabaseRefused(f"The database {path} cannot be used: {error.orig}.") from error
 
@@ -131,7 +131,7 @@ async def open_postgresql(url: str, *, metrics: Metrics | None = None) -> AsyncI
         ) as database,
     ):
         async with engine.begin() as connection:
-            await connection.run_sync(upgrade)
+            await connection.run_sync(bring_up_to_date)
         yield database
 
 
