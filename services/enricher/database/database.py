@@ -9,9 +9,9 @@ from typing import Any, Generic, Self, TypeVar
 import structlog
 from cachetools import TTLCache
 from sqlalchemy import Row, Select, Table, exc, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from services.enricher.database.connection import AsyncConnection, AsyncEngine
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.database.statements import EngineVisit, Statement, Visit
 from shared.pictures import FailureClass
@@ -186,7 +186,7 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
 
 async def _at_once(engine: AsyncEngine, work: WorkAtOnce[Answer]) -> Answer:
     """Without SQLAlchemy's connection where the driver can do without."""
-    if engine.dialect.name != "sqlite":
+    if engine.sync.dialect.name != "sqlite":
         async with engine.begin() as connection:
             return await connection.run_sync(lambda sync: work(EngineVisit(sync)))
     pooled = await engine.raw_connection()

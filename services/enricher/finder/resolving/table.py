@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import structlog
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.database.statements import Statement, StatementOfSome, Visit
 from services.enricher.finder.artwork.choice import Candidate
