@@ -8,8 +8,8 @@ from aiohttp import web
 
 from services.enricher.account import open_account
 from services.enricher.api.access import Access, Gate
+from services.enricher.api.docs import docs_routes
 from services.enricher.api.events import EventStreams
-from services.enricher.api.openapi import docs_routes
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.database.engines import open_database
 from services.enricher.finder import open_finder

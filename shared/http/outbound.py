@@ -3,6 +3,7 @@
 Proxies are read from the environment here and nowhere else; the sessions themselves do not look at it.
 """
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,18 +13,14 @@ import aiohttp
 import structlog
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
-from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
 from pydantic import AfterValidator, Field
 from yarl import URL
 
 from shared.settings import CommaList, Settings
 
-_SOCKS = {
-    "socks4": ProxyType.SOCKS4,
-    "socks4a": ProxyType.SOCKS4,
-    "socks5": ProxyType.SOCKS5,
-    "socks5h": ProxyType.SOCKS5,
-}
+_SOCKS = {"socks4": "SOCKS4", "socks4a": "SOCKS4", "socks5": "SOCKS5", "socks5h": "SOCKS5"}
+"""What each scheme is to aiohttp_socks, which is loaded where there is such a proxy."""
+
 _SCHEMES = {"http", "https", *_SOCKS}
 _log = structlog.get_logger()
 
@@ -112,12 +109,14 @@ def _connector(proxy: URL | None, resolver: AbstractResolver) -> aiohttp.BaseCon
     """Without limits of its own: who asks has its own, by host or by credential."""
     if proxy is None or proxy.scheme not in _SOCKS:
         return aiohttp.TCPConnector(resolver=resolver, limit=0)
+    from aiohttp_socks import ProxyConnector, ProxyType  # noqa: PLC0415 - see `_SOCKS`
+
     assert proxy.host
     assert proxy.port
     return ProxyConnector(
         host=proxy.host,
         port=proxy.port,
-        proxy_type=_SOCKS[proxy.scheme],
+        proxy_type=ProxyType[_SOCKS[proxy.scheme]],
         username=proxy.user,
         password=proxy.password,
         rdns=True,
@@ -130,7 +129,15 @@ async def _as_client_error(
 ) -> aiohttp.ClientResponse:
     try:
         return await handler(request)
-    except (ProxyError, ProxyConnectionError, ProxyTimeoutError) as error:
-        raise ProxyFailed(str(error)) from error
     except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
         raise ProxyFailed(str(error)) from error
+    except Exception as error:
+        if _is_of_socks(error):
+            raise ProxyFailed(str(error)) from error
+        raise
+
+
+def _is_of_socks(error: Exception) -> bool:
+    socks = sys.modules.get("aiohttp_socks")  # that is not loaded raises nothing
+    kinds = (socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError) if socks else ()
+    return isinstance(error, kinds)

@@ -15,6 +15,12 @@ Mark = NewType("Mark", int)
 UNMARKED = Mark(0)
 """The mark of what is still changing: equal to no other."""
 
+ABSENT = Mark(-1)
+"""Of a part of a shelf that has nothing in it."""
+
+PARTS = 256
+"""Of a shelf: by the two digits that follow its name in its pictures' ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -69,8 +75,13 @@ class Inventory(Protocol):
     def shelves(self) -> Sequence[str]:
         """The parts of the volume, in the order of their pictures' ids, each of which begins with its shelf's name."""
 
+    async def parts(self, shelf: str) -> Sequence[Mark]:
+        """The mark of each part of a shelf: it changes whenever a picture comes or goes there, or a fetcher changes one.
+        Far cheaper than to look for the marks of all.
+        """
+
     async def marks(self, shelf: str) -> Mapping[PictureId, Mark]:
-        """Every picture on a shelf, or trace of one. Far cheaper than looking at each."""
+        """Every picture on a shelf, or in one part of it, or trace of one. Far cheaper than looking at each."""
 
     async def holdings(self, pictures: Sequence[PictureId]) -> Mapping[PictureId, Holding]:
         """What is held of these. One that is left out is not there."""

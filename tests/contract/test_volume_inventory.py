@@ -1,12 +1,15 @@
 """What every volume tells of what it holds, and what it lets go to make room."""
 
+import os
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from shared.pictures import Failure, FailureClass, Name, PictureId, State, Tree
 from shared.volume import NOTHING, Extent, Holding, Inventory, PictureStore, lacking, volume_to_keep
-from shared.volume.inventory import UNMARKED, Space
+from shared.volume.inventory import ABSENT, UNMARKED, Space
+from shared.volume.local import inventory as local_inventory
 from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, LocalFiles, commit, revision_of
 
 OTHER = PictureId("ff" * 16)
@@ -95,6 +98,65 @@ async def test_the_mark_changes_with_whatever_is_added_or_replaced(
     marks.append(await mark(inventory))
     assert len(set(marks)) == len(marks)
     assert await mark(inventory) == marks[-1]
+
+
+def let_it_rest(volume: LocalFiles, picture: PictureId = PICTURE) -> None:
+    """As if the last change in what it shares with others were long ago."""
+    for tree in Tree:
+        with suppress(FileNotFoundError):
+            os.utime(volume.settings.root / tree / picture[:2] / picture[2:4], (1, 1))
+
+
+async def part(inventory: Inventory, picture: PictureId = PICTURE) -> int:
+    return (await inventory.parts(picture[:2]))[int(picture[2:4], 16)]
+
+
+async def test_a_part_tells_of_every_change_in_its_pictures_and_of_no_others(
+    volume: LocalFiles, store: PictureStore, inventory: Inventory
+) -> None:
+    assert await part(inventory) == ABSENT
+    revision = await commit(store, FIRST)
+    assert await part(inventory) == UNMARKED
+    async with store.draft() as draft:
+        (draft.directory / str(SMALL)).write_bytes(b"small")
+        changes = (
+            lambda: store.add(revision, draft.directory / str(SMALL)),
+            lambda: store.put_state(PICTURE, State(checked_at=NOW)),
+            lambda: commit(store, SECOND, expected=revision.id),
+            lambda: store.remove(PICTURE),
+        )
+        for change in changes:
+            let_it_rest(volume)
+            rested = await part(inventory)
+            assert rested not in {UNMARKED, ABSENT}
+            await commit(store, FIRST, picture=OTHER)
+            assert await part(inventory) == rested
+            await change()
+            assert await part(inventory) != rested
+
+
+async def test_a_part_is_looked_at_alone(store: PictureStore, inventory: Inventory) -> None:
+    await commit(store, FIRST)
+    assert set(await inventory.marks(PICTURE[:4])) == {PICTURE}
+    other = next(part for part in ("00", "01") if part != PICTURE[2:4])
+    assert await inventory.marks(PICTURE[:2] + other) == {}
+
+
+async def test_a_sweep_of_what_did_not_change_takes_a_look_at_each_part_and_at_no_picture(
+    volume: LocalFiles, store: PictureStore, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    really = local_inventory._changed_ns
+
+    def counted(path: str) -> int:
+        looks.append(path)
+        return really(path)
+
+    for number in range(6):
+        await commit(store, FIRST, picture=PictureId(PICTURE[:4] + f"{number:028x}"))
+    monkeypatch.setattr(local_inventory, "_changed_ns", counted)
+    await inventory.parts(PICTURE[:2])
+    assert looks == [str(volume.settings.root / Tree.CACHE / PICTURE[:2] / PICTURE[2:4])]
 
 
 async def test_what_has_just_changed_has_no_mark_yet(store: PictureStore, inventory: Inventory) -> None:

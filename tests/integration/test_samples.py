@@ -13,8 +13,8 @@ from urllib.parse import quote
 import aio_pika
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.schema import metadata
 from services.fetcher.settings import FetcherSettings

@@ -22,7 +22,7 @@ from shared.pictures import (
     revision_id,
 )
 from shared.volume import NOTHING, Extent, Holding, Mark
-from shared.volume.inventory import Space
+from shared.volume.inventory import PARTS, Space
 from tests.servers.databases import opened_database
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -96,15 +96,29 @@ class RememberedInventory:
     held: dict[PictureId, Holding] = field(default_factory=dict)
     left: Space = PLENTY
     away: bool = False
+    away_for_marks: bool = False
     looked_at: list[PictureId] = field(default_factory=list)
+    asked_for_marks: list[str] = field(default_factory=list)
+    marked: dict[str, list[Mark]] = field(default_factory=dict)
 
     shelves: Sequence[str] = tuple(f"{number:02x}" for number in range(256))
 
     def put(self, *holdings: Holding) -> None:
         self.held.update({one.picture: one for one in holdings})
 
+    def mark_part(self, part: str, mark: Mark) -> None:
+        shelf, number = part[:2], part[2:4]
+        self.marked.setdefault(shelf, [Mark(1)] * PARTS)[int(number, 16)] = mark
+
+    async def parts(self, shelf: str) -> Sequence[Mark]:
+        self._check()
+        return list(self.marked.get(shelf, [Mark(1)] * PARTS))
+
     async def marks(self, shelf: str) -> Mapping[PictureId, Mark]:
         self._check()
+        if self.away_for_marks:
+            raise FileNotFoundError("the volume was unmounted just now")
+        self.asked_for_marks.append(shelf)
         return {known: one.mark for known, one in self.held.items() if known.startswith(shelf)}
 
     async def holdings(self, pictures: Sequence[PictureId]) -> Mapping[PictureId, Holding]:

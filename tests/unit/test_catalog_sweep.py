@@ -16,6 +16,8 @@ from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import HostRules, PictureId, SourceUrl
 from shared.queue import Delay, Lane
 from shared.telemetry import Metrics
+from shared.volume import Mark
+from shared.volume.inventory import UNMARKED
 from tests.unit.catalogs import (
     NOON,
     Clock,
@@ -135,6 +137,60 @@ async def test_a_sweep_looks_at_nothing_that_is_as_it_was(
     inventory.looked_at.clear()
     await sweep.all()
     assert inventory.looked_at == []
+
+
+async def test_after_the_first_sweep_only_parts_that_changed_are_looked_at_and_all_of_each_shelf_in_turns(
+    table: CatalogTable, inventory: RememberedInventory
+) -> None:
+    some = [holding(number) for number in range(60)]
+    inventory.put(*some)
+    inventory.shelves = tuple(sorted({one.picture[:2] for one in some}))
+    sweep = Sweep(table, inventory, now=Clock(), wholes=1)
+    await sweep.all()
+    assert inventory.asked_for_marks == list(inventory.shelves)
+    turns = []
+    for _ in inventory.shelves:
+        inventory.asked_for_marks.clear()
+        await sweep.all()
+        turns += inventory.asked_for_marks
+    assert sorted(turns) == list(inventory.shelves)
+
+    gone = next(one.picture for one in some if not one.picture.startswith(inventory.shelves[1]))
+    del inventory.held[gone]
+    inventory.mark_part(gone[:4], Mark(2))
+    inventory.asked_for_marks.clear()
+    await sweep.all()
+    assert gone[:4] in inventory.asked_for_marks
+    assert len(inventory.asked_for_marks) == 2
+    assert await known(table) == {one.picture for one in some} - {gone}
+
+
+async def test_a_part_that_is_still_changing_is_looked_at_each_time(
+    table: CatalogTable, inventory: RememberedInventory
+) -> None:
+    inventory.shelves = ("00", "01")
+    inventory.mark_part("01ab", UNMARKED)
+    sweep = Sweep(table, inventory, now=Clock(), wholes=0)
+    for expected in (["00", "01"], ["01ab"], ["01ab"]):
+        inventory.asked_for_marks.clear()
+        await sweep.all()
+        assert inventory.asked_for_marks == expected
+
+
+async def test_what_a_sweep_could_not_read_it_looks_at_the_next_time(
+    table: CatalogTable, inventory: RememberedInventory
+) -> None:
+    inventory.shelves = ("00",)
+    sweep = Sweep(table, inventory, now=Clock(), wholes=0)
+    await sweep.all()
+    inventory.mark_part("00ab", Mark(2))
+    inventory.away_for_marks = True
+    with pytest.raises(FileNotFoundError):
+        await sweep.all()
+    inventory.away_for_marks = False
+    inventory.asked_for_marks.clear()
+    await sweep.all()
+    assert inventory.asked_for_marks == ["00ab"]
 
 
 async def test_a_volume_that_is_away_costs_nothing(

@@ -15,11 +15,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import shared.volume.local.layout
 from services.enricher.app import SHOWN_BY
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration, upgrade

@@ -1,4 +1,4 @@
-from services.enricher.library.pages.pages import PAGE_BYTES, PICTURE_BYTES, KeptPages
+from services.enricher.library.pages.kept import PAGE_BYTES, PICTURE_BYTES, KeptPages
 from shared.http import RenderedBody
 from shared.pictures import PictureId
 
@@ -16,14 +16,16 @@ class Clock:
         return self.now
 
 
-def keep(pages: KeptPages, clock: Clock, key: str, *pictures: PictureId, lasts_s: float = 60) -> None:
+def keep(
+    pages: KeptPages[RenderedBody], clock: Clock, key: str, *pictures: PictureId, lasts_s: float = 60
+) -> None:
     begun = clock()
     pages.keep(key, PAGE if key == "page" else OTHER, pictures, begun_s=begun, until_s=clock.now + lasts_s)
 
 
-def a_page(*pictures: PictureId, max_bytes: int = 100_000) -> tuple[KeptPages, Clock]:
+def a_page(*pictures: PictureId, max_bytes: int = 100_000) -> tuple[KeptPages[RenderedBody], Clock]:
     clock = Clock()
-    pages = KeptPages(max_bytes=max_bytes, clock=clock)
+    pages: KeptPages[RenderedBody] = KeptPages(max_bytes=max_bytes, clock=clock)
     keep(pages, clock, "page", *pictures)
     return pages, clock
 

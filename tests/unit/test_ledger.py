@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.providers import Limit, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.budget import BudgetSnapshot

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.listing import counted, windowed

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.tasks.rows import KEPT, MAX_STARTS, QUEUED_LIMIT, TaskRows
 from services.enricher.tasks.rows import tasks as table

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.metadata.cache import OLDEST
 from services.enricher.finder.metadata.tmdb_cache import STALE_KEPT, TmdbShelf

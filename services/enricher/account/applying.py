@@ -8,7 +8,6 @@ from datetime import date, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
 from services.enricher.account.entries import HERE, TRAKT, default_session, episode_of, recompute
@@ -22,6 +21,7 @@ from services.enricher.account.rules import (
     watched_days,
 )
 from services.enricher.account.titles import Details, SeasonDetails, store, store_seasons
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from shared.telemetry import utc_now
 

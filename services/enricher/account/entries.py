@@ -9,7 +9,6 @@ from datetime import date, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
 from services.enricher.account.rules import (
@@ -19,6 +18,7 @@ from services.enricher.account.rules import (
     day_of,
     series_status,
 )
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.providers.trakt.account import HistoryKind
 from shared.telemetry import utc_now

@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, and_, delete, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
 from services.enricher.account.entries import recompute
 from services.enricher.account.rules import MediaKind, Play
 from services.enricher.account.vault import remember
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import replace_rows
 from services.enricher.finder.providers.trakt.account import HistoryKind

@@ -7,12 +7,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
 from services.enricher.account.entries import episode_of
 from services.enricher.account.mirror import TitleId
 from services.enricher.account.rules import MediaKind
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.finder.metadata import Found, NotFound, Pending, Unavailable, Urgency
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers.models import Lenient

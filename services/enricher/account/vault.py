@@ -10,9 +10,9 @@ from typing import Self
 import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account.tables import settings
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import replace_rows
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
 from services.enricher.account.entries import Change
 from services.enricher.account.rules import MediaKind, moment_of
 from services.enricher.account.vault import Remembered
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.providers import Busy, Misconfigured, ProviderError, Refused, Turn, Urgency
 from services.enricher.finder.providers.trakt.account import HistoryKind, TraktAccount

@@ -1,21 +1,15 @@
-"""The API's description, made of its endpoints, and the page that shows it."""
+"""The API's description, made of its endpoints. Imported where somebody asks for it: what it stands on takes long to load."""
 
-import asyncio
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from functools import cache
-from hashlib import sha256
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Any
 
 import openapi_pydantic as oa
-from aiohttp import web
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
 
-from services.enricher.api.access import Access, Gate
+from services.enricher.api.access import Access
 from services.enricher.api.endpoint import Endpoint
 
 _IN_PATH = re.compile(r"\{(\w+)[^}]*\}")
@@ -113,60 +107,3 @@ def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
 
 def _json(model: type[BaseModel], media_type: str = "application/json") -> dict[str, oa.MediaType]:
     return {media_type: oa.MediaType(schema=PydanticSchema(schema_class=model))}
-
-
-_SHOWN = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"})
-_SCRIPT = """
-SwaggerUIBundle({
-  urls: [{url: "openapi.json", name: "Metadata and library"}, {url: "images/openapi.json", name: "Pictures"}],
-  dom_id: "#api", deepLinking: true, validatorUrl: null, layout: "StandaloneLayout",
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]
-})
-"""
-_PAGE = f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Onesheet: the API</title>
-<link rel="stylesheet" href="docs/swagger-ui.css">
-<div id="api"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/swagger-ui-standalone-preset.js"></script>
-<script>{_SCRIPT}</script>
-"""
-_SCRIPT_HASH = b64encode(sha256(_SCRIPT.encode()).digest()).decode()
-_POLICY = {
-    "Content-Security-Policy": (
-        f"default-src 'self'; script-src 'self' 'sha256-{_SCRIPT_HASH}'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Administrators type their token here: nobody frames the page, and nobody else's script runs in it."""
-
-
-def docs_routes(endpoints: Sequence[Endpoint], gate: Gate, *, version: str) -> list[web.RouteDef]:
-    @cache
-    def document() -> bytes:
-        """Made when somebody asks: it would be half of all the work of a start."""
-        return described(endpoints, version=version)
-
-    async def description(_request: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(document), content_type="application/json")
-
-    async def page(_request: web.Request) -> web.Response:
-        return web.Response(text=_PAGE, content_type="text/html", headers=_POLICY)
-
-    async def part(request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
-        if name not in _SHOWN:
-            raise web.HTTPNotFound
-        return web.FileResponse(str(files("swagger_ui") / "static" / name))
-
-    routes = [
-        web.get("/api/openapi.json", description),
-        web.get("/api/docs", page),
-        web.get("/api/docs/{name}", part),
-    ]
-    return [gate.guarded(route, Access.DESCRIPTION) for route in routes]

@@ -9,9 +9,9 @@ from typing import Any, Generic, Self, TypeVar
 import structlog
 from cachetools import TTLCache
 from sqlalchemy import Row, Select, Table, exc, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from services.enricher.database.connection import AsyncConnection, AsyncEngine
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.database.statements import EngineVisit, Statement, Visit
 from shared.pictures import FailureClass
@@ -186,7 +186,7 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
 
 async def _at_once(engine: AsyncEngine, work: WorkAtOnce[Answer]) -> Answer:
     """Without SQLAlchemy's connection where the driver can do without."""
-    if engine.dialect.name != "sqlite":
+    if engine.sync.dialect.name != "sqlite":
         async with engine.begin() as connection:
             return await connection.run_sync(lambda sync: work(EngineVisit(sync)))
     pooled = await engine.raw_connection()
@@ -231,10 +231,11 @@ Item = TypeVar("Item")
 
 
 class WriteBatch(Generic[Item]):
-    """`write` gets what has come since it was last begun. One runs at a time."""
+    """`write` gets what has come since it was last begun. One runs at a time, and waits `gathers_s` for more to come."""
 
-    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[None]], *, gathers_s: float = 0.0) -> None:
         self._write = write
+        self._gathers_s = gathers_s
         self._next: list[Item] = []
         self._round: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -248,5 +249,6 @@ class WriteBatch(Generic[Item]):
 
     async def _run(self) -> None:
         async with self._turn:
+            await asyncio.sleep(self._gathers_s)
             items, self._next, self._round = self._next, [], None
             await self._write(items)

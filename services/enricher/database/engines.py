@@ -9,11 +9,11 @@ import aiosqlite
 from pydantic import Field
 from sqlalchemy import URL, Connection, event, exc, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from services.enricher.database.connection import AsyncEngine, open_engine
 from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused
-from services.enricher.database.migrations import upgrade
+from services.enricher.database.migrations import bring_up_to_date
 from services.enricher.database.sqlite_driver import FrugalConnection
 from shared.locks import sole_owner
 from shared.settings import Settings
@@ -64,7 +64,7 @@ async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIte
 async def _upgrade(engine: AsyncEngine, path: Path) -> None:
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(upgrade)
+            await connection.run_sync(bring_up_to_date)
     except exc.DatabaseError as error:
         raise DatabaseRefused(f"The database {path} cannot be used: {error.orig}.") from error
 
@@ -74,9 +74,9 @@ async def _connect(path: Path, begin: str) -> aiosqlite.Connection:
 
 
 def _sqlite_engine(path: Path, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
-    engine = create_async_engine(
+    engine = open_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        async_creator=partial(_connect, path, begin),
+        connecting=partial(_connect, path, begin),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=TURN_TIMEOUT_S,
@@ -94,8 +94,8 @@ def _sqlite_engine(path: Path, *, connections: int, begin: str, pragmas: tuple[s
         assert isinstance(driver, FrugalConnection)
         driver.begin()
 
-    event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "begin", begun)
+    event.listen(engine.sync, "connect", connected)
+    event.listen(engine.sync, "begin", begun)
     return engine
 
 
@@ -115,7 +115,7 @@ async def open_postgresql(url: str, *, metrics: Metrics | None = None) -> AsyncI
     """
     address = make_url(url).set(drivername="postgresql+asyncpg")
     try:
-        engine = create_async_engine(address, poolclass=NullPool, hide_parameters=True)
+        engine = open_engine(address, poolclass=NullPool, hide_parameters=True)
     except ModuleNotFoundError as error:
         raise DatabaseRefused(f"DATABASE_URL names PostgreSQL, but {error.name} is not installed.") from error
     async with (
@@ -131,21 +131,20 @@ async def open_postgresql(url: str, *, metrics: Metrics | None = None) -> AsyncI
         ) as database,
     ):
         async with engine.begin() as connection:
-            await connection.run_sync(upgrade)
+            await connection.run_sync(bring_up_to_date)
         yield database
 
 
 @asynccontextmanager
 async def _sole_owner(engine: AsyncEngine) -> AsyncIterator[None]:
     """Raises DatabaseRefused when another process is it, or nobody can be."""
-    shown = engine.url.render_as_string()
+    shown = engine.sync.url.render_as_string()
     try:
-        connection = await engine.connect()
+        connection = await engine.connect(isolation_level="AUTOCOMMIT")
     except (exc.DBAPIError, OSError) as error:
         raise DatabaseRefused(f"The database {shown} cannot be used: {_reason(error)}.") from error
     try:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not await connection.scalar(select(func.pg_try_advisory_lock(OWNER))):
+        if not (await connection.execute(select(func.pg_try_advisory_lock(OWNER)))).scalar():
             raise DatabaseRefused(
                 f"Another process already has the database {shown}: there is one enricher. Stop it, or set another "
                 "DATABASE_URL."
@@ -162,7 +161,7 @@ def _reason(error: Exception) -> object:
 def _postgresql_engine(
     address: URL, *, connections: int, isolation_level: str, read_only: bool
 ) -> AsyncEngine:
-    return create_async_engine(
+    return open_engine(
         address,
         isolation_level=isolation_level,
         execution_options={"postgresql_readonly": read_only},

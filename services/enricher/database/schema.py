@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.dialects import sqlite
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.statements import Statement
 
 metadata = sa.MetaData(
@@ -60,24 +60,30 @@ def whole_sum(numbers: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
 
 def replacing(table: sa.Table) -> Statement:
     """Puts a row with all columns of the table in place of the one that has the same key."""
-    return Statement(_upsert(sqlite.insert(table)), postgresql=_upsert(postgresql.insert(table)))
+
+    def on_postgresql() -> sa.Insert:
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - long to load, and seldom there
+
+        return _upsert(postgresql.insert(table))
+
+    return Statement(_upsert(sqlite.insert(table)), on_postgresql=on_postgresql)
 
 
 async def replace_rows(
     connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """The same at once, within a transaction that does other things too."""
-    engine = postgresql if connection.dialect.name == "postgresql" else sqlite
-    await connection.execute(_upsert(engine.insert(table)), rows)
+    await connection.execute(replacing(table).said_to(connection.dialect.name), rows)
 
 
-def _upsert(inserted: Any) -> Any:
+def _upsert(inserted: Any) -> sa.Insert:
     table = inserted.table
     key = [column.name for column in table.primary_key]
     others = {column.name: inserted.excluded[column.name] for column in table.c if column.name not in key}
-    return inserted.on_conflict_do_update(index_elements=key, set_=others)
+    replaced: sa.Insert = inserted.on_conflict_do_update(index_elements=key, set_=others)
+    return replaced
 
 
 def of_some_rows(condition: sa.TextClause) -> dict[str, Any]:
-    """What makes an index one of some rows, on both engines."""
-    return {"sqlite_where": condition, "postgresql_where": condition}
+    """What makes an index one of some rows; on PostgreSQL only the migrations say it, for its dialect takes long to load."""
+    return {"sqlite_where": condition}

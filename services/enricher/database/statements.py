@@ -27,11 +27,19 @@ Convert = Callable[[Any], Any]
 
 
 class Statement:
-    """`postgresql`: how it is said there, where that differs."""
+    """`on_postgresql` makes it as it is said there, where that differs."""
 
-    def __init__(self, statement: _Core, *, postgresql: _Core | None = None) -> None:
+    def __init__(self, statement: _Core, *, on_postgresql: Callable[[], _Core] | None = None) -> None:
         self._statement = statement
-        self.by_engine = statement if postgresql is None else postgresql
+        self._on_postgresql = on_postgresql
+
+    @cached_property
+    def by_engine(self) -> _Core:
+        return self._on_postgresql() if self._on_postgresql else self._statement
+
+    def said_to(self, dialect: str) -> _Core:
+        """As SQLAlchemy executes it there."""
+        return self.by_engine if dialect == "postgresql" else self._statement
 
     @cached_property
     def on_sqlite(self) -> "SqliteStatement":

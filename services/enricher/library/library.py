@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Insert, Update, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, MediaType, Page, Selection, Window

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.library.item import Item, MediaType, Order, Page, Selection, Window
 from services.enricher.library.lists import OnList, called, lists_of, standing_for
 from services.enricher.library.same_title import plain

@@ -13,8 +13,9 @@ from services.enricher.library import api
 from services.enricher.library.library import ItemKeeping, Library
 from services.enricher.library.listsync.importing import Adopting, ImportListSync, NoteUse
 from services.enricher.library.matching.matching import Matching, open_matching
-from services.enricher.library.pages.enrichment import Enrichment, Posters
-from services.enricher.library.pages.pages import KeptPages, Listings, Pages
+from services.enricher.library.pages.enrichment import ITEMS_BYTES, Enrichment, MadeItem, Posters
+from services.enricher.library.pages.kept import KeptPages
+from services.enricher.library.pages.pages import Listings, Pages
 from services.enricher.library.parts import Parts
 from services.enricher.library.scan.scan import Place, Places, Scan, Scans
 from services.enricher.library.sync import Syncing, sync_works
@@ -23,6 +24,7 @@ from services.enricher.pictures.shown import PictureUrls, ShownPictures
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.contracts import Envelope, changed_pictures, removed_pictures
+from shared.http import RenderedBody
 from shared.pictures import HostRules
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
@@ -62,7 +64,7 @@ class LibraryWing:
     _places: Places
     _pages: Pages
     _enrichment: Enrichment
-    _kept: KeptPages
+    _kept: KeptPages[RenderedBody]
     _matching: Matching
     _finder: Finder
 
@@ -104,7 +106,8 @@ async def open_library(
     background: Background,
 ) -> AsyncIterator[LibraryWing]:
     """`note_use`: have the catalog know when adopted pictures were looked at."""
-    kept = KeptPages()
+    kept_items: KeptPages[MadeItem] = KeptPages(max_bytes=ITEMS_BYTES)
+    kept: KeptPages[RenderedBody] = KeptPages(parts=kept_items)
     shown, prefetch = ShownPictures(volume.pictures, urls), Prefetch(queue, volume.pictures, rules)
     listings = Listings(Library(database))
 
@@ -145,6 +148,7 @@ async def open_library(
             prefetch=prefetch,
             matching=matching,
             overseerr_url=settings.overseerr_url,
+            kept=kept_items,
         )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
         syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.artwork.source import Subject
 from services.enricher.library.tables import numbered_parts

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import structlog
 from cachetools import TTLCache
 
+from services.enricher.pictures.shown import known_id
 from shared.background import cancel_and_wait
 from shared.contracts import Envelope, FetchPicture
-from shared.pictures import Format, HostRules, Name, PictureId, Rendition, SourceUrl, picture_id
+from shared.pictures import Format, HostRules, Name, PictureId, Rendition, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import trace_id
 from shared.volume import Pictures
@@ -52,13 +53,17 @@ class Prefetch:
 
     def soon(self, posters: Iterable[HandedOut]) -> None:
         """Return at once; looking and queueing happen beside the page's answer."""
-        fresh = [poster for poster in posters if picture_id(poster.source_url) not in self._asked]
+        fresh = [poster for poster in posters if self.may_lack(poster.source_url)]
         if not fresh or len(self._tasks) >= AT_ONCE:
             return
-        self._asked.update(dict.fromkeys(picture_id(poster.source_url) for poster in fresh))
+        self._asked.update(dict.fromkeys(known_id(poster.source_url) for poster in fresh))
         task = asyncio.create_task(self._fetch(fresh, trace_id()), name="fetching ahead")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def may_lack(self, source_url: str) -> bool:
+        """Whether it was not looked at lately."""
+        return known_id(source_url) not in self._asked
 
     def forget(self, picture: PictureId) -> None:
         """It was purged: the next page that shows it asks again."""
@@ -76,6 +81,6 @@ class Prefetch:
             except QueueError as error:
                 left = posters[number:]
                 for one in left:
-                    self.forget(picture_id(one.source_url))
+                    self.forget(known_id(one.source_url))
                 _log.warning("not fetched ahead", posters=len(left), error=str(error))
                 return

@@ -35,6 +35,7 @@ class PictureUrlSettings(Settings):
 
 
 REMEMBERED_AT_MOST = 20_000
+known_id = lru_cache(REMEMBERED_AT_MOST)(picture_id)
 
 
 class PictureUrls:
@@ -143,9 +144,10 @@ class ShownPictures:
         self._events = 0
 
     async def of(self, source_url: str, role: Role) -> ShownPicture:
-        key = picture_id(source_url), role
-        shown = self._shown.get(key)
-        if shown is None:
+        key = known_id(source_url), role
+        try:
+            shown = self._shown[key]
+        except KeyError:
             events = self._events
             revision = await self._pictures.current(key[0])
             shown = self._shown_as(partial(self._urls.by_source, source_url), role, revision)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import Moment, Number, Words, metadata
 from services.enricher.tasks.task import Progress, Task, TaskItem, TaskRefused, TaskState

@@ -10,7 +10,7 @@ import structlog
 
 from services.fetcher.download.downloader import Downloaded
 from services.fetcher.jobs.making import count_start, order_for
-from services.fetcher.rendering.render import RenderResult
+from services.fetcher.rendering.order import RenderResult
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
 from shared import pictures

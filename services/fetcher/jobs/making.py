@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.failures import end_in_failure
-from services.fetcher.rendering.render import Order
+from services.fetcher.rendering.order import Order
 from services.fetcher.settings import RenderSettings
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RenderPicture

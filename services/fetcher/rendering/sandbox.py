@@ -18,7 +18,7 @@ from services.fetcher.rendering import answers
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
 from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
-from services.fetcher.rendering.render import Order, RenderResult, TooLarge, Unsound, render
+from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.shares import RendererShares
 from shared.pictures import FailureClass
 
@@ -42,6 +42,13 @@ _log = structlog.get_logger()
 
 def _nobody_counts(_death: str) -> None:
     pass
+
+
+def render(order: Order) -> RenderResult:
+    """In the renderer."""
+    from services.fetcher.rendering.render import render as with_decoders  # noqa: PLC0415 - for renderers alone
+
+    return with_decoders(order)
 
 
 class _PoolBroken(Exception):

@@ -60,6 +60,14 @@ class Layout:
     def picture(self, tree: Tree, picture: PictureId) -> Path:
         return self.root / picture_path(tree, picture)
 
+    def tell_of_change(self, picture: PictureId) -> None:
+        """In the directories that it shares with others, whose time tells an inventory where to look. Nothing depends on it
+        but how soon a lost record is noticed.
+        """
+        for tree in Tree:
+            with suppress(OSError):
+                os.utime(self.picture(tree, picture).parent)
+
     def below(self, relative: str) -> Path:
         """A path below the root; raise ValueError for one that would lie outside."""
         path = Path(os.path.normpath(self.root / relative))

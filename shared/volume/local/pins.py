@@ -129,6 +129,7 @@ class LocalPins:
         kept = self._layout.picture(Tree.KEEP, picture)
         replace_text(kept / PINS, PinsFile(names=names).model_dump_json(), aside=self._layout.scratch)
         flush(kept)
+        self._layout.tell_of_change(picture)
         self._at(PinStep.PINS_WRITTEN)
 
     def _names(self, picture: PictureId) -> frozenset[Name]:

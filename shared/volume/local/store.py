@@ -89,10 +89,10 @@ class LocalPictureStore(LocalPictures):
         commit = Commit(
             self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
         )
-        return await self._in_thread(commit.run, draft.directory, manifest, state, expected)
+        return await self._changing(picture, commit.run, draft.directory, manifest, state, expected)
 
     async def add(self, revision: port.Revision, file: Path) -> None:
-        await self._in_thread(self._add, revision, file)
+        await self._changing(revision.picture, self._add, revision, file)
 
     def _add(self, revision: port.Revision, file: Path) -> None:
         flush(file)
@@ -111,9 +111,10 @@ class LocalPictureStore(LocalPictures):
             for name in renditions_in(directory):
                 if is_spool(name):
                     (directory / name).unlink(missing_ok=True)
+        self._layout.tell_of_change(picture)
 
     async def put_state(self, picture: PictureId, state: State) -> None:
-        await self._in_thread(self._put_state, picture, state)
+        await self._changing(picture, self._put_state, picture, state)
 
     def _put_state(self, picture: PictureId, state: State) -> None:
         keep, cache = (self._layout.picture(tree, picture) for tree in (Tree.KEEP, Tree.CACHE))
@@ -164,6 +165,17 @@ class LocalPictureStore(LocalPictures):
 
     async def space(self) -> Space:
         return space_at(self._layout.root)
+
+    async def _changing(
+        self, picture: PictureId, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        def told() -> T:
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self._layout.tell_of_change(picture)
+
+        return await self._in_thread(told)
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

@@ -6,7 +6,6 @@ from enum import StrEnum
 from functools import cache
 from typing import Self
 
-from babelfish import Error, Language  # type: ignore[import-untyped] # as it is
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.pictures import Kind, Role
@@ -19,6 +18,11 @@ def two_letters(code: str) -> str:
     plain = code.strip().lower().partition("-")[0]
     if len(plain) <= 2:  # noqa: PLR2004 - two letters already
         return plain
+    from babelfish import (  # type: ignore[import-untyped] # noqa: PLC0415 - as it is, and long to load
+        Error,
+        Language,
+    )
+
     try:
         return str(Language(plain).alpha2)
     except (Error, ValueError):

@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import bindparam, case, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.database.schema import replacing
 from services.enricher.database.statements import Statement

@@ -8,7 +8,6 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-import http_sf
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.http.answers import parse_retry_after
@@ -95,6 +94,8 @@ def _json(text: str, _now: datetime) -> Allowance:
 
 
 def _structured(text: str, now: datetime) -> Allowance | None:
+    import http_sf  # noqa: PLC0415 - long to load, for what few providers say
+
     value = text.encode()
     if "=" in text.partition(",")[0].partition(";")[0]:
         fields: Any = http_sf.parse(value, tltype="dictionary")

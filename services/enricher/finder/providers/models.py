@@ -27,7 +27,8 @@ class Lenient(BaseModel):
     Of a list the elements that cannot be read are left out. Only a field without a default must be right.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # There are many, and most of them are for providers that nobody has a key of: each is built when it is first read.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import structlog
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.database.statements import Statement, StatementOfSome, Visit
 from services.enricher.finder.artwork.choice import Candidate
@@ -276,6 +276,7 @@ def _known(row: Row[Any]) -> KnownArtwork:
     )
 
 
+GATHERED_S = 0.25
 WAITING_AT_MOST = 10_000
 """Pictures; beyond that the table is behind until the next event, and what is shown is as the volume has it."""
 
@@ -283,7 +284,7 @@ _log = structlog.get_logger()
 
 
 class StoredArtwork:
-    """Notes are gathered: whatever is heard while the last ones are written is the next transaction."""
+    """Notes are gathered: a picture is told of once more for each of its renditions."""
 
     def __init__(self, table: ArtworkTable, pictures: Pictures, paths: PublicPaths) -> None:
         self._table = table
@@ -316,6 +317,7 @@ class StoredArtwork:
     async def _note(self) -> None:
         try:
             while self._heard:
+                await asyncio.sleep(GATHERED_S)
                 heard, self._heard = self._heard, set()
                 known = await self._table.of_pictures(heard)
                 stored = {one.id: await self.as_stored(one) for one in known}

@@ -7,8 +7,8 @@ from operator import add
 from typing import Self
 
 from sqlalchemy import bindparam, case, delete, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.schema import whole_sum
 from services.enricher.database.statements import Statement, Visit
 from services.enricher.keeper.tables import cached_image_totals

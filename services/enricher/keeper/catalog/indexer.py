@@ -17,7 +17,8 @@ from shared.contracts import Envelope, LookAtPicture, LookAtPictures
 from shared.pictures import PictureId
 from shared.queue import Delay, Lane, Queue, Reject, Retry
 from shared.telemetry import Metrics
-from shared.volume import Inventory
+from shared.volume import Inventory, Mark
+from shared.volume.inventory import UNMARKED
 
 NOTED_EVERY_S = 5.0
 NOTED_LASTS_S = 60.0
@@ -66,6 +67,9 @@ class AccessTimes:
 INDEXED_AT_ONCE = 500
 """Records, of which each round takes what has come while the last one was written."""
 
+GATHERED_S = 0.25
+"""So long records are waited for that others are about to follow: a picture is told of once more for each rendition."""
+
 WRITTEN_AT_ONCE = 500
 """Pictures, in one transaction."""
 
@@ -89,12 +93,13 @@ class Indexer:
         *,
         now: Callable[[], datetime],
         on_looked: Callable[[], None] = lambda: None,
+        gathers_s: float = GATHERED_S,
     ) -> None:
         self._on_looked = on_looked
         self._table = table
         self._inventory = inventory
         self._now = now
-        self._rounds = WriteBatch(self._look)
+        self._rounds = WriteBatch(self._look, gathers_s=gathers_s)
         self._behind = (now(), timedelta())
 
     async def look(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:
@@ -156,31 +161,54 @@ REST = 3.0
 ALONE_AT_ONCE = 2000
 """The same where nobody waits for a turn."""
 
+PARTS_EACH = 32
+"""Of a shelf of which more have changed, all is looked at in one go."""
+
+WHOLE_WITHIN_S = 86_400.0
+"""So long at most a change inside a picture that nobody told of stays unknown."""
+
 
 @dataclass(slots=True)
 class Swept:
     pictures: int = 0
-    """That are on the volume."""
+    """That were looked at."""
     changed: int = 0
     """Of which the catalog did not know how they are, or that they are gone."""
 
 
 class Sweep:
-    """`alone`: nobody else has to get on with anything, so that it rests for nobody."""
+    """Looks at what changed since the last time, by the marks of the shelves' parts; and in turns at all of every shelf,
+    `wholes` of them each time. The first time, which may be after anything, at all of all.
+
+    `alone`: nobody else has to get on with anything, so that it rests for nobody, and looks at all each time.
+    """
 
     def __init__(
-        self, table: CatalogTable, inventory: Inventory, *, now: Callable[[], datetime], alone: bool = False
+        self,
+        table: CatalogTable,
+        inventory: Inventory,
+        *,
+        now: Callable[[], datetime],
+        alone: bool = False,
+        wholes: int = 3,
     ) -> None:
         self._table = table
         self._inventory = inventory
         self._now = now
+        self._alone = alone
         self._at_once, self._rest = (ALONE_AT_ONCE, 0.0) if alone else (SWEPT_AT_ONCE, REST)
+        self._wholes = wholes
+        self._whole_next = 0
+        self._parts: dict[str, Sequence[Mark]] = {}
 
     async def all(self) -> Swept:
         """Raises DatabaseUnavailable, and OSError where the volume cannot be read."""
         swept = Swept()
-        for shelf in self._inventory.shelves:
-            await self._shelf(shelf, swept)
+        shelves = self._inventory.shelves
+        turns = {shelves[(self._whole_next + turn) % len(shelves)] for turn in range(self._wholes)}
+        for shelf in shelves:
+            await self._shelf(shelf, swept, whole=self._alone or shelf in turns)
+        self._whole_next = (self._whole_next + self._wholes) % len(shelves)
         return swept
 
     async def rebuild(self) -> Swept:
@@ -188,7 +216,24 @@ class Sweep:
         await self._table.clear()
         return await self.all()
 
-    async def _shelf(self, shelf: str, swept: Swept) -> None:
+    async def _shelf(self, shelf: str, swept: Swept, *, whole: bool) -> None:
+        began = time.monotonic()
+        parts, before = await self._inventory.parts(shelf), self._parts.get(shelf)
+        if whole or before is None:
+            changed = [shelf]
+        else:
+            changed = [
+                f"{shelf}{number:02x}"
+                for number, (mark, known) in enumerate(zip(parts, before, strict=True))
+                if mark != known or mark == UNMARKED
+            ]
+        await self._pause(began)
+        for some in [shelf] if len(changed) > PARTS_EACH else changed:
+            await self._compare(some, swept)
+        self._parts[shelf] = parts
+
+    async def _compare(self, shelf: str, swept: Swept) -> None:
+        """All of a shelf, or of one part of it."""
         began = time.monotonic()
         known = await self._table.marks(shelf)
         found = await self._inventory.marks(shelf)

@@ -1,5 +1,6 @@
 """The catalog, composed: records are indexed, the volume swept, room made, pictures refreshed and cleaned up while it is open."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from services.enricher.keeper.catalog.budget import (
     order_eviction,
 )
 from services.enricher.keeper.catalog.entry import CatalogEntry
-from services.enricher.keeper.catalog.indexer import AccessTimes, Indexer, Sweep, consuming_records, sweeping
+from services.enricher.keeper.catalog.indexer import (
+    WHOLE_WITHIN_S,
+    AccessTimes,
+    Indexer,
+    Sweep,
+    consuming_records,
+    sweeping,
+)
 from services.enricher.keeper.catalog.table import CatalogTable, ShownBy
 from services.enricher.tasks.task import Progress, patiently
 from shared.background import Background
@@ -171,7 +179,9 @@ async def open_catalog(
         await enter(use.noting(background))
         await enter(queue.listen(hear))
         await enter(consuming_records(looking, queue, metrics))
-        await enter(sweeping(Sweep(table, inventory, now=now), background, every_s=settings.sweep_every_s))
+        wholes = math.ceil(len(inventory.shelves) * settings.sweep_every_s / WHOLE_WITHIN_S)
+        sweep = Sweep(table, inventory, now=now, wholes=wholes)
+        await enter(sweeping(sweep, background, every_s=settings.sweep_every_s))
         await enter(keeping_within(budget, background))
         await enter(refreshing(Refreshing(table, queue, rules, now=now), background))
         cleanup = Cleanup(table, queue, grace=settings.grace, now=now)

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import Moment, replacing, whole_sum
 from services.enricher.database.statements import Statement, StatementOfSome, Visit

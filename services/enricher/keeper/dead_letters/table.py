@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.keeper.tables import dead_letters
 from shared.contracts import DeadLetter, Envelope, FailedAttempt, Message

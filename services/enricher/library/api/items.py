@@ -30,7 +30,8 @@ from services.enricher.library.pages.enrichment import (
     ShownList,
     TitleMetadata,
 )
-from services.enricher.library.pages.pages import KeptPages, Pages
+from services.enricher.library.pages.kept import KeptPages
+from services.enricher.library.pages.pages import Pages
 from services.enricher.library.parts import PART_ROLES, Parts
 from services.enricher.library.scan.scan import ScanRefused, Scans
 from services.enricher.pictures.shown import PictureUrls
@@ -76,7 +77,11 @@ class PagesCleared(BaseModel):
 
 
 def item_endpoints(
-    pages: Pages, enrichment: Enrichment, metadata: Metadata, kept: KeptPages, library: Library
+    pages: Pages,
+    enrichment: Enrichment,
+    metadata: Metadata,
+    kept: KeptPages[RenderedBody],
+    library: Library,
 ) -> list[Endpoint]:
     async def page(asked: PageParameters) -> RenderedBody:
         """A page of the library with metadata and pictures: what was synced last first, then the newest.
@@ -197,9 +202,10 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
         """
         return await enrichment.as_it_is(await library.add(item.entry))
 
-    async def one(asked: LibraryItemParameters) -> EnrichedItem:
+    async def one(asked: LibraryItemParameters) -> RenderedBody:
         """One item, with metadata and pictures."""
-        return (await enrichment.of([_there(await library.item(asked.id))])).items[0]
+        made = await enrichment.of([_there(await library.item(asked.id))])
+        return RenderedBody.of(made.items[0].body)
 
     async def change(asked: LibraryItemParameters, said: ItemChange) -> EnrichedItem:
         """Change what is said of an item, wherever it was found."""

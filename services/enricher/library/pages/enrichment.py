@@ -1,6 +1,7 @@
 """Items with what the providers say of them and the pictures to show beside them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from datetime import date
 from typing import Self
 
 import structlog
+from cachetools import LRUCache
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.database.database import DatabaseUnavailable
@@ -17,9 +19,10 @@ from services.enricher.finder.providers import Condition
 from services.enricher.library.item import Item, MediaType, name_of
 from services.enricher.library.library import Library
 from services.enricher.library.matching.matching import Matching, MatchState
+from services.enricher.library.pages.kept import KEPT_S, KeptPages
 from services.enricher.pictures.prefetch import HandedOut, Prefetch
-from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPictures
-from shared.pictures import FailureClass, PictureId, Role, picture_host, picture_id
+from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPictures, known_id
+from shared.pictures import FailureClass, PictureId, Role, picture_host
 
 
 class ShownList(BaseModel):
@@ -169,16 +172,6 @@ _PASSING = frozenset({FailureClass.BUSY, FailureClass.UPSTREAM, FailureClass.OUR
 """What keeps us from asking now, and will not for long. Whoever has no key has nothing to wait for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enriched:
-    """Items as they are handed out, and the pictures that they show."""
-
-    items: Sequence[EnrichedItem]
-    pictures: frozenset[PictureId]
-    complete: bool
-    """Nothing is missing or stale that could be had a moment later."""
-
-
 class _Described:
     """An item with what became of asking for its title."""
 
@@ -203,6 +196,40 @@ class _Described:
     def is_settled(self) -> bool:
         return not self.pending and not self.stale
 
+    def says_the_same(self, other: "_Described") -> bool:
+        return self._said == other._said  # noqa: SLF001 - of its own kind
+
+    @property
+    def _said(self) -> tuple[object, ...]:
+        return self.item, self.title, self.pending, self.unmatched, self.stale
+
+
+@dataclass(frozen=True, slots=True)
+class MadeItem:
+    """An item as it is handed out, in JSON, and what it was made of."""
+
+    described: _Described
+    images: Mapping[Role, ShownPicture]
+    pictures: frozenset[PictureId]
+    body: bytes
+    until_s: float
+    """By this process' own clock: then it is to be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """Items as they are handed out, and the pictures that they show."""
+
+    items: Sequence[MadeItem]
+    pictures: frozenset[PictureId]
+    complete: bool
+    """Nothing is missing or stale that could be had a moment later."""
+    until_s: float
+
+
+ITEMS_BYTES = 8 * 1024 * 1024
+ITEMS_AT_MOST = 2000
+
 
 class Enrichment:
     def __init__(
@@ -215,8 +242,13 @@ class Enrichment:
         prefetch: Prefetch,
         matching: Matching | None = None,
         overseerr_url: str = "",
+        kept: KeptPages[MadeItem] | None = None,
     ) -> None:
-        """`overseerr_url`: origin and sub-path of Overseerr, Jellyseerr or Seerr; empty: items lead nowhere."""
+        """`overseerr_url`: origin and sub-path of Overseerr, Jellyseerr or Seerr; empty: items lead nowhere. `kept`: hears of
+        every change, as pages do.
+        """
+        self._kept: KeptPages[MadeItem] = kept or KeptPages(max_bytes=ITEMS_BYTES)
+        self._made: LRUCache[int, MadeItem] = LRUCache(ITEMS_AT_MOST)
         self._matching = matching
         self._overseerr_url = overseerr_url
         self._titles = titles
@@ -227,6 +259,22 @@ class Enrichment:
 
     async def of(self, items: Sequence[Item]) -> Enriched:
         """By the page's deadline. Beside it posters that were not known are stored, and all are fetched ahead."""
+        at_hand = {item.id: self._at_hand(item) for item in items}
+        missing = [item for item in items if at_hand[item.id] is None]
+        if missing:
+            at_hand |= {one.described.item.id: one for one in await self._make(missing)}
+        made = [one for item in items if (one := at_hand[item.id])]
+        pictures = frozenset[PictureId]().union(*(one.pictures for one in made))
+        until_s = min((one.until_s for one in made), default=time.monotonic() + KEPT_S)
+        return Enriched(made, pictures, all(one.described.is_settled for one in made), until_s)
+
+    def _at_hand(self, item: Item) -> MadeItem | None:
+        """As it was made lately, and nothing happened since to what is on it."""
+        made = self._kept.get(item.id)
+        return made if made and (made.described.item is item or made.described.item == item) else None
+
+    async def _make(self, items: Sequence[Item]) -> Sequence[MadeItem]:
+        begun_s = time.monotonic()
         keys = [_key(item) for item in items]
         outcomes = await self._titles.lookup(set(keys))
         if self._matching:
@@ -239,15 +287,31 @@ class Enrichment:
             {one.item.id: one.poster for one in described if one.poster and one.poster != one.item.poster_url}
         )
         self._prefetch.soon(
-            [HandedOut(one.poster, name_of(one.item, Role.POSTER)) for one in described if one.poster]
+            HandedOut(one.poster, name_of(one.item, Role.POSTER))
+            for one in described
+            if one.poster and self._prefetch.may_lack(one.poster)
         )
-        enriched = [await self._enriched(one) for one in described]
-        pictures = frozenset(picture_id(url) for one in described for url in one.pictures.values())
-        return Enriched(enriched, pictures, all(one.is_settled for one in described))
+        return [await self._made_of(one, begun_s) for one in described]
+
+    async def _made_of(self, described: _Described, begun_s: float) -> MadeItem:
+        item, images = described.item, await self._images(described.pictures)
+        before = self._made.get(item.id)
+        until_s = time.monotonic() + KEPT_S
+        if before and before.images == images and before.described.says_the_same(described):
+            body, pictures = before.body, before.pictures
+        else:
+            body = self._enriched(described, images).model_dump_json().encode()
+            pictures = frozenset(map(known_id, described.pictures.values()))
+        made = MadeItem(described, images, pictures, body, until_s)
+        self._made[item.id] = made
+        if described.is_settled:
+            self._kept.keep(item.id, made, pictures, begun_s=begun_s, until_s=until_s)
+        return made
 
     async def as_it_is(self, item: Item) -> EnrichedItem:
         """Without asking anybody."""
-        return await self._enriched(_Described(item, metadata.NotFound()))
+        described = _Described(item, metadata.NotFound())
+        return self._enriched(described, await self._images(described.pictures))
 
     async def title(self, found: metadata.Found[metadata.Title]) -> TitleMetadata:
         title = found.value
@@ -262,9 +326,8 @@ class Enrichment:
             }
         )
 
-    async def _enriched(self, described: _Described) -> EnrichedItem:
+    def _enriched(self, described: _Described, images: Mapping[Role, ShownPicture]) -> EnrichedItem:
         item, title = described.item, described.title
-        images = await self._images(described.pictures)
         poster, genres = images.get(Role.POSTER), title.genres if title else ()
         return EnrichedItem(
             id=item.id,
@@ -287,7 +350,7 @@ class Enrichment:
             paths=item.paths,
             poster_url=self._urls.by_source(described.poster) if described.poster else None,
             **self._local(item),
-            images=images,
+            images=dict(images),
             overview=title.overview if title else None,
             rating=title.rating if title else None,
             genres=genres,

@@ -1,0 +1,102 @@
+"""SQLAlchemy's engines and connections, awaited: what is needed here of `sqlalchemy.ext.asyncio`, which loads the ORM besides."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, TypeVarTuple, overload
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    CursorResult,
+    Dialect,
+    Engine,
+    Executable,
+    PoolProxiedConnection,
+    create_engine,
+)
+from sqlalchemy.sql.selectable import TypedReturnsRows
+from sqlalchemy.util import greenlet_spawn
+
+Columns = TypeVarTuple("Columns")
+Answer = TypeVar("Answer")
+Values = Sequence[Mapping[str, Any]] | Mapping[str, Any]
+
+
+class AsyncConnection:
+    def __init__(self, sync: Connection) -> None:
+        self._sync = sync
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._sync.dialect
+
+    @overload
+    async def execute(
+        self, statement: TypedReturnsRows[*Columns], values: Values | None = None
+    ) -> CursorResult[*Columns]: ...
+
+    @overload
+    async def execute(
+        self, statement: Executable, values: Values | None = None
+    ) -> CursorResult[*tuple[Any, ...]]: ...
+
+    async def execute(self, statement: Any, values: Values | None = None) -> Any:
+        return await greenlet_spawn(self._sync.execute, statement, values)
+
+    async def run_sync(self, work: Callable[[Connection], Answer]) -> Answer:
+        return await greenlet_spawn(work, self._sync)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[None]:
+        transaction = await greenlet_spawn(self._sync.begin)
+        try:
+            yield
+        except BaseException as error:
+            await greenlet_spawn(transaction.__exit__, type(error), error, error.__traceback__)
+            raise
+        await greenlet_spawn(transaction.__exit__, None, None, None)
+
+    async def close(self) -> None:
+        await greenlet_spawn(self._sync.close)
+
+
+class AsyncEngine:
+    def __init__(self, sync: Engine) -> None:
+        self.sync = sync
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction, committed with the end of the block or rolled back."""
+        connection = await self.connect()
+        try:
+            async with connection.begin():
+                yield connection
+        finally:
+            await connection.close()
+
+    async def connect(self, **options: Any) -> AsyncConnection:
+        """`options` of its execution. Whoever asks closes it."""
+        connection = await greenlet_spawn(self.sync.connect)
+        if options:
+            await greenlet_spawn(connection.execution_options, **options)
+        return AsyncConnection(connection)
+
+    async def raw_connection(self) -> PoolProxiedConnection:
+        return await greenlet_spawn(self.sync.raw_connection)
+
+    async def dispose(self) -> None:
+        await greenlet_spawn(self.sync.dispose)
+
+
+def open_engine(
+    url: URL, *, connecting: Callable[[], Awaitable[Any]] | None = None, **options: Any
+) -> AsyncEngine:
+    """`connecting` makes the driver's connections. Raises ModuleNotFoundError where the driver is not installed."""
+
+    def creator() -> Any:
+        return engine.dialect.dbapi.connect(async_creator_fn=connecting)  # type: ignore[union-attr] # it has one
+
+    if connecting:
+        options["creator"] = creator
+    engine = create_engine(url, _is_async=True, **options)
+    return AsyncEngine(engine)
