@@ -13,7 +13,7 @@ from PIL import Image
 
 from services.fetcher.rendering.animation import encode_animation, stays_animated
 from services.fetcher.rendering.colors import Colors, scalable, srgb
-from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
+from services.fetcher.rendering.decode import decode, draft, resized
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_pieces, check_size, memory_needed
@@ -106,15 +106,16 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     moving = _moving(original, targets)
     largest = max(targets.values(), default=BOX.fit(*image.size))
     whole = image.size
-    in_planes = original.loaded is None and draft(image, largest)
+    if original.loaded is None:
+        draft(image, largest)
     is_redrawn = order.bare and original.stripped is None
     check_memory(memory_needed(original, whole, whole if is_redrawn else largest), order)
-    decoded = decode(original, in_planes=in_planes)
+    decoded = decode(original)
     smallest = decoded
     for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
         _save(stage.shown(pixels), rendition, order)
         smallest = pixels
-    small = stage.shown(smallest.scaled(BOX.fit(*smallest.size)))
+    small = stage.shown(resized(smallest, BOX.fit(*smallest.size)))
     if original.film:
         for rendition, size in moving.items():
             into = order.into / str(rendition)
@@ -163,15 +164,15 @@ class _Stage:
         """An upright size as the original lies in its file."""
         return (size[1], size[0]) if self.orientation in _TURNED else size
 
-    def shown(self, pixels: Pixels) -> Image.Image:
+    def shown(self, pixels: Image.Image) -> Image.Image:
         """What was scaled, as a rendition has it."""
-        picture = srgb(pixels.image(), self.colors)
+        picture = srgb(pixels, self.colors)
         turn = _TURNS.get(self.orientation)
         return picture if turn is None else picture.transpose(turn)
 
     def frames(self, size: Size) -> Callable[[Image.Image], Image.Image]:
         def shown(frame: Image.Image) -> Image.Image:
-            return self.shown(Whole(scalable(frame)).scaled(size)).convert("RGBA")
+            return self.shown(resized(scalable(frame), size)).convert("RGBA")
 
         return shown
 
