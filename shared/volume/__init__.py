@@ -30,6 +30,7 @@ from shared.volume.port import (
     RevisionGone,
     StoredFile,
     Superseded,
+    unseen,
     unwatched,
 )
 from shared.volume.settings import FloorSettings, VolumeSettings
@@ -76,6 +77,7 @@ __all__ = [
     "WriteVolume",
     "check_local",
     "lacking",
+    "unseen",
     "unwatched",
     "volume_to_keep",
     "volume_to_read",

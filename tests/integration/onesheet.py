@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from services.fetcher.app import add_fetcher

@@ -33,7 +33,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
 PINNED = {canonicalize_name(name): Version(version) for name, version in PINS.items()}
 PRIVATELY = {
-    "aiohttp": "hot_answers.ReadyResponse: prepared, prepare and write_eof of a response",
+    "aiohttp": "connections.Connection: _messages, _waiter and more of a RequestHandler",
     "aiosqlite": "connecting.FrugalConnection: _execute, _conn and _thread of a connection",
     "pillow": "animation._Film: _mode and _size of a picture",
 }

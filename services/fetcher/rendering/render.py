@@ -93,7 +93,7 @@ def _render_drawing(body: bytes, order: Order) -> RenderResult:
         _save(picture, rendition, order)
     sanitised = order.into / "sanitised.svg"
     sanitised.write_bytes(drawing.document)
-    small = drawing.drawn(BOX.fill(*drawing.size), order)
+    small = drawing.drawn(BOX.fill(*drawing.size), order) if order.described else None
     return replace(_described(small, SVG, drawing.size), sanitised=sanitised, notes=drawing.notes)
 
 
@@ -115,7 +115,7 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
         _save(stage.shown(pixels), rendition, order)
         smallest = pixels
-    small = stage.shown(resized(smallest, BOX.fit(*smallest.size)))
+    small = stage.shown(resized(smallest, BOX.fit(*smallest.size))) if order.described else None
     if original.film:
         for rendition, size in moving.items():
             into = order.into / str(rendition)
@@ -182,5 +182,6 @@ def _save(picture: Image.Image, rendition: Rendition, order: Order) -> None:
     encode(picture, rendition.format, order.into / str(rendition), order.quality)
 
 
-def _described(small: Image.Image, mime: str, size: Size, frames: int = 1) -> RenderResult:
-    return RenderResult(mime, *size, frames, average_color(small), thumbhash(small))
+def _described(small: Image.Image | None, mime: str, size: Size, frames: int = 1) -> RenderResult:
+    color, hashed = (average_color(small), thumbhash(small)) if small else ("", "")
+    return RenderResult(mime, *size, frames, color, hashed)
