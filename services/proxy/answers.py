@@ -29,7 +29,7 @@ from shared.pictures import Manifest, SourceUrl, media_type_of
 from shared.pictures.cache_control import DAY, YEAR
 from shared.pictures.public_paths import PublicPaths
 from shared.pictures.rendition import Box
-from shared.volume import LocalFile, StoredFile
+from shared.volume import StoredFile
 
 SVG = "svg"
 SANDBOXED = "default-src 'none'; sandbox"
@@ -95,7 +95,7 @@ class Responder:
     ) -> None:
         """Where the next one may be answered the same: who waited is told so, and what is spooled is gone soon."""
         if file.local and headers["X-Image-Cached"] == "true" and not file.is_spooled:
-            self._hot.keep(request, _hot_answer(file, file.local, headers, body, asked, request))
+            self._hot.keep(request, _hot_answer(file, headers, body, asked, request))
 
     def _as_document(self) -> dict[str, str]:
         """Raise Problem where drawings are not served as they are. They are documents, which browsers run."""
@@ -139,19 +139,15 @@ class Responder:
 
 
 def _hot_answer(
-    file: StoredFile,
-    local: LocalFile,
-    headers: dict[str, str],
-    body: bytes,
-    asked: Asked,
-    request: web.Request,
+    file: StoredFile, headers: dict[str, str], body: bytes, asked: Asked, request: web.Request
 ) -> HotAnswer:
+    assert file.local
     return HotAnswer(
         picture=file.picture,
         file_name=file.file_name,
         name=asked.name if isinstance(asked, Named) else None,
         may_change=asked.changeable(file.picture),
-        local=local,
+        local=file.local,
         bytes=file.bytes,
         etag=headers["ETag"],
         modified_s=file.modified_s,

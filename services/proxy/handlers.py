@@ -102,7 +102,7 @@ def answering_early(proxy: Proxy, service: str, metrics: Metrics) -> Early:
             proxy.use.count(hot.picture)
         return early
 
-    return answer
+    return Early(answer)
 
 
 _SEND = Precondition.SEND  # looked up once: a member costs as much as a call

@@ -203,7 +203,7 @@ class Connection(web.RequestHandler):
         if (head := read_head(data)) is None:
             return False
         assert self._early is not None
-        if (answer := self._early(head)) is None:
+        if (answer := self._early.answer(head)) is None:
             return False
         self._request_count += 1
         self._heard_s = self._loop.time()

@@ -90,9 +90,15 @@ class EarlyAnswer(NamedTuple):
     file: FileToSend | None = None
 
 
-Early = Callable[[Head], EarlyAnswer | None]
+@dataclass(frozen=True, slots=True)
+class Early:
+    """What is asked first, for each GET that `read_head` reads."""
+
+    answer: Callable[[Head], EarlyAnswer | None]
+    """It may not take long, and not wait."""
+
+
 EARLY = web.AppKey("early", Early)
-"""Asked first, for each GET that `read_head` reads. It may not take long, and not wait."""
 
 _MORE_COMES = getattr(socket, "MSG_MORE", 0)  # of Linux
 AT_ONCE = 1024 * 1024

@@ -31,6 +31,7 @@ from shared.volume.port import (
     RevisionGone,
     StoredFile,
     Superseded,
+    unseen,
     unwatched,
 )
 from shared.volume.settings import FloorSettings, VolumeSettings
@@ -81,6 +82,7 @@ __all__ = [
     "check_local",
     "check_state_dir",
     "lacking",
+    "unseen",
     "unwatched",
     "volume_identity",
     "volume_to_archive",

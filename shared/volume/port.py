@@ -5,7 +5,7 @@ scratch space of the process that fills it, and what is committed is whole or no
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,6 +135,10 @@ def unwatched(step: str) -> None:
     """What a running service passes: nobody watches."""
 
 
+def unseen() -> None:
+    """What is passed where nobody waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """A whole revision, as the pointer named it when it was read."""
@@ -215,16 +219,19 @@ class PictureStore(Pictures, Protocol):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
+        on_seen: Callable[[], None] = unseen,
     ) -> Revision:
         """Make the draft's files a revision and switch the pointer to it, durably, then replace the state.
+
+        `on_seen` is called once everybody sees it, from any thread: its bytes are durable by then, the pointer is not.
 
         `into`: where the picture goes if it is not in `keep` already, where it stays. Raise Superseded when
         the pointer does not name `expected` any more. The revision before stays for whoever still reads it;
         older ones go.
         """
 
-    async def add(self, revision: Revision, file: Path) -> None:
-        """Add one rendition, whole and durable, taking the file away from the draft. Needs no lock.
+    async def add(self, revision: Revision, files: Sequence[Path]) -> None:
+        """Add renditions, each whole and durable, taking the files away from the draft. Needs no lock.
 
         It goes where the revision is served from by now. Raise RevisionGone when the revision was removed.
         """

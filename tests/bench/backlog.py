@@ -25,7 +25,7 @@ DRAWN = ((3000, 2000), (2000, 3000), (1920, 1080), (2560, 1440), (1500, 1500), (
 COPIES = 12
 """Of each drawing, with a comment that makes it a file of its own."""
 
-RENDITIONS = tuple(Rendition(size, Format.WEBP) for size in STANDARD_SIZES)
+RENDITIONS = tuple(Rendition(size, Format.WEBP) for size in STANDARD_SIZES if size != "large")
 
 
 async def backlog(directory: Path, node: RabbitNode) -> Figure:

@@ -52,7 +52,7 @@ def turn():
     render(order)
     return time.process_time() - began
 
-print(json.dumps([turn() for _ in range({TURNS} + 1)][1:]), file=told)
+print(json.dumps([turn() for _ in range({TURNS} + 1)][1:]), file=told, flush=True)
 """
 _OURS = _RENDERER.replace("LOCKDOWN", "")
 _OURS_UNLOCKED = _RENDERER.replace("LOCKDOWN", "confinement.lock_down = lambda _reach: ()")
@@ -67,7 +67,7 @@ def turn():
     began = time.process_time()
     for size in sizes:
         width, height = boxes[size]
-        picture = pyvips.Image.thumbnail(original, width, height=height, size="down")
+        picture = pyvips.Image.thumbnail(original, width, height=height or 10000, size="down")
         picture.webpsave(f"{{into}}/{{size}}.webp", Q={QUALITY}, effort={METHOD}, keep="none")
     return time.process_time() - began
 

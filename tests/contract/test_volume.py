@@ -137,7 +137,7 @@ async def test_a_rendition_is_added_to_the_revision_it_was_made_of(
     async with store.draft() as draft:
         file = draft.directory / str(SMALL)
         file.write_bytes(b"small of one")
-        await store.add(first, file)
+        await store.add(first, [file])
         assert not file.exists()
     assert await volume.read.find(PICTURE, (SMALL,)) is None  # the current revision has none
     current = await volume.read.current(PICTURE)
@@ -154,7 +154,7 @@ async def test_adding_to_a_revision_that_was_removed_is_refused_and_makes_nothin
         file = draft.directory / str(SMALL)
         file.write_bytes(b"late")
         with pytest.raises(RevisionGone):
-            await store.add(revision, file)
+            await store.add(revision, [file])
     assert [picture async for picture in volume.read.pictures()] == []
 
 

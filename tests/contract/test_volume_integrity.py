@@ -77,7 +77,7 @@ async def test_the_sums_are_those_that_sha256sum_checks(
 ) -> None:
     async with store.draft() as draft:
         (draft.directory / str(SMALL)).write_bytes(b"small")
-        await store.add(revision, draft.directory / str(SMALL))
+        await store.add(revision, [draft.directory / str(SMALL)])
     command = ["sha256sum", "--check", "--strict", SUMS]
     said = await asyncio.to_thread(
         subprocess.run, command, cwd=inside, capture_output=True, text=True, check=True

@@ -90,7 +90,7 @@ async def test_the_mark_changes_with_whatever_is_added_or_replaced(
     marks.append(await mark(inventory))
     async with store.draft() as draft:
         (draft.directory / str(SMALL)).write_bytes(b"small")
-        await store.add(revision, draft.directory / str(SMALL))
+        await store.add(revision, [draft.directory / str(SMALL)])
     marks.append(await mark(inventory))
     await store.put_state(PICTURE, State(checked_at=NOW))
     marks.append(await mark(inventory))

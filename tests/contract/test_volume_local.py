@@ -75,7 +75,7 @@ async def test_another_user_can_read_everything(directory_for_all: Path) -> None
         revision = await commit(volume.pictures, b"one", MEDIUM)
         async with volume.pictures.draft() as draft:
             (draft.directory / str(SMALL)).write_bytes(b"small")
-            await volume.pictures.add(revision, draft.directory / str(SMALL))
+            await volume.pictures.add(revision, [draft.directory / str(SMALL)])
         await volume.pictures.put_state(PICTURE, State())
         await volume.names.point(Name.parse("movie/1/poster"), PICTURE)
     entries = [entry for entry in layout.root.rglob("*") if not entry.is_symlink() and entry != layout.inbox]

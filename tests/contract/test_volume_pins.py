@@ -27,7 +27,7 @@ async def content(volume: VolumeUnderTest) -> bytes | None:
 async def add_small(store: PictureStore, revision: Revision) -> None:
     async with store.draft() as draft:
         (draft.directory / str(SMALL)).write_bytes(b"small")
-        await store.add(revision, draft.directory / str(SMALL))
+        await store.add(revision, [draft.directory / str(SMALL)])
 
 
 async def test_what_is_not_stored_cannot_be_pinned(volume: VolumeUnderTest) -> None:

@@ -126,7 +126,7 @@ async def test_a_second_size_is_made_of_the_original_that_is_there(onesheet: One
 
 async def test_the_standard_renditions_appear_in_later_from_one_decode(onesheet: Onesheet) -> None:
     await onesheet.get(POSTER, size="small", format="webp")
-    rest = [Rendition(size, Format.WEBP) for size in ("large", "medium", "thumbnail")]
+    rest = [Rendition(size, Format.WEBP) for size in ("medium", "thumbnail")]
     await until(lambda: onesheet.holds(POSTER, *rest))
     (job,) = onesheet.queue.jobs(RenderPicture)
     assert list(job.renditions) == rest
@@ -139,7 +139,7 @@ async def test_the_standard_renditions_appear_in_later_from_one_decode(onesheet:
 async def test_further_formats_are_made_ahead_where_they_are_set(start: Start) -> None:
     onesheet = await start(IMAGE_FORMATS="webp,avif")
     await onesheet.get("/poster/1-60x90.jpg", size="small", format="jpg")
-    sizes = ("large", "medium", "small", "thumbnail")
+    sizes = ("medium", "small", "thumbnail")
     wanted = [Rendition(size, format_) for format_ in (Format.WEBP, Format.AVIF) for size in sizes]
     await until(lambda: onesheet.holds("/poster/1-60x90.jpg", *wanted))
     for size in sizes:

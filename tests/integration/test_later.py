@@ -16,7 +16,8 @@ from tests.providers.behaviour import Behaviour
 
 POSTER = "/poster/1-60x90.jpg"
 SMALL = Rendition.parse("small.webp")
-STANDARD = tuple(Rendition(size, Format.WEBP) for size in STANDARD_SIZES)
+STANDARD = tuple(Rendition(size, Format.WEBP) for size in STANDARD_SIZES if size != "large")
+"""Of what stands upright."""
 
 
 async def fetch_later(onesheet: Onesheet, path: str = POSTER) -> None:
@@ -44,6 +45,15 @@ async def test_what_nobody_waits_for_is_all_made_of_one_decode(onesheet: Oneshee
     await onesheet.jobs_done(FetchPicture)
     assert await onesheet.holds(POSTER, *STANDARD)
     assert onesheet.queue.jobs(RenderPicture) == []
+
+
+async def test_what_lies_wide_is_shown_large_too_and_gets_it_ahead(onesheet: Onesheet) -> None:
+    wide, large = "/backdrop/1-90x60.jpg", Rendition.parse("large.webp")
+    await onesheet.get(wide, size="small", format="webp")
+    await fetch_later(onesheet)
+    await until(lambda: onesheet.holds(wide, large, *STANDARD))
+    await onesheet.jobs_done(FetchPicture, 2)
+    assert not await onesheet.holds(POSTER, large)
 
 
 async def test_a_stored_original_gets_all_it_lacks_from_one_decode(start: Start) -> None:

@@ -30,7 +30,7 @@ async def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     revision = await commit(write.pictures, SMALL_BODY, MEDIUM)
     async with write.pictures.draft() as draft:
         (draft.directory / str(LARGE)).write_bytes(LARGE_BODY)
-        await write.pictures.add(revision, draft.directory / str(LARGE))
+        await write.pictures.add(revision, [draft.directory / str(LARGE)])
     skeleton = create_skeleton("proxy", Metrics())
     async with open_embedded(tmp_path / "queue.sqlite", lane_limit=10) as queue:
         settings = ProxySettings(send_files="accel") if request.param == "accel" else ProxySettings()

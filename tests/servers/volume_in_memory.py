@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +34,7 @@ from shared.volume import (
     StoredFile,
     Superseded,
     WriteVolume,
+    unseen,
 )
 from shared.volume.port import LocalDirectory
 
@@ -148,6 +149,7 @@ class MemoryPictures:
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
+        on_seen: Callable[[], None] = unseen,
     ) -> Revision:
         kept = self.held.get((Tree.KEEP, picture))
         tree = Tree.KEEP if kept and kept.pointed else into
@@ -161,15 +163,17 @@ class MemoryPictures:
         stay = {one: made for one, made in held.revisions.items() if one == expected}
         held.revisions = {**stay, revision: Made(manifest, files)}
         held.pointer, held.state = revision, state
+        on_seen()
         if tree is Tree.KEEP:
             self.held.pop((Tree.CACHE, picture), None)
         return Revision(picture, revision, tree, manifest, frozenset(files))
 
-    async def add(self, revision: Revision, file: Path) -> None:
+    async def add(self, revision: Revision, files: Sequence[Path]) -> None:
         for _, held in self._trees(revision.picture):
             if made := held.revisions.get(revision.id):
-                made.files[file.name] = await asyncio.to_thread(file.read_bytes)
-                await asyncio.to_thread(file.unlink)
+                for file in files:
+                    made.files[file.name] = await asyncio.to_thread(file.read_bytes)
+                    await asyncio.to_thread(file.unlink)
                 return
         raise RevisionGone("the revision was removed meanwhile")
 

@@ -4,6 +4,8 @@ Safe to do twice, and safe to die in at any line: nothing is in sight before it 
 acknowledged only after all of it is durable.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -98,7 +100,8 @@ async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
         await _render_only(job, base, delivery, deps)
     elif made:
         add_to_line(outcome="fetched", bytes=made.manifest.original.bytes)
-        await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps), name=pointed)
+        if job.name:
+            await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps), name=pointed)
         deps.on_step(FetchStep.ANNOUNCED)
         await record_and_queue_rest(job.source_url, made, deps)
 
@@ -148,7 +151,8 @@ async def _download_and_commit(
         deps.on_step(FetchStep.DOWNLOADED)
         held = base.renditions if base and base.id != downloaded.revision else ()
         renditions = tuple(dict.fromkeys((*asked, *held)))
-        return await commit_original(
+        commit = partial(
+            commit_original,
             job.source_url,
             downloaded,
             renditions,
@@ -157,6 +161,41 @@ async def _download_and_commit(
             draft=draft,
             expected=base.id if base else None,
         )
+        if job.name:  # who waits for a name is told once it points there
+            return await commit()
+        tell = partial(deps.announcements.stored, job.source_url.picture, downloaded.revision)
+        return await _told_once_seen(commit, partial(tell, _asked(job, delivery, deps)))
+
+
+async def _told_once_seen(
+    commit: Callable[..., Awaitable[Revision]], tell: Callable[[], Awaitable[None]]
+) -> Revision:
+    """Who waits needs the picture, whose bytes are durable; that its pointer is, too, the acknowledgement waits for."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    is_seen = False
+
+    def see() -> None:
+        nonlocal is_seen
+        is_seen = True
+        ended.set()
+
+    async def committing() -> Revision:
+        try:
+            return await commit(on_seen=partial(loop.call_soon_threadsafe, see))
+        finally:
+            ended.set()
+
+    async def telling() -> None:
+        await ended.wait()
+        if is_seen:
+            await tell()
+
+    made, told = await asyncio.gather(committing(), telling(), return_exceptions=True)
+    for error in (made, told):
+        if isinstance(error, BaseException):
+            raise error
+    assert isinstance(made, Revision)
+    return made
 
 
 async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps: Deps) -> Downloaded:
@@ -215,9 +254,12 @@ async def _point_name(job: FetchPicture, deps: Deps) -> Name | None:
 
 
 async def record_and_queue_rest(source: Source, revision: Revision, deps: Deps) -> None:
-    await deps.announcements.record(revision.picture, source, "stored")
-    deps.on_step(FetchStep.RECORDED)
+    """Both at once: the queue makes them durable together."""
+    recording = deps.announcements.record(revision.picture, source, "stored")
     rest = missing_ahead(revision, deps.settings.render)
     if rest:
-        await deps.announcements.render_later(source, rest)
+        await asyncio.gather(recording, deps.announcements.render_later(source, rest))
+    else:
+        await recording
+    deps.on_step(FetchStep.RECORDED)
     deps.on_step(FetchStep.REST_QUEUED)

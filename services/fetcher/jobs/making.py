@@ -9,7 +9,7 @@ from services.fetcher.rendering.order import Order
 from services.fetcher.settings import RenderSettings
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RenderPicture
-from shared.pictures import STANDARD_SIZES, FailureClass, PictureId, Rendition
+from shared.pictures import STANDARD_SIZES, FailureClass, Original, PictureId, Rendition
 from shared.pictures.paths import spool_name
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
@@ -65,14 +65,14 @@ async def make(
             raise Retry(Delay.ONE_SECOND, "the original went away", counted=False)
         async with deps.pictures.draft() as draft:
             order = order_for(await draft.with_file(original), draft, renditions, deps)
+            order = replace(order, described=False)  # the manifest says it already
             await deps.sandbox.render(
                 order,
                 urgent=delivery.urgent,
                 starting=lambda: count_start(revision.picture, delivery, deps),
                 host=delivery.turn.host,
             )
-            for rendition in renditions:
-                await deps.pictures.add(revision, draft.directory / str(rendition))
+            await deps.pictures.add(revision, [draft.directory / str(rendition) for rendition in renditions])
     except (RevisionGone, FileNotFoundError) as error:
         raise Retry(Delay.ONE_SECOND, "the revision went away", counted=False) from error
     state = await deps.pictures.state(revision.picture)  # of this moment: a refresh may have come in between
@@ -121,13 +121,22 @@ def order_for(
     )
 
 
-def made_ahead(settings: RenderSettings) -> tuple[Rendition, ...]:
-    """The standard renditions, of which each picture gets all before anybody asks."""
+_NOT_OF_POSTERS = "large"
+"""The most expensive one. What stands upright is shown as a card beside others, and never fills a screen."""
+
+
+def made_ahead(settings: RenderSettings, original: Original | None = None) -> tuple[Rendition, ...]:
+    """The standard renditions that such a picture is shown in, which it gets before anybody asks. Without an original,
+    for it is still to be fetched: those of any picture.
+    """
     if not settings.ahead:
         return ()
-    return tuple(Rendition(size, format_) for format_ in settings.formats for size in STANDARD_SIZES)
+    is_wide = original is not None and original.width >= original.height
+    sizes = [size for size in STANDARD_SIZES if is_wide or size != _NOT_OF_POSTERS]
+    return tuple(Rendition(size, format_) for format_ in settings.formats for size in sizes)
 
 
 def missing_ahead(revision: Revision, settings: RenderSettings) -> tuple[Rendition, ...]:
     """The standard renditions that nobody has asked for yet."""
-    return tuple(rendition for rendition in made_ahead(settings) if not revision.holds(rendition))
+    ahead = made_ahead(settings, revision.manifest.original)
+    return tuple(rendition for rendition in ahead if not revision.holds(rendition))

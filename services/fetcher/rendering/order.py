@@ -19,6 +19,8 @@ class Order:
     """What the whole process may take."""
     bare: bool = False
     """Give back an original without metadata."""
+    described: bool = True
+    """Say its colour and thumbhash, too."""
     font_directories: tuple[str, ...] = ()
     """Of fonts for drawings, besides the one that is always there."""
 
@@ -32,9 +34,9 @@ class RenderResult:
     height: int
     frames: int
     color: str
-    """`#rrggbb`, sRGB."""
+    """`#rrggbb`, sRGB; empty where nobody wanted to know."""
     thumbhash: str
-    """base64."""
+    """base64; likewise."""
     notes: tuple[str, ...] = ()
     """What of the original is not shown, a sentence each."""
     sanitised: Path | None = None

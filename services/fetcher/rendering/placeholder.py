@@ -8,8 +8,8 @@ from thash import rgba_to_thumb_hash
 from services.fetcher.rendering.colors import flattened
 from shared.pictures.rendition import Box
 
-BOX = Box(24, 24)
-"""Enough for the waves that a thumbhash is made of, of which none is shorter than a seventh of a side."""
+BOX = Box(16, 16)
+"""Enough for the waves that a thumbhash is made of: of none are there more than three to a side."""
 
 
 def average_color(image: Image.Image) -> str:

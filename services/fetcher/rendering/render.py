@@ -13,7 +13,7 @@ from PIL import Image
 
 from services.fetcher.rendering.animation import encode_animation, stays_animated
 from services.fetcher.rendering.colors import Colors, scalable, srgb
-from services.fetcher.rendering.decode import Pixels, Whole, decode, draft
+from services.fetcher.rendering.decode import decode, draft, resized
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_pieces, check_size, memory_needed
@@ -93,7 +93,7 @@ def _render_drawing(body: bytes, order: Order) -> RenderResult:
         _save(picture, rendition, order)
     sanitised = order.into / "sanitised.svg"
     sanitised.write_bytes(drawing.document)
-    small = drawing.drawn(BOX.fill(*drawing.size), order)
+    small = drawing.drawn(BOX.fill(*drawing.size), order) if order.described else None
     return replace(_described(small, SVG, drawing.size), sanitised=sanitised, notes=drawing.notes)
 
 
@@ -106,15 +106,16 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     moving = _moving(original, targets)
     largest = max(targets.values(), default=BOX.fit(*image.size))
     whole = image.size
-    in_planes = original.loaded is None and draft(image, largest)
+    if original.loaded is None:
+        draft(image, largest)
     is_redrawn = order.bare and original.stripped is None
     check_memory(memory_needed(original, whole, whole if is_redrawn else largest), order)
-    decoded = decode(original, in_planes=in_planes)
+    decoded = decode(original)
     smallest = decoded
     for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
         _save(stage.shown(pixels), rendition, order)
         smallest = pixels
-    small = stage.shown(smallest.scaled(BOX.fit(*smallest.size)))
+    small = stage.shown(resized(smallest, BOX.fit(*smallest.size))) if order.described else None
     if original.film:
         for rendition, size in moving.items():
             into = order.into / str(rendition)
@@ -163,15 +164,15 @@ class _Stage:
         """An upright size as the original lies in its file."""
         return (size[1], size[0]) if self.orientation in _TURNED else size
 
-    def shown(self, pixels: Pixels) -> Image.Image:
+    def shown(self, pixels: Image.Image) -> Image.Image:
         """What was scaled, as a rendition has it."""
-        picture = srgb(pixels.image(), self.colors)
+        picture = srgb(pixels, self.colors)
         turn = _TURNS.get(self.orientation)
         return picture if turn is None else picture.transpose(turn)
 
     def frames(self, size: Size) -> Callable[[Image.Image], Image.Image]:
         def shown(frame: Image.Image) -> Image.Image:
-            return self.shown(Whole(scalable(frame)).scaled(size)).convert("RGBA")
+            return self.shown(resized(scalable(frame), size)).convert("RGBA")
 
         return shown
 
@@ -181,5 +182,6 @@ def _save(picture: Image.Image, rendition: Rendition, order: Order) -> None:
     encode(picture, rendition.format, order.into / str(rendition), order.quality)
 
 
-def _described(small: Image.Image, mime: str, size: Size, frames: int = 1) -> RenderResult:
-    return RenderResult(mime, *size, frames, average_color(small), thumbhash(small))
+def _described(small: Image.Image | None, mime: str, size: Size, frames: int = 1) -> RenderResult:
+    color, hashed = (average_color(small), thumbhash(small)) if small else ("", "")
+    return RenderResult(mime, *size, frames, color, hashed)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from services.fetcher.rendering.decode import Pixels
+from PIL import Image
+
+from services.fetcher.rendering.decode import resized
 from shared.pictures import Rendition
 
 Size = tuple[int, int]
@@ -11,14 +13,16 @@ STEP = 1.5
 """A copy scaled with Lanczos has all the detail for another one that is smaller by this factor."""
 
 
-def scaled(decoded: Pixels, targets: Mapping[Rendition, Size]) -> Iterator[tuple[Rendition, Pixels]]:
+def scaled(
+    decoded: Image.Image, targets: Mapping[Rendition, Size]
+) -> Iterator[tuple[Rendition, Image.Image]]:
     """Each target in its size, the largest first."""
     made = [decoded]
     for rendition, size in sorted(targets.items(), key=lambda item: item[1], reverse=True):
         source = next(pixels for pixels in reversed(made) if pixels is decoded or _serves(pixels, size))
-        made.append(source.scaled(size))
+        made.append(resized(source, size))
         yield rendition, made[-1]
 
 
-def _serves(pixels: Pixels, size: Size) -> bool:
+def _serves(pixels: Image.Image, size: Size) -> bool:
     return pixels.size == size or (pixels.size[0] >= STEP * size[0] and pixels.size[1] >= STEP * size[1])

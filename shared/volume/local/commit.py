@@ -5,6 +5,8 @@ leaves the old picture or the new one, whole. Runs in a thread; knows nothing of
 """
 
 import os
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +14,18 @@ from pathlib import Path
 from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
 from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER
-from shared.volume.local.durable import Flusher, add_sums, make_directories, replace_link, write_aside
+from shared.volume.local.durable import (
+    FileState,
+    Flusher,
+    add_sums,
+    make_directories,
+    replace_link,
+    state_of,
+    write_aside,
+)
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in, whole_pointer
-from shared.volume.port import OnStep, Revision, RevisionGone, Superseded
+from shared.volume.port import OnStep, Revision, RevisionGone, Superseded, unseen
 
 
 class CommitStep(StrEnum):
@@ -54,12 +64,22 @@ class Commit:
         self._tree = Tree.KEEP if self._is_kept() else into
         self._directory = layout.picture(self._tree, picture)
 
-    def run(self, draft: Path, manifest: Manifest, state: State, expected: RevisionId | None) -> Revision:
-        state_aside = self._flush(draft, manifest, state)
+    def run(
+        self,
+        draft: Path,
+        manifest: Manifest,
+        state: State,
+        expected: RevisionId | None,
+        *,
+        flushed: AbstractSet[FileState] = frozenset(),
+        on_seen: Callable[[], None] = unseen,
+    ) -> Revision:
+        """`flushed`: what of the draft is on the disk already."""
+        state_aside = self._flush(draft, manifest, state, flushed)
         try:
             self._place(draft)
             self._compare(expected)
-            self._switch()
+            self._switch(on_seen)
             self._replace_state(state_aside)
             self._remove_older(expected)
         except FileNotFoundError as error:
@@ -70,12 +90,13 @@ class Commit:
             raise RevisionGone("the revision was removed right after its commit")
         return Revision(self._picture, self._revision, self._tree, held, renditions_in(made))
 
-    def _flush(self, draft: Path, manifest: Manifest, state: State) -> Path:
+    def _flush(self, draft: Path, manifest: Manifest, state: State, flushed: AbstractSet[FileState]) -> Path:
         """Bring all bytes to the disk before any of them can be seen; return the new state, aside."""
         state_aside = write_aside(state.model_dump_json(), aside=self._layout.scratch)
         add_sums(draft, (draft / name for name in sorted(renditions_in(draft))))
         (draft / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        self._flusher.flush_all((*draft.iterdir(), draft, state_aside))
+        unflushed = [file for file in draft.iterdir() if state_of(file) not in flushed]
+        self._flusher.flush_all((*unflushed, draft, state_aside))
         self._at(CommitStep.DRAFT_FLUSHED)
         return state_aside
 
@@ -103,7 +124,7 @@ class Commit:
             raise Superseded("the pointer was switched to another revision meanwhile")
         self._at(CommitStep.POINTER_COMPARED)
 
-    def _switch(self) -> None:
+    def _switch(self, on_seen: Callable[[], None]) -> None:
         link = self._layout.scratch / f"{self._picture}.{os.getpid()}.{id(self)}"
         link.unlink(missing_ok=True)
         link.symlink_to(self._revision)
@@ -111,6 +132,7 @@ class Commit:
         link.replace(self._directory / POINTER)
         self._at(CommitStep.POINTER_SWITCHED)
         self._mend()
+        on_seen()
         # Last, all at once: until then a power cut may leave a pointer to nothing, which counts as none.
         self._flusher.flush_all(self._unflushed)
         self._at(CommitStep.POINTER_FLUSHED)

@@ -20,6 +20,15 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+FileState = tuple[int, int, int]
+"""Inode, modification time in nanoseconds, size: what a file is before somebody writes to it again."""
+
+
+def state_of(file: Path) -> FileState:
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 class Flusher:
     """Flushes several at once: the file system commits them together, in about the time of one."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
@@ -16,7 +16,15 @@ from shared.pictures.paths import is_spool
 from shared.volume import port
 from shared.volume.inventory import Space
 from shared.volume.local.commit import Commit
-from shared.volume.local.durable import Flusher, add_sums, flush, make_directories, replace_text
+from shared.volume.local.durable import (
+    FileState,
+    Flusher,
+    add_sums,
+    flush,
+    make_directories,
+    replace_text,
+    state_of,
+)
 from shared.volume.local.inventory import space_at
 from shared.volume.local.layout import Layout
 from shared.volume.local.picture_locks import PictureLocks
@@ -35,10 +43,17 @@ class LocalDraft:
         self.directory = port.LocalDirectory(directory)
         self._threads = threads
         self._flushing: list[asyncio.Future[None]] = []
+        self.flushed: set[FileState] = set()
+        """What is on the disk already, whatever it is called by now."""
 
     def finished(self, file: Path) -> None:
         loop = asyncio.get_running_loop()
-        self._flushing.append(loop.run_in_executor(self._threads, flush, file))
+        self._flushing.append(loop.run_in_executor(self._threads, self._flush, file))
+
+    def _flush(self, file: Path) -> None:
+        before = state_of(file)
+        flush(file)
+        self.flushed.add(before)
 
     async def with_file(self, file: port.StoredFile) -> Path:
         if not isinstance(file.content, port.LocalFile):
@@ -84,23 +99,35 @@ class LocalPictureStore(LocalPictures):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
+        on_seen: Callable[[], None] = port.unseen,
     ) -> port.Revision:
         await draft.settled()
         commit = Commit(
             self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
         )
-        return await self._changing(picture, commit.run, draft.directory, manifest, state, expected)
+        flushed = draft.flushed if isinstance(draft, LocalDraft) else set[FileState]()
+        return await self._changing(
+            picture,
+            commit.run,
+            draft.directory,
+            manifest,
+            state,
+            expected,
+            flushed=flushed,
+            on_seen=on_seen,
+        )
 
-    async def add(self, revision: port.Revision, file: Path) -> None:
-        await self._changing(revision.picture, self._add, revision, file)
+    async def add(self, revision: port.Revision, files: Sequence[Path]) -> None:
+        await self._changing(revision.picture, self._add, revision, files)
 
-    def _add(self, revision: port.Revision, file: Path) -> None:
-        flush(file)
+    def _add(self, revision: port.Revision, files: Sequence[Path]) -> None:
+        self._flusher.flush_all(files)
         for tree in Tree:  # the one that serves comes first
             directory = self._layout.picture(tree, revision.picture) / revision.id
             with suppress(FileNotFoundError):
-                add_sums(directory, [file])
-                file.rename(directory / file.name)
+                add_sums(directory, files)
+                for file in files:
+                    file.rename(directory / file.name)
                 flush(directory)
                 return
         raise port.RevisionGone("the revision was removed meanwhile")
