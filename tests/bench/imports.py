@@ -67,7 +67,8 @@ async def _measured(
 
     adopting_cpu_s = await _cpu_of(service, adopt()) - reading_cpu_s
     again = await _import(service, client, left, images=True)
-    downloads = sum(await _downloads(host, number) for number in range(0, pictures, max(1, pictures // 100)))
+    asked = await host.counts()
+    downloads = sum(asked.get(_path(ADOPTED + number), 0) for number in range(pictures))
     hits = [
         await _is_hit(service, client, host, number) for number in range(0, pictures, max(1, pictures // 100))
     ]
@@ -186,10 +187,6 @@ async def _is_hit(
     service: RunningService, client: aiohttp.ClientSession, host: SeparateHost, number: int
 ) -> bool:
     return await _asked(service, client, _url(host, ADOPTED + number), "original")
-
-
-async def _downloads(host: SeparateHost, number: int) -> int:
-    return await host.count(_path(ADOPTED + number))
 
 
 async def _timed(work: Awaitable[dict[str, Any]]) -> tuple[float, dict[str, Any]]:

@@ -11,7 +11,9 @@ from shared.settings import HostSettings
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.providers.picture_host import PictureHost
 from tests.providers.tmdb import TmdbHost
+from tests.providers.trakt import imdb_id
 
+SHOW = imdb_id(8, show=True)
 POSTER = "imdb/poster-default/tt0000007.jpg?fallback=true&lang=de"
 
 
@@ -34,18 +36,19 @@ async def test_a_key_opens_its_paths_or_nothing(
     """`keys`: what POSTER_KEYS and SIGNING_KEYS are."""
     monkeypatch.setenv("POSTER_KEYS", keys[0])
     monkeypatch.setenv("SIGNING_KEYS", keys[1])
-    monkeypatch.setenv("MISS_WAIT_OTHERS", "0.1")
     async with running_enricher(tmp_path, proxy=ProxySettings()) as enricher:
         assert await status(enricher, f"/{bad}/isValid") == 403
         assert await status(enricher, f"/{bad}/{POSTER}") == 403
         if good:
             assert (await enricher.get(f"/{good}/isValid")).json == {"valid": True}
-            assert await status(enricher, f"/{good}/{POSTER}") == 404  # nobody has a key of a provider
+            found = await enricher.get(f"/{good}/{POSTER}")
+            assert "POSTER_KEYS" not in found.json["detail"]  # no provider has a key here
             assert await status(enricher, f"/{good}/imdb/poster-default/603.jpg") == 400
             assert await status(enricher, f"/{good}/imdb/cover-default/tt0000007.jpg") == 404
-            assert await status(enricher, f"/api/v1/images/movie/tmdb:7/poster/w342?key={good}") in (403, 404)
             names = [str(job.name) for job in enricher.queue.jobs(ResolvePicture)]
-            assert names[:2] == ["movie/imdb:tt0000007/poster", "series/imdb:tt0000007/poster"]
+            assert names == ["movie/imdb:tt0000007/poster"]
+            by_name = await status(enricher, f"/api/v1/images/movie/tmdb:7/poster/w342?key={good}")
+            assert by_name == 403  # it opens nothing else
 
 
 async def test_a_number_of_imdbs_is_the_movie_or_the_series_that_there_is(
@@ -61,13 +64,18 @@ async def test_a_number_of_imdbs_is_the_movie_or_the_series_that_there_is(
         "RENDER_PROCESSES": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    async with TmdbHost.running() as tmdb:
-        monkeypatch.setenv("TMDB_BASE_URL", tmdb.base_url)
-        async with running_enricher(
+    async with (
+        TmdbHost.running() as tmdb,
+        running_enricher(
             tmp_path, tmdb=tmdb, proxy=ProxySettings(), fetcher=FetcherSettings(), hosts=HostSettings()
-        ) as enricher:
-            for _ in range(2):
-                async with enricher.client.get(f"{enricher.address}/t0-free/{POSTER}") as answer:
-                    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
-            asked = [str(job.name) for job in enricher.queue.jobs(ResolvePicture)]
+        ) as enricher,
+    ):
+        for _ in range(2):
+            async with enricher.client.get(f"{enricher.address}/t0-free/{POSTER}") as answer:
+                assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
+        asked = [str(job.name) for job in enricher.queue.jobs(ResolvePicture)]
+        await enricher.picture(f"/t0-free/imdb/poster-default/{SHOW}.png")
+        of_show = [str(job.name) for job in enricher.queue.jobs(ResolvePicture)][1:]
+        assert (await enricher.picture(f"/t0-free/imdb/poster-default/{SHOW}.png"))[0] == 200
     assert asked == ["movie/imdb:tt0000007/poster"]
+    assert of_show == [f"movie/imdb:{SHOW}/poster", f"series/imdb:{SHOW}/poster"]

@@ -8,7 +8,7 @@ import pytest
 
 from services.enricher.database.database import Database
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection
-from services.enricher.library.item import Order
+from services.enricher.library.item import ItemOrder
 from services.enricher.library.lists import STATUSES, OnList, reduced
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -113,7 +113,7 @@ async def test_what_was_synced_last_comes_first_and_what_never_was_last(library:
     for number, at in ((1, 5), (2, None), (3, 7), (4, None), (5, 6)):
         entry = LibraryEntry(f"Film {number}", MOVIE, list_source="a:1", last_synced=at and hours(at))
         await library.add(entry)
-    by_sync = Selection(order=Order.LAST_SYNCED)
+    by_sync = Selection(order=ItemOrder.LAST_SYNCED)
     assert titles(await library.page(by_sync)) == ["Film 3", "Film 5", "Film 1", "Film 4", "Film 2"]
     await library.add(LibraryEntry("Film 2", MOVIE, list_source="b:1", last_synced=hours(8)))
     for selection in (by_sync, replace(by_sync, list_source="a:1")):

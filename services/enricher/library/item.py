@@ -78,7 +78,7 @@ class Item:
     updated_at: datetime
 
 
-class Order(StrEnum):
+class ItemOrder(StrEnum):
     NEWEST = "newest"
     """Added last first."""
     LAST_SYNCED = "last_synced"
@@ -91,7 +91,7 @@ class Selection:
 
     media_type: MediaType | None = None
     list_source: str | None = None
-    order: Order = Order.NEWEST
+    order: ItemOrder = ItemOrder.NEWEST
 
 
 @dataclass(frozen=True, slots=True)

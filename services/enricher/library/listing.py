@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.library.item import Item, MediaType, Order, Page, Selection, Window
+from services.enricher.library.item import Item, ItemOrder, MediaType, Page, Selection, Window
 from services.enricher.library.lists import OnList, called, lists_of, standing_for
 from services.enricher.library.tables import media_items
 
@@ -66,17 +66,17 @@ def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
 
 
 def _order(selection: Selection) -> Iterable[ColumnElement[Any]]:
-    if selection.order is Order.LAST_SYNCED:
+    if selection.order is ItemOrder.LAST_SYNCED:
         yield _columns.title_synced.desc()
     yield _columns.id.desc()
 
 
-def _items(rows: Sequence[Row[Any]], order: Order, known: Mapping[str, OnList]) -> Sequence[Item]:
+def _items(rows: Sequence[Row[Any]], order: ItemOrder, known: Mapping[str, OnList]) -> Sequence[Item]:
     titles: dict[int, list[Row[Any]]] = {}
     for row in rows:
         titles.setdefault(row.rank, []).append(row)
     ranks = sorted(titles, reverse=True)
-    if order is Order.LAST_SYNCED:
+    if order is ItemOrder.LAST_SYNCED:
         ranks.sort(key=lambda rank: titles[rank][0].title_synced, reverse=True)
     return tuple(_item(titles[rank], known) for rank in ranks)
 

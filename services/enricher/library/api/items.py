@@ -13,9 +13,9 @@ from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
 from services.enricher.library.item import (
     Item,
     ItemIds,
+    ItemOrder,
     LibraryEntry,
     MediaType,
-    Order,
     Selection,
     Window,
     name_of,
@@ -53,7 +53,7 @@ class PageParameters(Parameters):
         max_length=2000,
         description="type:id of a list that an item is on, be it one of several; an id may be the list's URL",
     )
-    order: Order = Order.LAST_SYNCED
+    order: ItemOrder = ItemOrder.LAST_SYNCED
 
 
 class ItemListParameters(Parameters):
