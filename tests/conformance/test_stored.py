@@ -56,6 +56,7 @@ async def test_status_headers_and_bytes(
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Access-Control-Allow-Origin": "*",
         **({"Vary": "Accept"} if form == "/t/p/" else {}),
+        **({"X-Image-Source": "unknown"} if form in ("?url=", "/t/p/") else {}),
     }
 
 

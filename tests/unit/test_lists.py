@@ -111,7 +111,9 @@ async def test_what_was_synced_last_comes_first_and_what_never_was_last(library:
         return [item.title for item in page.items]
 
     for number, at in ((1, 5), (2, None), (3, 7), (4, None), (5, 6)):
-        entry = LibraryEntry(f"Film {number}", MOVIE, list_source="a:1", last_synced=at and hours(at))
+        entry = LibraryEntry(
+            f"Film {number}", MOVIE, list_source="a:1", last_synced=hours(at) if at else None
+        )
         await library.add(entry)
     by_sync = Selection(order=ItemOrder.LAST_SYNCED)
     assert titles(await library.page(by_sync)) == ["Film 3", "Film 5", "Film 1", "Film 4", "Film 2"]
