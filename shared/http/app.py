@@ -246,35 +246,30 @@ class Skeleton:
     background: Background
     checks: dict[str, Check] = field(default_factory=dict)
     notes: dict[str, Note] = field(default_factory=dict)
-    at_root: dict[str, Handler] = field(default_factory=dict)
-    """What answers at `/`, by method: aiohttp would have the route for anything answer there, which is older."""
+    unknown: web.AbstractResource | None = None
+    """Of what nobody handles."""
 
     def add_routes(self, routes: Iterable[web.AbstractRouteDef]) -> None:
+        """What nobody handles comes behind them, for a path may begin with anything."""
         for route in routes:
             assert isinstance(route, web.RouteDef)
             handler = observed(route.handler, route.path, self.service, self.metrics)
             self.metrics.expect_answers(self.service, route.path)
-            if route.path == "/":
-                self.at_root.update(dict.fromkeys((hdrs.METH_GET, hdrs.METH_HEAD), handler))
-                continue
             self.app.router.add_route(route.method, route.path, handler)
             if route.method == hdrs.METH_GET:
                 self.app.router.add_route(hdrs.METH_HEAD, route.path, handler)
+        if self.unknown:
+            self.app.router.unindex_resource(self.unknown)
+            self.app.router.index_resource(self.unknown)
 
 
 def create_skeleton(service: str, metrics: Metrics) -> Skeleton:
-    background = Background(metrics)
-    skeleton = Skeleton(web.Application(), service, metrics, background)
+    background, app = Background(metrics), web.Application()
+    nobody = app.router.add_route("*", _ANYTHING, observed(_nobody_handles, "unknown", service, metrics))
+    skeleton = Skeleton(app, service, metrics, background, unknown=nobody.resource)
     skeleton.notes["background"] = background.failing
     skeleton.app.on_response_prepare.append(_say_no_versions)
     skeleton.add_routes(health_routes(metrics, skeleton.checks, skeleton.notes))
-    nobody = observed(_nobody_handles, "unknown", service, metrics)
-
-    async def anything(request: web.Request) -> web.StreamResponse:
-        handler = skeleton.at_root.get(request.method, nobody) if request.path == "/" else nobody
-        return await handler(request)
-
-    skeleton.app.router.add_route("*", _ANYTHING, anything)
     return skeleton
 
 

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from shared.http import HttpSettings, Skeleton
 from shared.http.connections import ConnectionLimits, Connections, listening, raise_descriptor_limit
+from shared.process.other_programs import tell_unused
 from shared.queue import QueueError
 from shared.settings import examples_of
 from shared.telemetry import LogSettings, configure_logs
@@ -65,6 +66,7 @@ def start(main: Callable[[VolumeSettings], Awaitable[None]]) -> None:
     """Run a service until it is told to end; exit with a sentence where it cannot start."""
     try:
         configure_logs(LogSettings())
+        tell_unused()
         settings = VolumeSettings()
         take_identity(settings)
         asyncio.run(_awaited(main, settings))

@@ -10,6 +10,7 @@ from tests.bench.by_name import by_name
 from tests.bench.catalog import catalog
 from tests.bench.crowded import hits_among_misses
 from tests.bench.fetcher_memory import memory_of_a_fetcher
+from tests.bench.imports import imports
 from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
@@ -41,6 +42,7 @@ async def main(root: Path) -> None:
                 *await shares(_fresh(root, "shares"), node),
                 *await library(_fresh(root, "library")),
                 *await catalog(_fresh(root, "catalog")),
+                *await imports(_fresh(root, "imports")),
             ]
         )
 

@@ -75,3 +75,36 @@ async def test_the_librarys_own_numbers_are_left_to_whoever_has_the_library(
             answer = await server.get(f"/api/v1/images/{kind}/9999999/poster/w342.webp")
             assert answer.status == 404
             assert ("item" in answer.problem["detail"]) == (server.name != "proxy")
+
+
+async def test_bare_numbers_of_kinds_that_others_number_are_ids(world: World, servers: Servers) -> None:
+    stored = await world.stored("w342.webp")
+    number = str(int(stored.subject.picture[:12], 16))
+    await world.volume.names.point(Name(Kind.CHARACTER, number, Role.PORTRAIT), stored.subject.picture)
+    answer = await servers.ask(f"/api/v1/images/character/{number}/portrait/w342", WEBP)
+    assert (answer.status, answer.body) == (200, stored.files["w342.webp"])
+
+
+async def test_the_path_in_three_parts_and_the_one_with_a_key_are_names(
+    world: World, servers: Servers, signed: Servers
+) -> None:
+    stored = await world.stored("w500.jpg")
+    number = str(int(stored.subject.picture[:6], 16) + 1)
+    await world.volume.names.point(Name(Kind.SERIES, f"tvdb:{number}", Role.POSTER), stored.subject.picture)
+    original = await servers.ask(f"/api/v1/images/series/{number}/poster")
+    assert (original.status, original.body) == (200, stored.files["original.jpg"])
+    assert original.headers["Cache-Control"] == DAY
+    keyed = f"/t0-free/tvdb/poster-default/{number}.jpg"
+    for target in (keyed, f"{keyed}?fallback=true&lang=de"):
+        answer = await servers.ask(target)
+        assert (answer.status, answer.body) == (200, stored.files["w500.jpg"])
+    assert (await signed.ask(keyed)).status == 403
+    assert (await servers.ask(keyed.replace("t0-free", "t0-other"))).status == 403
+    assert (await servers.ask("/t0-free/isValid")).status == 200
+    assert (await signed.ask("/t0-free/isValid")).status == 403
+
+
+async def test_seerrs_paths_are_tmdbs(world: World, servers: Servers) -> None:
+    stored = await world.stored("w342.webp")
+    answer = await servers.ask(f"/imageproxy/tmdb{stored.subject.by_tmdb_path('w342')}", WEBP)
+    assert (answer.status, answer.body) == (200, stored.files["w342.webp"])

@@ -56,6 +56,7 @@ async def test_status_headers_and_bytes(
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Access-Control-Allow-Origin": "*",
         **({"Vary": "Accept"} if form == "/t/p/" else {}),
+        **({"X-Image-Source": "unknown"} if form in ("?url=", "/t/p/") else {}),
     }
 
 
@@ -80,6 +81,7 @@ async def test_what_nginx_may_not_open_is_sent_by_the_proxy(
         ("https://static-cdn.jtvnw.net/x.png", "twitch", DAY),
         ("https://assets.fanart.tv/fanart/x.jpg", "fanart", DAY),
         ("https://assets.hardcover.app/x.jpg", "hardcover", DAY),
+        ("https://pictures.example.org/x.jpg", "unknown", DAY),
     ],
 )
 async def test_how_long_it_may_be_kept_depends_on_the_host(

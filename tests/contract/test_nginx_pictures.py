@@ -71,13 +71,20 @@ async def test_what_only_the_library_knows_is_asked_of_the_enricher(site: Site) 
     paths = [
         "/api/v1/images/series/101/poster/w342",
         "/api/v1/images/movie/7/fanart/original?x=1",
+        "/api/v1/images/person/101/poster/w342",
         "/api/v1/images/artwork/5",
         "/api/v1/images/storage/stats",
     ]
     for path in paths:
         await site.ask(path)
     assert site.enricher.targets == paths
-    others = ["/api/v1/images/person/101/poster/w342", "/api/v1/images/artwork/5/poster/w342"]
+    others = [
+        "/api/v1/images/streamer/101/poster/w342",
+        "/api/v1/images/artwork/5/poster/w342",
+        "/api/v1/images/series/101/poster",
+        "/a-key/imdb/poster-default/tt0133093.jpg",
+        "/a-key/isValid",
+    ]
     for path in others:
         await site.ask(path)
     assert site.proxy.targets == others
@@ -93,7 +100,11 @@ async def test_what_only_the_library_knows_is_asked_of_the_enricher(site: Site) 
         ),
         (TMDB_PATH, "w342.webp", {"cache-control": YEAR, "x-image-source": "tmdb", "vary": "Accept"}),
         (by_url(TMDB), "original.jpg", {"cache-control": YEAR, "x-image-source": "tmdb"}),
-        (by_url("http://a.example/x", "size=small"), "small.webp", {"cache-control": DAY, "vary": "Accept"}),
+        (
+            by_url("http://a.example/x", "size=small"),
+            "small.webp",
+            {"cache-control": DAY, "x-image-source": "unknown", "vary": "Accept"},
+        ),
         (f"/p/{picture_id(TMDB)}/{REVISION}/w342.webp", "w342.webp", {"cache-control": YEAR}),
         (f"/api/v1/images/{NAME}/w342", "w342.webp", {"cache-control": DAY, "vary": "Accept"}),
         (f"/api/v1/images/{NAME}/original", "original.jpg", {"cache-control": DAY}),

@@ -51,7 +51,7 @@ async def test_a_hit_has_the_headers_of_a_static_file(onesheet: Onesheet) -> Non
     assert headers["Cache-Control"] == "public, max-age=86400, stale-while-revalidate=604800"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert "X-Image-Source" not in headers  # only where it is a provider that we know
+    assert headers["X-Image-Source"] == "unknown"  # no provider that we know
 
 
 async def test_what_the_client_has_already_is_not_sent_again(onesheet: Onesheet) -> None:

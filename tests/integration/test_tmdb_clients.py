@@ -63,7 +63,7 @@ async def test_a_client_of_tmdbs_works_unchanged_and_the_poster_it_builds_is_ser
 ) -> None:
     authority = picture_host.root.removeprefix("http://")
     hosts = HostSettings(allowed_hosts=(authority,))
-    picture_host.put("/t/p/original/poster7.jpg", drawn_file("poster", 7, (60, 90), "JPEG") or b"")
+    picture_host.put("/t/p/original/poster7.jpg", drawn_file("poster", 7, (60, 90), "jpeg") or b"")
     async with (
         TmdbHost.running() as tmdb,
         running_enricher(

@@ -13,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text, update
+from sqlalchemy import Connection, column, create_engine, func, insert, inspect, select, table, text, update
 from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -27,6 +27,7 @@ from services.enricher.database.migrations import configuration, upgrade
 from services.enricher.database.schema import metadata, replacing
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.finder.tables import tmdb_cache
+from services.enricher.library.tables import NEVER, media_items
 from services.enricher.tasks.rows import tasks
 from tests.servers.databases import opened_database
 from tests.servers.postgresql import PostgresServer
@@ -394,5 +395,31 @@ async def test_each_migration_goes_up_from_empty_and_from_the_version_before(
         after = set(inspect(connection).get_table_names())
         assert before <= after
         assert set(metadata.tables) <= after
+
+    await in_nothing(migrate)
+
+
+async def test_titles_that_were_synced_before_know_when_after_the_migration(in_nothing: Transaction) -> None:
+    synced = datetime(2026, 4, 1, tzinfo=UTC)
+
+    def migrate(connection: Connection) -> None:
+        upgrade(connection, to="0007")
+        row = {
+            "title": "Dune",
+            "media_type": "movie",
+            "created_at": synced,
+            "updated_at": synced,
+            "plain_title": "dune",
+            "first_of_title": True,
+            "first_in_list": True,
+        }
+        before = media_items.c
+        names = [before[name] for name in ("title_key", "last_synced", *row)]
+        old = table("media_items", *(column(one.name, one.type) for one in names))
+        for key, at in (("a", None), ("a", synced), ("b", None)):
+            connection.execute(old.insert().values(title_key=key, last_synced=at, **row))
+        upgrade(connection)
+        rows = connection.execute(select(before.title_key, before.title_synced).order_by(before.id)).all()
+        assert [tuple(row) for row in rows] == [("a", synced), ("a", synced), ("b", NEVER)]
 
     await in_nothing(migrate)

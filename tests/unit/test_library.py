@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,9 @@ from sqlalchemy.dialects import sqlite
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType, Page, Selection, Window
+from services.enricher.library.library import MANY, TakenIn
 from services.enricher.library.listing import counted, windowed
+from services.enricher.library.lists import OnList
 from services.enricher.library.same_title import KnownEntry, by_title, plain
 from services.enricher.library.tables import media_items
 
@@ -79,6 +81,34 @@ async def test_one_title_on_two_lists_is_one_item_and_on_both(library: Library) 
         [listed] = (await library.page(Selection(list_source=source))).items
         assert listed == item
     assert item.status == "wanted"
+
+
+@pytest.mark.parametrize("many", [1, MANY])
+async def test_what_another_program_knows_is_added_and_completes_and_done_again_changes_nothing(
+    library: Library, many: int
+) -> None:
+    """However many there are, for many are looked for in another way."""
+    known = await library.add(replace(DUNE, list_source="a:1", status="requested", ids=ItemIds(tmdb=5)))
+    entries = [
+        replace(DUNE, list_source="a:1", status="skipped", overseerr_id=7, ids=ItemIds(tmdb=5)),
+        *(LibraryEntry(f"Film {number}", MOVIE, list_source="a:1") for number in range(many)),
+    ]
+    extras = [{"created_at": NOON - timedelta(days=1)}] * len(entries)
+    named = {"a:1": OnList("a", "1", "First")}
+    dry = await library.take_in(entries, extras, named, dry_run=True)
+    assert dry == await library.take_in(entries, extras, named) == TakenIn(many, 1, 0)
+    before = await library.page()
+    assert await library.take_in(entries, extras, named) == TakenIn(0, 0, many + 1)
+    assert await library.page() == before
+    item = await library.item(known.id)
+    assert item
+    assert (item.status, item.overseerr_id, item.list_sources[0].display_name) == ("requested", 7, "First")
+    later = [replace(entries[0], status="available", last_synced=NOON + timedelta(hours=1))]
+    await library.take_in([replace(later[0], last_synced=NOON)], [{}], {})
+    await library.take_in(later, [{}], {})
+    changed = await library.item(known.id)
+    assert changed
+    assert (changed.status, changed.created_at) == ("available", NOON)
 
 
 async def test_every_path_of_a_title_is_kept(library: Library) -> None:

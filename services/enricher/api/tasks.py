@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field, field_validator
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.tasks.task import Task, TaskRefused, TaskState
@@ -40,6 +40,28 @@ class ShownTask(BaseModel):
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None
+
+    @computed_field(
+        description="The same as `id`; as `current`, `status`, `result` and `error`, for scripts that know these"
+    )
+    def task_id(self) -> int:
+        return self.id
+
+    @computed_field
+    def current(self) -> int:
+        return self.done
+
+    @computed_field
+    def status(self) -> str:
+        return f"{self.state}: {self.done}{f' of {self.total}' if self.total is not None else ''}"
+
+    @computed_field
+    def result(self) -> Mapping[str, int] | None:
+        return self.counts if self.state is TaskState.DONE else None
+
+    @computed_field
+    def error(self) -> str | None:
+        return self.reason
 
     @field_validator("arguments", mode="before")
     @classmethod
@@ -84,7 +106,7 @@ class ShownItems(BaseModel):
 def task_endpoints(tasks: Tasks) -> list[Endpoint]:
     async def one(asked: TaskParameters) -> ShownTask:
         """How a task is, as of a second ago at most."""
-        return _known(await tasks.get(asked.id))
+        return known(await tasks.get(asked.id))
 
     async def newest(asked: WindowParameters) -> ShownTasks:
         """Tasks, the newest first."""
@@ -93,13 +115,13 @@ def task_endpoints(tasks: Tasks) -> list[Endpoint]:
 
     async def items(asked: TaskItemParameters) -> ShownItems:
         """What became of each thing that a task was about, the first 10,000 of them; of one outcome, or of all."""
-        _known(await tasks.get(asked.id))
+        known(await tasks.get(asked.id))
         found = await tasks.items(asked.id, outcome=asked.outcome, limit=asked.limit, offset=asked.offset)
         return ShownItems(items=tuple(map(ShownItem.model_validate, found)))
 
     async def cancel(asked: TaskParameters) -> ShownTask:
         """End a task at its next step. One that has ended stays as it is."""
-        return _known(await tasks.cancel(asked.id))
+        return known(await tasks.cancel(asked.id))
 
     return [
         Endpoint("GET", "/api/v1/admin/tasks", newest, ShownTasks, WindowParameters, access=Access.ADMIN),
@@ -126,7 +148,8 @@ async def started(tasks: Tasks, kind: str, arguments: Mapping[str, object]) -> S
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
 
 
-def _known(task: Task | None) -> ShownTask:
+def known(task: Task | None) -> ShownTask:
+    """Raise Problem where there is none."""
     if task is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such task.")
     return ShownTask.model_validate(task)

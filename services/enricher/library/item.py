@@ -79,7 +79,7 @@ class Item:
     updated_at: datetime
 
 
-class Order(StrEnum):
+class ItemOrder(StrEnum):
     """In which items come."""
 
     NEWEST = "newest"
@@ -97,7 +97,7 @@ class Selection:
     media_type: MediaType | None = None
     list_source: str | None = None
     text: str = ""
-    order: Order = Order.NEWEST
+    order: ItemOrder = ItemOrder.NEWEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -377,7 +377,7 @@ class ItemKeeping:
 async def _of_title(connection: AsyncConnection, entry_id: int) -> ColumnElement[bool]:
     """The entries of the title that has this one."""
     key = select(_columns.title_key).where(_columns.id == entry_id)
-    return _columns.title_key == (await connection.execute(key)).scalar_one()
+    return _columns.title_key.in_([(await connection.execute(key)).scalar_one()])
 
 
 async def _change(connection: AsyncConnection, item_id: int, values: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from services.enricher.database.connection import AsyncConnection
-from services.enricher.library.item import Item, MediaType, Order, Page, Selection, Window
+from services.enricher.library.item import Item, ItemOrder, MediaType, Page, Selection, Window
 from services.enricher.library.lists import OnList, called, lists_of, standing_for
 from services.enricher.library.same_title import plain
 from services.enricher.library.tables import media_items
@@ -54,16 +54,16 @@ def windowed(selection: Selection, window: Window) -> Select[Any]:
     return select(titles.c.rank, *_OF_ITEM).join(titles, _columns.title_key == titles.c.title_key)
 
 
-_ORDERS: Mapping[Order, Sequence[ColumnElement[Any]]] = {
-    Order.NEWEST: (_columns.id.desc(),),
-    Order.LAST_SYNCED: (_columns.title_synced.desc(), _columns.id.desc()),
-    Order.TITLE: (_columns.plain_title, _columns.id.desc()),
-    Order.YEAR: (func.coalesce(_columns.year, 0).desc(), _columns.id.desc()),
+_ORDERS: Mapping[ItemOrder, Sequence[ColumnElement[Any]]] = {
+    ItemOrder.NEWEST: (_columns.id.desc(),),
+    ItemOrder.LAST_SYNCED: (_columns.title_synced.desc(), _columns.id.desc()),
+    ItemOrder.TITLE: (_columns.plain_title, _columns.id.desc()),
+    ItemOrder.YEAR: (func.coalesce(_columns.year, 0).desc(), _columns.id.desc()),
 }
 
 
-def _rank(order: Order) -> ColumnElement[int]:
-    if order in {Order.NEWEST, Order.LAST_SYNCED}:
+def _rank(order: ItemOrder) -> ColumnElement[int]:
+    if order in {ItemOrder.NEWEST, ItemOrder.LAST_SYNCED}:
         return _columns.id
     return -func.row_number().over(order_by=_ORDERS[order])
 
@@ -80,12 +80,12 @@ def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
         yield _columns.plain_title.contains(word, autoescape=True)
 
 
-def _items(rows: Sequence[Row[Any]], order: Order, known: Mapping[str, OnList]) -> Sequence[Item]:
+def _items(rows: Sequence[Row[Any]], order: ItemOrder, known: Mapping[str, OnList]) -> Sequence[Item]:
     titles: dict[int, list[Row[Any]]] = {}
     for row in rows:
         titles.setdefault(row.rank, []).append(row)
     ranks = sorted(titles, reverse=True)
-    if order is Order.LAST_SYNCED:
+    if order is ItemOrder.LAST_SYNCED:
         ranks.sort(key=lambda rank: titles[rank][0].title_synced, reverse=True)
     return tuple(_item(titles[rank], known) for rank in ranks)
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from services.enricher.api.access import Access
 from services.enricher.finder import Finder
 from services.enricher.finder.providers import Condition
-from services.enricher.library.item import MediaType, Order, name_of
+from services.enricher.library.item import ItemOrder, MediaType, name_of
 from services.enricher.library.pages.enrichment import EnrichedItem, EnrichedList
 from services.enricher.pages.site import OwnApi, Sheet, Site
 from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPictures, usual_size
@@ -47,7 +47,7 @@ class WallQuery:
 
     text: str = ""
     media_type: MediaType | None = None
-    order: Order = Order.NEWEST
+    order: ItemOrder = ItemOrder.NEWEST
     page: int = 1
 
     @classmethod
@@ -58,14 +58,14 @@ class WallQuery:
         return cls(
             text=query.get("q", "").strip()[:200],
             media_type=MediaType(kind) if kind in set(MediaType) else None,
-            order=Order(order) if order in set(Order) else Order.NEWEST,
+            order=ItemOrder(order) if order in set(ItemOrder) else ItemOrder.NEWEST,
             page=min(max(1, number), PAGES_AT_MOST),
         )
 
     def path(self, **changed: object) -> str:
         """The address of this with something changed, without what is as usual."""
         values = {"q": self.text, "type": self.media_type, "sort": self.order, "page": self.page} | changed
-        usual = {"q": "", "type": None, "sort": Order.NEWEST, "page": 1}
+        usual = {"q": "", "type": None, "sort": ItemOrder.NEWEST, "page": 1}
         said = {name: str(value) for name, value in values.items() if value != usual[name]}
         return f"/?{urlencode(said)}" if said else "/"
 
@@ -137,7 +137,7 @@ class Wall:
         more = query.page * AT_ONCE < found.total
         values = {
             "query": query,
-            "orders": list(Order),
+            "orders": list(ItemOrder),
             "cards": [Card(item, poster) for item, poster in zip(found.items, posters, strict=True)],
             "total": found.total,
             "later": query.path(page=query.page + 1) if more else None,

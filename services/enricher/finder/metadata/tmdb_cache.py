@@ -145,9 +145,9 @@ class TmdbShelf:
     async def list(self, *, kind: str | None, limit: int, offset: int) -> tuple[int, Sequence[ShelfEntry]]:
         """How many there are of this kind, or of all, and some of them, the last fetched first."""
         await self._write_what_came()
-        chosen = [] if kind is None else [kind == _KIND]
+        chosen = [] if kind is None else [_KIND.in_([kind])]
         columns, now = tmdb_cache.c, self._now()
-        found = select(columns, _KIND.label("kind"), _SIZE.label("size")).where(*chosen)
+        found = select(*columns, _KIND.label("kind"), _SIZE.label("size")).where(*chosen)
         some = found.order_by(columns.fetched_at.desc(), columns.cache_key).limit(limit).offset(offset)
 
         async def reading(connection: AsyncConnection) -> tuple[int, Sequence[ShelfEntry]]:

@@ -1,16 +1,19 @@
 """Endpoints of the catalog: statistics, lists, eviction, cleaning up, scrubbing."""
 
+import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
-from services.enricher.api.tasks import ShownTask, started
+from services.enricher.api.tasks import ShownTask, known, started
 from services.enricher.keeper.catalog.entry import CatalogEntry
 from services.enricher.keeper.catalog.opening import KIND, OpenCatalog
 from services.enricher.keeper.catalog.statistics import MIB, CatalogStatistics, DiskUse, statistics
 from services.enricher.keeper.catalog.table import CatalogFilter
 from services.enricher.keeper.scrub import Scrub
+from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks
 from shared.pictures import FailureClass, Kind
 from shared.telemetry import utc_now
@@ -32,6 +35,49 @@ class CleanupParameters(Parameters):
         UNUSED_DAYS, ge=0, le=36_500, description="Nobody has looked at it for so many days"
     )
     dry_run: bool = Field(default=False, description="Only say what would go")
+
+
+_CLEANUP = "/api/images/cache/cleanup"
+CLEANUP_WAIT_S = 30.0
+LOOK_EVERY_S = 0.2
+MONTH_HOURS, DAY_HOURS = 720, 24
+
+
+class HoursParameters(Parameters):
+    hours: float
+
+
+class PostedHours(HoursParameters):
+    hours: float = Field(MONTH_HOURS, ge=DAY_HOURS, le=876_000)
+
+
+class DeletedHours(HoursParameters):
+    hours: float = Field(DAY_HOURS, ge=0, le=876_000)
+
+
+class CacheCleanup(BaseModel):
+    """What a cleanup came to; while it still runs, what it has come to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    success: bool
+    deleted_count: int
+    hours: float
+    message: str
+    task_id: int
+
+    @classmethod
+    def of(cls, task: ShownTask, hours: float) -> "CacheCleanup":
+        gone = task.counts.get("leaves", 0)
+        done = f"{gone} pictures leave that nobody has looked at for {hours:g} hours."
+        message = task.reason or (done if task.state.ended else f"The cleanup goes on; so far: {done}")
+        return cls(
+            success=task.state is TaskState.DONE,
+            deleted_count=gone,
+            hours=hours,
+            message=message,
+            task_id=task.id,
+        )
 
 
 class CachedImage(BaseModel):
@@ -82,6 +128,8 @@ class CachedImages(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     items: tuple[CachedImage, ...]
+    images: tuple[CachedImage, ...] = Field(description="The same, for scripts that know this name")
+    total: int
     limit: int
     offset: int
 
@@ -101,6 +149,14 @@ class StorageStatistics(BaseModel):
     free_files: int | None = Field(description="Absent where the file system counts none")
     floor: DiskUse = Field(description="With less room than this nothing new is downloaded")
     obstacle: str | None = Field(description="Why nothing goes although it should")
+    total_size_bytes: int
+    total_size_gb: float = Field(description="The same in GiB")
+    backend: str = Field(
+        "none", description="Of object storage, as the next three: none, for pictures are in files"
+    )
+    enabled: bool = False
+    bucket: str | None = None
+    endpoint: str | None = None
 
 
 class Eviction(StorageStatistics):
@@ -119,7 +175,9 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
         """The catalog, the last used first."""
         chosen = CatalogFilter(source=asked.source, kind=asked.kind, failure_class=asked.failure_class)
         entries = await table.list(chosen, limit=asked.limit, offset=asked.offset)
-        return CachedImages(items=tuple(map(CachedImage.of, entries)), limit=asked.limit, offset=asked.offset)
+        images = tuple(map(CachedImage.of, entries))
+        total = await table.count(chosen)
+        return CachedImages(items=images, images=images, total=total, limit=asked.limit, offset=asked.offset)
 
     async def storage(_asked: Parameters) -> StorageStatistics:
         """What pictures take of the disk, what they may, and what is left."""
@@ -140,6 +198,20 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
         """
         return await started(tasks, KIND, asked.model_dump())
 
+    async def cleaned_up(asked: HoursParameters) -> CacheCleanup:
+        """Let pictures go that nothing shows and nobody has looked at for so many hours, and wait for that, 30 s at most.
+
+        The same as the task of /api/v1/admin/sync/images/cleanup, for scripts that know this path.
+        """
+        arguments = CleanupParameters(unused_days=asked.hours / 24).model_dump()
+        task = await started(tasks, KIND, arguments)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLEANUP_WAIT_S):
+                while not task.state.ended:
+                    await asyncio.sleep(LOOK_EVERY_S)
+                    task = known(await tasks.get(task.id))
+        return CacheCleanup.of(task, asked.hours)
+
     async def _storage() -> dict[str, object]:
         standing, whole = await budget.standing(), await statistics(table, utc_now())
         used = standing.usage.disk
@@ -154,6 +226,8 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
             "free_files": standing.space.files,
             "floor": DiskUse.of(standing.floor),
             "obstacle": standing.obstacle,
+            "total_size_bytes": used.bytes,
+            "total_size_gb": round(used.bytes / MIB / 1024, 2),
         }
 
     return [
@@ -162,6 +236,8 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
         Endpoint(
             "GET", "/api/images/cache/list", listed, CachedImages, CatalogListParameters, access=Access.LISTS
         ),
+        Endpoint("POST", _CLEANUP, cleaned_up, CacheCleanup, PostedHours, access=Access.ADMIN),
+        Endpoint("DELETE", _CLEANUP, cleaned_up, CacheCleanup, DeletedHours, access=Access.ADMIN),
         Endpoint("GET", "/api/v1/images/storage/stats", storage, StorageStatistics),
         Endpoint("GET", "/api/v1/admin/eviction", eviction, Eviction, access=Access.ADMIN),
         Endpoint(

@@ -1,7 +1,7 @@
 """Statistics: how many pictures there are, of what sort, and what they take; from sums that are kept, without counting."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -41,6 +41,13 @@ class DiskUse(BaseModel):
         return cls(bytes=extent.bytes, files=extent.files)
 
 
+class SourceCount(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    size_bytes: int
+
+
 class CatalogStatistics(BaseModel):
     """Of the pictures that are stored. Failures are counted by class, whether something is stored all the same or not."""
 
@@ -58,6 +65,13 @@ class CatalogStatistics(BaseModel):
     by_failure_class: Mapping[str, int]
     as_of: AwareDatetime
 
+    total_images: int = Field(description="With those of which only a failure is remembered")
+    valid_images: int = Field(description="That are stored")
+    total_size_bytes: int
+    source_breakdown: Mapping[str, SourceCount]
+    oldest_image: date | None = Field(description="The day, in UTC, on which it was fetched")
+    newest_image: date | None
+
 
 async def statistics(table: CatalogTable, now: datetime) -> CatalogStatistics:
     """Raises DatabaseUnavailable."""
@@ -65,6 +79,8 @@ async def statistics(table: CatalogTable, now: datetime) -> CatalogStatistics:
     totals = await table.totals({name: today - timedelta(days=days) for name, days in _AGES})
     stored = {part: sums for part, sums in totals.items() if sums.pictures}
     whole = _sum(totals.values())
+    oldest, newest = await table.days()
+    by_provider = _counted(stored, lambda part: part.source or NOT_KNOWN)
     return CatalogStatistics(
         total_objects=whole.pictures,
         total_size_mb=round(whole.disk.bytes / MIB, 1),
@@ -72,11 +88,19 @@ async def statistics(table: CatalogTable, now: datetime) -> CatalogStatistics:
         cached=DiskUse.of(whole.cached),
         kept=DiskUse.of(whole.kept),
         by_kind=_counted(stored, lambda part: part.kind or NOT_KNOWN),
-        by_provider=_counted(stored, lambda part: part.source or NOT_KNOWN),
+        by_provider=by_provider,
         by_format=_counted(stored, lambda part: extension_of(part.mime_type)),
         by_age=_counted(stored, lambda part: part.age or OLDER),
         by_failure_class=_failures(totals),
         as_of=now,
+        total_images=whole.entries,
+        valid_images=whole.pictures,
+        total_size_bytes=whole.disk.bytes,
+        source_breakdown={
+            name: SourceCount(count=one.objects, size_bytes=one.bytes) for name, one in by_provider.items()
+        },
+        oldest_image=oldest,
+        newest_image=newest,
     )
 
 

@@ -153,6 +153,31 @@ class CatalogTable:
         """See `read_totals`."""
         return await self._database.read(lambda connection: read_totals(connection, ages))
 
+    async def days(self) -> tuple[date | None, date | None]:
+        """On which the oldest and the newest of what is stored were fetched."""
+        day = cached_image_totals.c.cached_on
+        query = sa.select(sa.func.min(day), sa.func.max(day)).where(
+            day != "", cached_image_totals.c.pictures > 0
+        )
+
+        async def reading(connection: AsyncConnection) -> tuple[date | None, date | None]:
+            oldest, newest = (await connection.execute(query)).one()
+            return oldest and date.fromisoformat(oldest), newest and date.fromisoformat(newest)
+
+        return await self._database.read(reading)
+
+    async def count(self, chosen: CatalogFilter) -> int:
+        """From the sums."""
+        sums = cached_image_totals.c
+        wanted = {"source": chosen.source, "kind": chosen.kind, "failure_class": chosen.failure_class}
+        conditions = [sums[name] == value for name, value in wanted.items() if value is not None]
+        query = sa.select(sa.func.coalesce(whole_sum(sums.entries), 0)).where(*conditions)
+
+        async def reading(connection: AsyncConnection) -> int:
+            return int((await connection.execute(query)).scalar_one())
+
+        return await self._database.read(reading)
+
     async def usage(self, ordered_since: datetime) -> Usage:
         """What was ordered before that is taken to have been lost on the way."""
 

@@ -13,9 +13,9 @@ from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
 from services.enricher.library.item import (
     Item,
     ItemIds,
+    ItemOrder,
     LibraryEntry,
     MediaType,
-    Order,
     Selection,
     Window,
     name_of,
@@ -54,7 +54,7 @@ class PageParameters(Parameters):
         max_length=2000,
         description="type:id of a list that an item is on, be it one of several; an id may be the list's URL",
     )
-    order: Order = Order.LAST_SYNCED
+    order: ItemOrder = ItemOrder.LAST_SYNCED
 
 
 class ItemListParameters(Parameters):
@@ -62,7 +62,7 @@ class ItemListParameters(Parameters):
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
     type: MediaType | None = None
     q: str | None = Field(None, max_length=200, description="Words that its title has")
-    sort: Order = Order.NEWEST
+    sort: ItemOrder = ItemOrder.NEWEST
 
 
 class MetadataTitleParameters(Parameters):

@@ -60,11 +60,12 @@ class ImportListSync:
         except reading.NotListSync as error:
             raise TaskFailed(str(error)) from None
         entries = _each_once(known.entries)
-        progress.total = len(entries) + len(known.pictures)
+        wanted = {picture: one for picture, one in known.pictures.items() if images or one.rowid is not None}
+        progress.total = len(entries) + len(wanted)
         await self._take_in(known, entries, progress, dry_run=dry_run)
         for row, why in known.problems:
             progress.error(row, f"{row}: {why}")
-        source = PictureFiles(database, known.pictures, files)
+        source = PictureFiles(database, wanted, files)
         await source.adopt(self._adopting, progress, dry_run=dry_run)
 
     async def _take_in(

@@ -157,7 +157,7 @@ def _read_lists(
         if source := _list_source(row["list_type"], row["list_id"]):
             list_type, _, list_id = source.partition(":")
             poster = source_in(row["poster_url"])
-            named = OnList(list_type, list_id, _text(row["display_name"]), poster and str(poster))
+            named = OnList(list_type, list_id, _text(row["display_name"]), str(poster) if poster else None)
             if named.display_name or named.poster_url:
                 library.lists[source] = named
 
@@ -258,7 +258,7 @@ def _entry(
         status=_text(row["status"]),
         overseerr_id=_number(row["overseerr_id"]),
         last_synced=last_synced or moment(row["last_synced"]),
-        poster_url=poster and str(poster),
+        poster_url=str(poster) if poster else None,
     )
 
 

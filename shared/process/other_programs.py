@@ -1,0 +1,96 @@
+"""Settings of the programs whose job this takes over: those that are not used here are told at the start, with what to set instead."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import structlog
+from dotenv import dotenv_values
+
+_S3 = "Pictures are kept in files: set VOLUME_URL=file:<directory>. docs/coming-from.md says more of buckets."
+_LISTS = "Lists are not fetched here: let whoever fetches them POST to /api/library/items with a list_source."
+_CELERY = "Jobs go through QUEUE_URL."
+_AI = "Nothing is made or searched by other services here: pin or upload such pictures."
+_AZURE = (
+    "Pictures are kept in files: set VOLUME_URL, and upload with PUT /api/v1/admin/images/{kind}/{id}/{role}."
+)
+_ACCOUNT = "Nobody signs in at Trakt here: titles come from TRAKT_CLIENT_ID alone."
+_TWITCH = "Twitch is not asked here: give a picture's URL, which is fetched from static-cdn.jtvnw.net."
+_HARDCOVER = "Hardcover is not asked here: give a picture's URL, which is fetched from assets.hardcover.app."
+
+INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        # ListSync
+        "AUTOMATED_MODE": _LISTS,
+        "IMDB_LISTS": _LISTS,
+        "LETTERBOXD_LISTS": _LISTS,
+        "MDBLIST_LISTS": _LISTS,
+        "STEVENLU_LISTS": _LISTS,
+        "SYNC_INTERVAL": _LISTS,
+        "TRAKT_LISTS": _LISTS,
+        "TRAKT_SPECIAL_LISTS": _LISTS,
+        "TRAKT_SPECIAL_ITEMS_LIMIT": _LISTS,
+        "DISCORD_WEBHOOK_URL": "Nothing is sent there: listen at /api/events.",
+        "OVERSEERR_API_KEY": "Overseerr is not asked: OVERSEERR_URL alone makes items' overseerr_url.",
+        "OVERSEERR_USER_ID": "Overseerr is not asked: OVERSEERR_URL alone makes items' overseerr_url.",
+        "OVERSEERR_4K": "Overseerr is not asked: OVERSEERR_URL alone makes items' overseerr_url.",
+        # The TVDB proxy
+        "S3_ACCESS_KEY_ID": _S3,
+        "S3_BUCKET_NAME": _S3,
+        "S3_BUCKET_ORIGINALS": _S3,
+        "S3_BUCKET_THUMBNAILS": _S3,
+        "S3_ENDPOINT_URL": _S3,
+        "S3_REGION": _S3,
+        "S3_SECRET_ACCESS_KEY": _S3,
+        "S3_USE_SSL": _S3,
+        "S3_VERIFY_SSL": _S3,
+        "STORAGE_BACKEND": _S3,
+        "LOCAL_STORAGE_PATH": "Set VOLUME_URL=file:<directory>.",
+        "IMAGE_SYNC_BATCH_SIZE": "Set nothing: a sync takes as many at once as the providers allow.",
+        "IMAGE_SYNC_CONCURRENT_DOWNLOADS": "Set HOST_CONCURRENCY, of one host, or FETCH_CONCURRENCY, of all.",
+        "IMAGE_SYNC_RETRY_FAILED": "Set nothing: what failed is tried again when it is due.",
+        "IMAGE_SYNC_RETRY_AFTER_HOURS": "Set nothing: each class of failure has its own time (ARCHITECTURE.md).",
+        "RATE_LIMIT_REQUESTS_PER_MINUTE": "Limit requests in the web server in front; MAX_WAITING bounds who waits.",
+        "RATE_LIMIT_BURST": "Limit requests in the web server in front; MAX_WAITING bounds who waits.",
+        "REDIS_URL": "Set nothing: what is cached is in memory and in DATABASE_URL.",
+        "CELERY_BROKER_URL": _CELERY,
+        "CELERY_RESULT_BACKEND": _CELERY,
+        # Cinemarco
+        "TRAKT_CLIENT_SECRET": _ACCOUNT,
+        "TRAKT_REDIRECT_URI": _ACCOUNT,
+        # SceneXtras
+        "AZURE_STORAGE_CONNECTION_STRING_MAIN": _AZURE,
+        "AZURE_STORAGE_CONNECTION_STRING_PUBLIC": _AZURE,
+        "BACKEND_URL": "Set PUBLIC_URL.",
+        "CHARACTER_IMAGES_PATH": "Upload such pictures with PUT /api/v1/admin/images/character/{id}/portrait.",
+        "IMAGE_API_ENDPOINT": "Set PUBLIC_URL, or CDN_BASE_URL for pictures alone.",
+        "HARDCOVER_API_KEY": _HARDCOVER,
+        "HARDCOVER_GRAPHQL_URL": _HARDCOVER,
+        "LUMAAI_API_KEY": _AI,
+        "OPENAI_API_KEY": _AI,
+        "SERPAPI_KEY": _AI,
+        "SUPABASE_KEY": "Set DATABASE_URL.",
+        "SUPABASE_URL": "Set DATABASE_URL.",
+        # StreamVault
+        "EXPORT_DIR": "Pictures are not written beside recordings: they are at /data/images/….",
+        "RECORDING_DIRECTORY": "Recordings are not looked through: give streamers' pictures by name.",
+        "TWITCH_CLIENT_ID": _TWITCH,
+        "TWITCH_CLIENT_SECRET": _TWITCH,
+    }
+)
+"""By the names that ListSync, the TVDB proxy, Cinemarco, SceneXtras and StreamVault know. What is used here must not be here."""
+
+_log = structlog.get_logger()
+
+
+def unused(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> Mapping[str, str]:
+    """What to set instead of each that is set in the environment, or in a `.env` file."""
+    given = {**(dotenv_values(dotenv) if dotenv.is_file() else {}), **environment}
+    return {name: instead for name, instead in INSTEAD.items() if given.get(name)}
+
+
+def tell_unused() -> None:
+    """One line for each, without its value."""
+    for name, instead in unused(os.environ).items():
+        _log.warning("a setting of another program is not used here", setting=name, instead=instead)
