@@ -17,14 +17,14 @@ from services.enricher.keeper import open_keeper
 from services.enricher.library import open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pages import demo
-from services.enricher.pages.gallery import Posters, Wall
+from services.enricher.pages.gallery import ShownPosters, Wall
 from services.enricher.pages.history import History
 from services.enricher.pages.operations import Operations
 from services.enricher.pages.site import OwnApi, Site
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks.task import TaskState
-from services.enricher.tasks.tasks import Tasks
+from services.enricher.tasks.tasks import Tasks, Work
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, announcing, fingerprint, telling_work
@@ -99,7 +99,7 @@ async def add_enricher(
             )
         )
         demo_library = demo.DemoLibrary(finder)
-        works = {**keeper.works, **library.works, demo.KIND: demo_library}
+        works: dict[str, Work] = {**keeper.works, **library.works, demo.KIND: demo_library}
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(
@@ -137,7 +137,7 @@ async def add_enricher(
             public_url=settings.urls.public_url,
             picture_url=settings.urls.cdn_base_url,
         )
-        posters = Posters(volume.names, library.shown, urls, finder)
+        posters = ShownPosters(volume.names, library.shown, urls, finder)
         skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))
         skeleton.add_routes(Operations(api, history, urls, finder, keeper.peers).routes(site))
         live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)

@@ -112,7 +112,9 @@ class Endpoint:
         out. Raise Problem.
         """
         values = {
-            name: value.value if isinstance(value, Enum) else value  # each wing has its own words for the same
+            name: value.value
+            if isinstance(value, Enum)
+            else value  # each wing has its own words for the same
             for name, value in given.items()
             if value not in (None, "")
         }

@@ -76,7 +76,7 @@ class Item:
     updated_at: datetime
 
 
-class Order(StrEnum):
+class Sorting(StrEnum):
     """In which items come. NEWEST: those that were found last."""
 
     NEWEST = "newest"
@@ -91,7 +91,7 @@ class Selection:
     media_type: MediaType | None = None
     list_source: str | None = None
     text: str = ""
-    order: Order = Order.NEWEST
+    order: Sorting = Sorting.NEWEST
 
 
 @dataclass(frozen=True, slots=True)

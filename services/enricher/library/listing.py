@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.enricher.library.item import Item, MediaType, Order, Page, Selection, Window
+from services.enricher.library.item import Item, MediaType, Page, Selection, Sorting, Window
 from services.enricher.library.same_title import plain
 from services.enricher.library.tables import media_items
 
@@ -48,15 +48,15 @@ def windowed(selection: Selection, window: Window) -> Select[Any]:
     return select(titles.c.rank, *_OF_ITEM).join(titles, _columns.title_key == titles.c.title_key)
 
 
-_ORDERS: Mapping[Order, Sequence[ColumnElement[Any]]] = {
-    Order.NEWEST: (_columns.id.desc(),),
-    Order.TITLE: (_columns.plain_title, _columns.id.desc()),
-    Order.YEAR: (func.coalesce(_columns.year, 0).desc(), _columns.id.desc()),
+_ORDERS: Mapping[Sorting, Sequence[ColumnElement[Any]]] = {
+    Sorting.NEWEST: (_columns.id.desc(),),
+    Sorting.TITLE: (_columns.plain_title, _columns.id.desc()),
+    Sorting.YEAR: (func.coalesce(_columns.year, 0).desc(), _columns.id.desc()),
 }
 
 
-def _rank(order: Order) -> ColumnElement[int]:
-    if order is Order.NEWEST:
+def _rank(order: Sorting) -> ColumnElement[int]:
+    if order is Sorting.NEWEST:
         return _columns.id
     return -func.row_number().over(order_by=_ORDERS[order])
 

@@ -13,7 +13,7 @@ from textwrap import wrap
 
 from pydantic import BaseModel, ConfigDict
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters, Sent
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
 from services.enricher.finder import Finder
 from services.enricher.finder.providers import Condition
@@ -80,7 +80,7 @@ class DemoLibrary:
         pin = "PUT /api/v1/admin/images/{kind}/{id}/{role}"
         name = {"kind": one.kind, "id": f"imdb:{one.imdb_id}", "role": Role.POSTER}
         try:
-            await self.api.ask(pin, body=Sent(one.picture()), **name)
+            await self.api.send(pin, one.picture(), **name)
         except Problem as problem:
             progress.error(one.title, problem.detail)
         progress.step(1)
@@ -188,7 +188,9 @@ def _words(canvas: Canvas, title: str, line: str) -> str:
     ]
     if line:
         small = f'fill="{canvas.colors[3]}" opacity="0.85" {style}'
-        rows.append(f'<text x="{middle}" y="{canvas.height * 0.955:.0f}" font-size="38" {small}>{escape(line)}</text>')
+        rows.append(
+            f'<text x="{middle}" y="{canvas.height * 0.955:.0f}" font-size="38" {small}>{escape(line)}</text>'
+        )
     return "".join(rows)
 
 
@@ -198,7 +200,9 @@ def _sun(canvas: Canvas) -> str:
     count = canvas.dice.choice((18, 24, 30))
     for ray in range(count):
         around, wide, far = 2 * math.pi * ray / count, math.pi / count / 2, canvas.width + canvas.height
-        ends = [(x + far * math.cos(around + turn), y + far * math.sin(around + turn)) for turn in (-wide, wide)]
+        ends = [
+            (x + far * math.cos(around + turn), y + far * math.sin(around + turn)) for turn in (-wide, wide)
+        ]
         points = " ".join(f"{px:.0f},{py:.0f}" for px, py in ((x, y), *ends))
         rays.append(f'<polygon points="{points}" fill="{canvas.colors[2]}" opacity="0.34"/>')
     return "".join(rays) + _disc(x, y, radius, canvas.colors[3])
@@ -216,7 +220,12 @@ def _rings(canvas: Canvas) -> str:
 
 def _moon(canvas: Canvas) -> str:
     stars = [
-        _disc(canvas.dice.uniform(0, canvas.width), canvas.dice.uniform(0, canvas.height * 0.6), canvas.dice.uniform(1.5, 5), canvas.colors[3])
+        _disc(
+            canvas.dice.uniform(0, canvas.width),
+            canvas.dice.uniform(0, canvas.height * 0.6),
+            canvas.dice.uniform(1.5, 5),
+            canvas.colors[3],
+        )
         for _ in range(70)
     ]
     x, y, radius = canvas.width * canvas.dice.uniform(0.3, 0.7), canvas.height * 0.3, canvas.least * 0.24
@@ -229,7 +238,8 @@ def _hills(canvas: Canvas) -> str:
     for layer in range(3):
         base = canvas.height * (0.58 + 0.11 * layer)
         steps = [
-            (canvas.width * step / 6, base - canvas.dice.uniform(0, canvas.height * 0.14)) for step in range(7)
+            (canvas.width * step / 6, base - canvas.dice.uniform(0, canvas.height * 0.14))
+            for step in range(7)
         ]
         curve = " ".join(f"S{x - canvas.width / 14:.0f} {y:.0f} {x:.0f} {y:.0f}" for x, y in steps[1:])
         path = f"M0 {steps[0][1]:.0f} {curve} V{canvas.height} H0Z"
@@ -245,7 +255,9 @@ def _city(canvas: Canvas) -> str:
             wide = canvas.dice.uniform(0.07, 0.15) * canvas.width
             top = canvas.height * canvas.dice.uniform(0.3 + 0.14 * layer, 0.62)
             fill = canvas.colors[1 - layer]
-            towers.append(f'<rect x="{x:.0f}" y="{top:.0f}" width="{wide:.0f}" height="{canvas.height}" fill="{fill}"/>')
+            towers.append(
+                f'<rect x="{x:.0f}" y="{top:.0f}" width="{wide:.0f}" height="{canvas.height}" fill="{fill}"/>'
+            )
             towers += [
                 f'<rect x="{x + wide * column:.0f}" y="{top + canvas.height * (0.03 + 0.045 * row):.0f}" width="{wide * 0.13:.0f}" '
                 f'height="{canvas.height * 0.02:.0f}" fill="{canvas.colors[3]}" opacity="0.7"/>'
@@ -268,7 +280,9 @@ def _shards(canvas: Canvas) -> str:
             for at, reach in ((around, far * 0.2), (around + turn, far), (around - turn, far * 0.8))
         )
         color = canvas.dice.choice(canvas.colors[1:])
-        shards.append(f'<polygon points="{points}" fill="{color}" opacity="{canvas.dice.uniform(0.4, 0.95):.2f}"/>')
+        shards.append(
+            f'<polygon points="{points}" fill="{color}" opacity="{canvas.dice.uniform(0.4, 0.95):.2f}"/>'
+        )
     return "".join(shards)
 
 
@@ -277,7 +291,9 @@ def _waves(canvas: Canvas) -> str:
     for row in range(9):
         y, high = canvas.height * (0.4 + 0.07 * row), canvas.height * 0.03
         step = canvas.width / canvas.dice.choice((4, 6, 8))
-        bends = "".join(f"q{step / 2:.0f} {high if bend % 2 else -high:.0f} {step:.0f} 0" for bend in range(10))
+        bends = "".join(
+            f"q{step / 2:.0f} {high if bend % 2 else -high:.0f} {step:.0f} 0" for bend in range(10)
+        )
         fill = canvas.colors[(3, 2, 1, 0)[row % 4]]
         path = f"M{-step * 1.5:.0f} {y:.0f}{bends}V{canvas.height}H0Z"
         waves.append(f'<path d="{path}" fill="{fill}" opacity="0.8"/>')

@@ -12,7 +12,7 @@ from aiohttp import web
 from services.enricher.api.access import Access
 from services.enricher.finder import Finder
 from services.enricher.finder.providers import Condition
-from services.enricher.library.item import MediaType, Order, name_of
+from services.enricher.library.item import MediaType, Sorting, name_of
 from services.enricher.library.pages.enrichment import EnrichedItem, EnrichedList
 from services.enricher.pages.site import OwnApi, Sheet, Site
 from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPictures, usual_size
@@ -47,7 +47,7 @@ class WallQuery:
 
     text: str = ""
     media_type: MediaType | None = None
-    order: Order = Order.NEWEST
+    order: Sorting = Sorting.NEWEST
     page: int = 1
 
     @classmethod
@@ -58,19 +58,19 @@ class WallQuery:
         return cls(
             text=query.get("q", "").strip()[:200],
             media_type=MediaType(kind) if kind in set(MediaType) else None,
-            order=Order(order) if order in set(Order) else Order.NEWEST,
+            order=Sorting(order) if order in set(Sorting) else Sorting.NEWEST,
             page=min(max(1, number), PAGES_AT_MOST),
         )
 
     def path(self, **changed: object) -> str:
         """The address of this with something changed, without what is as usual."""
         values = {"q": self.text, "type": self.media_type, "sort": self.order, "page": self.page} | changed
-        usual = {"q": "", "type": None, "sort": Order.NEWEST, "page": 1}
+        usual = {"q": "", "type": None, "sort": Sorting.NEWEST, "page": 1}
         said = {name: str(value) for name, value in values.items() if value != usual[name]}
         return f"/?{urlencode(said)}" if said else "/"
 
 
-class Posters:
+class ShownPosters:
     """What titles show, a pin before what providers say."""
 
     def __init__(self, names: Names, shown: ShownPictures, urls: PictureUrls, finder: Finder) -> None:
@@ -99,7 +99,9 @@ class Posters:
 
 
 class Wall:
-    def __init__(self, api: OwnApi, posters: Posters, urls: PictureUrls, finder: Finder, roots: Sequence[str]) -> None:
+    def __init__(
+        self, api: OwnApi, posters: ShownPosters, urls: PictureUrls, finder: Finder, roots: Sequence[str]
+    ) -> None:
         self._api = api
         self._posters = posters
         self._urls = urls
@@ -135,7 +137,7 @@ class Wall:
         more = query.page * AT_ONCE < found.total
         values = {
             "query": query,
-            "orders": list(Order),
+            "orders": list(Sorting),
             "cards": [Card(item, poster) for item, poster in zip(found.items, posters, strict=True)],
             "total": found.total,
             "later": query.path(page=query.page + 1) if more else None,
@@ -149,14 +151,21 @@ class Wall:
     def _missing(self) -> Mapping[str, object]:
         statuses = self._finder.statuses
         providers = [
-            {"name": spec.name, "title": spec.title, "status": statuses[spec.name], "link": WHERE_KEYS_ARE.get(spec.name)}
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "status": statuses[spec.name],
+                "link": WHERE_KEYS_ARE.get(spec.name),
+            }
             for spec in self._finder.providers.settings
         ]
         return {"providers": providers, "roots": self._roots}
 
     async def _attributed(self) -> Sequence[str]:
         """The providers that are asked, whose pictures and texts may show."""
-        return [name for name, status in self._finder.statuses.items() if status.condition is not Condition.OFF]
+        return [
+            name for name, status in self._finder.statuses.items() if status.condition is not Condition.OFF
+        ]
 
     async def _item(self, request: web.Request) -> EnrichedItem:
         item = await self._api.ask("GET /api/library/items/{id}", id=request.match_info["id"])
@@ -170,7 +179,9 @@ class Wall:
         tmdb_id = item.tmdb_id or (said and said.tmdb_id)
         tv = item.media_type is MediaType.TV
         crew, series = await asyncio.gather(
-            self._of_tmdb("GET /api/tmdb/tv/{id}/credits" if tv else "GET /api/tmdb/movie/{id}/credits", tmdb_id),
+            self._of_tmdb(
+                "GET /api/tmdb/tv/{id}/credits" if tv else "GET /api/tmdb/movie/{id}/credits", tmdb_id
+            ),
             self._of_tmdb("GET /api/tmdb/tv/{id}", tmdb_id if tv else None),
         )
         values = {
@@ -193,7 +204,9 @@ class Wall:
         known = item.imdb_id or (item.tmdb_id and f"tmdb:{item.tmdb_id}")
         if not known:
             return None
-        return await self._api.if_had("GET /api/metadata/{media_type}/{id}", media_type=item.media_type, id=known)
+        return await self._api.if_had(
+            "GET /api/metadata/{media_type}/{id}", media_type=item.media_type, id=known
+        )
 
     async def _of_tmdb(self, asked: str, tmdb_id: object) -> Any:
         return await self._api.if_had(asked, id=tmdb_id) if tmdb_id else None
@@ -265,7 +278,15 @@ def _role(request: web.Request) -> Role:
     return Role(given) if given in set(ROLES) else Role.POSTER
 
 
-_JOBS = ("Director", "Creator", "Screenplay", "Writer", "Novel", "Original Music Composer", "Director of Photography")
+_JOBS = (
+    "Director",
+    "Creator",
+    "Screenplay",
+    "Writer",
+    "Novel",
+    "Original Music Composer",
+    "Director of Photography",
+)
 
 
 def _makers(crew: Sequence[Mapping[str, Any]]) -> Sequence[tuple[str, str]]:

@@ -93,18 +93,25 @@ class OwnApi:
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         self._endpoints = {(endpoint.method, endpoint.path): endpoint for endpoint in endpoints}
 
-    async def ask(self, asked: str, *, body: Sent | None = None, **given: object) -> Any:
+    async def ask(self, asked: str, /, **given: object) -> Any:
         """`asked`: `GET /path/{with}/{places}`. A model, or what the JSON says. Raise Problem."""
-        method, _, path = asked.partition(" ")
-        result = await self._endpoints[method, path].call(given, body)
-        return json.loads(result.body) if isinstance(result, RenderedBody) else result
+        return await self._answer(asked, given)
 
-    async def if_had(self, asked: str, **given: object) -> Any:
+    async def send(self, asked: str, body: bytes, /, **given: object) -> Any:
+        """The same with bytes that are no JSON."""
+        return await self._answer(asked, given, Sent(body))
+
+    async def if_had(self, asked: str, /, **given: object) -> Any:
         """None where there is a Problem instead."""
         try:
             return await self.ask(asked, **given)
         except Problem:
             return None
+
+    async def _answer(self, asked: str, given: Mapping[str, object], body: Sent | None = None) -> Any:
+        method, _, path = asked.partition(" ")
+        result = await self._endpoints[method, path].call(given, body)
+        return json.loads(result.body) if isinstance(result, RenderedBody) else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,9 @@ class Site:
         self.texts = Texts()
         self._gate = gate
         self._below = urlsplit(public_url).path
-        origins = {f"{url.scheme}://{url.netloc}" for url in map(urlsplit, (public_url, picture_url)) if url.netloc}
+        origins = {
+            f"{url.scheme}://{url.netloc}" for url in map(urlsplit, (public_url, picture_url)) if url.netloc
+        }
         self._headers = _headers(sorted(origins))
         environment = aiohttp_jinja2.setup(
             app,
@@ -138,7 +147,10 @@ class Site:
         )
         environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
         environment.globals.update(
-            t=self.texts, version=ONESHEET_VERSION, language=self.texts.language, script_texts=self.texts.sections["script"]
+            t=self.texts,
+            version=ONESHEET_VERSION,
+            language=self.texts.language,
+            script_texts=self.texts.sections["script"],
         )
 
     def page(self, path: str, show: Showing, who: Access) -> web.RouteDef:
@@ -200,9 +212,9 @@ class Site:
 
     def _rendered(self, request: web.Request, sheet: Sheet) -> web.Response:
         session = self._gate.sessions.of(request)
-        said: list[str] = []
+        messages: list[str] = []
         if session and sheet.status is HTTPStatus.OK:
-            said, session.said = session.said, []
+            messages, session.said = session.said, []
         root = self._root(request)
         context = {
             **sheet.values,
@@ -210,7 +222,7 @@ class Site:
             "here": request.path_qs,
             "at": request.path,
             "session": session,
-            "said": said,
+            "messages": messages,
             "static": lambda name: f"{root}/static/{name}?v={static_files()[name][2]}",
         }
         response = aiohttp_jinja2.render_template(sheet.template, request, context, status=sheet.status)

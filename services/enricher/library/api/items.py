@@ -10,7 +10,15 @@ from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters, S
 from services.enricher.api.tasks import ShownTask
 from services.enricher.finder.api.outcomes import found_or_problem
 from services.enricher.finder.metadata import Metadata, TitleKey, TitleKind
-from services.enricher.library.item import ItemIds, LibraryEntry, MediaType, Order, Selection, Window, name_of
+from services.enricher.library.item import (
+    ItemIds,
+    LibraryEntry,
+    MediaType,
+    Selection,
+    Sorting,
+    Window,
+    name_of,
+)
 from services.enricher.library.library import Library
 from services.enricher.library.pages.enrichment import (
     EnrichedItem,
@@ -44,7 +52,7 @@ class ItemListParameters(Parameters):
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
     type: MediaType | None = None
     q: str | None = Field(None, max_length=200, description="Words that its title has")
-    sort: Order = Order.NEWEST
+    sort: Sorting = Sorting.NEWEST
 
 
 class MetadataTitleParameters(Parameters):
