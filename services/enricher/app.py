@@ -136,6 +136,7 @@ async def add_enricher(
             gate,
             public_url=settings.urls.public_url,
             picture_url=settings.urls.cdn_base_url,
+            providers={spec.name: spec.title for spec in finder.providers.settings},
         )
         posters = ShownPosters(volume.names, library.shown, urls, finder)
         skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))

@@ -118,6 +118,9 @@ def demo_endpoints(tasks: Tasks, demo: DemoLibrary) -> list[Endpoint]:
 
 # --- how they are drawn
 
+SCALE = 0.6
+"""What they are drawn in, to how large they say they are: a renderer's time goes by that."""
+
 _PALETTES = (
     ("#1b1b3a", "#693668", "#f4a259", "#f7e1b5"),
     ("#0b132b", "#1c5d78", "#5bc0be", "#f2f7f5"),
@@ -170,7 +173,7 @@ def drawn(title: str, line: str, role: Role = Role.POSTER, place: int = 0) -> by
         Role.PROFILE: f"{ground}{_face(canvas)}",
     }.get(role, f'{ground}{motif}<rect width="{width}" height="{height}" fill="url(#s)" opacity="0.7"/>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">{body}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * SCALE:.0f}" height="{height * SCALE:.0f}" viewBox="0 0 {width} {height}">{body}</svg>'
     ).encode()
 
 

@@ -129,8 +129,18 @@ Doing = Callable[[web.Request, Mapping[str, str]], Awaitable[str]]
 
 
 class Site:
-    def __init__(self, app: web.Application, gate: Gate, *, public_url: str, picture_url: str) -> None:
-        """`public_url`: as we are seen behind a web server; `picture_url`: where pictures are, if elsewhere."""
+    def __init__(
+        self,
+        app: web.Application,
+        gate: Gate,
+        *,
+        public_url: str,
+        picture_url: str,
+        providers: Mapping[str, str],
+    ) -> None:
+        """`public_url`: as we are seen behind a web server; `picture_url`: where pictures are, if elsewhere;
+        `providers`: their titles by their names.
+        """
         self.texts = Texts()
         self._gate = gate
         self._below = urlsplit(public_url).path
@@ -148,6 +158,7 @@ class Site:
         environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
         environment.globals.update(
             t=self.texts,
+            titled=lambda name: providers.get(name, name),
             version=ONESHEET_VERSION,
             language=self.texts.language,
             script_texts=self.texts.sections["script"],
