@@ -61,9 +61,10 @@ class Shop:
     """What a page said to its console, or asked of others, or could not get."""
 
     async def page(self, width: int = 1280, height: int = 900, *, light: bool = False) -> Page:
-        scheme = "light" if light else "dark"
         context = await self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, base_url=self.enricher.address
+            viewport={"width": width, "height": height},
+            color_scheme="light" if light else "dark",
+            base_url=self.enricher.address,
         )
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
@@ -76,8 +77,8 @@ class Shop:
         )
         return page
 
-    async def signed_in(self, path: str, **size: int) -> Page:
-        page = await self.page(**size)
+    async def signed_in(self, path: str) -> Page:
+        page = await self.page()
         await page.goto(f"/login?back={path}")
         await page.get_by_label("Token").fill("the-admin-token")
         await page.get_by_role("main").get_by_role("button", name="Sign in").click()

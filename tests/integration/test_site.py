@@ -99,8 +99,10 @@ async def test_reading_that_is_closed_asks_by_the_same_form(enricher: RunningEnr
 
 async def test_the_cookie_is_for_nobody_but_us_and_ends_with_the_session(enricher: RunningEnricher) -> None:
     origin = {"Origin": enricher.address, "X-Forwarded-Proto": "https"}
-    sent = {"data": {"token": "the-admin-token"}, "headers": origin, "allow_redirects": False}
-    async with enricher.client.post(enricher.address + "/login", **sent) as answer:
+    form = {"token": "the-admin-token"}
+    async with enricher.client.post(
+        enricher.address + "/login", data=form, headers=origin, allow_redirects=False
+    ) as answer:
         cookie = answer.cookies[SESSION_COOKIE]
     assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Strict", True)
     mine = {"Cookie": f"{SESSION_COOKIE}={cookie.value}"}
