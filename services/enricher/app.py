@@ -18,7 +18,7 @@ from services.enricher.keeper import open_keeper
 from services.enricher.library import open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pages import demo
-from services.enricher.pages.gallery import Posters, Wall
+from services.enricher.pages.gallery import ShownPosters, Wall
 from services.enricher.pages.history import History
 from services.enricher.pages.operations import Operations
 from services.enricher.pages.site import OwnApi, Site
@@ -155,8 +155,9 @@ async def add_enricher(
             gate,
             public_url=settings.urls.public_url,
             picture_url=settings.urls.cdn_base_url,
+            providers={spec.name: spec.title for spec in finder.providers.settings},
         )
-        posters = Posters(volume.names, library.shown, urls, finder)
+        posters = ShownPosters(volume.names, library.shown, urls, finder)
         skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))
         skeleton.add_routes(Operations(api, history, urls, finder, keeper.peers).routes(site))
         live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)

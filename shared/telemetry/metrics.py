@@ -68,6 +68,11 @@ class KnownGauge(Collector):
         assert not callable(value)
         self._values[()] = value + by
 
+    def value(self, *labels: str) -> float | None:
+        """None where nobody knows it."""
+        value = self._values.get(labels)
+        return value() if callable(value) else value
+
     def follow(self, value: Callable[[], float], *labels: str) -> None:
         """Ask for the value whenever somebody looks."""
         self._values[labels] = value
@@ -281,7 +286,7 @@ class Metrics:
     @property
     def waiting_now(self) -> int:
         """Requests of this process that wait for a picture."""
-        return int(self.registry.get_sample_value("onesheet_waiting") or 0)
+        return int(self.waiting.value() or 0)
 
     def counted_since_last(self) -> dict[str, dict[str, float]]:
         """What was counted since this was asked the last time: see `ServiceStats.counted`."""

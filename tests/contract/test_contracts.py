@@ -117,6 +117,8 @@ MESSAGE_OF: dict[str, Message] = {
             instance="host/1a2b3c4d",
             during_s=5.0,
             lanes={"pictures.now": LaneWork(jobs=12, oldest_s=0.25)},
+            counted={"served": {"hit": 240}, "first_picture": {"0.5": 3}},
+            waiting=2,
             setup={"VOLUME_URL": "0f1e2d3c"},
         ),
         TaskProgressed(task=7, kind="scan", state="running", done=12, total=40, counts={"files": 12}),

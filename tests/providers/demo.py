@@ -3,7 +3,9 @@
 import asyncio
 import re
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -15,7 +17,7 @@ from services.enricher.api.access import AccessSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings
-from services.enricher.pages.demo import DemoTitle, demo_titles, drawn
+from services.enricher.pages.demo import demo_titles, drawn
 from services.enricher.settings import EnricherSettings
 from services.fetcher.settings import DownloadSettings, FetcherSettings
 from services.one_process import run
@@ -156,37 +158,32 @@ def _episode(number: int, season: int, of: int) -> dict[str, Any]:
     }
 
 
-def _hang(host: PictureHost) -> None:
-    """What the stand-in says that there is, drawn."""
-
-    def put(path: str, body: bytes) -> None:
-        host.put(f"/t/p/original/{path}", body, content_type="image/svg+xml")
-
+def hung() -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The pictures that the stand-in says there are: where below `/t/p/original/`, and what draws them, as SVG."""
     for number, one in enumerate(demo_titles(), 1):
         for variant, language in enumerate(VARIANTS):
-            put(f"poster{number}{language}.jpg", one.picture(variant=5 * variant))
-        put(f"backdrop{number}.jpg", one.picture(Role.FANART))
-        put(f"logo{number}.png", one.picture(Role.LOGO))
+            yield f"poster{number}{language}.jpg", partial(one.picture, variant=5 * variant)
+        yield f"backdrop{number}.jpg", partial(one.picture, Role.FANART)
+        yield f"logo{number}.png", partial(one.picture, Role.LOGO)
         for season in range(1, SEASONS + 1) if one.media_type == "tv" else ():
-            _hang_season(put, one, number, season)
+            line = f"Season {season}"
+            yield (
+                f"season{number}-{season}.jpg",
+                partial(drawn, one.title, line, Role.POSTER, number + season),
+            )
+            for episode in range(1, EPISODES + 1):
+                name = f"{one.title} {season} {episode}"
+                yield f"still{number}-{season}-{episode}.jpg", partial(drawn, name, "", Role.STILL, episode)
     for number, name in enumerate(PLAYERS, 1):
-        put(f"face{number}.jpg", drawn(name, "", Role.PROFILE, number))
-
-
-def _hang_season(put: Any, one: DemoTitle, number: int, season: int) -> None:
-    put(f"season{number}-{season}.jpg", drawn(one.title, f"Season {season}", Role.POSTER, number + season))
-    for episode in range(1, EPISODES + 1):
-        put(
-            f"still{number}-{season}-{episode}.jpg",
-            drawn(f"{one.title} {season} {episode}", "", Role.STILL, episode),
-        )
+        yield f"face{number}.jpg", partial(drawn, name, "", Role.PROFILE, number)
 
 
 async def main(_volume_settings: VolumeSettings) -> None:
     async with AsyncExitStack() as stack:
         host = await stack.enter_async_context(PictureHost.running())
         tmdb = await stack.enter_async_context(DemoTmdb.running())
-        _hang(host)
+        for path, draw in hung():
+            host.put(f"/t/p/original/{path}", draw(), content_type="image/svg+xml")
         authority, images = host.root.removeprefix("http://"), host.url("/t/p")
         hosts = HostSettings(allowed_hosts=(*HostSettings().allowed_hosts, authority))
         providers = ProviderSettings.read(

@@ -13,7 +13,7 @@ from textwrap import wrap
 
 from pydantic import BaseModel, ConfigDict
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters, Sent
+from services.enricher.api.endpoint import Access, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
 from services.enricher.finder import Finder
 from services.enricher.finder.providers import Condition
@@ -80,7 +80,7 @@ class DemoLibrary:
         pin = "PUT /api/v1/admin/images/{kind}/{id}/{role}"
         name = {"kind": one.kind, "id": f"imdb:{one.imdb_id}", "role": Role.POSTER}
         try:
-            await self.api.ask(pin, body=Sent(one.picture()), **name)
+            await self.api.send(pin, one.picture(), **name)
         except Problem as problem:
             progress.error(one.title, problem.detail)
         progress.step(1)
@@ -117,6 +117,9 @@ def demo_endpoints(tasks: Tasks, demo: DemoLibrary) -> list[Endpoint]:
 
 
 # --- how they are drawn
+
+SCALE = 0.6
+"""What they are drawn in, to how large they say they are: a renderer's time goes by that."""
 
 _PALETTES = (
     ("#1b1b3a", "#693668", "#f4a259", "#f7e1b5"),
@@ -170,7 +173,7 @@ def drawn(title: str, line: str, role: Role = Role.POSTER, place: int = 0) -> by
         Role.PROFILE: f"{ground}{_face(canvas)}",
     }.get(role, f'{ground}{motif}<rect width="{width}" height="{height}" fill="url(#s)" opacity="0.7"/>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">{body}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * SCALE:.0f}" height="{height * SCALE:.0f}" viewBox="0 0 {width} {height}">{body}</svg>'
     ).encode()
 
 

@@ -70,7 +70,7 @@ class WallQuery:
         return f"/?{urlencode(said)}" if said else "/"
 
 
-class Posters:
+class ShownPosters:
     """What titles show, a pin before what providers say."""
 
     def __init__(self, names: Names, shown: ShownPictures, urls: PictureUrls, finder: Finder) -> None:
@@ -100,7 +100,7 @@ class Posters:
 
 class Wall:
     def __init__(
-        self, api: OwnApi, posters: Posters, urls: PictureUrls, finder: Finder, roots: Sequence[str]
+        self, api: OwnApi, posters: ShownPosters, urls: PictureUrls, finder: Finder, roots: Sequence[str]
     ) -> None:
         self._api = api
         self._posters = posters

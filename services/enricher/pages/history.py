@@ -65,9 +65,13 @@ class History:
         moments = [last - timedelta(minutes=back) for back in reversed(range(MINUTES))]
         return [known.get(at) or Minute(at) for at in moments]
 
-    def per_second(self, of: Callable[[Minute], float]) -> "Plot":
-        """The present minute is left out, which is not over."""
-        return Plot.of([of(minute) / 60 for minute in self.minutes()[:-1]])
+    def jobs(self, lane: str) -> "Plot":
+        """Taken a second. The present minute is left out, which is not over."""
+        return Plot.of(minute.jobs[lane] / 60 for minute in self.minutes()[:-1])
+
+    def rate(self, what: str) -> "Plot":
+        """Counted a second, of all labels."""
+        return Plot.of(minute.counted[what].total() / 60 for minute in self.minutes()[:-1])
 
     @property
     def hit_ratio(self) -> float | None:

@@ -87,10 +87,10 @@ class Operations:
         values = {
             "queues": queues,
             "queue_problem": queue_problem,
-            "rates": {lane: history.per_second(lambda minute, lane=lane: minute.jobs[lane]) for lane in Lane},
+            "rates": {lane: history.jobs(lane) for lane in Lane},
             "history": history,
-            "served": history.per_second(lambda minute: minute.counted["served"].total()),
-            "misses": history.per_second(lambda minute: minute.counted["first_picture"].total()),
+            "served": history.rate("served"),
+            "misses": history.rate("first_picture"),
             "hosts": (await self._api.ask("GET /api/v1/admin/hosts")).hosts,
             "storage": await self._api.if_had("GET /api/v1/images/storage/stats"),
             "stored": await self._api.if_had("GET /api/images/stats"),
@@ -127,7 +127,7 @@ class Operations:
 
     def _providers(self) -> list[Mapping[str, object]]:
         statuses = self._finder.statuses
-        found = []
+        found: list[Mapping[str, object]] = []
         for spec in self._finder.providers.settings:
             opened = self._finder.providers.get(spec.name)
             limits = [f"{limit.requests} / {limit.period.total_seconds():.0f} s" for limit in spec.limits]

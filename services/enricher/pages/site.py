@@ -93,18 +93,25 @@ class OwnApi:
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         self._endpoints = {(endpoint.method, endpoint.path): endpoint for endpoint in endpoints}
 
-    async def ask(self, asked: str, *, body: Sent | None = None, **given: object) -> Any:
+    async def ask(self, asked: str, /, **given: object) -> Any:
         """`asked`: `GET /path/{with}/{places}`. A model, or what the JSON says. Raise Problem."""
-        method, _, path = asked.partition(" ")
-        result = await self._endpoints[method, path].call(given, body)
-        return json.loads(result.body) if isinstance(result, RenderedBody) else result
+        return await self._answer(asked, given)
 
-    async def if_had(self, asked: str, **given: object) -> Any:
+    async def send(self, asked: str, body: bytes, /, **given: object) -> Any:
+        """The same with bytes that are no JSON."""
+        return await self._answer(asked, given, Sent(body))
+
+    async def if_had(self, asked: str, /, **given: object) -> Any:
         """None where there is a Problem instead."""
         try:
             return await self.ask(asked, **given)
         except Problem:
             return None
+
+    async def _answer(self, asked: str, given: Mapping[str, object], body: Sent | None = None) -> Any:
+        method, _, path = asked.partition(" ")
+        result = await self._endpoints[method, path].call(given, body)
+        return json.loads(result.body) if isinstance(result, RenderedBody) else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +129,18 @@ Doing = Callable[[web.Request, Mapping[str, str]], Awaitable[str]]
 
 
 class Site:
-    def __init__(self, app: web.Application, gate: Gate, *, public_url: str, picture_url: str) -> None:
-        """`public_url`: as we are seen behind a web server; `picture_url`: where pictures are, if elsewhere."""
+    def __init__(
+        self,
+        app: web.Application,
+        gate: Gate,
+        *,
+        public_url: str,
+        picture_url: str,
+        providers: Mapping[str, str],
+    ) -> None:
+        """`public_url`: as we are seen behind a web server; `picture_url`: where pictures are, if elsewhere;
+        `providers`: their titles by their names.
+        """
         self.texts = Texts()
         self._gate = gate
         self._below = urlsplit(public_url).path
@@ -141,6 +158,7 @@ class Site:
         environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
         environment.globals.update(
             t=self.texts,
+            titled=lambda name: providers.get(name, name),
             version=ONESHEET_VERSION,
             language=self.texts.language,
             script_texts=self.texts.sections["script"],
@@ -205,9 +223,9 @@ class Site:
 
     def _rendered(self, request: web.Request, sheet: Sheet) -> web.Response:
         session = self._gate.sessions.of(request)
-        said: list[str] = []
+        messages: list[str] = []
         if session and sheet.status is HTTPStatus.OK:
-            said, session.said = session.said, []
+            messages, session.said = session.said, []
         root = self._root(request)
         context = {
             **sheet.values,
@@ -215,7 +233,7 @@ class Site:
             "here": request.path_qs,
             "at": request.path,
             "session": session,
-            "said": said,
+            "messages": messages,
             "static": lambda name: f"{root}/static/{name}?v={static_files()[name][2]}",
         }
         response = aiohttp_jinja2.render_template(sheet.template, request, context, status=sheet.status)

@@ -112,13 +112,17 @@ const whenSeen = new IntersectionObserver(
   { rootMargin: "1200px 0px" },
 );
 
-const inView = new IntersectionObserver(
-  (entries) => {
-    const seen = entries.filter((one) => one.isIntersecting).pop();
-    if (seen && seen.target.dataset.page) history.replaceState(history.state, "", seen.target.dataset.page);
-  },
-  { rootMargin: "-10% 0px -70% 0px" },
-);
+// The address says which page is looked at, so that it is there again after going back or loading anew.
+let looking = null;
+function keepPlace() {
+  looking ??= requestAnimationFrame(() => {
+    looking = null;
+    const begun = [...document.querySelectorAll("[data-page]")].filter((one) => one.getBoundingClientRect().top < innerHeight / 2);
+    const { page } = begun.pop()?.dataset ?? {};
+    if (page && page !== location.pathname + location.search) history.replaceState(history.state, "", page);
+  });
+}
+if (document.querySelector("[data-wall]")) addEventListener("scroll", keepPlace, { passive: true });
 
 async function goOn(link, where) {
   if (link.dataset.busy) return;
@@ -195,7 +199,7 @@ function listen(path, kinds) {
     }, 400);
   };
   const events = new EventSource(path);
-  for (const kind of kinds) events.addEventListener(kind, soon);
+  for (const kind of ["hello", ...kinds]) events.addEventListener(kind, soon); // what happened before it listened is told by nobody
   addEventListener("pagehide", () => events.close());
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
@@ -206,7 +210,6 @@ function enliven(...parts) {
   const all = (selector) => parts.flatMap((part) => [...(part.matches?.(selector) ? [part] : []), ...part.querySelectorAll(selector)]);
   all("[data-thumbhash]").forEach(preview);
   all("img[data-picture]").forEach(watch);
-  all("[data-page]").forEach((one) => inView.observe(one));
   all("[data-submit-on-change]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
   all("form[data-confirm]").forEach((form) =>
     form.addEventListener("submit", (event) => {

@@ -1,0 +1,224 @@
+"""The gallery and the operators' page in Chromium: what is clicked is done, and nothing shifts, fails or asks elsewhere."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, async_playwright, expect
+from pydantic import SecretStr
+
+from services.enricher.finder.metadata import ProviderSettings
+from services.enricher.finder.providers.tmdb import TmdbSettings
+from services.fetcher.settings import DownloadSettings, FetcherSettings
+from services.proxy.settings import ProxySettings
+from shared.pictures import Kind, Name, Role
+from shared.queue import Lane
+from shared.settings import HostSettings
+from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.integration.onesheet import until
+from tests.providers.demo import DemoTmdb, hung
+from tests.providers.drawing import encode, poster
+from tests.providers.picture_host import PictureHost
+from tests.providers.tmdb import API_KEY
+from tests.unit.test_dead_letters import died
+
+CHROMIUM = shutil.which("chromium")
+OPTIONS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+PATIENCE_MS = 60_000
+SHIFTED = """() => new Promise((told) => {
+    let sum = 0;
+    new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) sum += one.value; })
+        .observe({type: "layout-shift", buffered: true});
+    requestAnimationFrame(() => requestAnimationFrame(() => told(sum)));
+})"""
+SHOWN = """() => [...document.querySelectorAll("img")].filter((one) => {
+    const box = one.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight && box.width;
+}).every((one) => one.naturalWidth > 40 || one.closest(".brand"))"""
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: make test installs it"),
+]
+
+
+@dataclass
+class Shop:
+    """All that a page needs, running; and a browser."""
+
+    enricher: RunningEnricher
+    browser: Browser
+    media: Path
+    complaints: list[str] = field(default_factory=list)
+    """What a page said to its console, or asked of others, or could not get."""
+
+    async def page(self, width: int = 1280, height: int = 900, *, light: bool = False) -> Page:
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="light" if light else "dark",
+            base_url=self.enricher.address,
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        page.on(
+            "console", lambda said: self._complain(said.text) if said.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self._complain(str(error)))
+        page.on(
+            "request", lambda request: None if self._is_ours(request.url) else self._complain(request.url)
+        )
+        return page
+
+    async def signed_in(self, path: str) -> Page:
+        page = await self.page()
+        await page.goto(f"/login?back={path}")
+        await page.get_by_label("Token").fill("the-admin-token")
+        await page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        await page.wait_for_url(f"**{path}")
+        return page
+
+    def _complain(self, text: str) -> None:
+        self.complaints.append(text)
+
+    def _is_ours(self, url: str) -> bool:
+        return url.startswith((self.enricher.address, "data:"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """With the demo library, and a folder to scan."""
+    directory = tmp_path_factory.mktemp("gallery")
+    media = directory / "films"
+    media.mkdir()
+    (media / "Some Film (2001).mkv").touch()
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        host, tmdb = await enter(PictureHost.running()), await enter(DemoTmdb.running())
+        for number, (path, _) in enumerate(hung()):  # small ones, which cost a renderer little
+            host.put(f"/t/p/original/{path}", encode(poster(number, (360, 540)), "jpeg"))
+        authority, images = host.root.removeprefix("http://"), host.url("/t/p")
+        hosts = HostSettings(allowed_hosts=(authority,))
+        enricher = await enter(
+            running_enricher(
+                directory,
+                proxy=ProxySettings(hosts=hosts, tmdb_image_url=images),
+                fetcher=FetcherSettings(download=DownloadSettings(hosts=hosts, allow_private=(authority,))),
+                hosts=hosts,
+                providers=ProviderSettings.read(
+                    TmdbSettings(api_key=SecretStr(API_KEY), base_url=tmdb.base_url, image_url=images)
+                ),
+                roots=(f"{media}:movie",),
+            )
+        )
+        await enricher.ended("/api/v1/admin/demo")
+        playwright = await enter(async_playwright())
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        stack.push_async_callback(browser.close)
+        yield Shop(enricher, browser, media)
+
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+async def assert_clean(shop: Shop, page: Page) -> None:
+    """For those who see, hear or type, and for the console."""
+    found = await Axe().run(page, options={"resultTypes": ["violations"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert shop.complaints == []
+
+
+@pytest.mark.parametrize(("width", "height", "light"), [(390, 844, True), (1280, 900, False)])
+async def test_the_wall_shows_every_picture_and_nothing_shifts(
+    shop: Shop, width: int, height: int, light: bool
+) -> None:
+    page = await shop.page(width, height, light=light)
+    await page.goto("/")
+    await page.wait_for_function(SHOWN)
+    assert await page.evaluate(SHIFTED) < 0.02
+    await expect(page.get_by_role("heading", name="24 titles")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await assert_clean(shop, page)
+    await page.context.close()
+
+
+async def test_a_picture_is_pinned_by_clicking_and_the_wall_shows_it(shop: Shop) -> None:
+    page = await shop.signed_in("/")
+    await page.get_by_role("link", name="Nosferatu").click()
+    await expect(page.get_by_role("heading", name="Nosferatu", exact=True)).to_be_visible()
+    await assert_clean(shop, page)
+    await page.get_by_role("button", name="Use picture 2 of TMDB").click()
+    await expect(page.get_by_text("Pinned: this is shown from now on.")).to_be_attached()
+    shown = page.locator(".candidate.is-shown img")
+    await expect(shown).to_have_attribute("alt", "Picture 2 from TMDB")
+    await page.goto("/")
+    poster = page.get_by_role("link", name="Nosferatu").locator("img")
+    picture = (await shop.enricher.volume.names.picture(_poster_of("tt0013442"))) or "none"
+    assert picture in str(await poster.get_attribute("src"))
+    assert shop.complaints == []
+    await page.context.close()
+
+
+async def test_a_dead_letter_is_sent_again_by_clicking(shop: Shop) -> None:
+    await shop.enricher.queue.publish(died(1), Lane.DEAD)
+    await until(lambda: _dead(shop, 1))
+    page = await shop.signed_in("/ops")
+    await assert_clean(shop, page)
+    await page.get_by_role("link", name="Read").click()
+    await expect(page.get_by_text("The source answered 500.").first).to_be_visible()
+    await assert_clean(shop, page)
+    await page.get_by_role("button", name="Send again").click()
+    await expect(page.get_by_text("Sent again, as if it had never been tried.")).to_be_attached()
+    await until(lambda: _dead(shop, 0))
+    await shop.enricher.queue.publish(died(2), Lane.DEAD)
+    await expect(
+        page.get_by_role("button", name="Drop", exact=False).first
+    ).to_be_visible()  # told by an event
+    assert shop.complaints == []
+    await page.context.close()
+
+
+async def test_a_folder_is_scanned_by_clicking_and_its_progress_shows(shop: Shop) -> None:
+    page = await shop.signed_in("/scan")
+    await expect(page.get_by_label("Folder on the server")).to_have_value(str(shop.media))
+    await page.get_by_role("button", name="Scan").click()
+    await expect(page.locator("#scans .state.done")).to_be_visible()  # without being asked for again
+    await assert_clean(shop, page)
+    await page.goto("/?q=some+film")
+    await expect(page.get_by_role("link", name="Some Film")).to_be_visible()
+    await page.context.close()
+
+
+async def test_the_wall_goes_on_and_keeps_its_place(shop: Shop) -> None:
+    for number in range(70):
+        item = {"title": f"Shelved {number:02}", "media_type": "tv", "full_path": f"/shelf/{number}"}
+        await shop.enricher.manage("POST", "/api/library/items", item)
+    page = await shop.page()
+    await page.goto("/?q=shelved&sort=title")
+    cards = page.locator(".card")
+    await page.keyboard.press("End")
+    await expect(cards).to_have_count(70)
+    await page.keyboard.press("End")
+    await page.wait_for_url("**page=2*")
+    await page.reload()
+    await expect(cards).to_have_count(10)
+    await page.get_by_role("link", name="Show earlier ones").click()
+    await expect(cards).to_have_count(70)
+    assert shop.complaints == []
+    await page.context.close()
+
+
+def _poster_of(imdb_id: str) -> Name:
+    return Name(Kind.MOVIE, f"imdb:{imdb_id}", Role.POSTER)
+
+
+async def _dead(shop: Shop, count: int) -> bool:
+    reply = await shop.enricher.manage("GET", "/api/v1/admin/dead")
+    return bool(reply.json["total"] == count)
