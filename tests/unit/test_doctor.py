@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from services.command import doctor
-from services.command.doctor import Health, Diagnosis, Patient
-from services.command.server import CommandFailed, Exit, ServerReply, Server
+from services.command.doctor import Diagnosis, Health, Patient
+from services.command.server import CommandFailed, Exit, Server, ServerReply
 from shared.settings import ONESHEET_VERSION
 from shared.volume import VolumeSettings
 from shared.volume.local.layout import Layout
