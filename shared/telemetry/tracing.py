@@ -143,7 +143,7 @@ def telling(service: str, settings: TelemetrySettings | None = None) -> Iterator
 def _exporting(service: str, endpoint: str) -> Any:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - the extra `otel`
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415 - as above
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
     except ModuleNotFoundError:
@@ -151,9 +151,8 @@ def _exporting(service: str, endpoint: str) -> Any:
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install the extra otel."
         ) from None
     # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES overrule what is said here.
-    resource = Resource({"service.name": service, "service.version": ONESHEET_VERSION}).merge(
-        Resource.create()
-    )
+    said = Resource({"service.name": service, "service.version": ONESHEET_VERSION})
+    resource = said.merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(
         BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
