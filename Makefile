@@ -6,7 +6,7 @@ PEERS := .venv-peers
 SETUP := deploy/setup
 PINNED_PIP := 26.3
 SERVER_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
-TEST_PACKAGES := $(SERVER_PACKAGES) chromium
+TEST_PACKAGES := $(SERVER_PACKAGES) chromium openssl prometheus systemd
 BENCH_PACKAGES := $(SERVER_PACKAGES) wrk
 
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .

@@ -1,6 +1,7 @@
 """The command `onesheet`: what an operator does, each by one word. `docs/command.md` has examples of all."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,8 +14,10 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
+from services.command import broker
 from services.command.server import CommandFailed, Exit, lines_of, replace_process, speak_aside
 from services.command.session import Session, command
+from shared.queue import QueueSettings
 from shared.settings import ONESHEET_VERSION
 from shared.volume import VolumeSettings
 
@@ -383,6 +386,23 @@ def doctor(
     broken = [found.check for found in findings if found.state is doctoring.Health.BROKEN]
     if broken:
         raise CommandFailed(f"Something is wrong with: {', '.join(broken)}.")
+
+
+@command(app)
+def broker_definitions(
+    session: Session,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write, which the broker can read; else standard output.")
+    ] = None,
+) -> None:
+    """Virtual host, users, rights and policies for RabbitMQ, from QUEUE_URL and QUEUE_MANAGEMENT_URL."""
+    settings = QueueSettings()
+    made = broker.definitions(settings.url or "", settings.management_url)
+    if output is None:
+        session.output.show(made)
+        return
+    output.write_text(f"{json.dumps(made, indent=2)}\n", encoding="utf-8")
+    session.output.show({"file": str(output)}, lambda: f"{output} is written.")
 
 
 def main() -> None:

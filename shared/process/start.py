@@ -6,7 +6,7 @@ import pwd
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from shared.http.connections import ConnectionLimits, Connections, listening, ra
 from shared.process.other_programs import tell_unused
 from shared.queue import QueueError
 from shared.settings import examples_of
-from shared.telemetry import LogSettings, configure_logs
+from shared.telemetry import LogSettings, configure_logs, telling
 from shared.telemetry.logs import lines_out
 from shared.volume import VolumeRefused, VolumeSettings
 
@@ -110,9 +110,11 @@ async def serve(
     connections = Connections(skeleton.service, limits, skeleton.metrics)
     port = settings.port(default_port)
     try:
-        async with listening(
-            skeleton.app, settings.host, port, connections, ends_within_s=SHUTDOWN_S
-        ) as address:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(telling(skeleton.service))
+            address = await stack.enter_async_context(
+                listening(skeleton.app, settings.host, port, connections, ends_within_s=SHUTDOWN_S)
+            )
             _log.info(
                 "listening", address=address, connections_at_most=limits.at_most, descriptors=descriptors
             )

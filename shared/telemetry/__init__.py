@@ -9,11 +9,13 @@ from shared.telemetry.logs import (
     canonical_line,
     configure_logs,
     new_trace_id,
+    part_of_trace,
     trace_id,
     traced,
     utc_now,
 )
 from shared.telemetry.metrics import Metrics, start_at_zero
+from shared.telemetry.tracing import telling
 
 __all__ = [
     "MAX_FIELD",
@@ -25,7 +27,9 @@ __all__ = [
     "canonical_line",
     "configure_logs",
     "new_trace_id",
+    "part_of_trace",
     "start_at_zero",
+    "telling",
     "trace_id",
     "traced",
     "utc_now",

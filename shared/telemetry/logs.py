@@ -19,6 +19,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import Settings
 from shared.telemetry.limiting import LibraryLines
+from shared.telemetry.tracing import report, step
 
 
 def utc_now() -> datetime:
@@ -46,6 +47,11 @@ def trace_id() -> str:
 
 def known_trace_id() -> str | None:
     return _trace.get() or None
+
+
+def part_of_trace(name: str, **attributes: object) -> step:
+    """A step of what is done here and now, for whoever looks at its trace."""
+    return step(name, known_trace_id(), **attributes)
 
 
 class traced:  # noqa: N801 - used as one uses a context manager function
@@ -162,18 +168,22 @@ class canonical_line:  # noqa: N801 - used as one uses a context manager functio
     A class, for a generator would cost more than the line.
     """
 
-    __slots__ = ("_line", "_started", "_token")
+    __slots__ = ("_line", "_started", "_step", "_token")
 
     def __init__(self, event: str, *, level: Level = "info", **fields: Any) -> None:
         self._line: dict[str, Any] = {"event": event, "level": level, "trace_id": known_trace_id(), **fields}
 
     def __enter__(self) -> dict[str, Any]:
         self._token = _line.set(self._line)
+        self._step = step.begun(self._line["event"], self._line["trace_id"])
         self._started = time.perf_counter()
         return self._line
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         _line.reset(self._token)
+        if self._step:
+            self._step.add(self._line)
+            self._step.__exit__(kind, error, traceback)
         self._line["duration_ms"] = round((time.perf_counter() - self._started) * 1000, 1)
         write_line(self._line)
 
@@ -191,6 +201,7 @@ def configure_logs(settings: LogSettings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _bound_fields,
+        _report_errors,
     ]
     lines_out.levels = frozenset(
         name for name in ("debug", "info") if logging.getLevelNamesMapping()[name.upper()] >= level
@@ -230,4 +241,13 @@ def _say_which_trace(_logger: WrappedLogger, _name: str, event: EventDict) -> Ev
 
 def _bound_fields(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     bound_fields(event)  # type: ignore[arg-type]  # a mutable mapping is enough
+    return event
+
+
+def _report_errors(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """What is logged with a traceback is a bug, and told where somebody looks at those."""
+    raised = event.get("exc_info")
+    error = sys.exc_info()[1] if raised is True else raised[1] if isinstance(raised, tuple) else raised
+    if isinstance(error, BaseException):
+        report(error, known_trace_id())
     return event

@@ -252,6 +252,20 @@ async def test_a_sample_of_what_it_sends_is_told_to_the_proxy(tmp_path: Path) ->
         {"ENRICHER": "10.0.0.2:eighty"},
         {"MISS_WAIT_OTHERS": "abc"},
         {"NGINX_ERROR_LOG": "/var/log/x; evil"},
+        {"NGINX_ERROR_LOG": "relative.log"},
+        {"NGINX_ACCESS_LOG": "relative.log"},
+        {"NGINX_USER": "Nobody at all"},
+        {"NGINX_WORKERS": "many"},
+        {"NGINX_MODULES": "/nowhere"},
+        {"NGINX_MISS_RATE": "fast"},
+        {"NGINX_MISS_BURST": "0"},
+        {"NGINX_TRUSTED_PROXIES": "balancer"},
+        {"NGINX_HSTS": "perhaps"},
+        {"NGINX_PLAIN_LISTEN": "80"},
+        {"ACCESS_LOG_ADDRESS": "proxy"},
+        {"IMAGE_FORMAT": "gif"},
+        {"TLS_CERTIFICATE": "/nowhere/certificate.pem"},
+        {"TLS_KEY": "/nowhere/key.pem"},
     ],
 )
 def test_settings_that_would_break_out_of_the_configuration_are_refused(
@@ -262,6 +276,7 @@ def test_settings_that_would_break_out_of_the_configuration_are_refused(
         render(tmp_path / "rendered", usual | settings)
     assert next(iter(settings)) in str(refused.value)
     assert settings.get("VOLUME_URL", "").removeprefix("file:") in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("proxies", ["a:1,b:2", "a:1, b:2", "a:1 b:2"])

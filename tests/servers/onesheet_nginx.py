@@ -42,6 +42,7 @@ async def running_onesheet_nginx(
                 "NGINX_MODULES": str(NJS_MODULE.parent),
                 "NGINX_RUN": str(directory / "run"),
                 "NGINX_WORKERS": str(workers),
+                "NGINX_MISS_RATE": "0",  # a crowd of tests comes from one address
                 "PROXIES": " ".join(proxies),
                 "ENRICHER": enricher,
                 **(settings or {}),

@@ -18,7 +18,7 @@ from shared.contracts import DropSpool, PointName, RefuseName
 from shared.pictures.paths import spool_name
 from shared.pictures.rendition import named_media_type
 from shared.queue import Delay, Retry
-from shared.telemetry import add_to_line
+from shared.telemetry import add_to_line, part_of_trace
 from shared.volume import Draft, Locked, Revision, unseen
 
 _log = structlog.get_logger()
@@ -101,12 +101,13 @@ async def commit_original(
     is_upload = isinstance(source, pictures.Upload)
     draft.finished(original.path)
     order = order_for(original.path, draft, renditions, deps, bare=is_upload)
-    rendered = await deps.sandbox.render(
-        order,
-        urgent=delivery.urgent,
-        starting=lambda: count_start(source.picture, delivery, deps),
-        host=delivery.turn.host,
-    )
+    with part_of_trace("render"):
+        rendered = await deps.sandbox.render(
+            order,
+            urgent=delivery.urgent,
+            starting=lambda: count_start(source.picture, delivery, deps),
+            host=delivery.turn.host,
+        )
     deps.on_step(FetchStep.RENDERED)
     _note_mismatch(source, original, rendered)
     kept = _kept(original, rendered)
@@ -118,16 +119,17 @@ async def commit_original(
     kept.rename(draft.directory / (spool_name(name) if too_large else name))
     if too_large:  # before the commit: whoever dies after it leaves no spool behind for good
         await deps.announcements.drop_spool_later(source.picture, original.revision)
-    revision = await deps.pictures.commit(
-        source.picture,
-        original.revision,
-        draft,
-        manifest,
-        _state(original, since),
-        expected=expected,
-        into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
-        on_seen=on_seen,
-    )
+    with part_of_trace("store", picture=source.picture):
+        revision = await deps.pictures.commit(
+            source.picture,
+            original.revision,
+            draft,
+            manifest,
+            _state(original, since),
+            expected=expected,
+            into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
+            on_seen=on_seen,
+        )
     deps.on_step(FetchStep.COMMITTED)
     return revision
 

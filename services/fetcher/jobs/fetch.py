@@ -22,7 +22,7 @@ from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import FetchPicture
 from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, PictureId, Rendition, Source, Upload
 from shared.queue import Delay, Retry
-from shared.telemetry import add_to_line
+from shared.telemetry import add_to_line, part_of_trace
 from shared.volume import NOTHING, Draft, Locked, Revision, RevisionGone, Superseded, lacking
 
 SECOND_TRY_AFTER_S = 0.5
@@ -147,7 +147,8 @@ async def _download_and_commit(
     """`base`: there is a revision, whose original was too large to keep."""
     asked = (rendition for rendition in _asked(job, delivery, deps) if rendition != ORIGINAL)
     async with deps.pictures.draft() as draft:
-        downloaded = await _download(job, draft, delivery, deps)
+        with part_of_trace("download"):
+            downloaded = await _download(job, draft, delivery, deps)
         deps.on_step(FetchStep.DOWNLOADED)
         held = base.renditions if base and base.id != downloaded.revision else ()
         renditions = tuple(dict.fromkeys((*asked, *held)))

@@ -17,6 +17,7 @@ from shared.queue.embedded.worker import StoreThread
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
 from shared.telemetry import Metrics
+from shared.telemetry.tracing import step
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +146,8 @@ class EmbeddedQueue:
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         limit = None if lane is Lane.DEAD else self._lane_limit
         after_s = None if delay is None else self._delays[delay]
-        await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit))
+        with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
+            await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit))
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:

@@ -27,6 +27,7 @@ from shared.queue.rabbitmq.topology import (
     open_management,
 )
 from shared.telemetry import Metrics
+from shared.telemetry.tracing import step
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,8 @@ class RabbitQueue:
         return self._patience_s if self._consuming.current else 0.0
 
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
-        await self._publisher.publish(envelope, lane, delay, limited=True)
+        with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
+            await self._publisher.publish(envelope, lane, delay, limited=True)
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:
