@@ -117,6 +117,10 @@ async def _check(check: Check) -> str:
 
 _SIGNED = f"{SIGNATURE}="
 _SIGNATURE = re.compile(rf"([?&]{_SIGNED}[^&]{{8}})[^&]+")
+_RETURNED = "state="
+_OF_SIGN_IN = re.compile(r"([?&](?:code|state)=)[^&]+")
+"""What a browser brings back from where somebody signed in."""
+
 """Whoever has a signature may use it: a log says which one it was, and no more."""
 
 CLIENT_LEFT = 499
@@ -133,6 +137,8 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
         path = request.raw_path[:MAX_FIELD]
         if _SIGNED in path:
             path = _SIGNATURE.sub(r"\1…", path)
+        if _RETURNED in path:
+            path = _OF_SIGN_IN.sub(r"\1…", path)
         with (
             traced(trace),
             canonical_line(

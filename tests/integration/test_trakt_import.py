@@ -302,7 +302,7 @@ async def test_a_cancelled_import_ends_before_the_next_title_and_what_was_done_s
         trakt.state.play(number, "2024-01-01T20:00:00")
     gate = tmdb.hold()
     progress = Progress()
-    importing = asyncio.create_task(account.wing.works[IMPORT]({"run": "1"}, progress))
+    importing = asyncio.ensure_future(account.wing.works[IMPORT]({"run": "1"}, progress))
     await gate.arrived(12)
     progress.cancel()
     gate.open()

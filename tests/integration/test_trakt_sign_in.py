@@ -195,11 +195,13 @@ async def test_a_sign_in_that_trakt_has_ended_is_ended_here_and_says_so(
     assert not now.signed_in
     assert "sign in again" in str(now.problem)
     assert "signed out by Trakt" in capsys.readouterr().out
+    assert "sign in again" in account.wing.troubles()["trakt"]
     with pytest.raises(TaskFailed, match="sign in"):
         await account.synced()
     await account.signed_in()
     await asked(account)
     assert (await account.wing.sign_in.state()).problem is None
+    assert account.wing.troubles() == {}
 
 
 async def test_a_page_of_something_before_trakt_ends_no_sign_in(

@@ -1,18 +1,23 @@
 """Syncs: what changed at Trakt changes here, what was said here stays, and nothing is asked that did not change."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.enricher.account import tables
-from services.enricher.account.importing import IMPORT_FIRST
+from services.enricher.account.importing import AUTO_SYNC, IMPORT_FIRST, SYNCING
 from services.enricher.account.reading import THOROUGH_EVERY
 from services.enricher.account.rules import MediaKind
 from services.enricher.tasks.task import TaskFailed
-from shared.telemetry import utc_now
+from shared.background import Background
+from shared.telemetry import Metrics, utc_now
 from tests.integration.account import RunningAccount, running_account
+from tests.integration.onesheet import until
 from tests.integration.test_trakt_import import describe, entries
 from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt_account import TraktAccountHost
@@ -227,3 +232,44 @@ async def test_only_what_changed_is_asked_for(account: RunningAccount, trakt: Tr
     await account.synced()
     asked = {path for path, count in trakt.counts.items() if count > before.get(path, 0) and "?" not in path}
     assert asked == {"/sync/last_activities", "/sync/ratings"}
+
+
+async def test_it_is_synced_every_so_often_while_somebody_is_signed_in_and_wants_it(
+    account: RunningAccount,
+) -> None:
+    """Around every hour, as it is set."""
+    waits, started = list[float | None](), list[str]()
+    go_on: asyncio.Queue[None] = asyncio.Queue()
+
+    async def wait(seconds: float | None, _wake: asyncio.Event | None) -> None:
+        waits.append(seconds)
+        await go_on.get()
+        go_on.task_done()
+
+    class StartedTasks:
+        async def start(self, kind: str, _arguments: object) -> None:
+            started.append(kind)
+
+    async def round_of() -> None:
+        before = len(waits)
+        go_on.put_nowait(None)
+        await until(lambda: async_(len(waits) > before))
+
+    tasks: Any = StartedTasks()
+    wing = replace(account.wing, _background=Background(Metrics(), wait=wait))
+    async with wing.syncing(tasks):
+        await until(lambda: async_(bool(waits)))
+        assert started == []
+        await round_of()
+        assert started == [SYNCING]
+        await wing._remembered.put({AUTO_SYNC: "false"})
+        await round_of()
+        await wing._remembered.put({AUTO_SYNC: "true"})
+        await wing.sign_in.end()
+        await round_of()
+        assert started == [SYNCING]
+    assert all(seconds is not None and 3240 <= seconds <= 3960 for seconds in waits)
+
+
+async def async_(value: object) -> bool:
+    return bool(value)

@@ -35,14 +35,8 @@ class Played:
 
     @property
     def entry(self) -> dict[str, Any]:
-        known = self.tmdb_id in TITLES
         kind = "movie" if self.is_movie else "show"
-        described = (
-            title(self.tmdb_id, show=not self.is_movie)
-            if known and self.tmdb_id
-            else {"title": "Odd", "ids": {}}
-        )
-        of = {"title": described["title"], "year": 1999, "ids": {**described["ids"], "tmdb": self.tmdb_id}}
+        of = _title(kind, self.tmdb_id)
         entry = {"id": self.id, "watched_at": self.watched_at, "action": "watch", kind: of}
         if self.is_movie:
             return entry | {"type": "movie"}
@@ -297,7 +291,7 @@ class TraktAccountHost(TraktHost):
 
 
 def _title(kind: str, tmdb_id: int | None) -> dict[str, Any]:
-    described = (
-        title(tmdb_id, show=kind == "show") if tmdb_id in TITLES and tmdb_id else {"title": "Odd", "ids": {}}
-    )
+    described: dict[str, Any] = {"title": "Odd", "ids": {}}
+    if tmdb_id in TITLES and tmdb_id:
+        described = title(tmdb_id, show=kind == "show")
     return {"title": described["title"], "year": 1999, "ids": {**described["ids"], "tmdb": tmdb_id}}
