@@ -167,6 +167,7 @@ async def add_enricher(
         skeleton.notes["providers"] = lambda: {
             name: f"{status.condition}: {status.detail}" for name, status in finder.statuses.items()
         }
+        skeleton.notes["account"] = account.troubles
         skeleton.notes["services"] = keeper.peers.troubles
         skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)

@@ -122,6 +122,8 @@ async def _check(check: Check) -> str:
 API_KEY = "api_key"
 """The parameter that clients of TMDB's send their key in: ours, where they are pointed at us."""
 
+_SECRET = frozenset({API_KEY, "code", "state"})
+"""Parameters that are not told: keys, and what a browser brings back from where somebody signed in."""
 _SIGNATURE_SHOWN = 8
 """Whoever has a signature may use it: a log says which one it was, and no more."""
 
@@ -144,7 +146,7 @@ def _without_key(pair: str) -> str:
     called = unquote_plus(name)
     if called == SIGNATURE and len(value) > _SIGNATURE_SHOWN:
         return f"{name}={value[:_SIGNATURE_SHOWN]}…"
-    return f"{name}=…" if called == API_KEY and value else pair
+    return f"{name}=…" if called in _SECRET and value else pair
 
 
 CLIENT_LEFT = 499

@@ -96,9 +96,10 @@ async def test_a_body_that_comes_with_a_question_for_a_picture_goes_no_further(s
 
 
 async def test_everything_else_is_the_enrichers(site: Site) -> None:
-    for target in ("/", "/ops", "/api/items/enriched?page=1", "/api/images/stats"):
+    back = "/trakt/callback?code=x&state=y"
+    for target in ("/", "/ops", "/api/items/enriched?page=1", "/api/images/stats", back):
         assert BY_UPSTREAM.lower() in (await site.ask(target)).headers
-    assert len(site.enricher.requests) == 4
+    assert len(site.enricher.requests) == 5
     assert (await site.ask("/healthz")).status == 200
     for target in ("/readyz", "/readyz/stored"):
         assert (await site.ask(target)).headers[BY_UPSTREAM.lower()]

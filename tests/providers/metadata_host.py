@@ -127,7 +127,8 @@ class MetadataHost:
         behaviour = script.next() if script else GOOD
         if behaviour is GOOD and self.latency_s:
             behaviour = Behaviour(delay_s=self.latency_s)
-        if said.status != 200 and behaviour.status is None and behaviour.body is None:
+        hangs_up = behaviour.no_answer or behaviour.reset
+        if said.status != 200 and behaviour.status is None and behaviour.body is None and not hangs_up:
             return await answer(request, None, _as_said(said, behaviour.delay_s))
         headers = {**_JSON, **said.headers}
         return await answer(request, Page(json.dumps(said.body).encode(), headers), behaviour)

@@ -62,7 +62,7 @@ class PostgresServer:
         would be eight megabytes and three hundred files.
         """
         head = ScriptDirectory.from_config(configuration()).get_current_head()
-        emptied = [f"DELETE FROM {name}" for name in metadata.tables]
+        emptied = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]
         self._say(_MIGRATED, *emptied, f"UPDATE alembic_version SET version_num = '{head}'")
         return DatabaseSettings(url=self._url(_MIGRATED))
 

@@ -83,10 +83,9 @@ class AccountWing:
     _background: Background
     _image_url: str
 
-    async def troubles(self) -> Mapping[str, str]:
+    def troubles(self) -> Mapping[str, str]:
         """Why nobody is signed in any more, for who looks after the server."""
-        state = await self.sign_in.state()
-        return {"trakt": state.problem} if state.problem and not state.signed_in else {}
+        return {"trakt": self.sign_in.ended} if self.sign_in.ended else {}
 
     def endpoints(self, tasks: Tasks, urls: PictureUrls) -> list[Endpoint]:
         return [
@@ -163,6 +162,7 @@ async def open_account(
         works = {IMPORT: importing.import_all, SYNCING: importing.sync}
     async with AsyncExitStack() as stack:
         stack.push_async_callback(sign_in.close)
+        await sign_in.look()
         if writes.on:
             sending = background.repeating(
                 "writing to Trakt",

@@ -290,11 +290,11 @@ class Importing:
         under_way: set[asyncio.Task[None]] = set()
         try:
             async for title in self._mirror.waiting(kinds, lists):
-                progress.step()
                 if len(under_way) >= TITLES_AT_ONCE:
                     done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                     for ended in done:
                         ended.result()
+                progress.step()
                 under_way.add(asyncio.create_task(self._one(title, mode, progress), name=str(title)))
             await asyncio.gather(*under_way)
             progress.step()

@@ -127,11 +127,18 @@ class SignIn:
         self._at = at
         self._device: DeviceCode | None = None
         self._polling: asyncio.Task[None] | None = None
+        self.ended: str | None = None
+        """Why nobody is signed in any more, as far as this process knows."""
         self._tokens = self._source()
 
     def tokens(self) -> TokenSource:
         """Of whoever is signed in now."""
         return self._tokens
+
+    async def look(self) -> None:
+        """See whether a sign-in was ended before this process began."""
+        state = await self.state()
+        self.ended = None if self._missing() else state.problem
 
     async def close(self) -> None:
         """What is being renewed is kept first."""
@@ -191,7 +198,7 @@ class SignIn:
             await cancel_and_wait(self._polling)
         async with self._alone():
             await self._store.forget()
-        self._tokens = self._source()
+        self._tokens, self.ended = self._source(), None
         if token and self._oauth:
             try:
                 await self._oauth.revoke(token, self._turn())
@@ -247,7 +254,7 @@ class SignIn:
         async with self._alone():
             await self._remembered.put({}, without=(USER_SEEN,))
             await self._store.keep(token)
-        self._tokens = self._source()
+        self._tokens, self.ended = self._source(), None
         _log.info("signed in at Trakt")
 
     def _source(self) -> TokenSource:
@@ -262,6 +269,7 @@ class SignIn:
             return await self._oauth.renew(before.refresh, turn)
         except GrantRefused as error:
             await self._store.forget(error.reason)
+            self.ended = error.reason
             _log.error("signed out by Trakt", reason=error.reason)
             raise Misconfigured(error.reason, status=error.status) from None
 

@@ -257,12 +257,12 @@ async def page_of(
     user: TokenSource | None = None,
 ) -> ListPage[_Element]:
     def read(reply: Reply) -> ListPage[_Element]:
-        items = _number(reply, "X-Pagination-Item-Count", -1)
+        told_items = reply.headers.get("X-Pagination-Item-Count")
         return ListPage(
             elements=_elements(element, reply),
             pages=_number(reply, "X-Pagination-Page-Count", 1),
             limit=_number(reply, "X-Pagination-Limit", limit),
-            items=None if items < 0 else items,
+            items=0 if told_items == "0" else _number(reply, "X-Pagination-Item-Count", 0) or None,
         )
 
     asked = {**params, "page": str(page), "limit": str(limit)}
