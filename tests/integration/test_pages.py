@@ -32,6 +32,7 @@ from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt import TraktHost, title
 
 PAGE = "/api/items/enriched"
+PATIENT = MetadataSettings(page_deadline_s=60)
 IMPATIENT = MetadataSettings(page_deadline_s=0.3)
 
 
@@ -212,7 +213,7 @@ async def test_an_unchanged_page_is_made_once_also_where_no_provider_has_a_key(
 async def test_each_of_fifty_cold_titles_is_asked_once_for_twenty_pages(
     tmp_path: Path, trakt: TraktHost
 ) -> None:
-    async with running_enricher(tmp_path, trakt=trakt) as enricher:
+    async with running_enricher(tmp_path, trakt=trakt, metadata=PATIENT) as enricher:
         await enricher.add(50, first=100)
         await enricher.manage("POST", "/api/items/enriched/clear-cache")
         trakt.counts.clear()
