@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
@@ -131,6 +131,13 @@ class TitleFetcher:
         item_id = await self._items.keep(item)
         return Details(title, tv=tv, item_id=item_id, seasons=found, pictures=pictures)
 
+    async def again(self, title: TitleId, seasons: Iterable[int]) -> Details:
+        """Of a title that is here, as TMDB has it now."""
+        if title.kind is MediaKind.MOVIE:
+            return Details(title, movie=await self._required(resources.movie, title.tmdb_id, "movie"))
+        tv = await self._required(resources.tv, title.tmdb_id, "series")
+        return Details(title, tv=tv, seasons=await self.seasons(title.tmdb_id, seasons))
+
     async def seasons(self, tmdb_id: int, numbers: Iterable[int]) -> Sequence[SeasonDetails]:
         """Without those that TMDB does not have."""
         found = []
@@ -184,6 +191,22 @@ def pictures_of(seasons: Iterable[SeasonDetails]) -> Sequence[str]:
 
 def _paths(*paths: str | None) -> tuple[str, ...]:
     return tuple(path for path in paths if path)
+
+
+async def store_again(connection: AsyncConnection, entry_id: int, details: Details, now: datetime) -> None:
+    """What TMDB says now, in the place of what it said."""
+    if details.movie:
+        await _store_movie(connection, details.movie, details.title.tmdb_id, now)
+        credits_ = details.movie.credits
+    else:
+        assert details.tv
+        series_id = await _store_series(connection, details.tv, details.title.tmdb_id, now)
+        await store_seasons(connection, series_id, details.seasons, now)
+        credits_ = details.tv.credits
+    links = tables.media_contributors
+    await connection.execute(delete(links).where(links.c.entry_id == entry_id))
+    if credits_:
+        await _store_credits(connection, entry_id, credits_)
 
 
 async def store(connection: AsyncConnection, details: Details, reason: str, now: datetime) -> int:
