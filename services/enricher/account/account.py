@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -125,6 +125,32 @@ RENEW_EVERY_S = 6 * 3600.0
 RENEWED_AT_ONCE = 100
 
 
+def sending(
+    writes: WriteBack, due: asyncio.Event, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """What waits to be written goes out, one a second."""
+    return background.repeating(
+        "writing to Trakt",
+        writes.send_one,
+        every_s=SEND_LOOK_S,
+        soon_s=SECOND_S,
+        wake=due,
+        expected=(DatabaseUnavailable,),
+    )
+
+
+def renewing(
+    fetcher: TitleFetcher, applying: Applying, background: Background, now: Callable[[], datetime]
+) -> AbstractAsyncContextManager[None]:
+    return background.repeating(
+        "renewing titles' details",
+        partial(renew_details, fetcher, applying, now),
+        every_s=RENEW_EVERY_S,
+        at_once=False,
+        expected=(DatabaseUnavailable,),
+    )
+
+
 async def renew_details(fetcher: TitleFetcher, applying: Applying, now: Callable[[], datetime]) -> None:
     """What TMDB said long ago of some titles, as it says it now."""
     for title in await applying.aging(now() - AGES_AFTER, RENEWED_AT_ONCE):
@@ -185,24 +211,9 @@ async def open_account(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(sign_in.close)
         await sign_in.look()
-        renewing = background.repeating(
-            "renewing titles' details",
-            partial(renew_details, fetcher, applying, now),
-            every_s=RENEW_EVERY_S,
-            at_once=False,
-            expected=(DatabaseUnavailable,),
-        )
-        await stack.enter_async_context(renewing)
+        await stack.enter_async_context(renewing(fetcher, applying, background, now))
         if writes.on:
-            sending = background.repeating(
-                "writing to Trakt",
-                writes.send_one,
-                every_s=SEND_LOOK_S,
-                soon_s=SECOND_S,
-                wake=due,
-                expected=(DatabaseUnavailable,),
-            )
-            await stack.enter_async_context(sending)
+            await stack.enter_async_context(sending(writes, due, background))
         yield AccountWing(
             works,
             sign_in,

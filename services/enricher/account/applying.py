@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import tables
-from services.enricher.account.entries import HERE, TRAKT, default_session, episode_of, recompute
+from services.enricher.account.entries import HERE, TRAKT, default_session, episodes_of, recompute
 from services.enricher.account.mirror import OfTitle, TitleId, of_title, settle
 from services.enricher.account.rules import (
     MediaKind,
@@ -254,10 +254,11 @@ class Applying:
         if not plays:
             return
         session_id = await default_session(connection, entry.id, self._now())
+        ids = await episodes_of(connection, entry.series_id, [play.of for play in plays])
         rows = [
             {
                 "session_id": session_id,
-                "episode_id": await episode_of(connection, entry.series_id, *play.of),
+                "episode_id": ids[play.of],
                 "watched_on": days.get(play.id, day_of(play.watched_at, self._zone)),
                 "watched_at": play.watched_at,
                 "origin": TRAKT,
