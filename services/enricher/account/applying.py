@@ -134,7 +134,12 @@ class Applying:
             table, id_ = (
                 (tables.movies, entry.movie_id) if entry.movie_id else (tables.series, entry.series_id)
             )
-            nothing = {"genres": [], "poster_path": None, "backdrop_path": None, "fetched_at": self._now()}
+            nothing: dict[str, Any] = {
+                "genres": [],
+                "poster_path": None,
+                "backdrop_path": None,
+                "fetched_at": self._now(),
+            }
             await connection.execute(update(table).where(table.c.id == id_).values(nothing))
             if entry.series_id:
                 of_it = _episodes.c.series_id == entry.series_id
