@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.enricher.account import AccountSettings, open_account, tables
 from services.enricher.account.account import AccountWing
 from services.enricher.account.importing import IMPORT, SYNCING
 from services.enricher.account.titles import TitleItem
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder import Finder, FinderSettings
 from services.enricher.finder.metadata import MetadataSettings, open_metadata

@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.enricher.account import tables
-from services.enricher.account.account import AccountSettings
+from services.enricher.account.account import (
+    AGES_AFTER,
+    FORGOTTEN_AFTER,
+    AccountSettings,
+    renew_details,
+)
 from services.enricher.account.importing import IMPORT
 from services.enricher.account.mirror import TitleId
 from services.enricher.account.rules import MediaKind, PersonalRating
 from services.enricher.finder.providers import ProviderError
 from services.enricher.finder.providers.budget import FIRST_PAUSE
 from services.enricher.tasks.task import Progress, TaskCancelled
+from shared.telemetry import utc_now
 from tests.integration.account import FakeItems, Killed, RunningAccount, Steps, running_account
 from tests.providers import tmdb as tmdb_stand_in
 from tests.providers.behaviour import Behaviour
@@ -374,3 +380,24 @@ async def test_entries_that_nothing_can_be_made_of_are_passed_over(
     assert progress.errors == []
     assert await account.sessions() == [(1, "2024-05-05", "trakt")]
     assert {row.id for row in await account.rows(tables.trakt_history)} == {2, 3, 5, entries_[0]["id"]}
+
+
+async def test_what_tmdb_said_is_asked_again_in_time_and_goes_where_that_cannot_be(
+    account: RunningAccount, trakt: TraktAccountHost, tmdb: TmdbHost
+) -> None:
+    fill(trakt, tmdb)
+    await account.imported()
+    wing, later = account.wing, utc_now() + AGES_AFTER + timedelta(days=1)
+    assert await wing._applying.aging(utc_now() - AGES_AFTER, 10) == []
+    assert len(await wing._applying.aging(later - AGES_AFTER, 10)) == 6
+    wing._applying._now = lambda: later
+    await wing._fetcher._tmdb.clear()
+    tmdb.put("/3/movie/1", Said({}, 404))
+    await renew_details(wing._fetcher, wing._applying, lambda: later)
+    assert await wing._applying.aging(later - AGES_AFTER, 10) == [TitleId(MediaKind.MOVIE, 1)]
+    wing._applying._now = lambda: later + FORGOTTEN_AFTER
+    await renew_details(wing._fetcher, wing._applying, lambda: later + FORGOTTEN_AFTER)
+    movies = {row.tmdb_id: row for row in await account.rows(tables.movies)}
+    assert (movies[1].title, movies[1].poster_path, movies[1].genres) == ("The movie 1", None, [])
+    assert movies[3].poster_path == "/poster3.jpg"
+    assert (await account.sessions(), await account.episodes()) == (MOVIES, EPISODES)

@@ -108,7 +108,8 @@ class TraktState:
             and (start <= one.watched_at <= end if self.inclusive else start < one.watched_at < end)
         ]
         within.sort(key=lambda one: (one.watched_at, one.id), reverse=True)
-        return self.page([one.entry for one in within], query)
+        page, headers = self.page(within, query)
+        return [one.entry for one in page], headers
 
     def page(self, entries: list[Any], query: Mapping[str, str]) -> tuple[list[Any], dict[str, str]]:
         limit = min(int(query.get("limit", "10")), self.clamp)

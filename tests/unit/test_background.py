@@ -13,6 +13,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
+from services.enricher.account import account
+from services.enricher.account.account import AccountSettings, AccountWing
 from services.enricher.finder.metadata.tmdb_cache import TmdbShelf
 from services.enricher.finder.providers.opening import Ledger
 from services.enricher.finder.resolving.opening import refreshing as refreshing_names
@@ -250,7 +252,28 @@ async def _connecting(background: Background, fault: Fault, patch: pytest.Monkey
     await link.close()
 
 
+def _syncing_with_trakt(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    unused: dict[str, Any] = dict.fromkeys(AccountWing.__slots__)
+    remembered: Any = SimpleNamespace(get=fault.answering({"trakt_auto_sync_enabled": "false"}).soon)
+    wing = AccountWing(
+        **unused | {"_remembered": remembered, "_settings": AccountSettings(), "_background": background}
+    )
+    return wing.syncing(SimpleNamespace(start=nothing))  # type: ignore[arg-type]
+
+
+def _writing_to_trakt(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    return account.sending(SimpleNamespace(send_one=fault.soon), asyncio.Event(), background)  # type: ignore[arg-type]
+
+
+def _renewing_details(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    applying: Any = SimpleNamespace(aging=fault.answering([]).soon)
+    return account.renewing(SimpleNamespace(), applying, background, utc_now)  # type: ignore[arg-type]
+
+
 LOOPS: dict[str, Starting] = {
+    "syncing with Trakt": _syncing_with_trakt,
+    "writing to Trakt": _writing_to_trakt,
+    "renewing titles' details": _renewing_details,
     "telling work": _telling_work,
     "sweeping the volume": _sweeping_volume,
     "telling use": _telling_use,
@@ -458,6 +481,9 @@ async def test_whoever_waits_is_woken_by_the_event_which_is_cleared() -> None:
 
 ONE_OFF = {
     "services/fetcher/rendering/lockdown.py": "a thread that ends at once, to see whether there may be one",
+    "services/enricher/account/importing.py": "one title, which its task waits for",
+    "services/enricher/account/signing_in.py": "asking about a device code, until that ends",
+    "services/enricher/finder/providers/tokens.py": "renewing a token once, within its turn",
     "services/enricher/database/database.py": "a transaction, or one round of writing: both end",
     "services/enricher/finder/metadata/cache.py": "a flight, within its turn",
     "services/enricher/library/pages/enrichment.py": "until all is written that came",

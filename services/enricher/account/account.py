@@ -3,12 +3,14 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import Field, field_validator
 
 from services.enricher.account import api
@@ -18,7 +20,7 @@ from services.enricher.account.importing import AUTO_SYNC, IMPORT, SYNCING, Impo
 from services.enricher.account.mirror import Mirror
 from services.enricher.account.reading import Reader
 from services.enricher.account.signing_in import SignIn
-from services.enricher.account.titles import Items, TitleFetcher
+from services.enricher.account.titles import DetailsMissing, Items, TitleFetcher
 from services.enricher.account.vault import Cipher, Remembered
 from services.enricher.account.writing_back import WriteBack
 from services.enricher.api.endpoint import Endpoint
@@ -42,6 +44,7 @@ SEND_LOOK_S = 30.0
 """How often somebody looks for what is to be told to Trakt again."""
 
 SECOND_S = 1.0
+_log = structlog.get_logger()
 
 
 class AccountSettings(Settings):
@@ -115,6 +118,51 @@ class AccountWing:
             yield
 
 
+AGES_AFTER, FORGOTTEN_AFTER = timedelta(days=150), timedelta(days=175)
+"""TMDB's data may be kept for six months: it is asked again before, and what cannot be had again goes."""
+
+RENEW_EVERY_S = 6 * 3600.0
+RENEWED_AT_ONCE = 100
+
+
+def sending(
+    writes: WriteBack, due: asyncio.Event, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """What waits to be written goes out, one a second."""
+    return background.repeating(
+        "writing to Trakt",
+        writes.send_one,
+        every_s=SEND_LOOK_S,
+        soon_s=SECOND_S,
+        wake=due,
+        expected=(DatabaseUnavailable,),
+    )
+
+
+def renewing(
+    fetcher: TitleFetcher, applying: Applying, background: Background, now: Callable[[], datetime]
+) -> AbstractAsyncContextManager[None]:
+    return background.repeating(
+        "renewing titles' details",
+        partial(renew_details, fetcher, applying, now),
+        every_s=RENEW_EVERY_S,
+        at_once=False,
+        expected=(DatabaseUnavailable,),
+    )
+
+
+async def renew_details(fetcher: TitleFetcher, applying: Applying, now: Callable[[], datetime]) -> None:
+    """What TMDB said long ago of some titles, as it says it now."""
+    for title in await applying.aging(now() - AGES_AFTER, RENEWED_AT_ONCE):
+        known = await applying.known(title)
+        try:
+            await applying.renew(await fetcher.again(title, known.seasons if known else ()))
+        except DetailsMissing as error:
+            _log.warning("details not renewed", title=str(title), reason=str(error))
+    for title in await applying.aging(now() - FORGOTTEN_AFTER, RENEWED_AT_ONCE):
+        await applying.forget_details(title)
+
+
 @asynccontextmanager
 async def open_account(
     settings: AccountSettings,
@@ -163,16 +211,9 @@ async def open_account(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(sign_in.close)
         await sign_in.look()
+        await stack.enter_async_context(renewing(fetcher, applying, background, now))
         if writes.on:
-            sending = background.repeating(
-                "writing to Trakt",
-                writes.send_one,
-                every_s=SEND_LOOK_S,
-                soon_s=SECOND_S,
-                wake=due,
-                expected=(DatabaseUnavailable,),
-            )
-            await stack.enter_async_context(sending)
+            await stack.enter_async_context(sending(writes, due, background))
         yield AccountWing(
             works,
             sign_in,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from services.enricher.account import tables
-from services.enricher.account.entries import HERE, TRAKT, default_session, episode_of, recompute
+from services.enricher.account.entries import HERE, TRAKT, default_session, episodes_of, recompute
 from services.enricher.account.mirror import OfTitle, TitleId, of_title, settle
 from services.enricher.account.rules import (
     MediaKind,
@@ -20,7 +20,7 @@ from services.enricher.account.rules import (
     earliest,
     watched_days,
 )
-from services.enricher.account.titles import Details, SeasonDetails, store, store_seasons
+from services.enricher.account.titles import Details, SeasonDetails, store, store_again, store_seasons
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from shared.telemetry import utc_now
@@ -90,6 +90,65 @@ class Applying:
         async def writing(connection: AsyncConnection) -> None:
             if await _entry(connection, details.title) is None:
                 await store(connection, details, ADDED_HERE, self._now())
+
+        await self._database.write(writing)
+
+    async def aging(self, before: datetime, limit: int) -> Sequence[TitleId]:
+        """Titles of which TMDB was last asked before then, the oldest first."""
+        movies, series = tables.movies.c, tables.series.c
+        asked = func.coalesce(movies.fetched_at, series.fetched_at)
+        query = (
+            select(_entries.c.media_type, _entries.c.tmdb_id)
+            .outerjoin(tables.movies, movies.id == _entries.c.movie_id)
+            .outerjoin(tables.series, series.id == _entries.c.series_id)
+            .where(asked < before)
+            .order_by(asked, _entries.c.id)
+            .limit(limit)
+        )
+
+        async def reading(connection: AsyncConnection) -> Sequence[TitleId]:
+            return [
+                TitleId(MediaKind(row.media_type), row.tmdb_id) for row in await connection.execute(query)
+            ]
+
+        return await self._database.read(reading)
+
+    async def renew(self, details: Details) -> None:
+        """What TMDB says of a title now."""
+
+        async def writing(connection: AsyncConnection) -> None:
+            entry = await _entry(connection, details.title)
+            if entry is not None:
+                await store_again(connection, entry.id, details, self._now())
+                await recompute(connection, [entry.id])
+
+        await self._database.write(writing)
+
+    async def forget_details(self, title: TitleId) -> None:
+        """What TMDB said of a title that it knows no more, or cannot be asked about in time, but for what it is called."""
+
+        async def writing(connection: AsyncConnection) -> None:
+            entry = await _entry(connection, title)
+            if entry is None:
+                return
+            table, id_ = (
+                (tables.movies, entry.movie_id) if entry.movie_id else (tables.series, entry.series_id)
+            )
+            nothing: dict[str, Any] = {
+                "genres": [],
+                "poster_path": None,
+                "backdrop_path": None,
+                "fetched_at": self._now(),
+            }
+            await connection.execute(update(table).where(table.c.id == id_).values(nothing))
+            if entry.series_id:
+                of_it = _episodes.c.series_id == entry.series_id
+                bare = {"title": None, "still_path": None, "runtime_min": None}
+                await connection.execute(update(_episodes).where(of_it).values(bare))
+                season = tables.seasons
+                await connection.execute(delete(season).where(season.c.series_id == entry.series_id))
+            links = tables.media_contributors
+            await connection.execute(delete(links).where(links.c.entry_id == entry.id))
 
         await self._database.write(writing)
 
@@ -200,10 +259,11 @@ class Applying:
         if not plays:
             return
         session_id = await default_session(connection, entry.id, self._now())
+        ids = await episodes_of(connection, entry.series_id, [play.of for play in plays])
         rows = [
             {
                 "session_id": session_id,
-                "episode_id": await episode_of(connection, entry.series_id, *play.of),
+                "episode_id": ids[play.of],
                 "watched_on": days.get(play.id, day_of(play.watched_at, self._zone)),
                 "watched_at": play.watched_at,
                 "origin": TRAKT,

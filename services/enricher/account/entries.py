@@ -356,13 +356,26 @@ async def default_session(connection: AsyncConnection, entry_id: int, now: datet
 
 async def episode_of(connection: AsyncConnection, series_id: int, season: int, episode: int) -> int:
     """The id of an episode's row; made where nobody knows it."""
-    place = {"series_id": series_id, "season_number": season, "episode_number": episode}
-    query = select(_episodes.c.id).filter_by(**place)
-    found: int | None = (await connection.execute(query)).scalar_one_or_none()
-    if found is not None:
-        return found
-    made = insert(_episodes).values(place).returning(_episodes.c.id)
-    return int((await connection.execute(made)).scalar_one())
+    return (await episodes_of(connection, series_id, [(season, episode)]))[season, episode]
+
+
+async def episodes_of(
+    connection: AsyncConnection, series_id: int, wanted: Collection[tuple[int, int]]
+) -> Mapping[tuple[int, int], int]:
+    """The ids of a series' rows by season and episode, those that are wanted among them: made where nobody knows them."""
+    query = select(_episodes.c.season_number, _episodes.c.episode_number, _episodes.c.id).where(
+        _episodes.c.series_id == series_id
+    )
+    ids = {(season, episode): id_ for season, episode, id_ in await connection.execute(query)}
+    missing = [
+        {"series_id": series_id, "season_number": season, "episode_number": episode}
+        for season, episode in dict.fromkeys(wanted)
+        if (season, episode) not in ids
+    ]
+    if missing:
+        await connection.execute(insert(_episodes), missing)
+        ids = {(season, episode): id_ for season, episode, id_ in await connection.execute(query)}
+    return ids
 
 
 async def _series_id(connection: AsyncConnection, entry_id: int) -> int:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from services.enricher.account import tables
-from services.enricher.account.entries import episode_of
+from services.enricher.account.entries import episodes_of
 from services.enricher.account.mirror import TitleId
 from services.enricher.account.rules import MediaKind
 from services.enricher.database.connection import AsyncConnection
@@ -131,6 +131,13 @@ class TitleFetcher:
         item_id = await self._items.keep(item)
         return Details(title, tv=tv, item_id=item_id, seasons=found, pictures=pictures)
 
+    async def again(self, title: TitleId, seasons: Iterable[int]) -> Details:
+        """Of a title that is here, as TMDB has it now."""
+        if title.kind is MediaKind.MOVIE:
+            return Details(title, movie=await self._required(resources.movie, title.tmdb_id, "movie"))
+        tv = await self._required(resources.tv, title.tmdb_id, "series")
+        return Details(title, tv=tv, seasons=await self.seasons(title.tmdb_id, seasons))
+
     async def seasons(self, tmdb_id: int, numbers: Iterable[int]) -> Sequence[SeasonDetails]:
         """Without those that TMDB does not have."""
         found = []
@@ -186,6 +193,22 @@ def _paths(*paths: str | None) -> tuple[str, ...]:
     return tuple(path for path in paths if path)
 
 
+async def store_again(connection: AsyncConnection, entry_id: int, details: Details, now: datetime) -> None:
+    """What TMDB says now, in the place of what it said."""
+    if details.movie:
+        await _store_movie(connection, details.movie, details.title.tmdb_id, now)
+        credits_ = details.movie.credits
+    else:
+        assert details.tv
+        series_id = await _store_series(connection, details.tv, details.title.tmdb_id, now)
+        await store_seasons(connection, series_id, details.seasons, now)
+        credits_ = details.tv.credits
+    links = tables.media_contributors
+    await connection.execute(delete(links).where(links.c.entry_id == entry_id))
+    if credits_:
+        await _store_credits(connection, entry_id, credits_)
+
+
 async def store(connection: AsyncConnection, details: Details, reason: str, now: datetime) -> int:
     """The entry of a title that is new here."""
     values: dict[str, Any] = {"media_type": details.title.kind, "tmdb_id": details.title.tmdb_id}
@@ -208,20 +231,34 @@ async def store(connection: AsyncConnection, details: Details, reason: str, now:
 
 
 async def store_seasons(
-    connection: AsyncConnection, series_id: int, seasons: Iterable[SeasonDetails], now: datetime
+    connection: AsyncConnection, series_id: int, seasons: Sequence[SeasonDetails], now: datetime
 ) -> None:
-    for one in seasons:
-        season, episodes = tables.seasons, tables.episodes
-        values: dict[str, Any] = {"poster_path": one.details.poster_path, "fetched_at": now}
-        place = {"series_id": series_id, "number": one.number}
-        changed = await connection.execute(update(season).filter_by(**place).values(values))
-        if not changed.rowcount:
-            await connection.execute(insert(season).values(place | values))
-        for episode in one.details.episodes:
-            id_ = await episode_of(connection, series_id, one.number, episode.episode_number)
-            values = {"title": episode.name, "aired_on": episode.air_date}
-            values |= {"runtime_min": episode.runtime, "still_path": episode.still_path}
-            await connection.execute(update(episodes).where(episodes.c.id == id_).values(values))
+    if not seasons:
+        return
+    kept, episodes = tables.seasons, tables.episodes
+    numbers = [one.number for one in seasons]
+    old = kept.c.series_id == series_id
+    await connection.execute(delete(kept).where(old, kept.c.number.in_(numbers)))
+    rows = [{"number": one.number, "poster_path": one.details.poster_path} for one in seasons]
+    await connection.execute(
+        insert(kept), [{"series_id": series_id, "fetched_at": now, **row} for row in rows]
+    )
+    told = {
+        (one.number, episode.episode_number): episode for one in seasons for episode in one.details.episodes
+    }
+    ids = await episodes_of(connection, series_id, told)
+    changes = [
+        {
+            "row": ids[place],
+            "title": episode.name,
+            "aired_on": episode.air_date,
+            "runtime_min": episode.runtime,
+            "still_path": episode.still_path,
+        }
+        for place, episode in told.items()
+    ]
+    if changes:
+        await connection.execute(update(episodes).where(episodes.c.id == bindparam("row")), changes)
 
 
 async def _store_movie(connection: AsyncConnection, movie: Movie, tmdb_id: int, now: datetime) -> int:
@@ -266,14 +303,11 @@ async def _upsert(connection: AsyncConnection, table: Any, tmdb_id: int, values:
 async def _store_credits(connection: AsyncConnection, entry_id: int, credits_: Credits) -> None:
     cast = sorted(credits_.cast, key=lambda one: LAST if one.order is None else one.order)[:CREDITS_AT_MOST]
     crew = credits_.crew[:CREDITS_AT_MOST]
-    people = tables.contributors
-    ids: dict[int, int] = {}
-    named = [(one.id, one.name, one.profile_path) for one in cast]
-    named += [(one.id, one.name, one.profile_path) for one in crew]
-    for tmdb_id, name, path in named:
-        if tmdb_id not in ids:
-            values = {"name": name, "profile_path": path}
-            ids[tmdb_id] = await _upsert(connection, people, tmdb_id, values)
+    ids = await _people(
+        connection,
+        {one.id: (one.name, one.profile_path) for one in crew}
+        | {one.id: (one.name, one.profile_path) for one in cast},
+    )
     rows = [
         {
             "part": "cast",
@@ -291,3 +325,27 @@ async def _store_credits(connection: AsyncConnection, entry_id: int, credits_: C
     if rows:
         links = [{"entry_id": entry_id, **row} for row in rows]
         await connection.execute(insert(tables.media_contributors), links)
+
+
+async def _people(
+    connection: AsyncConnection, named: Mapping[int, tuple[str, str | None]]
+) -> Mapping[int, int]:
+    """The ids of people's rows by TMDB's."""
+    people = tables.contributors
+    query = select(people.c.tmdb_id, people.c.id).where(people.c.tmdb_id.in_(list(named)))
+    ids: dict[int, int] = {row.tmdb_id: row.id for row in await connection.execute(query)}
+    new = [
+        {"tmdb_id": tmdb_id, "name": name, "profile_path": path}
+        for tmdb_id, (name, path) in named.items()
+        if tmdb_id not in ids
+    ]
+    known = [
+        {"row": id_, "name": named[tmdb_id][0], "profile_path": named[tmdb_id][1]}
+        for tmdb_id, id_ in ids.items()
+    ]
+    if known:
+        await connection.execute(update(people).where(people.c.id == bindparam("row")), known)
+    if new:
+        await connection.execute(insert(people), new)
+        ids = {row.tmdb_id: row.id for row in await connection.execute(query)}
+    return ids
