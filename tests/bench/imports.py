@@ -58,6 +58,7 @@ async def _served(
         "ALLOW_PRIVATE": authority,
         "VOLUME_URL": f"file:{directory}/data",
         "STATE_DIR": f"{directory}/state",
+        "MISS_WAIT_OTHERS": "120",
         **more,
     }
     async with running_service("services", settings, cwd=directory) as service:
