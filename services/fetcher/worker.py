@@ -11,7 +11,7 @@ from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
-from services.fetcher.jobs.keeping import adopt_picture, pin_picture, store_upload, unpin_picture
+from services.fetcher.jobs.keeping import adopt_pictures, pin_picture, store_upload, unpin_picture
 from services.fetcher.jobs.making import render_picture
 from services.fetcher.jobs.refresh import heal_picture, refresh_picture
 from services.fetcher.jobs.removal import evict_pictures, purge_picture
@@ -33,7 +33,7 @@ HANDLERS: Mapping[type[contracts.Message], JobHandler] = {
     contracts.PinPicture: pin_picture,
     contracts.UnpinPicture: unpin_picture,
     contracts.StoreUpload: store_upload,
-    contracts.AdoptPicture: adopt_picture,
+    contracts.AdoptPictures: adopt_pictures,
     contracts.PurgePicture: purge_picture,
     contracts.EvictPictures: evict_pictures,
     contracts.HealPicture: heal_picture,
@@ -127,11 +127,10 @@ class Worker:
                 return Claim(source.authority, seated=not await self._is_stored(source))
             case contracts.RefreshPicture(source_url=SourceUrl() as source):
                 return Claim(source.authority, seated=True)
-            case (
-                contracts.RenderPicture(source_url=SourceUrl() as source)
-                | contracts.AdoptPicture(source_url=source)
-            ):
+            case contracts.RenderPicture(source_url=SourceUrl() as source):
                 return Claim(source.authority)
+            case contracts.AdoptPictures(files=(first, *_)):
+                return Claim(first.source_url.authority)
         return Claim()
 
     async def _is_stored(self, source: SourceUrl) -> bool:

@@ -21,7 +21,8 @@ from shared.contracts.events import (
     removed_pictures,
 )
 from shared.contracts.jobs import (
-    AdoptPicture,
+    AdoptedFile,
+    AdoptPictures,
     DropSpool,
     Evictable,
     EvictPictures,
@@ -42,7 +43,8 @@ from shared.contracts.jobs import (
 from shared.contracts.message import DeadLetter, FailedAttempt, Message
 
 __all__ = [
-    "AdoptPicture",
+    "AdoptPictures",
+    "AdoptedFile",
     "DeadLetter",
     "DropSpool",
     "Envelope",

@@ -21,7 +21,7 @@ MESSAGES: tuple[type[Message], ...] = (
     jobs.PinPicture,
     jobs.UnpinPicture,
     jobs.StoreUpload,
-    jobs.AdoptPicture,
+    jobs.AdoptPictures,
     jobs.EvictPictures,
     jobs.HealPicture,
     jobs.DropSpool,

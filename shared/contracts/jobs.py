@@ -118,8 +118,10 @@ class StoreUpload(Message):
     name: Name | None = None
 
 
-class AdoptPicture(Message):
-    """Keep the bytes that were put into the inbox as the original of a source's picture, as if they had been downloaded."""
+class AdoptedFile(BaseModel):
+    """Bytes that were put into the inbox, as somebody had them from a source."""
+
+    model_config = ConfigDict(frozen=True)
 
     inbox: InboxId
     sha256: Sha256
@@ -127,6 +129,15 @@ class AdoptPicture(Message):
     source_url: SourceUrl
     fetched_at: AwareDatetime | None = None
     """When somebody downloaded them, where that is known."""
+
+
+ADOPTED_AT_ONCE = 20
+
+
+class AdoptPictures(Message):
+    """Keep these as the originals of their sources' pictures, as if they had been downloaded."""
+
+    files: Annotated[tuple[AdoptedFile, ...], Field(min_length=1, max_length=ADOPTED_AT_ONCE)]
 
 
 EVICTED_AT_ONCE = 100

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 import shared.contracts
 from shared.contracts import (
-    AdoptPicture,
+    AdoptedFile,
+    AdoptPictures,
     DeadLetter,
     DropSpool,
     Envelope,
@@ -102,11 +103,15 @@ MESSAGE_OF: dict[str, Message] = {
         PinPicture(name=NAME, source_url=SOURCE, authorised_host="image.tmdb.org"),
         UnpinPicture(name=NAME),
         StoreUpload(inbox="9f" * 16, sha256=UPLOAD.sha256, name=NAME),
-        AdoptPicture(
-            inbox="9f" * 16,
-            sha256=UPLOAD.sha256,
-            source_url=SOURCE,
-            fetched_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        AdoptPictures(
+            files=(
+                AdoptedFile(
+                    inbox="9f" * 16,
+                    sha256=UPLOAD.sha256,
+                    source_url=SOURCE,
+                    fetched_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+                ),
+            )
         ),
         PicturePurged(picture=SOURCE.picture),
         PicturesEvicted(pictures=(SOURCE.picture,)),

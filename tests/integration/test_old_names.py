@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.enricher import running_enricher
 
+SYNCED = "2026-04-01T00:00:00Z"
 CLEANUP = "/api/images/cache/cleanup"
 
 
@@ -38,8 +39,8 @@ async def test_management_answers_have_the_names_that_scripts_know(tmp_path: Pat
 async def test_items_are_read_and_changed_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERSEERR_URL", "http://seerr:5055")
     async with running_enricher(tmp_path) as enricher:
-        synced = {"last_synced": "2026-04-01T00:00:00Z", "status": "available"}
-        await enricher.add(1, list_source="trakt:https://trakt.tv/lists/5", overseerr_id=77, **synced)
+        lists = "trakt:https://trakt.tv/lists/5"
+        await enricher.add(1, list_source=lists, overseerr_id=77, last_synced=SYNCED, status="available")
         await enricher.add(1, first=2)
         page = (await enricher.get("/api/items?limit=1")).json
         one = (await enricher.get("/api/items/1")).json
@@ -49,7 +50,7 @@ async def test_items_are_read_and_changed_one_by_one(tmp_path: Path, monkeypatch
         by_list = (await enricher.get("/api/items?list_source=trakt:https://trakt.tv/lists/5")).json
         no_filter = (await enricher.get("/api/items?list_source=nothing")).json
         await enricher.manage("PUT", "/api/library/lists/trakt:5", {"display_name": "Five"})
-        lists = (await enricher.get("/api/library/lists")).json["lists"]
+        named = (await enricher.get("/api/library/lists")).json["lists"]
         refused = [
             (await enricher.manage("PATCH", "/api/items/1", body)).status
             for body in ({"title": None}, {"imdb_id": "1"}, {"media_type": "tv"})
@@ -60,12 +61,12 @@ async def test_items_are_read_and_changed_one_by_one(tmp_path: Path, monkeypatch
     assert one["overseerr_url"] == "http://seerr:5055/movie/77"
     assert (one["list_source"], one["last_synced"], one["stored"]) == (
         "trakt:5",
-        synced["last_synced"],
+        SYNCED,
         False,
     )
     assert (changed.status, changed.json["status"], changed.json["overseerr_id"]) == (200, "requested", 77)
     assert (by_list["total"], no_filter["total"]) == (1, 2)
-    assert [(one["list_type"], one["list_id"], one["display_name"]) for one in lists] == [
+    assert [(one["list_type"], one["list_id"], one["display_name"]) for one in named] == [
         ("trakt", "5", "Five")
     ]
     assert (refused, missing, closed) == ([400, 400, 400], 404, 401)

@@ -22,7 +22,7 @@ from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import AdoptPicture, FetchPicture
+from shared.contracts import AdoptPictures, FetchPicture
 from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
@@ -74,8 +74,8 @@ class Finder:
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
         await self._resolving.jobs.queue(job, LATER.pictures)
 
-    async def adopt(self, job: AdoptPicture) -> None:
-        """Have a picture that lies in the inbox stored, behind what somebody waits for."""
+    async def adopt(self, job: AdoptPictures) -> None:
+        """Have pictures that lie in the inbox stored, behind what somebody waits for."""
         await self._resolving.jobs.queue(job, LATER.pictures)
 
     async def found(self, name: Name) -> PictureId | None:

@@ -47,6 +47,8 @@ class Keeper:
 
     async def note_use(self, used: Mapping[PictureId, datetime]) -> None:
         """That these stored pictures were looked at by then, as whoever had them before us knows."""
+        if not used:
+            return
         await self._catalog.looking.look(dict.fromkeys(used), utc_now())
         await self._catalog.table.used_at(used)
 

@@ -6,7 +6,7 @@ is due.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -143,21 +143,29 @@ class Syncing:
         await several(_each(sources), one, progress, at_once=SYNCED_AT_ONCE)
 
     async def adopt(
-        self, source: SourceUrl, ask: Callable[[], Awaitable[None]], progress: Progress, *, size: int
-    ) -> bool:
-        """Have what `ask` hands over stored as the source's picture; whether it is. `size`: in bytes."""
-        picture = source.picture
-        async with self._finder.wait(picture=picture) as waiter:
+        self, sizes: Mapping[SourceUrl, int], ask: Callable[[], Awaitable[None]], progress: Progress
+    ) -> Sequence[PictureId]:
+        """Have what `ask` hands over stored as these sources' pictures; which are. `sizes`: in bytes."""
+        stored = []
+        async with AsyncExitStack() as stack:
+            waiting = {
+                source: await stack.enter_async_context(self._finder.wait(picture=source.picture))
+                for source in sizes
+            }
             await patiently(ask, progress)
-            wanted = _Wanted(str(source), ask, partial(self._is_stored, picture), _no_failure)
-            try:
-                failure = await self._outcome(waiter, wanted)
-            except TimeoutError:
-                progress.item(str(source), "picture pending")
-                return False
-        outcome = "picture refused" if failure else "picture adopted"
-        progress.item(str(source), outcome, failure=failure, size=None if failure else size)
-        return failure is None
+            for source, waiter in waiting.items():
+                wanted = _Wanted(str(source), ask, partial(self._is_stored, source.picture), _no_failure)
+                try:
+                    failure = await self._outcome(waiter, wanted)
+                except TimeoutError:
+                    progress.item(str(source), "picture pending")
+                    continue
+                if failure:
+                    progress.item(str(source), "picture refused", failure=failure)
+                else:
+                    progress.item(str(source), "picture adopted", size=sizes[source])
+                    stored.append(source.picture)
+        return stored
 
     async def _have(
         self, wanted: _Wanted, seat: AbstractAsyncContextManager[Waiter], progress: Progress

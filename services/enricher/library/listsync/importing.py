@@ -12,14 +12,16 @@ from typing import Any
 from services.enricher.finder import Finder
 from services.enricher.library.library import Library
 from services.enricher.library.listsync import reading
-from services.enricher.library.sync import SYNCED_AT_ONCE, Syncing, several
+from services.enricher.library.sync import Syncing, several
 from services.enricher.tasks.task import Progress, TaskFailed
-from shared.contracts import AdoptPicture
+from shared.contracts import AdoptedFile, AdoptPictures
+from shared.contracts.jobs import ADOPTED_AT_ONCE
 from shared.pictures import PictureId
 from shared.volume import Inbox, Pictures
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
-NOTED_AT_ONCE = 500
+IN_A_JOB, JOBS_AT_ONCE = ADOPTED_AT_ONCE, 4
+Batch = Sequence[reading.ImportedPicture]
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp", ".svg", ".img", ".bin", ""}
 )
@@ -132,59 +134,64 @@ class PictureFiles:
     files: Mapping[str, Path]
 
     async def adopt(self, adopting: Adopting, progress: Progress, *, dry_run: bool) -> None:
-        """Those that are not stored yet; several at once, and when each was looked at there is kept."""
-        used: dict[PictureId, datetime] = {}
-
-        async def one(picture: PictureId) -> None:
-            known = self.pictures[picture]
-            if await adopting.pictures.current(picture):
-                progress.item(str(known.source), "picture was stored")
-            elif not self._has(picture):
-                if known.path or known.rowid or known.fetched_at:
-                    progress.item(str(known.source), "picture file missing")
-                else:
-                    progress.item(str(known.source), "picture not downloaded there")
-            elif dry_run:
-                progress.item(str(known.source), "picture would be adopted")
-            elif await self._adopt(known, adopting, progress) and known.accessed_at:
-                used[picture] = known.accessed_at
-                if len(used) >= NOTED_AT_ONCE:
-                    noted = dict(used)
-                    used.clear()
-                    await adopting.note_use(noted)
-
-        try:
-            await several(_each(self.pictures), one, progress, at_once=SYNCED_AT_ONCE)
-        finally:
-            if used:
-                await adopting.note_use(used)
+        """Those that are not stored yet, some at once, and when each was looked at there is kept."""
+        missing = await self._missing(adopting.pictures, progress, dry_run=dry_run)
+        batches = [missing[first : first + IN_A_JOB] for first in range(0, len(missing), IN_A_JOB)]
+        await several(
+            _each(batches),
+            lambda batch: self._adopt(batch, adopting, progress),
+            progress,
+            at_once=JOBS_AT_ONCE,
+        )
         for name in sorted(self.files.keys() - self.pictures.keys()):
             progress.error(
                 self.files[name].name, f"{self.files[name].name}: no row says where this picture is from."
             )
 
-    def _has(self, picture: PictureId) -> bool:
-        return picture in self.files or self.pictures[picture].rowid is not None
+    async def _missing(
+        self, pictures: Pictures, progress: Progress, *, dry_run: bool
+    ) -> Sequence[reading.ImportedPicture]:
+        """What is to be adopted; of all else it is told what becomes of it."""
+        missing = []
+        for picture, known in self.pictures.items():
+            progress.step()
+            if await pictures.current(picture):
+                progress.item(str(known.source), "picture was stored")
+            elif picture not in self.files and known.rowid is None:
+                downloaded = known.path or known.fetched_at
+                outcome = "picture file missing" if downloaded else "picture not downloaded there"
+                progress.item(str(known.source), outcome)
+            elif dry_run:
+                progress.item(str(known.source), "picture would be adopted")
+            else:
+                missing.append(known)
+        return missing
 
-    async def _adopt(self, known: reading.ImportedPicture, adopting: Adopting, progress: Progress) -> bool:
-        """Whether it is stored now."""
-        what = str(known.source)
-        try:
-            body = await asyncio.to_thread(self._body, known)
-        except (OSError, reading.NotListSync) as error:
-            progress.item(what, "picture not readable")
-            progress.error(what, f"{what}: {error}")
-            return False
-        inbox_id = await adopting.inbox.put(body)
-        job = AdoptPicture(
-            inbox=inbox_id,
-            sha256=hashlib.sha256(body).hexdigest(),
-            source_url=known.source,
-            fetched_at=known.fetched_at,
-        )
-        return await adopting.syncing.adopt(
-            known.source, partial(adopting.finder.adopt, job), progress, size=len(body)
-        )
+    async def _adopt(
+        self, batch: Sequence[reading.ImportedPicture], adopting: Adopting, progress: Progress
+    ) -> None:
+        files, sizes = [], {}
+        for known in batch:
+            try:
+                body = await asyncio.to_thread(self._body, known)
+            except (OSError, reading.NotListSync) as error:
+                progress.item(str(known.source), "picture not readable")
+                progress.error(str(known.source), f"{known.source}: {error}")
+                continue
+            inbox_id = await adopting.inbox.put(body)
+            sha256 = hashlib.sha256(body).hexdigest()
+            sizes[known.source] = len(body)
+            files.append(
+                AdoptedFile(
+                    inbox=inbox_id, sha256=sha256, source_url=known.source, fetched_at=known.fetched_at
+                )
+            )
+        if not files:
+            return
+        job = AdoptPictures(files=tuple(files))
+        stored = await adopting.syncing.adopt(sizes, partial(adopting.finder.adopt, job), progress)
+        looked_at = {picture: self.pictures[picture].accessed_at for picture in stored}
+        await adopting.note_use({picture: at for picture, at in looked_at.items() if at})
 
     def _body(self, known: reading.ImportedPicture) -> bytes:
         """Raise OSError and NotListSync."""
@@ -196,6 +203,6 @@ class PictureFiles:
         return file.read_bytes()
 
 
-async def _each(pictures: Mapping[PictureId, object]) -> AsyncIterator[PictureId]:
-    for picture in pictures:
-        yield picture
+async def _each(batches: Sequence[Batch]) -> AsyncIterator[Batch]:
+    for batch in batches:
+        yield batch
