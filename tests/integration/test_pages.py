@@ -421,6 +421,9 @@ async def test_clearing_needs_the_admin_token_and_makes_us_ask_again(
     assert (cleared.status, trakt.total) == (200, asked + 1)
 
 
+MANAGING_PAGES = ("/ops", "/add", "/scan", "/unmatched", "/picture")
+
+
 async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tells_how_we_are(
     tmp_path: Path,
 ) -> None:
@@ -432,9 +435,12 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
     pictures = {re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", form.pattern) for form in PUBLIC_PATHS.forms}
     rest = {"/healthz", "/readyz", "/readyz/stored", "/metrics", "/{anything}", "/api/images/openapi.json"}
     assert served - plain - pictures == rest
+    to_sign_in = {"/login", "/logout"}
     for (method, path), access in app[GATE].guarded_routes.items():
-        manages = method != "GET" or path.startswith("/api/v1/admin/")
-        assert manages == (access is Access.ADMIN), path
+        manages = (
+            method != "GET" or path.startswith(("/api/v1/admin/", *MANAGING_PAGES)) or "/pictures/" in path
+        )
+        assert path in to_sign_in or manages == (access is Access.ADMIN), path
 
 
 async def test_lists_need_a_token_where_urls_are_signed_or_a_web_server_stands_before_us(

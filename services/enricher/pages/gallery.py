@@ -112,9 +112,9 @@ class Wall:
         reading, admin = Access.LISTS, Access.ADMIN
         return [
             site.page("/", self._wall, reading),
-            site.page("/title/{id:[0-9]{1,18}}", self._title, reading),
-            site.page("/title/{id:[0-9]{1,18}}/season/{season:[0-9]{1,4}}", self._season, reading),
-            site.page("/title/{id:[0-9]{1,18}}/pictures/{role:[a-z]+}", self._pictures, admin),
+            site.page("/title/{id:[0-9]+}", self._title, reading),
+            site.page("/title/{id:[0-9]+}/season/{season:[0-9]+}", self._season, reading),
+            site.page("/title/{id:[0-9]+}/pictures/{role:[a-z]+}", self._pictures, admin),
             site.page("/picture", self._picture, admin),
             site.page("/add", self._add, admin),
             site.page("/scan", self._scan, admin),

@@ -75,7 +75,7 @@ class Operations:
 
         return [
             site.page("/ops", self._page, Access.ADMIN),
-            site.page("/ops/dead/{id:[0-9]{1,18}}", self._letter, Access.ADMIN),
+            site.page("/ops/dead/{id:[0-9]+}", self._letter, Access.ADMIN),
             site.form("/do/{action:[a-z-]+}", do),
         ]
 
