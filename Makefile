@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 ALONE = echo "Once more alone, what failed. What is PASSED now passed only alone:" && \
 	$(BIN)/python -m pytest -q -n 0 -rp --maxfail 10 --last-failed --last-failed-no-failures none $(TESTS)
 TESTS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 N ?= 5000
 SEED ?= 1
 
@@ -34,7 +34,7 @@ run: $(VENV)/.for-run ## Start all services on this machine (Ctrl-C ends them)
 demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 	@$(BIN)/python -m tests.providers.demo
 
-test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=4 shares them out, N=40000 asks nginx longer
+test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=6 shares them out, N=40000 asks nginx longer
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) || { [ $$? = 1 ] && $(ALONE); }
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others

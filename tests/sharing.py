@@ -16,10 +16,24 @@ _ONE_SHARE = {
     "a broker that is restarted": (
         "tests/contract/test_queue_outages.py",
         "tests/faults/test_killed_broker.py",
+        "tests/faults/test_reboot_order.py",
         "tests/integration/test_services.py",
     ),
 }
-_LONG: Sequence[str] = ("one world for all", "a broker that is restarted")
+_LONG: Sequence[str] = (
+    "one world for all",
+    "a broker that is restarted",
+    "PostgreSQL",
+    "tests/faults/test_killed_at_random.py",
+    "tests/integration/test_images_api.py",
+    "tests/integration/test_dead_letters.py",
+    "tests/integration/test_catalog.py",
+    "tests/integration/test_sync.py",
+    "tests/integration/test_scrub.py",
+    "tests/integration/test_one_process.py",
+    "tests/faults/test_killed_pins.py",
+    "tests/faults/test_killed_refresh.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

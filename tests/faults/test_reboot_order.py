@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder.resolving.table import ArtworkTable, Shown
 from services.enricher.library import ItemIds, Library, LibraryEntry, MediaType
 from shared.pictures import Name, SourceUrl
 from shared.telemetry import utc_now
 from tests.faults.world import World, eventually
 from tests.providers.behaviour import Behaviour
+from tests.servers.databases import opened_database
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import RunningService
 
@@ -67,7 +67,7 @@ async def _titles_with_found_posters(world: World) -> int:
     """Known from before, so that no provider has to be asked."""
     entries = [LibraryEntry(f"Movie {n}", MediaType.MOVIE, ids=ItemIds(tvdb=n)) for n in range(1, TITLES + 1)]
     later = utc_now() + timedelta(days=1)
-    async with open_database(DatabaseSettings(), state_dir=world.place.state_dir) as database:
+    async with opened_database(world.place.state_dir) as database:
         await Library(database).add_all(entries)
         table = ArtworkTable(database)
         for number in range(1, TITLES + 1):

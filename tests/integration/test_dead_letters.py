@@ -24,7 +24,7 @@ from tests.unit.catalogs import source
 from tests.unit.test_dead_letters import died
 
 DEAD = "/api/v1/admin/dead"
-MANY = 10_000
+MANY = 3_000
 SMALL = Rendition.parse("small.webp")
 
 
@@ -124,11 +124,11 @@ async def test_an_odd_filter_is_refused(enricher: RunningEnricher, query: str) -
     assert (await enricher.manage("GET", DEAD + query)).status == 400
 
 
-async def test_one_of_ten_thousand_is_sent_again_once_on_rabbitmq(
-    rabbitmq: RabbitNode, tmp_path: Path
-) -> None:
+async def test_one_of_thousands_is_sent_again_once_on_rabbitmq(rabbitmq: RabbitNode, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        queue = await stack.enter_async_context(open_rabbitmq(rabbitmq.vhost(), lane_limit=2 * MANY))
+        queue = await stack.enter_async_context(
+            open_rabbitmq(rabbitmq.vhost(), lane_limit=2 * MANY, publish_timeout_s=60)
+        )
         for first in range(0, MANY, 500):
             letters = (died(number) for number in range(first, first + 500))
             await asyncio.gather(*(queue.publish(letter, Lane.DEAD) for letter in letters))
@@ -138,7 +138,7 @@ async def test_one_of_ten_thousand_is_sent_again_once_on_rabbitmq(
         async def all_there() -> bool:
             return sum((await dead.table.counts(LetterFilter())).values()) == MANY
 
-        await until(all_there, within_s=40, every_s=0.1)
+        await until(all_there, every_s=0.1)
         chosen = (await dead.table.list(LetterFilter(), limit=1, offset=MANY // 2))[0]
         taken: list[Envelope] = []
 

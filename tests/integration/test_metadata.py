@@ -275,14 +275,14 @@ async def test_a_bad_key_is_never_taken_for_nothing_there(world: World) -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [Behaviour(delay_s=10), Behaviour(status=500), Behaviour(reset=True), Behaviour(body=b"garbage")],
+    [Behaviour(delay_s=60), Behaviour(status=500), Behaviour(reset=True), Behaviour(body=b"garbage")],
     ids=repr,
 )
 async def test_a_page_answers_by_its_deadline_with_tmdb_while_trakt_is_slow_or_broken(
     world: World, behaviour: Behaviour
 ) -> None:
     world.trakt.behave(behaviour)
-    async with world.open(deadline_s=2) as metadata:
+    async with world.open(deadline_s=8) as metadata:
         outcomes = await metadata.titles.lookup([TitleKey(MOVIE, tmdb_id=number) for number in range(1, 21)])
         assert len(titles(outcomes)) == 20
         assert {o.value.provider for o in outcomes.values() if isinstance(o, Found)} == {"tmdb"}
@@ -320,8 +320,9 @@ async def test_with_its_provider_slow_or_down_a_page_has_what_was_known_before(
 
 @pytest.mark.parametrize("told", [True, False])
 async def test_after_429_nobody_asks_before_the_time_and_pages_still_answer_at_once(
-    tmp_path: Path, *, told: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, told: bool
 ) -> None:
+    monkeypatch.setattr("services.enricher.finder.providers.budget.FIRST_PAUSE", timedelta(minutes=10))
     async with (
         TraktHost.running(requests=10, period_s=300, told=told) as trakt,
         TmdbHost.running() as tmdb,

@@ -13,7 +13,6 @@ from typing import Any, Self
 import pytest
 from aiohttp import web
 
-from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.artwork.artwork import Finding, open_artwork
 from services.enricher.finder.artwork.source import Subject
@@ -45,6 +44,7 @@ from shared.settings import HostSettings
 from shared.telemetry import Metrics
 from tests.integration.enricher import running_enricher
 from tests.providers.bookshelf.spec import Covers, FileTokenStore, renewal
+from tests.servers.databases import opened_database
 
 ONE_MORE = "tests.providers.bookshelf"
 COVER = "https://covers.bookshelf.example/603.jpg"
@@ -143,7 +143,7 @@ def with_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
 async def found(settings: FinderSettings, state_dir: Path) -> Finding:
     background = Background(Metrics())
     async with (
-        open_database(DatabaseSettings(), state_dir=state_dir) as database,
+        opened_database(state_dir) as database,
         open_providers(
             settings.providers, database=database, metrics=Metrics(), background=background
         ) as providers,

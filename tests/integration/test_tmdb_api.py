@@ -192,7 +192,7 @@ async def test_what_tmdb_does_not_have_is_not_found_and_not_asked_for_again(
     ("behaviour", "status"),
     [
         (Behaviour(status=500), 502),
-        (Behaviour(status=429, headers={"Retry-After": "7"}), 503),
+        (Behaviour(status=429, headers={"Retry-After": "700"}), 503),
         (Behaviour(status=401), 503),
         (Behaviour(body=b"<html>", content_type="text/html"), 502),
     ],

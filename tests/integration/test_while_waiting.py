@@ -36,7 +36,7 @@ async def test_who_joins_a_question_gets_a_format_that_it_accepts(start: Start) 
         onesheet.get(POSTER, size="medium", headers={"Accept": "image/avif,image/webp"})
     )
     joining = asyncio.create_task(onesheet.get(POSTER, size="medium", headers={"Accept": "image/webp"}))
-    await until(lambda: waiting(onesheet) == 2)
+    await until(lambda: waiting(onesheet) == 2 and onesheet.queue.published)
     assert len(onesheet.queue.jobs(FetchPicture)) == 1
     await commit(onesheet.volume.pictures, b"one", AVIF, MEDIUM, picture=onesheet.picture(POSTER))
     async with asyncio.timeout(40):

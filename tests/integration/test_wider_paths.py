@@ -91,7 +91,7 @@ async def wide(rabbitmq: RabbitNode) -> AsyncIterator[Wide]:
 
         async def started(module: str, **own: str) -> str:
             service = await enter(
-                running_service(WIDER, {**settings, **own, "STARTS": module}, cwd=directory)
+                running_service(WIDER, {**settings, **own, "STARTS": module}, cwd=directory, warm=False)
             )
             return service.address
 

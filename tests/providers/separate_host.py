@@ -1,7 +1,8 @@
 """The picture host as a process of its own, and the words to steer it from here."""
 
 import asyncio
-import sys
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,17 +11,16 @@ from typing import Any, Self
 import aiohttp
 
 from tests.providers.behaviour import BEHAVIOURS, Behaviour
+from tests.servers.warm import Start, WarmProcess
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 class SeparateHost:
     """A running picture host that any process may ask; see `PictureHost` for what the words mean."""
 
-    def __init__(
-        self, root: str, session: aiohttp.ClientSession, process: asyncio.subprocess.Process
-    ) -> None:
+    def __init__(self, root: str, session: aiohttp.ClientSession, process: WarmProcess) -> None:
         self.root = root
         self._session = session
         self._process = process
@@ -29,11 +29,8 @@ class SeparateHost:
     @asynccontextmanager
     async def running(cls, *, port: int = 0) -> AsyncIterator[Self]:
         """Start the process, and end it with the block (SIGTERM, and SIGKILL when that is not heard)."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.providers.picture_host", "--port", str(port)),
-            cwd=_PROJECT,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        start = Start(str(_PROJECT), dict(os.environ), arguments=("--port", str(port)))
+        process = await WarmProcess.started("tests.providers.picture_host", start)
         try:
             assert process.stdout is not None
             async with asyncio.timeout(_PATIENCE_S):
@@ -97,12 +94,13 @@ class SeparateHost:
             return None if response.status == 204 else await response.json()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
+async def _end(process: WarmProcess) -> None:
+    process.send_signal(signal.SIGTERM)
     try:
         async with asyncio.timeout(5):
             await process.wait()
     except TimeoutError:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         await process.wait()
+    assert process.stdout
+    await process.stdout.read()

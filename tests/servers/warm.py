@@ -26,6 +26,7 @@ from typing import Any, Self
 _PROJECT = Path(__file__).resolve().parents[2]
 _LONGEST_ORDER = 1 << 16
 LONGEST_LINE = 1 << 20
+_WITH_QUEUE = "shared.queue"
 _LATE = ("shared.queue.rabbitmq.engine", "shared.queue.embedded.engine")
 """What services import once they know their settings."""
 
@@ -42,6 +43,7 @@ class Start:
     env: dict[str, str]
     descriptors: int | None = None
     own_group: bool = False
+    arguments: tuple[str, ...] = ()
 
 
 class WarmProcess:
@@ -186,14 +188,14 @@ def _speak_into(stdout: int) -> None:
 
 def _import_all_of(module: str) -> None:
     """As for a start, but for what runs as `__main__`, which is to be read again then."""
-    for name in (module, *_LATE):
-        importlib.import_module(name)
-    if hasattr(sys.modules[module], "__path__"):
+    if hasattr(importlib.import_module(module), "__path__"):
         module = f"{module}.__main__"
         importlib.import_module(module)
-    if _WITH_RENDERERS in sys.modules:
-        for name in _RENDERERS:
-            importlib.import_module(name)
+    for name in (
+        *(_LATE if _WITH_QUEUE in sys.modules else ()),
+        *(_RENDERERS if _WITH_RENDERERS in sys.modules else ()),
+    ):
+        importlib.import_module(name)
     del sys.modules[module]
 
 
@@ -245,7 +247,7 @@ def _main(module: str) -> None:
     print(forker.listen(), flush=True)
     start = forker.take_orders()
     _become(start)
-    sys.argv = [module]
+    sys.argv = [module, *start.arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
