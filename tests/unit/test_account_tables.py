@@ -7,7 +7,7 @@ import pytest
 
 from services.enricher.account.applying import FULL, SYNC, Applying
 from services.enricher.account.entries import Entries, Filter, Unknown
-from services.enricher.account.mirror import ListName, Mirror, PlayRow, ReadingPlace, TitleId
+from services.enricher.account.mirror import AccountList, Mirror, PlayRow, ReadingPlace, TitleId
 from services.enricher.account.rules import MediaKind, PersonalRating, WatchStatus
 from services.enricher.account.titles import Details, SeasonDetails
 from services.enricher.account.vault import Cipher, Remembered, Sealed
@@ -18,7 +18,7 @@ from services.enricher.finder.providers.trakt.account import HistoryKind
 
 NOON = datetime(2024, 5, 5, 12, tzinfo=UTC)
 MOVIE, SERIES = TitleId(MediaKind.MOVIE, 603), TitleId(MediaKind.SERIES, 1396)
-KINDS, LISTS = tuple(HistoryKind), tuple(ListName)
+KINDS, LISTS = tuple(HistoryKind), tuple(AccountList)
 CREDITS = {"cast": [{"id": 1, "name": "A"}], "crew": [{"id": 1, "name": "A", "job": "Director"}]}
 MATRIX = Movie.model_validate({"id": 603, "title": "The Matrix", "imdb_id": "tt0133093", "credits": CREDITS})
 BAD = Tv.model_validate({"id": 1396, "name": "Breaking Bad", "number_of_episodes": 2})
@@ -76,8 +76,8 @@ async def test_what_trakt_has_becomes_entries_and_goes_again(account: Account) -
     await account.read(
         HistoryKind.SHOWS, seen(1, NOON, 1), seen(2, NOON - timedelta(days=1), 1), seen(3, NOON, None)
     )
-    await account.mirror.replace_list(ListName.RATINGS, {MOVIE: 9, TitleId(MediaKind.MOVIE, 5): 1})
-    await account.mirror.replace_list(ListName.WATCHLIST, {SERIES: None})
+    await account.mirror.replace_list(AccountList.RATINGS, {MOVIE: 9, TitleId(MediaKind.MOVIE, 5): 1})
+    await account.mirror.replace_list(AccountList.WATCHLIST, {SERIES: None})
     assert await account.mirror.count_waiting(KINDS, LISTS) >= 2
     await account.mirror.put_off(TitleId(MediaKind.MOVIE, 0))
     assert await account.bring() == [MOVIE, SERIES]
@@ -93,8 +93,8 @@ async def test_what_trakt_has_becomes_entries_and_goes_again(account: Account) -
 
     place = await account.read(HistoryKind.MOVIES, played(2, None))
     assert await account.mirror.end(HistoryKind.MOVIES, place) == 2
-    await account.mirror.replace_list(ListName.WATCHLIST, {})
-    await account.mirror.replace_list(ListName.RATINGS, {})
+    await account.mirror.replace_list(AccountList.WATCHLIST, {})
+    await account.mirror.replace_list(AccountList.RATINGS, {})
     await account.bring()
     movie, series = await account.entries.entry(movie.id), await account.entries.entry(series.id)
     assert (movie.times_watched, movie.watch_status, movie.rating) == (0, WatchStatus.WATCHED, None)

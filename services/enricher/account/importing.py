@@ -15,7 +15,7 @@ import structlog
 
 from services.enricher.account.applying import FULL, SYNC, Applying, Mode
 from services.enricher.account.entries import Entries
-from services.enricher.account.mirror import MEDIA, ListName, Mirror, ReadingPlace, TitleId
+from services.enricher.account.mirror import MEDIA, AccountList, Mirror, ReadingPlace, TitleId
 from services.enricher.account.reading import MARGIN, Reader
 from services.enricher.account.rules import ImportOptions, MediaKind
 from services.enricher.account.signing_in import USER_SEEN
@@ -143,7 +143,7 @@ class Importing:
             before = json.loads(kept.get(_MARKS, "{}"))
             changed = [name for name in marks if since or before.get(name) != marks[name]]
             failed = await self._read_changed(changed, since, progress)
-            kinds, lists = tuple(HistoryKind), tuple(ListName)
+            kinds, lists = tuple(HistoryKind), tuple(AccountList)
             progress.total = await self._mirror.count_waiting(kinds, lists)
             await self._bring(kinds, lists, SYNC, progress)
             good = [name for name in marks if name not in failed]
@@ -192,7 +192,7 @@ class Importing:
         return run
 
     async def _read_all(
-        self, run: _Run, kinds: Sequence[HistoryKind], lists: Sequence[ListName], progress: Progress
+        self, run: _Run, kinds: Sequence[HistoryKind], lists: Sequence[AccountList], progress: Progress
     ) -> _Run:
         """What cannot be read is told, and the rest goes on."""
         for name in (*kinds, *lists):
@@ -204,7 +204,7 @@ class Importing:
                     run, place = await self._place(run, name)
                     await self._reader.whole(name, progress.step, place)
                 else:
-                    await self._reader.lists(ListName(name), progress.step)
+                    await self._reader.lists(AccountList(name), progress.step)
             except ProviderError as error:
                 progress.error(name, f"Failed to read {name} from Trakt: {error.reason}")
                 continue
@@ -231,7 +231,7 @@ class Importing:
                     kind = HistoryKind(name)
                     await self._reader.since(kind, await self._begin(kind, since), progress.step)
                 else:
-                    await self._reader.lists(ListName(name), progress.step)
+                    await self._reader.lists(AccountList(name), progress.step)
             except ProviderError as error:
                 progress.error(name, f"Failed to read {name} from Trakt: {error.reason}")
                 failed.append(name)
@@ -282,7 +282,7 @@ class Importing:
     async def _bring(
         self,
         kinds: Sequence[HistoryKind],
-        lists: Sequence[ListName],
+        lists: Sequence[AccountList],
         mode: Mode,
         progress: Progress,
     ) -> None:
@@ -350,7 +350,7 @@ class Importing:
         return {}
 
 
-def _chosen(options: ImportOptions) -> tuple[Sequence[HistoryKind], Sequence[ListName]]:
+def _chosen(options: ImportOptions) -> tuple[Sequence[HistoryKind], Sequence[AccountList]]:
     kinds = [
         kind
         for kind, chosen in ((HistoryKind.MOVIES, options.movies), (HistoryKind.SHOWS, options.series))
@@ -358,7 +358,10 @@ def _chosen(options: ImportOptions) -> tuple[Sequence[HistoryKind], Sequence[Lis
     ]
     lists = [
         name
-        for name, chosen in ((ListName.RATINGS, options.ratings), (ListName.WATCHLIST, options.watchlist))
+        for name, chosen in (
+            (AccountList.RATINGS, options.ratings),
+            (AccountList.WATCHLIST, options.watchlist),
+        )
         if chosen
     ]
     return kinds, lists

@@ -32,7 +32,7 @@ MEDIA = {HistoryKind.MOVIES: MediaKind.MOVIE, HistoryKind.SHOWS: MediaKind.SERIE
 _plays, _listed = tables.trakt_history.c, tables.trakt_lists.c
 
 
-class ListName(StrEnum):
+class AccountList(StrEnum):
     RATINGS = "ratings"
     WATCHLIST = "watchlist"
 
@@ -182,7 +182,7 @@ class Mirror:
 
         return await self._database.read(reading)
 
-    async def replace_list(self, name: ListName, found: Mapping[TitleId, int | None]) -> None:
+    async def replace_list(self, name: AccountList, found: Mapping[TitleId, int | None]) -> None:
         """What stands on it now. What is new, other than before, or gone, waits for something to be made of it."""
 
         async def writing(connection: AsyncConnection) -> None:
@@ -203,7 +203,7 @@ class Mirror:
 
         await self._database.write(writing)
 
-    async def consider_again(self, kinds: Collection[HistoryKind], lists: Collection[ListName]) -> None:
+    async def consider_again(self, kinds: Collection[HistoryKind], lists: Collection[AccountList]) -> None:
         """All of these wait again: for a full import, which asks for each what it should become here."""
         usable = _plays.tmdb_id.is_not(None) & or_(
             _plays.kind == HistoryKind.MOVIES, _plays.episode.is_not(None)
@@ -229,7 +229,7 @@ class Mirror:
 
         await self._database.write(writing)
 
-    def _waiting(self, kinds: Collection[HistoryKind], lists: Collection[ListName]) -> CompoundSelect[Any]:
+    def _waiting(self, kinds: Collection[HistoryKind], lists: Collection[AccountList]) -> CompoundSelect[Any]:
         """Titles of which something waits. A rating alone brings no title here."""
         entries = tables.library_entries.c
         now = self._now()
@@ -248,15 +248,15 @@ class Mirror:
             _listed.pending.is_(True),
             _listed.list.in_(lists),
             or_(_listed.retry_at.is_(None), _listed.retry_at <= now),
-            or_(and_(_listed.list == ListName.WATCHLIST, _listed.gone.is_(False)), has_entry),
+            or_(and_(_listed.list == AccountList.WATCHLIST, _listed.gone.is_(False)), has_entry),
         )
         return of_plays.union(of_lists)
 
-    async def count_waiting(self, kinds: Collection[HistoryKind], lists: Collection[ListName]) -> int:
+    async def count_waiting(self, kinds: Collection[HistoryKind], lists: Collection[AccountList]) -> int:
         return len([title async for title in self.waiting(kinds, lists)])
 
     async def waiting(
-        self, kinds: Collection[HistoryKind], lists: Collection[ListName]
+        self, kinds: Collection[HistoryKind], lists: Collection[AccountList]
     ) -> AsyncIterator[TitleId]:
         """Each once, in their order, as they are when it is their turn."""
         after: tuple[str, int] = ("", 0)
@@ -266,7 +266,7 @@ class Mirror:
             after = rows[-1]
 
     async def _some_waiting(
-        self, kinds: Collection[HistoryKind], lists: Collection[ListName], after: tuple[str, int]
+        self, kinds: Collection[HistoryKind], lists: Collection[AccountList], after: tuple[str, int]
     ) -> Sequence[tuple[str, int]]:
         found = self._waiting(kinds, lists).subquery()
         of_type = {kind.value: media.value for kind, media in MEDIA.items()}
@@ -303,7 +303,7 @@ async def of_title(connection: AsyncConnection, title: TitleId) -> OfTitle:
     lists = {
         row.list: row for row in await connection.execute(select(tables.trakt_lists).where(_list_of(title)))
     }
-    rated, wanted = lists.get(ListName.RATINGS), lists.get(ListName.WATCHLIST)
+    rated, wanted = lists.get(AccountList.RATINGS), lists.get(AccountList.WATCHLIST)
     is_movie = title.kind is MediaKind.MOVIE
     return OfTitle(
         plays=tuple(
@@ -338,7 +338,7 @@ def _list_of(title: TitleId) -> ColumnElement[bool]:
     return and_(_listed.media_type == title.kind, _listed.tmdb_id == title.tmdb_id)
 
 
-def _list_row(name: ListName, title: TitleId, rating: int | None, *, gone: bool) -> Mapping[str, object]:
+def _list_row(name: AccountList, title: TitleId, rating: int | None, *, gone: bool) -> Mapping[str, object]:
     values = {"list": name, "media_type": title.kind, "tmdb_id": title.tmdb_id, "rating": rating}
     return values | {"gone": gone, "pending": True, "retry_at": None}
 

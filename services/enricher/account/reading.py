@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from services.enricher.account.mirror import ListName, Mirror, PlayRow, ReadingPlace, TitleId
+from services.enricher.account.mirror import AccountList, Mirror, PlayRow, ReadingPlace, TitleId
 from services.enricher.account.rules import MediaKind, moment_of
 from services.enricher.account.vault import Remembered
 from services.enricher.finder.providers import Broken, Busy, Turn, Unreadable, Urgency
@@ -101,9 +101,9 @@ class Reader:
             _log.info("history read whole", kind=kind, at_trakt=total, known=expected)
             await self.whole(kind, step)
 
-    async def lists(self, name: ListName, step: Callable[[], None]) -> None:
+    async def lists(self, name: AccountList, step: Callable[[], None]) -> None:
         """Ratings or the watchlist, as a whole."""
-        found = await (self._ratings(step) if name is ListName.RATINGS else self._watchlist(step))
+        found = await (self._ratings(step) if name is AccountList.RATINGS else self._watchlist(step))
         await self.mirror.replace_list(name, found)
 
     async def _read(self, kind: HistoryKind, place: ReadingPlace, step: Callable[[], None]) -> int:

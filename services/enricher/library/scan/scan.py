@@ -21,7 +21,7 @@ from services.enricher.library.scan.reading import (
     read,
     unread,
 )
-from services.enricher.library.scan.tree import Sighting, Visit, walk
+from services.enricher.library.scan.tree import FolderVisit, Sighting, walk
 from services.enricher.tasks.task import Progress, Task, TaskFailed
 from services.enricher.tasks.tasks import Tasks
 from shared.telemetry import utc_now
@@ -269,9 +269,9 @@ async def _titled(
     return [reading.guessed(next(waiting)) if reading.titled is None else reading for reading in readings]
 
 
-def _some(visits: Iterator[Visit]) -> list[Visit]:
+def _some(visits: Iterator[FolderVisit]) -> list[FolderVisit]:
     """So many folders that they are worth a transaction. The last ones may be none."""
-    batch: list[Visit] = []
+    batch: list[FolderVisit] = []
     found = 0
     for visit in visits:
         batch.append(visit)
@@ -281,7 +281,7 @@ def _some(visits: Iterator[Visit]) -> list[Visit]:
     return batch
 
 
-def _sightings(batch: Sequence[Visit], seen: Seen, progress: Progress) -> Sequence[Sighting]:
+def _sightings(batch: Sequence[FolderVisit], seen: Seen, progress: Progress) -> Sequence[Sighting]:
     """Each once: a series is met in every season."""
     for visit in batch:
         if visit.problem is not None:

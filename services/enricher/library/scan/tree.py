@@ -31,7 +31,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class FolderVisit:
     """One folder, and what is in it; or why it could not be read."""
 
     folder: str
@@ -47,7 +47,7 @@ def walk(
     allowed: Sequence[Path],
     libraries: Mapping[str, MediaType | None] | None = None,
     media_type: MediaType | None = None,
-) -> Iterator[Visit]:
+) -> Iterator[FolderVisit]:
     """Links are followed to folders below the `allowed` ones outside of `root`, each once.
 
     `libraries` are folders that are no title themselves, with what all in them is, where that is known; without them
@@ -62,11 +62,11 @@ def walk(
             folder = Folder.of(Listing.of(path), parent, libraries, media_type)
             sightings = tuple(_sightings(folder))
         except Exception as error:  # noqa: BLE001 - one folder must not end the scan, and what it held stays
-            yield Visit(path, problem=told(error))
+            yield FolderVisit(path, problem=told(error))
             continue
-        yield Visit(path, sightings, extras=len(folder.listing.extras))
+        yield FolderVisit(path, sightings, extras=len(folder.listing.extras))
         for name, problem in folder.listing.unreadable:
-            yield Visit(os.path.join(path, name), problem=problem)
+            yield FolderVisit(os.path.join(path, name), problem=problem)
         below = [
             os.path.join(path, name)
             for name in folder.folders_to_enter()
