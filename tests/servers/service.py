@@ -72,11 +72,17 @@ class RunningService:
 
 @asynccontextmanager
 async def running_service(
-    module: str, settings: Mapping[str, str], *, cwd: Path, descriptors: int | None = None
+    module: str,
+    settings: Mapping[str, str],
+    *,
+    cwd: Path,
+    descriptors: int | None = None,
+    checkout: Path | None = None,
 ) -> AsyncIterator[RunningService]:
     """Start `python -m module` with these settings and no others, on a free port; end it with the block.
 
-    `descriptors`: it may have no more than so many, whatever it does.
+    `descriptors`: it may have no more than so many, whatever it does. `checkout`: another one's, with its own
+    environment, beside which this one is measured.
     """
     limited = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh") if descriptors else ()
     if module in _WITH_DATABASE and "STATE_DIR" in settings:
@@ -85,11 +91,11 @@ async def running_service(
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "RENDER_WHEN_IDLE") if name in os.environ
     }
     process = await asyncio.create_subprocess_exec(
-        *(*limited, sys.executable, "-m", module),
+        *(*limited, str(checkout / ".venv/bin/python") if checkout else sys.executable, "-m", module),
         cwd=cwd,
         env={
             **inherited,
-            "PYTHONPATH": str(_PROJECT),
+            "PYTHONPATH": str(checkout or _PROJECT),
             "PORT": "0",
             "LOG_FORMAT": "json",
             "DISK_FREE_FLOOR_GB": "0",
