@@ -232,6 +232,20 @@ async def test_a_large_original_is_sent_by_the_kernel_however_slowly_it_is_taken
         assert await streams[0].read() == b""
 
 
+async def test_a_file_does_not_overtake_what_was_written_before_it(
+    onesheet: Onesheet, early: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_large(onesheet)
+    asked = await stored(onesheet, LARGE, "")
+    del early[:]
+    transport = asyncio.selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
+    monkeypatch.setattr(transport, "get_write_buffer_size", lambda _: 1)
+    async with connected(onesheet) as streams:
+        streams[1].write(request(asked))
+        assert (await answer(streams))[0] == "HTTP/1.1 200 OK"
+    assert early == []
+
+
 async def test_who_leaves_in_the_middle_of_a_large_one_is_counted_as_such(
     onesheet: Onesheet, early: list[int]
 ) -> None:
