@@ -52,8 +52,8 @@ async def cpu_of_a_miss(directory: Path) -> list[Figure]:
             into = directory / whose
             into.mkdir()
             settings = _settings(host, into)
-            service = running_service("services", settings, cwd=into, checkout=checkout)
-            services[whose] = (await stack.enter_async_context(service), into)
+            starting = running_service("services", settings, cwd=into, checkout=checkout)
+            services[whose] = (await stack.enter_async_context(starting), into)
         rounds: dict[str, list[float]] = {whose: [] for whose in services}
         async with aiohttp.ClientSession() as session:
             for number in range(-1, CPU_ROUNDS):

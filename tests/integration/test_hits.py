@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.proxy import handlers
 from services.proxy.hot_answers import HOT_BYTES
+from shared.http.app import Observation
 from shared.http.signatures import EXPIRY, Signatures
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
@@ -54,13 +54,13 @@ async def answer(streams: Streams) -> tuple[str, dict[str, str], bytes]:
 def early(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The statuses of what was answered early."""
     statuses: list[int] = []
-    answered = handlers.Observation.answered
+    answered = Observation.answered
 
-    def noted(self: handlers.Observation, status: int, said: dict[str, str]) -> None:
+    def noted(self: Observation, status: int, said: dict[str, str]) -> None:
         statuses.append(status)
         answered(self, status, said)
 
-    monkeypatch.setattr(handlers.Observation, "answered", noted)
+    monkeypatch.setattr(Observation, "answered", noted)
     return statuses
 
 
@@ -113,7 +113,7 @@ async def test_it_is_the_answer_that_the_long_way_gives(onesheet: Onesheet, earl
     asked = await stored(onesheet)
     async with connected(onesheet) as streams:
         for more in ("", "{tag}", "If-Modified-Since: Sun, 29 Nov 2099 00:00:00 GMT\r\n"):
-            both = []
+            both: list[tuple[str, dict[str, str], bytes]] = []
             for headers in (BROWSER, BROWSER + "TE: trailers\r\n"):
                 etag = both[0][1]["ETag"] if both else '"no"'
                 streams[1].write(

@@ -34,7 +34,7 @@ def test_without_the_resizer_pillow_does_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(decode, "cykooz_resizer", None)
     without = resized(picture, (60, 40))
     assert without.size == (60, 40)
-    assert max(high for _, high in ImageChops.difference(with_it, without).getextrema()) <= 12
+    assert max(ImageChops.difference(with_it, without).tobytes()) <= 12
 
 
 @pytest.mark.parametrize(("webp", "avif"), [(1, 1), (40, 33), (85, 70), (100, 100)])
