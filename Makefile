@@ -62,7 +62,7 @@ vocabulary: $(VENV)/.for-run ## Write what nginx must know of pictures' paths, f
 	@$(BIN)/python -m shared.pictures.nginx_vocabulary >deploy/nginx/.vocabulary
 	@mv deploy/nginx/.vocabulary deploy/nginx/vocabulary
 
-bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (needs wrk; some minutes)
+bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (wrk; minutes). CHECK=1: fail for a miss; BASE=path: beside that checkout
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove the virtual environment and all caches; data stays

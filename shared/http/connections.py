@@ -196,9 +196,13 @@ class Connection(web.RequestHandler):
         return self._messages[-1][1] is EMPTY_PAYLOAD
 
     def _answer_early(self, data: bytes) -> bool:
-        """Whether it was answered. Nothing is written before whoever is slow has taken what was written."""
+        """Whether it was answered. Not while something that was written has still to go out: who is slow takes aiohttp's way,
+        which waits, and a file does not overtake what came before it.
+        """
         transport = self.transport
         if self._force_close or self._close or transport is None or not self.is_idle:
+            return False
+        if transport.get_write_buffer_size():
             return False
         if (head := read_head(data)) is None:
             return False

@@ -1,6 +1,8 @@
 """`make bench`: every performance promise, measured here and now."""
 
 import asyncio
+import os
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,7 @@ from tests.bench.imports import imports
 from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy
-from tests.bench.miss import miss_embedded, miss_rabbitmq
+from tests.bench.miss import cpu_of_a_miss, miss_embedded, miss_rabbitmq
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
@@ -25,13 +27,15 @@ from tests.bench.standing import standing
 from tests.servers.rabbitmq import RabbitNode
 
 
-async def main(root: Path) -> None:
+async def main(root: Path) -> int:
+    """How many promises were missed."""
     with closing(RabbitNode(_fresh(root, "rabbitmq"))) as node:
         node.ensure_running()
-        report(
+        return report(
             [
                 *rendering(_fresh(root, "rendering")),
                 await miss_embedded(_fresh(root, "embedded")),
+                *await cpu_of_a_miss(_fresh(root, "beside")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 *await pages(_fresh(root, "pages")),
                 *await by_name(_fresh(root, "names")),
@@ -50,7 +54,7 @@ async def main(root: Path) -> None:
 async def hits(root: Path, node: RabbitNode) -> list[Figure]:
     async with standing(_fresh(root, "standing"), node) as stored:
         return [
-            await against_bare_handler(stored),
+            *await against_bare_handler(stored),
             await against_thumbor(stored),
             *await hits_through_nginx(stored),
             await hits_among_misses(stored),
@@ -68,4 +72,6 @@ if __name__ == "__main__":
     # Here, not below /tmp: what is measured shall be a disk, and that may be memory.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as name:
         Path(name).chmod(0o755)  # nginx reads as another user
-        asyncio.run(main(Path(name).absolute()))
+        missed = asyncio.run(main(Path(name).absolute()))
+    if missed and os.environ.get("CHECK") == "1":
+        sys.exit(1)

@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
@@ -13,12 +13,14 @@ import aiohttp
 from PIL import Image
 
 from shared.pictures import SIZES, Rendition, SourceUrl, candidates
-from tests.bench.report import Figure
+from tests.bench.load import cpu_s
+from tests.bench.report import Figure, other_checkout
 from tests.providers.separate_host import SeparateHost
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import running_service
 
 ROUNDS = 60
+CPU_ROUNDS, MISSES, CPU_PROMISE = 3, 6, 0.5
 PICTURE = "/photo/1.jpg"
 """3000 × 2000 pixels."""
 
@@ -38,6 +40,42 @@ async def miss_rabbitmq(directory: Path, node: RabbitNode) -> Figure:
             running_service("services.proxy", settings, cwd=directory) as proxy,
         ):
             return await _compare("RabbitMQ", 15, host, proxy.address, directory)
+
+
+async def cpu_of_a_miss(directory: Path) -> list[Figure]:
+    """Of the main process of all services in one: what is around the rendering, with what comes behind the answer."""
+    if not (base := other_checkout()):
+        return []
+    async with SeparateHost.running() as host, AsyncExitStack() as stack:
+        services = {}
+        for whose, checkout in (("ours", None), ("other", base)):
+            into = directory / whose
+            into.mkdir()
+            settings = _settings(host, into)
+            starting = running_service("services", settings, cwd=into, checkout=checkout)
+            services[whose] = (await stack.enter_async_context(starting), into)
+        rounds: dict[str, list[float]] = {whose: [] for whose in services}
+        async with aiohttp.ClientSession() as session:
+            for number in range(-1, CPU_ROUNDS):
+                for whose, (service, into) in services.items():
+                    before = cpu_s(service.pid)
+                    for n in range(MISSES):
+                        source = SourceUrl.parse(host.url(f"{PICTURE}?n={number * MISSES + n}"))
+                        await _through_us(session, service.address, source)
+                        await _quiet(into, source)
+                    if number >= 0:
+                        rounds[whose].append((cpu_s(service.pid) - before) / MISSES * 1000)
+    ours, other = (statistics.median(rounds[whose]) for whose in ("ours", "other"))
+    return [
+        Figure(
+            what="CPU of the main process for a miss, with what is made ahead",
+            ours=f"{ours:.1f} ms",
+            reference=f"{other:.1f} ms the other checkout",
+            compared=f"{ours / other:.2f} ×",
+            promise=f"≤ {CPU_PROMISE} ×",
+            kept=ours <= CPU_PROMISE * other,
+        )
+    ]
 
 
 def _settings(host: SeparateHost, directory: Path) -> dict[str, str]:

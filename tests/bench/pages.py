@@ -86,7 +86,7 @@ async def _cold(address: str) -> Figure:
 async def _unchanged(address: str) -> list[Figure]:
     async with aiohttp.ClientSession() as session, session.get(address + PATH) as answer:
         tag, kilobytes = answer.headers["ETag"], len(await answer.read()) / 1000
-    known = await load(address + PATH, header=f"If-None-Match: {tag}")
+    known = await load(address + PATH, headers=(f"If-None-Match: {tag}",))
     sent = await load(address + PATH)
     return [
         Figure(

@@ -25,6 +25,7 @@ from tests.servers.service import RunningService, running_service
 
 FILE = "bench.jpg"
 NAME = Name.parse("movie/tmdb:603/poster")
+ACCEPT = {"Accept": "image/webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,13 @@ async def ask(url: str) -> bytes:
     """Raise RuntimeError for any answer but 200."""
     async with (
         aiohttp.ClientSession() as session,
-        session.get(url, headers={"Accept": "image/webp"}) as response,
+        session.get(url, headers=ACCEPT) as response,
     ):
         if response.status != 200:
             raise RuntimeError(f"{url} was answered {response.status}: {await response.text()}")
         return await response.read()
+
+
+async def etag_of(url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=ACCEPT) as response:
+        return response.headers["ETag"]

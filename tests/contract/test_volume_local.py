@@ -25,7 +25,9 @@ from shared.volume import (
     volume_to_read,
     volume_to_write,
 )
+from shared.volume.local import durable
 from shared.volume.local import names as local_names
+from shared.volume.local import store as local_store
 from shared.volume.local.durable import make_directories
 from shared.volume.local.layout import Layout, _file_system, prepared_layout
 from shared.volume.local.names import LocalHostPauses
@@ -38,7 +40,7 @@ from shared.volume.local.sweep import (
     SHELF_S,
     sweep,
 )
-from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, settings_in
+from tests.contract.volumes import MEDIUM, PICTURE, SMALL, commit, manifest_of, revision_of, settings_in
 
 NOBODY = 65534
 
@@ -369,3 +371,46 @@ async def test_a_pause_that_is_long_over_is_swept(tmp_path: Path) -> None:
     assert sweep(layout) == 1
     left = sorted(file.name for file in layout.hosts.iterdir())
     assert left == ["over.example.json", "paused.example.json"]
+
+
+async def test_a_commit_is_seen_before_its_pointer_is_flushed_and_nothing_is_flushed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    flush = durable.flush
+
+    def noted(path: Path) -> None:
+        happened.append(path.name)
+        flush(path)
+
+    monkeypatch.setattr(durable, "flush", noted)
+    monkeypatch.setattr(local_store, "flush", noted)
+    with volume_to_write(settings_in(tmp_path)) as volume:
+        async with volume.pictures.draft() as draft:
+            download = draft.directory / "download"
+            download.write_bytes(b"original")
+            draft.finished(download)
+            await draft.settled()
+            download.rename(draft.directory / "original.jpg")
+            (draft.directory / str(MEDIUM)).write_bytes(b"medium")
+            revision = await volume.pictures.commit(
+                PICTURE,
+                revision_of(b"original"),
+                draft,
+                manifest_of(b"original"),
+                State(),
+                expected=None,
+                on_seen=lambda: happened.append("seen"),
+            )
+        seen = happened.index("seen")
+        assert {"download", str(MEDIUM), "manifest.json", "SHA256SUMS"} <= set(happened[:seen])
+        assert PICTURE in happened[seen:]
+        assert "original.jpg" not in happened
+        del happened[:]
+        async with volume.pictures.draft() as draft:
+            names = [str(SMALL), "thumbnail.webp"]
+            for name in names:
+                (draft.directory / name).write_bytes(b"made ahead")
+            await volume.pictures.add(revision, [draft.directory / name for name in names])
+        assert sorted(happened[:2]) == sorted(names)
+        assert happened[2:] == [revision.id]

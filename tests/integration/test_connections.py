@@ -343,3 +343,9 @@ async def test_the_installed_aiohttp_has_what_connections_use_of_its_insides(dia
         assert (connection._request_count, connection._owed_since_s < math.inf) == (0, True)
         await asked(streams)
         assert connection._request_count == 1
+        await until(lambda: connection.is_idle)
+        assert connection._at_a_start
+        flags = (connection._paused, connection._upgraded, connection._buffer_paused)
+        assert (flags, connection._close, connection._force_close) == ((False,) * 3, False, False)
+        assert (len(connection._messages), connection._next_keepalive_close_time > 0) == (0, True)
+        assert callable(web.RequestHandler._process_keepalive)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.proxy import handlers
 from services.proxy.hot_answers import HOT_BYTES
+from shared.http.app import Observation
 from shared.http.signatures import EXPIRY, Signatures
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
@@ -54,13 +54,13 @@ async def answer(streams: Streams) -> tuple[str, dict[str, str], bytes]:
 def early(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The statuses of what was answered early."""
     statuses: list[int] = []
-    answered = handlers.Observation.answered
+    answered = Observation.answered
 
-    def noted(self: handlers.Observation, status: int, said: dict[str, str]) -> None:
+    def noted(self: Observation, status: int, said: dict[str, str]) -> None:
         statuses.append(status)
         answered(self, status, said)
 
-    monkeypatch.setattr(handlers.Observation, "answered", noted)
+    monkeypatch.setattr(Observation, "answered", noted)
     return statuses
 
 
@@ -113,7 +113,7 @@ async def test_it_is_the_answer_that_the_long_way_gives(onesheet: Onesheet, earl
     asked = await stored(onesheet)
     async with connected(onesheet) as streams:
         for more in ("", "{tag}", "If-Modified-Since: Sun, 29 Nov 2099 00:00:00 GMT\r\n"):
-            both = []
+            both: list[tuple[str, dict[str, str], bytes]] = []
             for headers in (BROWSER, BROWSER + "TE: trailers\r\n"):
                 etag = both[0][1]["ETag"] if both else '"no"'
                 streams[1].write(
@@ -230,6 +230,20 @@ async def test_a_large_original_is_sent_by_the_kernel_however_slowly_it_is_taken
         streams[1].write(request(asked, "Connection: close\r\n", headers="Host: x\r\n"))
         assert (await answer(streams))[2] == body
         assert await streams[0].read() == b""
+
+
+async def test_a_file_does_not_overtake_what_was_written_before_it(
+    onesheet: Onesheet, early: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_large(onesheet)
+    asked = await stored(onesheet, LARGE, "")
+    del early[:]
+    transport = asyncio.selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
+    monkeypatch.setattr(transport, "get_write_buffer_size", lambda _: 1)
+    async with connected(onesheet) as streams:
+        streams[1].write(request(asked))
+        assert (await answer(streams))[0] == "HTTP/1.1 200 OK"
+    assert early == []
 
 
 async def test_who_leaves_in_the_middle_of_a_large_one_is_counted_as_such(

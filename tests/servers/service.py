@@ -81,11 +81,12 @@ async def running_service(
     cwd: Path,
     descriptors: int | None = None,
     warm: bool = True,
+    checkout: Path | None = None,
 ) -> AsyncIterator[RunningService]:
     """Start `python -m module` with these settings and no others, on a free port; end it with the block.
 
     `descriptors`: it may have no more than so many, whatever it does. Without `warm` it imports all of its own
-    itself, as an operator's does.
+    itself, as an operator's does. `checkout`: another one's, with its own environment, beside which this one is measured.
     """
     if module in _WITH_DATABASE and "STATE_DIR" in settings:
         furnish(Path(settings["STATE_DIR"]))
@@ -94,13 +95,16 @@ async def running_service(
     }
     env = {
         **inherited,
-        "PYTHONPATH": str(_PROJECT),
+        "PYTHONPATH": str(checkout or _PROJECT),
         "PORT": "0",
         "LOG_FORMAT": "json",
         "DISK_FREE_FLOOR_GB": "0",
         **settings,
     }
-    process = await start_process(module, env, cwd=cwd, descriptors=descriptors, warm=warm)
+    python = checkout / ".venv/bin/python" if checkout else None
+    process = await start_process(
+        module, env, cwd=cwd, descriptors=descriptors, warm=warm and not checkout, python=python
+    )
     service = RunningService(process)
     try:
         await service.listening()
@@ -117,13 +121,14 @@ async def start_process(
     descriptors: int | None = None,
     own_group: bool = False,
     warm: bool,
+    python: Path | None = None,
 ) -> Process:
     """`python -m module`, whose output can be read."""
     if warm:
         return await WarmProcess.started(module, Start(str(cwd), dict(env), descriptors, own_group))
     assert descriptors is None
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *(str(python or sys.executable), "-m", module),
         cwd=cwd,
         env=env,
         stdout=asyncio.subprocess.PIPE,
