@@ -20,6 +20,7 @@ from shared.pictures import Manifest, Original, PictureId, Placeholder, SourceUr
 from shared.pictures.manifest import MANIFEST
 from shared.volume import VolumeSettings
 from shared.volume.local.layout import prepared_layout
+from tests.bench.background import background
 from tests.bench.filled import REVISION, SIZE, linkable
 from tests.bench.load import CONNECTIONS, load
 from tests.bench.report import Figure
@@ -53,8 +54,13 @@ async def catalog(directory: Path) -> list[Figure]:
     filling = directory / "filling"
     filling.mkdir()
     many = directory / "many"
-    sizes = await asyncio.to_thread(_filled, many)
-    return [*await _rebuilt(many), *await _evicted(many, sizes), await _never_exceeded(filling)]
+    sizes = await asyncio.to_thread(filled, many)
+    return [
+        *await _rebuilt(many),
+        *await background(many, MANY),
+        *await _evicted(many, sizes),
+        await _never_exceeded(filling),
+    ]
 
 
 async def _rebuilt(directory: Path) -> list[Figure]:
@@ -248,7 +254,7 @@ def _disk_use(volume: Path) -> int:
     return used
 
 
-def _filled(directory: Path) -> int:
+def filled(directory: Path) -> int:
     """So many pictures, each with a manifest of its own and links to small files; what each takes on the disk."""
     root = prepared_layout(
         VolumeSettings(volume_url=f"file:{directory}/data", state_directory=directory / "state")

@@ -404,6 +404,7 @@ async def test_a_picture_that_changes_has_its_own_item_made_anew_and_no_other(
     async with running_enricher(tmp_path, trakt=trakt) as enricher:
         await enricher.add(3)
         await enricher.get(PAGE)
+        await until(lambda: all(task.get_name() != "storing posters" for task in asyncio.all_tasks()))
         before = await enricher.get(PAGE)
 
         async def made_anew() -> bool:

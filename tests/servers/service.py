@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.servers.databases import furnish
 
-_PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 90
 _WITH_DATABASE = ("services", "services.enricher")
 
@@ -72,12 +72,19 @@ class RunningService:
 
 @asynccontextmanager
 async def running_service(
-    module: str, settings: Mapping[str, str], *, cwd: Path, descriptors: int | None = None
+    module: str,
+    settings: Mapping[str, str],
+    *,
+    cwd: Path,
+    descriptors: int | None = None,
+    build: Path = PROJECT,
 ) -> AsyncIterator[RunningService]:
     """Start `python -m module` with these settings and no others, on a free port; end it with the block.
 
-    `descriptors`: it may have no more than so many, whatever it does.
+    `descriptors`: it may have no more than so many, whatever it does. `build`: another worktree, with its own virtual
+    environment.
     """
+    python = sys.executable if build == PROJECT else str(build / ".venv/bin/python")
     limited = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh") if descriptors else ()
     if module in _WITH_DATABASE and "STATE_DIR" in settings:
         furnish(Path(settings["STATE_DIR"]))
@@ -85,11 +92,11 @@ async def running_service(
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "RENDER_WHEN_IDLE") if name in os.environ
     }
     process = await asyncio.create_subprocess_exec(
-        *(*limited, sys.executable, "-m", module),
+        *(*limited, python, "-m", module),
         cwd=cwd,
         env={
             **inherited,
-            "PYTHONPATH": str(_PROJECT),
+            "PYTHONPATH": str(build),
             "PORT": "0",
             "LOG_FORMAT": "json",
             "DISK_FREE_FLOOR_GB": "0",
