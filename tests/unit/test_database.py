@@ -27,7 +27,7 @@ from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration, upgrade
 from services.enricher.database.schema import metadata, replacing
 from services.enricher.database.sqlite_driver import FrugalConnection
-from services.enricher.database.statements import Statement, StatementOfSome, Visit
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.finder.tables import tmdb_cache
 from services.enricher.tasks.rows import tasks
 from tests.servers.databases import opened_database
@@ -207,7 +207,7 @@ async def test_what_is_asked_at_once_is_one_visit_to_the_connections_thread(
         visits.append(work.__name__)
         return await visit(self, work, *args, **named)  # type: ignore[no-untyped-call]
 
-    def writing(visit: Visit) -> int:
+    def writing(visit: DatabaseVisit) -> int:
         visit.run(TASK, *new_tasks(1, 2, 3))
         return len(visit.rows(DONE_OF, {"of": "scan"}))
 
@@ -220,7 +220,7 @@ async def test_what_is_asked_at_once_is_one_visit_to_the_connections_thread(
 
 
 async def test_what_is_asked_at_once_is_one_transaction(database: Database) -> None:
-    def half(visit: Visit) -> None:
+    def half(visit: DatabaseVisit) -> None:
         visit.run(TASK, *new_tasks(1))
         visit.run(TASK, *new_tasks(2, state="unheard of"))
 
