@@ -1,6 +1,7 @@
 """Starting a service: as whom it writes, what ends it, and a sentence where it cannot start."""
 
 import asyncio
+import gc
 import os
 import pwd
 import signal
@@ -119,6 +120,8 @@ async def serve(
                 "listening", address=address, connections_at_most=limits.at_most, descriptors=descriptors
             )
             on_listening(address)
+            gc.collect()
+            gc.freeze()  # what was loaded by now stays: there is nothing to look for in it
             await ended.wait()
             _log.info("ending")
     finally:

@@ -8,14 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.bench.backlog import backlog
-from tests.bench.by_name import by_name
+from tests.bench.by_name import by_name, cpu_by_name
 from tests.bench.catalog import catalog
 from tests.bench.crowded import hits_among_misses
 from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.imports import imports
 from tests.bench.library import library
 from tests.bench.many import many_pictures
-from tests.bench.memory import idle_proxy
+from tests.bench.memory import idle_proxy, one_process
 from tests.bench.miss import cpu_of_a_miss, miss_embedded, miss_rabbitmq
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.pages import pages
@@ -39,6 +39,8 @@ async def main(root: Path) -> int:
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 *await pages(_fresh(root, "pages")),
                 *await by_name(_fresh(root, "names")),
+                *await cpu_by_name(_fresh(root, "named")),
+                *await one_process(_fresh(root, "whole")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),

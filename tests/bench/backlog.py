@@ -17,7 +17,7 @@ from tests.providers.drawing import encode, photo
 from tests.providers.separate_host import SeparateHost
 from tests.providers.variants import with_comment
 from tests.servers.rabbitmq import RabbitNode
-from tests.servers.service import running_service
+from tests.servers.service import measured_service
 
 PROMISE = 0.85
 ROUNDS = 3
@@ -40,7 +40,7 @@ async def backlog(directory: Path, node: RabbitNode) -> Figure:
             "VOLUME_URL": f"file:{directory}/data",
             "QUEUE_URL": node.vhost(),
         }
-        async with running_service("services.fetcher", settings, cwd=directory):
+        async with measured_service("services.fetcher", settings, cwd=directory):
             ours, bare = await _in_turns(originals, host, settings["QUEUE_URL"], directory)
     ratio = statistics.median(mine / other for mine, other in zip(ours, bare, strict=True))
     return Figure(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.bench.earlier import beside_base, cpu_s, idle, in_turns
 from tests.bench.report import Figure
 from tests.providers.behaviour import Behaviour
 from tests.providers.separate_host import SeparateHost
 from tests.providers.tmdb import API_KEY, TmdbHost
-from tests.servers.service import RunningService, running_service
+from tests.servers.service import RunningService, measured_service
 
 POSTERS = 60
 CONNECTIONS = 6
@@ -37,7 +38,7 @@ async def by_name(directory: Path) -> list[Figure]:
         }
         cold, ahead = range(1, POSTERS + 1), range(POSTERS + 1, 2 * POSTERS + 1)
         await _drawn(host, [*cold, *ahead])
-        async with running_service("services", settings, cwd=directory) as onesheet:
+        async with measured_service("services", settings, cwd=directory) as onesheet:
             tmdb.latency_s = LATENCY_S
             cold_s = await _page(onesheet, cold)
             asked = tmdb.total
@@ -61,6 +62,42 @@ async def by_name(directory: Path) -> list[Figure]:
             kept=ahead_s <= AHEAD_PROMISE_S,
         ),
     ]
+
+
+CPU_PROMISE = 0.5
+CPU_ROUNDS = 3
+
+
+async def cpu_by_name(directory: Path) -> list[Figure]:
+    """What the page costs beside the renderers, of a process that has started and rests."""
+    async with SeparateHost.running() as host, TmdbHost.running(requests=1000) as tmdb:
+        authority = host.root.removeprefix("http://")
+        posters = range(1, POSTERS + 1)
+        await _drawn(host, [*posters])
+        tmdb.latency_s = LATENCY_S
+        rounds = iter(range(1000))
+
+        async def poster_ms(build: Path | None) -> float:
+            place = directory / f"round-{next(rounds)}"
+            place.mkdir()
+            settings = {
+                "ALLOWED_HOSTS": authority,
+                "ALLOW_PRIVATE": authority,
+                "HOST_CONCURRENCY": "8",
+                "TMDB_API_KEY": API_KEY,
+                "TMDB_BASE_URL": tmdb.base_url,
+                "TMDB_IMAGE_URL": host.url("/t/p"),
+                "VOLUME_URL": f"file:{place}/data",
+            }
+            async with measured_service("services", settings, cwd=place, checkout=build) as onesheet:
+                await idle(onesheet.pid, for_s=1)
+                before = cpu_s(onesheet.pid)
+                await _page(onesheet, posters)
+                return 1000 * (cpu_s(onesheet.pid) - before) / POSTERS
+
+        ours, theirs = await in_turns(poster_ms, rounds=CPU_ROUNDS)
+    what = f"CPU of the process beside the renderers, for each of {POSTERS} cold posters by name"
+    return [beside_base(what, ours, theirs, unit="ms", at_most=CPU_PROMISE)]
 
 
 async def _drawn(host: SeparateHost, numbers: list[int]) -> None:

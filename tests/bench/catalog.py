@@ -20,12 +20,13 @@ from shared.pictures import Manifest, Original, PictureId, Placeholder, SourceUr
 from shared.pictures.manifest import MANIFEST
 from shared.volume import VolumeSettings
 from shared.volume.local.layout import prepared_layout
+from tests.bench.background import background
 from tests.bench.filled import REVISION, SIZE, linkable
 from tests.bench.load import CONNECTIONS, load
 from tests.bench.report import Figure
 from tests.integration.onesheet import until
 from tests.providers.separate_host import SeparateHost
-from tests.servers.service import RunningService, running_service
+from tests.servers.service import RunningService, measured_service
 
 MANY = 300_000
 EVICTED = 10_000
@@ -53,8 +54,13 @@ async def catalog(directory: Path) -> list[Figure]:
     filling = directory / "filling"
     filling.mkdir()
     many = directory / "many"
-    sizes = await asyncio.to_thread(_filled, many)
-    return [*await _rebuilt(many), *await _evicted(many, sizes), await _never_exceeded(filling)]
+    sizes = await asyncio.to_thread(filled, many)
+    return [
+        *await _rebuilt(many),
+        *await background(many, MANY),
+        *await _evicted(many, sizes),
+        await _never_exceeded(filling),
+    ]
 
 
 async def _rebuilt(directory: Path) -> list[Figure]:
@@ -109,18 +115,18 @@ async def _memory_of(pid: int) -> list[int]:
 async def _evicted(directory: Path, picture_bytes: int) -> list[Figure]:
     """The same enricher and proxy in one process, with a budget that is exceeded by so many pictures."""
     plenty = {"VOLUME_URL": f"file:{directory}/data", "DISK_BUDGET_GB": "0", "ADMIN_TOKEN": ADMIN_TOKEN}
-    async with running_service("services", plenty, cwd=directory) as whole:
+    async with measured_service("services", plenty, cwd=directory) as whole:
         statistics_ms = await _statistics_ms(whole)
         room = await _used_bytes(whole) - picture_bytes * (EVICTED + SPARE)
         await _swept(whole)
         saturated = (await load(whole.address, script=_script(directory, delay_ms=0))).per_second
         delay_ms = round(CONNECTIONS / (saturated / 2) * 1000 - CONNECTIONS / saturated * 1000)
         script = _script(directory, delay_ms=max(1, delay_ms))
-    async with running_service("services", plenty, cwd=directory) as whole:  # started as the other one is
+    async with measured_service("services", plenty, cwd=directory) as whole:  # started as the other one is
         quiet = await load(whole.address, script=script, seconds=SECONDS)
     began = time.monotonic()
     tight = {**plenty, "DISK_BUDGET_GB": f"{room / END_AT / 1024**3}"}
-    async with running_service("services", tight, cwd=directory) as whole:
+    async with measured_service("services", tight, cwd=directory) as whole:
         hits = asyncio.create_task(load(whole.address, script=script, seconds=SECONDS))
         evicted_s = await _gone(whole, began)
         busy = await hits
@@ -195,7 +201,7 @@ async def _never_exceeded(directory: Path) -> Figure:
             "DISK_BUDGET_GB": f"{FILLED_BUDGET_BYTES / 1024**3}",
             "EVICTION_GRACE": "1",
         }
-        async with running_service("services", settings, cwd=directory) as whole, _filling(whole, host):
+        async with measured_service("services", settings, cwd=directory) as whole, _filling(whole, host):
             largest = await _largest(directory / "data")
     share = largest / FILLED_BUDGET_BYTES
     return Figure(
@@ -248,7 +254,7 @@ def _disk_use(volume: Path) -> int:
     return used
 
 
-def _filled(directory: Path) -> int:
+def filled(directory: Path) -> int:
     """So many pictures, each with a manifest of its own and links to small files; what each takes on the disk."""
     root = prepared_layout(
         VolumeSettings(volume_url=f"file:{directory}/data", state_directory=directory / "state")

@@ -14,7 +14,7 @@ from shared.queue import Lane, Queue, QueueSettings, open_queue
 from tests.bench.report import Figure
 from tests.providers.separate_host import SeparateHost
 from tests.servers.rabbitmq import RabbitNode
-from tests.servers.service import RunningService, running_service
+from tests.servers.service import RunningService, measured_service
 
 JOBS = 10_000
 SETTLED_AFTER = 1000
@@ -38,7 +38,7 @@ async def memory_of_a_fetcher(directory: Path, node: RabbitNode) -> list[Figure]
         queue_settings = QueueSettings.model_validate({"QUEUE_URL": settings["QUEUE_URL"]})
         async with (
             open_queue(queue_settings, state_dir=directory) as queue,
-            running_service("services.fetcher", settings, cwd=directory) as fetcher,
+            measured_service("services.fetcher", settings, cwd=directory) as fetcher,
         ):
             early = await _resident_after(0, SETTLED_AFTER, host, queue, fetcher)
             await _resident_after(SETTLED_AFTER, JOBS - SETTLED_AFTER, host, queue, fetcher)

@@ -22,7 +22,7 @@ from tests.bench.report import Figure, report
 from tests.providers.gallery import picture_at
 from tests.providers.listsync import ListSyncFolder, proxied
 from tests.providers.separate_host import SeparateHost
-from tests.servers.service import RunningService, running_service
+from tests.servers.service import RunningService, measured_service
 
 ITEMS, PICTURES = 10_000, 5_000
 WITHIN_S, SHARE = 30, 0.35
@@ -61,7 +61,7 @@ async def _served(
         "MISS_WAIT_OTHERS": "120",
         **more,
     }
-    async with running_service("services", settings, cwd=directory) as service:
+    async with measured_service("services", settings, cwd=directory) as service:
         token = (directory / "state" / ADMIN_TOKEN_FILE).read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
         async with aiohttp.ClientSession(headers=headers) as client:

@@ -9,7 +9,7 @@ from tests.bench.load import ROUNDS, load
 from tests.bench.report import Figure
 from tests.bench.standing import Standing
 from tests.servers.rabbitmq import RabbitNode
-from tests.servers.service import running_service
+from tests.servers.service import measured_service
 
 MANY, FEW = 200_000, 100
 START_PROMISE_S = 2.0
@@ -24,11 +24,11 @@ async def many_pictures(standing: Standing, node: RabbitNode, directory: Path) -
     many_urls = _filled(many / "data", standing.file, MANY)
     settings = {**standing.settings, "QUEUE_URL": node.vhost()}
     started = time.monotonic()
-    async with running_service(
+    async with measured_service(
         "services.proxy", {**settings, "VOLUME_URL": f"file:{many}/data"}, cwd=many
     ) as large:
         start_s = time.monotonic() - started
-        async with running_service(
+        async with measured_service(
             "services.proxy", {**settings, "VOLUME_URL": f"file:{few}/data"}, cwd=few
         ) as small:
             fast, usual = [], []

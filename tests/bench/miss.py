@@ -17,7 +17,7 @@ from tests.bench.load import cpu_s
 from tests.bench.report import Figure, other_checkout
 from tests.providers.separate_host import SeparateHost
 from tests.servers.rabbitmq import RabbitNode
-from tests.servers.service import running_service
+from tests.servers.service import measured_service
 
 ROUNDS = 60
 CPU_ROUNDS, MISSES, CPU_PROMISE = 3, 6, 0.5
@@ -28,7 +28,7 @@ PICTURE = "/photo/1.jpg"
 async def miss_embedded(directory: Path) -> Figure:
     async with SeparateHost.running() as host:
         settings = _settings(host, directory)
-        async with running_service("services", settings, cwd=directory) as service:
+        async with measured_service("services", settings, cwd=directory) as service:
             return await _compare("embedded queue", 12, host, service.address, directory)
 
 
@@ -36,8 +36,8 @@ async def miss_rabbitmq(directory: Path, node: RabbitNode) -> Figure:
     async with SeparateHost.running() as host:
         settings = {**_settings(host, directory), "QUEUE_URL": node.vhost()}
         async with (
-            running_service("services.fetcher", settings, cwd=directory),
-            running_service("services.proxy", settings, cwd=directory) as proxy,
+            measured_service("services.fetcher", settings, cwd=directory),
+            measured_service("services.proxy", settings, cwd=directory) as proxy,
         ):
             return await _compare("RabbitMQ", 15, host, proxy.address, directory)
 
@@ -52,7 +52,7 @@ async def cpu_of_a_miss(directory: Path) -> list[Figure]:
             into = directory / whose
             into.mkdir()
             settings = _settings(host, into)
-            starting = running_service("services", settings, cwd=into, checkout=checkout)
+            starting = measured_service("services", settings, cwd=into, checkout=checkout)
             services[whose] = (await stack.enter_async_context(starting), into)
         rounds: dict[str, list[float]] = {whose: [] for whose in services}
         async with aiohttp.ClientSession() as session:

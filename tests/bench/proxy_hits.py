@@ -11,7 +11,7 @@ from tests.bench.load import BROWSER, FRONT_END, Served, compared, cpu_us
 from tests.bench.report import Figure, other_checkout
 from tests.bench.standing import FILE, Standing, ask, etag_of
 from tests.providers.drawing import encode, poster
-from tests.servers.service import running_service
+from tests.servers.service import measured_service
 
 HIT_PROMISE, LARGE_PROMISE, BASE_PROMISE = 0.75, 1.2, 0.5
 LARGE_BYTES = 800_000
@@ -47,7 +47,7 @@ async def against_bare_handler(standing: Standing) -> list[Figure]:
         }
         if base := other_checkout():
             other = await stack.enter_async_context(
-                running_service("services.proxy", standing.settings, cwd=standing.directory, checkout=base)
+                measured_service("services.proxy", standing.settings, cwd=standing.directory, checkout=base)
             )
             served["the other checkout's"] = Served(other.address + standing.by_url, other.pid)
             await ask(other.address + standing.by_url)

@@ -21,7 +21,7 @@ from tests.providers.behaviour import Behaviour
 from tests.providers.picture_host import PictureHost
 from tests.providers.separate_host import SeparateHost
 from tests.servers.rabbitmq import RabbitNode
-from tests.servers.service import running_service
+from tests.servers.service import measured_service
 
 PICTURE = "/poster/1-240x360.jpg"
 BROKEN = "/poster/2-240x360.jpg"
@@ -116,8 +116,10 @@ async def _site(
         if node:
             usual["QUEUE_URL"] = node.vhost()
             for _ in range(2):
-                await enter(running_service("services.fetcher", usual, cwd=directory))
-        service = await enter(running_service("services.proxy" if node else "services", usual, cwd=directory))
+                await enter(measured_service("services.fetcher", usual, cwd=directory))
+        service = await enter(
+            measured_service("services.proxy" if node else "services", usual, cwd=directory)
+        )
         connector = aiohttp.TCPConnector(limit=0)
         session = await enter(aiohttp.ClientSession(connector=connector))
         site = Site(service.address, healthy, hosts, session)
@@ -203,7 +205,7 @@ async def packed_bodies(directory: Path) -> Figure:
     packed = gzip.compress(bytes(100_000_000), 9)
     settings = {"VOLUME_URL": f"file:{directory}/data", "ADMIN_TOKEN": TOKEN}
     async with (
-        running_service("services", settings, cwd=directory) as service,
+        measured_service("services", settings, cwd=directory) as service,
         aiohttp.ClientSession(headers={"Content-Encoding": "gzip"}) as session,
     ):
         process = psutil.Process(service.pid)

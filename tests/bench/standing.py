@@ -21,7 +21,7 @@ from tests.bench.filled import SIZE, store
 from tests.providers.drawing import encode, poster
 from tests.providers.separate_host import SeparateHost
 from tests.servers.rabbitmq import RabbitNode
-from tests.servers.service import RunningService, running_service
+from tests.servers.service import RunningService, measured_service
 
 FILE = "bench.jpg"
 NAME = Name.parse("movie/tmdb:603/poster")
@@ -81,8 +81,8 @@ async def standing(directory: Path, node: RabbitNode) -> AsyncIterator[Standing]
             "VOLUME_URL": f"file:{directory}/data",
             "QUEUE_URL": node.vhost(),
         }
-        await stack.enter_async_context(running_service("services.fetcher", settings, cwd=directory))
-        proxy = await stack.enter_async_context(running_service("services.proxy", settings, cwd=directory))
+        await stack.enter_async_context(measured_service("services.fetcher", settings, cwd=directory))
+        proxy = await stack.enter_async_context(measured_service("services.proxy", settings, cwd=directory))
         fetched = Standing(
             host, directory, settings, proxy, SourceUrl.parse(host.url(f"/t/p/original/{FILE}"))
         )

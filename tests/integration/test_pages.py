@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,6 +18,7 @@ import services.enricher.database.engines
 from services.enricher.api.access import Access
 from services.enricher.app import GATE
 from services.enricher.finder.metadata import MetadataSettings
+from services.enricher.finder.metadata.titles import TitleKey, Titles
 from services.enricher.library import Item
 from services.enricher.library.pages.enrichment import Enriched, Enrichment
 from services.enricher.pictures.shown import PictureUrlSettings
@@ -29,10 +31,11 @@ from tests.integration.enricher import running_enricher
 from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour
 from tests.providers.tmdb import TmdbHost
-from tests.providers.trakt import TraktHost, title
+from tests.providers.trakt import TraktHost, imdb_id, title
 
 PAGE = "/api/items/enriched"
 PATIENT = MetadataSettings(page_deadline_s=60)
+W342 = Rendition.parse("w342.webp")
 IMPATIENT = MetadataSettings(page_deadline_s=0.3)
 
 
@@ -387,6 +390,40 @@ async def test_a_picture_that_comes_to_be_stored_is_shown_as_such_on_kept_pages(
                 after = (await enricher.get(PAGE)).json["items"][0]["images"]["poster"]
     assert after["url"] == f"/p/{picture_id(poster_of(1))}/{revision.id}/w342.webp"
     assert after["color"] == "#102030"
+
+
+async def test_a_picture_that_changes_has_its_own_item_made_anew_and_no_other(
+    tmp_path: Path, trakt: TraktHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = list[str | None]()
+    really = Titles.lookup
+
+    async def lookup(self: Titles, keys: Iterable[TitleKey], **how: Any) -> Any:
+        looked_up.extend(key.imdb_id for key in keys)
+        return await really(self, keys, **how)
+
+    async with running_enricher(tmp_path, trakt=trakt) as enricher:
+        await enricher.add(3)
+        await enricher.get(PAGE)
+        await until(lambda: all(task.get_name() != "storing posters" for task in asyncio.all_tasks()))
+        before = await enricher.get(PAGE)
+
+        async def made_anew() -> bool:
+            return (await enricher.get(PAGE)).body != before.body
+
+        monkeypatch.setattr(Titles, "lookup", lookup)
+        changed = SourceUrl.parse(poster_of(2)).picture
+        revision = await commit(enricher.volume.pictures, b"poster", W342, picture=changed)
+        await enricher.announce(PictureStored(picture=changed, revision=revision.id, renditions=(W342,)))
+        await until(made_anew)
+        after = await enricher.get(PAGE)
+    assert looked_up == [imdb_id(2)]
+    changed_items = [
+        one["imdb_id"]
+        for one, other in zip(after.json["items"], before.json["items"], strict=True)
+        if one != other
+    ]
+    assert changed_items == [imdb_id(2)]
 
 
 async def test_after_a_restart_tmdb_is_not_asked_again_and_trakts_text_was_never_written(

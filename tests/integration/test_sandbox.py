@@ -251,3 +251,20 @@ async def test_who_spins_is_ended_by_the_processors_limit_however_busy_others_ar
         monkeypatch.setattr(at._sandbox._pool, "schedule", with_time)
         with pytest.raises(RendererDied, match="processor time"):
             await at.misbehave("spin without an alarm")
+
+
+async def test_renderers_without_work_are_let_go_and_the_next_picture_has_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox_module, "RESTS_AFTER_S", 0.01)
+    async with studio(tmp_path) as at:
+        for _ in range(2):
+            said = (await at.misbehave("say limits"))[1] / "limits"
+            assert said.exists()
+            await until(lambda: not renderers())
+
+
+def renderers() -> list[psutil.Process]:
+    """Children of the server that forks them."""
+    below = psutil.Process().children(recursive=True)
+    return [process for process in below if process.ppid() != os.getpid()]

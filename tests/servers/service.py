@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.servers.databases import furnish
 from tests.servers.warm import LONGEST_LINE, Start, WarmProcess
 
-_PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 90
 _WITH_DATABASE = ("services", "services.enricher")
 
@@ -95,7 +96,7 @@ async def running_service(
     }
     env = {
         **inherited,
-        "PYTHONPATH": str(checkout or _PROJECT),
+        "PYTHONPATH": str(checkout or PROJECT),
         "PORT": "0",
         "LOG_FORMAT": "json",
         "DISK_FREE_FLOOR_GB": "0",
@@ -111,6 +112,10 @@ async def running_service(
         yield service
     finally:
         await _end(service)
+
+
+measured_service = partial(running_service, warm=False)
+"""Started as an operator's is, which shares no memory with another."""
 
 
 async def start_process(

@@ -105,7 +105,7 @@ class Spent:
         return bool(self._fault())
 
 
-DATABASE: Any = SimpleNamespace(read=nothing, write=nothing)
+DATABASE: Any = SimpleNamespace(read=nothing, write=nothing, read_at_once=nothing, write_at_once=nothing)
 Starting = Callable[[Background, Fault, pytest.MonkeyPatch], AbstractAsyncContextManager[Any]]
 
 

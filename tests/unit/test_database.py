@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,19 +14,33 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, column, create_engine, func, insert, inspect, select, table, text, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    column,
+    create_engine,
+    func,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import shared.volume.local.layout
 from services.enricher.app import SHOWN_BY
+from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration, upgrade
 from services.enricher.database.schema import metadata, replacing
 from services.enricher.database.sqlite_driver import FrugalConnection
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.finder.tables import tmdb_cache
 from services.enricher.library.tables import NEVER, media_items
 from services.enricher.tasks.rows import tasks
@@ -183,6 +198,87 @@ async def test_a_statement_and_its_rows_take_one_visit_to_the_connections_thread
     await database.write(nothing)
     assert visits == []
     assert await stored_tasks(database) == 2
+
+
+DONE_OF = Statement(select(tasks.c.id, tasks.c.done).where(tasks.c.kind == bindparam("of")))
+OF_SOME = StatementOfSome(lambda some: select(tasks.c.done).where(tasks.c.done.in_(some)))
+TASK = Statement(insert(tasks).values({name: bindparam(f"new_{name}") for name in a_task()}))
+
+
+def new_tasks(*numbers: int, **changed: object) -> list[dict[str, object]]:
+    return [
+        {f"new_{name}": value for name, value in a_task(done=number, **changed).items()} for number in numbers
+    ]
+
+
+async def test_what_is_asked_at_once_is_one_visit_to_the_connections_thread(
+    in_a_file: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, visits = in_a_file, list[str]()
+    visit = FrugalConnection._execute
+
+    async def counted(self: FrugalConnection, work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        visits.append(work.__name__)
+        return await visit(self, work, *args, **named)  # type: ignore[no-untyped-call]
+
+    def writing(visit: DatabaseVisit) -> int:
+        visit.run(TASK, *new_tasks(1, 2, 3))
+        return len(visit.rows(DONE_OF, {"of": "scan"}))
+
+    await database.ping()
+    await database.write(nothing)
+    monkeypatch.setattr(FrugalConnection, "_execute", counted)
+    assert await database.write_at_once(writing) == 3
+    assert len(await database.read_at_once(lambda visit: visit.rows(DONE_OF, {"of": "scan"}))) == 3
+    assert visits == ["_transaction", "_transaction"]
+
+
+async def test_what_is_asked_at_once_is_one_transaction(database: Database) -> None:
+    def half(visit: DatabaseVisit) -> None:
+        visit.run(TASK, *new_tasks(1))
+        visit.run(TASK, *new_tasks(2, state="unheard of"))
+
+    with pytest.raises((IntegrityError, sqlite3.IntegrityError)):
+        await database.write_at_once(half)
+    assert await stored_tasks(database) == 0
+    with pytest.raises(DatabaseUnavailable, match=r"readonly|read-only"):
+        await database.read_at_once(lambda visit: visit.run(TASK, *new_tasks(1)))
+
+
+async def test_rows_that_are_asked_for_at_once_have_their_columns_by_name_and_their_types(
+    database: Database,
+) -> None:
+    created = Statement(select(tasks.c.kind, tasks.c.created_at, tasks.c.arguments, tasks.c.cancelling))
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=5)))
+    [row] = new_tasks(1, created_at=elsewhere, arguments={"path": "/films"}, cancelling=True)
+    assert await database.write_at_once(lambda visit: visit.run(TASK, row)) == 1
+    [found] = await database.read_at_once(lambda visit: visit.rows(created))
+    assert (found.kind, found.created_at, found.cancelling) == ("scan", NOON, True)
+    assert (found.arguments, found.created_at.tzinfo) == ({"path": "/films"}, UTC)
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 513])
+async def test_a_list_of_any_length_finds_each_once(database: Database, length: int) -> None:
+    await database.write_at_once(lambda visit: visit.run(TASK, *new_tasks(*range(4))))
+    found = await database.read_at_once(lambda visit: visit.rows(*OF_SOME.of(range(3, 3 + length))))
+    assert [row.done for row in found] == [3]
+
+
+async def test_a_database_that_is_up_to_date_is_opened_without_alembic(
+    database_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_connection: Connection) -> None:
+        raise AssertionError("there is nothing to migrate")
+
+    async with open_database(database_settings, state_dir=tmp_path):
+        pass
+    monkeypatch.setattr(migrations, "upgrade", asked)
+    async with open_database(database_settings, state_dir=tmp_path) as database:
+        assert await stored_tasks(database) == 0
+
+
+def test_the_latest_migration_is_known_by_its_name() -> None:
+    assert REVISIONS[-1] == migrations.LATEST
 
 
 async def nothing(_connection: AsyncConnection) -> None:

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.house import neglected
+from tests.servers.databases import furnish
 
 ROOT = Path(__file__).parents[2]
 _CHILD = """
@@ -30,6 +31,8 @@ missing = set(json.load(sys.stdin))
 sys.meta_path.insert(0, Missing())
 import services.one_process, services.proxy.app, services.fetcher.app, services.enricher.app
 import aiodns, aiosqlite
+import aiohttp_socks, alembic, babelfish, http_sf  # at their first use
+import services.enricher.api.openapi, services.fetcher.rendering.render
 """
 
 
@@ -39,9 +42,45 @@ PINNED = {canonicalize_name(name): Version(version) for name, version in PINS.it
 PRIVATELY = {
     "aiohttp": "connections.Connection: _messages, _waiter and more of a RequestHandler; answers.WrittenResponse: prepared",
     "aiosqlite": "sqlite_driver.FrugalConnection: _execute, _conn and _thread of a connection",
+    "sqlalchemy": "connection.open_engine: _is_async of create_engine",
     "pillow": "animation._Film: _mode and _size of a picture",
 }
 """What is used of them that they promise nobody, by name. Read it again in the next minor version, then let that in."""
+
+
+_AT_FIRST_USE = {
+    *("alembic", "mako", "openapi_pydantic", "aiohttp_socks", "babelfish", "http_sf", "guessit"),
+    *(
+        "PIL",
+        "pi_heif",
+        "resvg_py",
+        "aio_pika",
+        "asyncpg",
+        "sqlalchemy.orm",
+        "sqlalchemy.dialects.postgresql",
+    ),
+}
+_STARTED = """
+import asyncio, json, sys
+from pathlib import Path
+import services.__main__, shared.queue.embedded.engine
+from services.enricher.database.engines import DatabaseSettings, open_database
+
+async def opened():
+    async with open_database(DatabaseSettings(), state_dir=Path(sys.argv[1])) as database:
+        await database.ping()
+
+asyncio.run(opened())
+print(json.dumps(list(sys.modules)))
+"""
+
+
+def test_what_is_seldom_used_is_not_loaded_by_a_start(tmp_path: Path) -> None:
+    furnish(tmp_path)
+    said = subprocess.run(
+        [sys.executable, "-c", _STARTED, tmp_path], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert set(json.loads(said.stdout)) & _AT_FIRST_USE == set()
 
 
 def installed_for(wanted: list[str]) -> set[str]:

@@ -13,7 +13,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from services.enricher.database.connection import AsyncConnection, AsyncEngine
 from services.enricher.database.sqlite_driver import FrugalConnection
-from services.enricher.database.statements import EngineVisit, Statement, Visit
+from services.enricher.database.statements import DatabaseVisit, EngineVisit, Statement
 from shared.pictures import FailureClass
 from shared.telemetry import Metrics
 from shared.volume import VolumeRefused
@@ -41,7 +41,7 @@ _UNAVAILABLE = ("08", "25", "40", "53", "55", "57", "58", "XX")
 
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncConnection], Awaitable[Answer]]
-WorkAtOnce = Callable[[Visit], Answer]
+WorkAtOnce = Callable[[DatabaseVisit], Answer]
 
 
 class UnreadableRows:

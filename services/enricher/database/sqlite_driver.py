@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 import aiosqlite
 
-from services.enricher.database.statements import Statement, Visit
+from services.enricher.database.statements import DatabaseVisit, Statement
 
 Answer = TypeVar("Answer")
 CHUNK_ROWS = 64
@@ -55,12 +55,12 @@ class FrugalConnection(aiosqlite.Connection):
             self._conn.execute(beginning).close()
         cursor.run(self._conn, sql, parameters, many=many)
 
-    async def at_once(self, work: Callable[[Visit], Answer]) -> Answer:
+    async def at_once(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
         """One transaction in one visit to the connection's thread. Raises what `work` does, and sqlite3's errors."""
         answer: Answer = await self._execute(self._transaction, work)  # type: ignore[no-untyped-call]
         return answer
 
-    def _transaction(self, work: Callable[[Visit], Answer]) -> Answer:
+    def _transaction(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
         connection = self._conn
         connection.execute(self._begin).close()
         try:

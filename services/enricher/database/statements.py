@@ -111,7 +111,7 @@ class StatementOfSome:
         return self._built[size], dict(zip(names, filled, strict=True))
 
 
-class Visit(Protocol):
+class DatabaseVisit(Protocol):
     """What a function may ask within its transaction. It runs where the connection is, and must do nothing else."""
 
     def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Any]:

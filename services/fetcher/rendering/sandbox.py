@@ -25,6 +25,9 @@ from shared.pictures import FailureClass
 JOBS_PER_PROCESS = 1000
 """Then it is replaced: decoders leak."""
 
+RESTS_AFTER_S = 60.0
+"""So long without an order, renderers are kept; the server that forks them stays."""
+
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
 
@@ -80,6 +83,8 @@ class Sandbox:
         self._slots = RendererShares(processes)
         self._timeout_s = timeout_s
         self._pool = self._new_pool()
+        self._orders = 0
+        self._resting: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -106,10 +111,12 @@ class Sandbox:
         )
         try:
             asked = sandbox._pool.schedule(not_given_up)
-            if lacking := await asyncio.wrap_future(asked):  # the first order should not wait for imports
+            if lacking := await asyncio.wrap_future(asked):
                 _log.warning("renderers are not wholly confined", still_have=lacking)
+            sandbox._await_rest()
             yield sandbox
         finally:
+            sandbox._stay_up()
             sandbox._end(sandbox._pool)
             await asyncio.gather(*sandbox._ending)
 
@@ -125,7 +132,7 @@ class Sandbox:
         FileNotFoundError when the original went away. `starting` is awaited once its turn has come.
         `host`: whose picture it is.
         """
-        async with self._slots.take(urgent=urgent, host=host):
+        async with self._slots.take(urgent=urgent, host=host), self._at_work():
             await starting()
             pool = self._pool
             try:
@@ -136,6 +143,29 @@ class Sandbox:
                 return await self._render(order, self._pool)
             except _PoolBroken:
                 raise PictureError(FailureClass.OURS, "The picture could not be rendered here.") from None
+
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        self._orders += 1
+        self._stay_up()
+        try:
+            yield
+        finally:
+            self._orders -= 1
+            if not self._orders:
+                self._await_rest()
+
+    def _await_rest(self) -> None:
+        self._resting = asyncio.get_running_loop().call_later(RESTS_AFTER_S, self._rest)
+
+    def _stay_up(self) -> None:
+        if self._resting:
+            self._resting.cancel()
+
+    def _rest(self) -> None:
+        """Let the renderers go, whose memory others may use: the next order has new ones forked, in some 50 ms."""
+        resting, self._pool = self._pool, self._new_pool()
+        self._end(resting)
 
     async def _render(self, order: Order, pool: ProcessPool) -> RenderResult:
         try:
@@ -214,6 +244,7 @@ class Sandbox:
         pool.stop()  # type: ignore[no-untyped-call]
         task = asyncio.create_task(asyncio.to_thread(pool.join))
         self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
 
 def _start_forking() -> None:

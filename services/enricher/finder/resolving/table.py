@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, ins
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseUnavailable
-from services.enricher.database.statements import Statement, StatementOfSome, Visit
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.finder.artwork.choice import Candidate
 from services.enricher.finder.tables import artwork
 from shared.pictures import Kind, Name, PictureId, Role, Source, parse_source, picture_host, picture_path
@@ -155,7 +155,7 @@ class ArtworkTable:
 
         called = _called(name)
 
-        def writing(visit: Visit) -> KnownArtwork:
+        def writing(visit: DatabaseVisit) -> KnownArtwork:
             before = next(iter(visit.rows(_OF_NAME, called)), None)
             if before is None:
                 visit.run(_ADD, called | _new(said))
@@ -185,7 +185,7 @@ class ArtworkTable:
     async def note_stored(self, stored: Mapping[int, Stored | None]) -> None:
         """What is here of the pictures, by the artworks' ids."""
 
-        def writing(visit: Visit) -> None:
+        def writing(visit: DatabaseVisit) -> None:
             for artwork_id, one in stored.items():
                 if one:
                     values = {name: getattr(one, name) for name in _OF_STORED}
@@ -238,7 +238,7 @@ _NOTE_STORED = Statement(update(artwork).where(_OF_ID).values(_news(_OF_STORED))
 _NOTE_GONE = Statement(update(artwork).where(_OF_ID).values(_NOT_STORED))
 
 
-def _found(asked: tuple[Statement, Mapping[str, Any]], visit: Visit) -> Sequence[Any]:
+def _found(asked: tuple[Statement, Mapping[str, Any]], visit: DatabaseVisit) -> Sequence[Any]:
     return visit.rows(*asked)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, case, delete, insert, literal, select, update
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.schema import whole_sum
-from services.enricher.database.statements import Statement, Visit
+from services.enricher.database.statements import DatabaseVisit, Statement
 from services.enricher.keeper.tables import cached_image_totals
 from shared.pictures import DOWNLOAD, Failure, PictureId, RevisionId, State, picture_path
 from shared.volume import NOTHING, Extent, Holding, Mark
@@ -185,7 +185,9 @@ async def read_totals(connection: AsyncConnection, ages: Mapping[str, date]) -> 
     }
 
 
-def change_totals(visit: Visit, *, gone: Iterable[CatalogEntry], come: Iterable[CatalogEntry]) -> None:
+def change_totals(
+    visit: DatabaseVisit, *, gone: Iterable[CatalogEntry], come: Iterable[CatalogEntry]
+) -> None:
     """In the transaction that changes the entries."""
     changes: dict[Group, tuple[int, ...]] = {}
     for entries, sign in ((gone, -1), (come, 1)):
@@ -198,7 +200,7 @@ def change_totals(visit: Visit, *, gone: Iterable[CatalogEntry], come: Iterable[
             _change(visit, group, change)
 
 
-def _change(visit: Visit, group: Group, change: Sequence[int]) -> None:
+def _change(visit: DatabaseVisit, group: Group, change: Sequence[int]) -> None:
     of_group = {f"g_{name}": getattr(group, name) for name in _GROUP}
     values = of_group | {f"s_{name}": number for name, number in zip(_SUMS, change, strict=True)}
     if not visit.run(_CHANGE, values):

@@ -191,12 +191,13 @@ class Sweep:
         now: Callable[[], datetime],
         alone: bool = False,
         wholes: int = 3,
+        rest: float = REST,
     ) -> None:
         self._table = table
         self._inventory = inventory
         self._now = now
         self._alone = alone
-        self._at_once, self._rest = (ALONE_AT_ONCE, 0.0) if alone else (SWEPT_AT_ONCE, REST)
+        self._at_once, self._rest = (ALONE_AT_ONCE, 0.0) if alone else (SWEPT_AT_ONCE, rest)
         self._wholes = wholes
         self._whole_next = 0
         self._parts: dict[str, Sequence[Mark]] = {}

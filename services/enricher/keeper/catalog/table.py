@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import Moment, replacing, whole_sum
-from services.enricher.database.statements import Statement, StatementOfSome, Visit
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.keeper.catalog.entry import CatalogEntry, Slice, Sums, change_totals, read_totals
 from services.enricher.keeper.tables import cached_image_totals, cached_images, evicted_images
 from shared.pictures import FailureClass, Kind, PictureId
@@ -88,7 +88,7 @@ class CatalogTable:
         """That these were looked at, and what the volume held of them: what it did not hold is forgotten."""
         pictures = list(looked_at)
 
-        def writing(visit: Visit) -> None:
+        def writing(visit: DatabaseVisit) -> None:
             before = _entries(visit, pictures)
             kinds = _kinds(visit, pictures, self._kinds_shown)
             come = [
@@ -181,7 +181,7 @@ class CatalogTable:
     async def usage(self, ordered_since: datetime) -> Usage:
         """What was ordered before that is taken to have been lost on the way."""
 
-        def reading(visit: Visit) -> Usage:
+        def reading(visit: DatabaseVisit) -> Usage:
             [(known, *taken)] = visit.rows(_DISK)
             [(count, *gone)] = visit.rows(_LEAVING, {"since": ordered_since})
             return Usage(known or 0, Extent(*(n or 0 for n in taken)), Extent(*(n or 0 for n in gone)), count)
@@ -301,12 +301,12 @@ _LEAVING = Statement(
 _GONE = replacing(evicted_images)
 
 
-def _entries(visit: Visit, pictures: Sequence[PictureId]) -> dict[PictureId, CatalogEntry]:
+def _entries(visit: DatabaseVisit, pictures: Sequence[PictureId]) -> dict[PictureId, CatalogEntry]:
     rows = visit.rows(*_KNOWN.of(pictures))
     return {entry.picture: entry for entry in map(_entry, rows)}
 
 
-def _remember_sources(visit: Visit, gone: Sequence[CatalogEntry], now: datetime) -> None:
+def _remember_sources(visit: DatabaseVisit, gone: Sequence[CatalogEntry], now: datetime) -> None:
     known = [entry for entry in gone if entry.image_url]
     rows = ({"picture_id": entry.picture, "image_url": entry.image_url, "gone_at": now} for entry in known)
     visit.run(_GONE, *rows)
@@ -321,7 +321,7 @@ def _kinds_of(query: ShownBy) -> StatementOfSome:
 
 
 def _kinds(
-    visit: Visit, pictures: Sequence[PictureId], shown_by: Sequence[StatementOfSome]
+    visit: DatabaseVisit, pictures: Sequence[PictureId], shown_by: Sequence[StatementOfSome]
 ) -> Mapping[PictureId, str]:
     """Of what shows each of the pictures; the last that shows it has the word."""
     kinds: dict[PictureId, str] = {}
