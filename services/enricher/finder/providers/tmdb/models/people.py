@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, Protocol
 
-from pydantic import PlainSerializer, SerializationInfo, StringConstraints
+from pydantic import PlainSerializer, SerializationInfo, StringConstraints, WithJsonSchema
 
 from services.enricher.finder.providers.models import Lenient
 from shared.pictures import Role
@@ -24,11 +24,14 @@ def _handed_out(role: Role) -> PlainSerializer:
 
 _PATH = StringConstraints(pattern=r"^/[A-Za-z0-9_-]{1,100}\.(?:jpg|jpeg|png|svg|webp)$")
 
-PosterPath = Annotated[str, _PATH, _handed_out(Role.POSTER)]
-BackdropPath = Annotated[str, _PATH, _handed_out(Role.FANART)]
-LogoPath = Annotated[str, _PATH, _handed_out(Role.LOGO)]
-ProfilePath = Annotated[str, _PATH, _handed_out(Role.PROFILE)]
-StillPath = Annotated[str, _PATH, _handed_out(Role.STILL)]
+_HANDED_OUT = WithJsonSchema({"type": "string"})
+"""Ours by then, and not TMDB's path."""
+
+PosterPath = Annotated[str, _PATH, _handed_out(Role.POSTER), _HANDED_OUT]
+BackdropPath = Annotated[str, _PATH, _handed_out(Role.FANART), _HANDED_OUT]
+LogoPath = Annotated[str, _PATH, _handed_out(Role.LOGO), _HANDED_OUT]
+ProfilePath = Annotated[str, _PATH, _handed_out(Role.PROFILE), _HANDED_OUT]
+StillPath = Annotated[str, _PATH, _handed_out(Role.STILL), _HANDED_OUT]
 
 
 class Picture(Lenient):
