@@ -19,6 +19,9 @@ DOCUMENTS = ("/api/openapi.json", "/api/images/openapi.json")
 WITHOUT_END = "/api/events"
 ADMIN_TOKEN = "the-admin-token"
 CASES_AT_LEAST = 2000
+NOT_CHECKED = "negative_data_rejection"
+"""An empty parameter counts as left out, as forms send it: what its schema says is not held against that."""
+
 CONFIGURATION = """
 # 5xx that are said in the documents: the source, or a dependency, does not do what it should.
 [checks.not_a_server_error]
@@ -27,10 +30,6 @@ expected-statuses = ["2xx", "3xx", "4xx", 502, 503, 504]
 # What no schema can say, for instance that an id is one of its kind's, is refused with 400, as documented.
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 413, 415, "5xx"]
-
-# An empty parameter counts as left out, as forms send it; a schema would have to refuse it.
-[checks.negative_data_rejection]
-enabled = false
 """
 
 
@@ -61,12 +60,22 @@ async def main(schemathesis: Path, examples: int, seed: int) -> int:
 async def _fuzz(schemathesis: Path, address: str, directory: Path, examples: int, seed: int) -> int:
     """The exit status: 0 where nothing was found, and enough was asked."""
     worst = cases = 0
+    # One worker: several make CPython 3.11 stumble over its own counting in `ast` ("recursion depth mismatch").
     for document in DOCUMENTS:
         process = await asyncio.create_subprocess_exec(
             *(str(schemathesis), "--config-file", str(directory / "schemathesis.toml"), "run"),
             *(f"{address}{document}", "--header", f"Authorization: Bearer {ADMIN_TOKEN}"),
-            *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed)),
-            *("--exclude-path", WITHOUT_END, "--continue-on-failure", "--no-color", "--workers", "2"),
+            *(
+                "--checks",
+                "all",
+                "--exclude-checks",
+                NOT_CHECKED,
+                "--max-examples",
+                str(examples),
+                "--seed",
+                str(seed),
+            ),
+            *("--exclude-path", WITHOUT_END, "--continue-on-failure", "--no-color", "--workers", "1"),
             cwd=directory,
             stdout=asyncio.subprocess.PIPE,
         )
