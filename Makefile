@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+CONTRACT_FUZZ := .venv-contract-fuzz
 SETUP := deploy/setup
 PINNED_PIP := 26.3
 SERVER_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
@@ -17,16 +18,17 @@ TESTS ?=
 WORKERS ?= 3
 N ?= 5000
 SEED ?= 1
+EXAMPLES ?= 8
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test fuzz names lint versions format vocabulary bench clean test-servers bench-tools
+.PHONY: help run demo test fuzz contract-fuzz names lint versions format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 # What tests start and what they rewrite is compiled once, not in each process anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.for-run ## Start all services on this machine (Ctrl-C ends them)
 	@$(BIN)/python -m services
@@ -39,6 +41,9 @@ test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)
+
+contract-fuzz: $(VENV)/.for-test $(CONTRACT_FUZZ)/.made ## Ask whatever both OpenAPI documents describe; EXAMPLES=100 SEED=7 for more and others
+	@$(BIN)/python -m tests.contract_fuzz $(CONTRACT_FUZZ)/bin/schemathesis --examples $(EXAMPLES) --seed $(SEED)
 
 names: $(VENV)/.for-test ## Read a thousand awkward names, by guessit alone and as a scan does
 	@$(BIN)/python -m tests.awkward_names
@@ -66,7 +71,7 @@ bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (wr
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove the virtual environment and all caches; data stays
-	@rm -rf $(VENV) $(PEERS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(CONTRACT_FUZZ) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each set of Python packages, so that a second time takes no time.
@@ -99,6 +104,12 @@ $(PEERS)/.made: pyproject.toml $(SETUP)/virtual-environment
 	@echo "Installing what the benchmark compares us with"
 	@PYTHON="$(PYTHON)" $(SETUP)/virtual-environment $(PEERS) $(PINNED_PIP)
 	@$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check --group peers
+	@touch $@
+
+$(CONTRACT_FUZZ)/.made: pyproject.toml $(SETUP)/virtual-environment
+	@echo "Installing what makes requests up"
+	@PYTHON="$(PYTHON)" $(SETUP)/virtual-environment $(CONTRACT_FUZZ) $(PINNED_PIP)
+	@$(CONTRACT_FUZZ)/bin/python -m pip install -qq --disable-pip-version-check --group contract-fuzz
 	@touch $@
 
 test-servers:

@@ -23,7 +23,7 @@ class TelemetrySettings(Settings):
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
 
 
-class Span(Protocol):
+class TraceSpan(Protocol):
     """As OpenTelemetry has it."""
 
     def set_attribute(self, key: str, value: Any, /) -> None: ...
@@ -46,7 +46,7 @@ class Spans:
         self._tracer = provider.get_tracer("onesheet", ONESHEET_VERSION)
         self._trace = trace
 
-    def start(self, name: str, trace_id: str) -> tuple[Span, Token[tuple[str, Any] | None]]:
+    def start(self, name: str, trace_id: str) -> tuple[TraceSpan, Token[tuple[str, Any] | None]]:
         """Below the step that is under way in the same trace, or else below what began the trace."""
         above = _here.get()
         context = above[1] if above and above[0] == trace_id else self._remote(trace_id)

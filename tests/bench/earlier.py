@@ -18,8 +18,8 @@ async def in_turns(measure: Measure, *, rounds: int) -> tuple[float, float | Non
     other = other_checkout()
     found: dict[Path | None, list[float]] = {build: [] for build in (None, *filter(None, [other]))}
     for _ in range(rounds):
-        for build in found:
-            found[build].append(await measure(build))
+        for build, values in found.items():
+            values.append(await measure(build))
     medians = [statistics.median(values) for values in found.values()]
     return medians[0], medians[1] if other else None
 

@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from services.command import main, session
+from services.command.server import Exit
 from shared.pictures.public_paths import PUBLIC_PATHS
 from tests.contract.test_package import nginx_settings, settings
 
@@ -133,7 +134,7 @@ def test_the_command_s_document_has_every_command_and_code(parsing: None) -> Non
         for command in group.registered_commands
     ]
     assert [name for name in names if f"`onesheet {name}" not in text] == []
-    assert [code for code in main.Exit if f"| {code.value} |" not in text] == []
+    assert [code for code in Exit if f"| {code.value} |" not in text] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)

@@ -51,12 +51,12 @@ async def test_a_miss_is_one_trace_from_the_header_to_the_store(
     def above(name: str) -> int:
         parent = spans[name].parent
         assert parent
-        return parent.span_id
+        return int(parent.span_id)
 
     def own(name: str) -> int:
         context = spans[name].context
         assert context
-        return context.span_id
+        return int(context.span_id)
 
     assert {above(name) for name in ("download", "render", "store")} == {own("job")}
     assert {f"{above(name):016x}" for name in ("request", "job")} == {TRACE[:16]}  # what nginx says it is

@@ -141,6 +141,7 @@ def dead_letter_endpoints(dead: dead_letters.OpenDeadLetters, tasks: Tasks) -> l
         return Dropped(dropped=dropped, dry_run=asked.dry_run, letters=shown)
 
     path, admin = "/api/v1/admin/dead", Access.ADMIN
+    one_of_them = f"{path}/{{id:[0-9]+}}"
     return [
         Endpoint("GET", path, listed, DeadLetters, DeadParameters, access=admin),
         Endpoint("DELETE", path, drop_all, Dropped, AllParameters, access=admin),
@@ -153,9 +154,9 @@ def dead_letter_endpoints(dead: dead_letters.OpenDeadLetters, tasks: Tasks) -> l
             access=admin,
             status=HTTPStatus.ACCEPTED,
         ),
-        Endpoint("GET", f"{path}/{{id}}", one, WholeLetter, LetterParameters, access=admin),
-        Endpoint("DELETE", f"{path}/{{id}}", drop, parameters=LetterParameters, access=admin),
-        Endpoint("POST", f"{path}/{{id}}/redrive", redrive, ShownLetter, LetterParameters, access=admin),
+        Endpoint("GET", one_of_them, one, WholeLetter, LetterParameters, access=admin),
+        Endpoint("DELETE", one_of_them, drop, parameters=LetterParameters, access=admin),
+        Endpoint("POST", f"{one_of_them}/redrive", redrive, ShownLetter, LetterParameters, access=admin),
     ]
 
 
