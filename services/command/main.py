@@ -16,7 +16,7 @@ from rich.table import Table
 
 from services.command import broker
 from services.command.server import CommandFailed, Exit, lines_of, replace_process, speak_aside
-from services.command.session import Session, command
+from services.command.session import CommandSession, command
 from shared.queue import QueueSettings
 from shared.settings import ONESHEET_VERSION
 from shared.volume import VolumeSettings
@@ -82,7 +82,7 @@ def serve(
 
 @command(app)
 def warm(
-    session: Session,
+    session: CommandSession,
     what: Annotated[
         list[str],
         typer.Argument(help="URLs of pictures, or files with one in each line; - is standard input."),
@@ -111,7 +111,7 @@ def warm(
 
 @command(app)
 def scan(
-    session: Session,
+    session: CommandSession,
     path: Annotated[str, typer.Argument(help="A folder as the server sees it, below LIBRARY_ROOTS.")],
     wait: Wait = True,
 ) -> None:
@@ -120,7 +120,7 @@ def scan(
 
 
 @command(app)
-def stats(session: Session) -> None:
+def stats(session: CommandSession) -> None:
     """What is stored, of which kinds, and what the disk has to spare."""
     pictures = session.ask("GET", "/api/images/stats")
     storage = session.ask("GET", "/api/v1/images/storage/stats")
@@ -143,7 +143,7 @@ def _flat(part: Any) -> list[tuple[str, object]]:
 
 @command(app)
 def queues(
-    session: Session,
+    session: CommandSession,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
 ) -> None:
@@ -171,7 +171,7 @@ def queues(
 
 @command(app)
 def explain(
-    session: Session,
+    session: CommandSession,
     what: Annotated[str, typer.Argument(help="A picture's URL, or a name such as movie/tmdb:603/poster.")],
 ) -> None:
     """Why a picture is here or not: candidates, choice, last failure, next try."""
@@ -183,7 +183,7 @@ def explain(
 
 @command(app)
 def purge(
-    session: Session,
+    session: CommandSession,
     what: Annotated[
         str,
         typer.Argument(
@@ -213,7 +213,7 @@ def _path(what: str, *parts: int) -> str:
 
 
 @command(hosts, "list")
-def list_hosts(session: Session) -> None:
+def list_hosts(session: CommandSession) -> None:
     """Which are left alone, why, and until when."""
     found = session.ask("GET", "/api/v1/admin/hosts")
     columns = ("host", "reason", "until", "left_s", "in_a_row")
@@ -224,7 +224,7 @@ def list_hosts(session: Session) -> None:
 
 
 @command(hosts)
-def resume(session: Session, host: str, dry_run: DryRun = False) -> None:
+def resume(session: CommandSession, host: str, dry_run: DryRun = False) -> None:
     """End the pause of a host: from now on it is asked as any other."""
     ended = session.ask("DELETE", f"/api/v1/admin/hosts/{quote(host, safe='')}", {"dry_run": dry_run})
     session.output.show(
@@ -234,7 +234,7 @@ def resume(session: Session, host: str, dry_run: DryRun = False) -> None:
 
 @command(dead, "list")
 def list_dead(
-    session: Session,
+    session: CommandSession,
     lane: Lane = None,
     failure_class: FailureClass = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
@@ -249,7 +249,7 @@ def list_dead(
 
 
 @command(dead)
-def show(session: Session, letter: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+def show(session: CommandSession, letter: Annotated[int, typer.Argument(metavar="ID")]) -> None:
     """One, with its history and the message itself."""
     session.output.show(session.ask("GET", f"/api/v1/admin/dead/{letter}"))
 
@@ -262,7 +262,7 @@ Every = Annotated[bool, typer.Option("--all", help="All, or all of --lane and --
 
 @command(dead)
 def redrive(  # noqa: PLR0917 - typer gives each by its name
-    session: Session,
+    session: CommandSession,
     letters: Letters = None,
     every: Every = False,
     lane: Lane = None,
@@ -282,7 +282,7 @@ def redrive(  # noqa: PLR0917 - typer gives each by its name
 
 @command(dead)
 def drop(  # noqa: PLR0917 - as above
-    session: Session,
+    session: CommandSession,
     letters: Letters = None,
     every: Every = False,
     lane: Lane = None,
@@ -308,7 +308,7 @@ def _chosen(letters: list[int] | None, *, every: bool) -> bool:
 
 
 @command(catalog)
-def rebuild(session: Session) -> None:
+def rebuild(session: CommandSession) -> None:
     """Make the catalog anew from the volume alone, while no enricher runs."""
     from services.enricher.catalog import rebuild as rebuild_catalog  # noqa: PLC0415 - heavy, and needed here alone
 
@@ -319,7 +319,7 @@ def rebuild(session: Session) -> None:
 
 @command(catalog)
 def scrub(
-    session: Session,
+    session: CommandSession,
     dry_run: DryRun = False,
     wait: Wait = True,
 ) -> None:
@@ -329,7 +329,7 @@ def scrub(
 
 @command(app)
 def backup(
-    session: Session,
+    session: CommandSession,
     file: Annotated[
         Path | None, typer.Argument(help="The file to write: onesheet-<date>.tar.gz where none is given.")
     ] = None,
@@ -350,7 +350,7 @@ def backup(
 
 
 @command(app)
-def restore(session: Session, file: Path) -> None:
+def restore(session: CommandSession, file: Path) -> None:
     """Put a backup into an empty place, before the services are started there."""
     from services.enricher import backup as backups  # noqa: PLC0415 - heavy, and needed here alone
 
@@ -365,7 +365,7 @@ def restore(session: Session, file: Path) -> None:
 
 @command(app)
 def doctor(
-    session: Session,
+    session: CommandSession,
     service: Annotated[
         list[str] | None,
         typer.Option(help="The address of another service, http://10.0.0.2:8081; may be repeated."),
@@ -390,7 +390,7 @@ def doctor(
 
 @command(app)
 def broker_definitions(
-    session: Session,
+    session: CommandSession,
     output: Annotated[
         Path | None, typer.Option(help="The file to write, which the broker can read; else standard output.")
     ] = None,

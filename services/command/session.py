@@ -79,7 +79,7 @@ class Output:
             yield bar
 
 
-class Session:
+class CommandSession:
     """What a command works with. The server is looked for when it is first asked."""
 
     def __init__(self, output: Output, server: Callable[[], Server]) -> None:
@@ -144,12 +144,14 @@ _SHARED = (
 
 def command(
     app: typer.Typer, name: str | None = None
-) -> Callable[[Callable[Concatenate[Session, _P], None]], Callable[Concatenate[Session, _P], None]]:
+) -> Callable[
+    [Callable[Concatenate[CommandSession, _P], None]], Callable[Concatenate[CommandSession, _P], None]
+]:
     """Register a function as a command: besides its own parameters it has those that all have, which make its session."""
 
     def register(
-        function: Callable[Concatenate[Session, _P], None],
-    ) -> Callable[Concatenate[Session, _P], None]:
+        function: Callable[Concatenate[CommandSession, _P], None],
+    ) -> Callable[Concatenate[CommandSession, _P], None]:
         own = inspect.signature(function, eval_str=True).parameters.values()
         parameters = [*list(own)[1:], *_SHARED]
 
@@ -169,4 +171,4 @@ def command(
 def _run(function: Callable[..., None], given: dict[str, Any]) -> None:
     url, token, output = given.pop("url"), given.pop("token"), Output.of(as_json=given.pop("as_json"))
     with ExitStack() as stack:
-        function(Session(output, lambda: stack.enter_context(reached(url, token))), **given)
+        function(CommandSession(output, lambda: stack.enter_context(reached(url, token))), **given)

@@ -120,7 +120,7 @@ async def test_a_part_tells_of_every_change_in_its_pictures_and_of_no_others(
     async with store.draft() as draft:
         (draft.directory / str(SMALL)).write_bytes(b"small")
         changes = (
-            lambda: store.add(revision, draft.directory / str(SMALL)),
+            lambda: store.add(revision, [draft.directory / str(SMALL)]),
             lambda: store.put_state(PICTURE, State(checked_at=NOW)),
             lambda: commit(store, SECOND, expected=revision.id),
             lambda: store.remove(PICTURE),
