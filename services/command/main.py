@@ -37,6 +37,8 @@ catalog = typer.Typer(help="The index of what is stored.", no_args_is_help=True)
 app.add_typer(dead, name="dead")
 app.add_typer(hosts, name="hosts")
 app.add_typer(catalog, name="catalog")
+imports = typer.Typer(help="Take over what another program has.", no_args_is_help=True)
+app.add_typer(imports, name="import")
 
 WARMED_AT_ONCE = 1000
 """URLs: so many the server takes with one request."""
@@ -325,6 +327,28 @@ def scrub(
 ) -> None:
     """Compare every stored file with what it should be, and heal what is damaged."""
     session.finish(session.ask("POST", "/api/v1/admin/scrub", {"dry_run": dry_run}), wait=wait)
+
+
+@command(imports)
+def listsync(
+    session: CommandSession,
+    database: Annotated[
+        Path, typer.Argument(help="Its database, where the server sees it by the same path.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(help="Its folder data/images: the pictures come, too.")
+    ] = None,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+) -> None:
+    """Items, lists, dates and pictures of ListSync, without a download. What is here already stays."""
+    order = {
+        "database": str(database.absolute()),
+        "images": str(images.absolute()) if images else None,
+        "dry_run": dry_run,
+    }
+    task = session.ask("POST", "/api/import/listsync", body=order)
+    session.finish(task, wait=wait, needs_fetcher=images is not None and not dry_run)
 
 
 @command(app)

@@ -1,5 +1,6 @@
 """What ListSync leaves behind, taken over: items, lists, dates and pictures, without a download."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
-from services.enricher.listsync import ListSyncImport, import_listsync
+from services.command.main import app as command
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.pictures import DOWNLOAD, picture_id
@@ -225,29 +227,21 @@ async def test_what_cannot_be_read_is_a_sentence_and_nothing_is_imported(
 
 
 async def test_a_command_starts_the_import_and_tells_how_it_ended(
-    left: ListSyncFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    left: ListSyncFolder, tmp_path: Path
 ) -> None:
-    told: list[str] = []
     async with running_enricher(tmp_path) as enricher:
-        order = ListSyncImport(left.database, None, dry_run=True)
-        assert await import_listsync(
-            order, server=enricher.address, token="the-admin-token", tell=told.append
-        )
-        broken = ListSyncImport(tmp_path / "not there.db", None)
-        assert not await import_listsync(
-            broken, server=enricher.address, token="the-admin-token", tell=told.append
-        )
-        assert not await import_listsync(order, server=enricher.address, token="another", tell=told.append)
-    assert not await import_listsync(
-        order, server=enricher.address, token="the-admin-token", tell=told.append
-    )
-    [done] = [line for line in told if line.startswith("done")]
-    assert "5 items added" in done
-    assert "no row says where this picture is from" not in done
-    said = [line for line in told if not line.startswith(("queued", "running"))][-3:]
-    assert ["There is no file" in said[0], "does not allow" in said[1], "does not answer" in said[2]] == [
-        True
-    ] * 3
+
+        async def typed(database: Path, *more: str, token: str = "the-admin-token") -> Result:
+            words = ["import", "listsync", str(database), "--url", enricher.address, "--token", token, *more]
+            return await asyncio.to_thread(CliRunner().invoke, command, words)
+
+        dry = await typed(left.database, "--dry-run")
+        broken = await typed(tmp_path / "not there.db")
+        refused = await typed(left.database, token="another")
+    assert [result.exit_code for result in (dry, broken, refused)] == [0, 1, 4]
+    assert "done, 5 items added" in dry.output
+    assert "There is no file" in broken.output
+    assert "does not allow" in refused.output
 
 
 async def test_only_operators_import(tmp_path: Path) -> None:
