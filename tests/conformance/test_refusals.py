@@ -84,10 +84,6 @@ ODD_IDS = _ODD_IDS.split(" ")
 BY_NAME = [
     *(f"/api/v1/images/movie/{id_}/poster/w342" for id_ in (*ODD_IDS, "x" * 129, "x" * 5000, "%C3%A9" * 500)),
     *(
-        f"/api/v1/images/{kind}/603/poster/w342"
-        for kind in ("person", "streamer", "stream", "collection", "episode")
-    ),
-    *(
         f"/api/v1/images/{kind}/tmdb:603/poster/w342"
         for kind in ("tv", "Movie", "movies", "artwork", "%6Dovies")
     ),
@@ -135,7 +131,7 @@ NOWHERE = [
     "/p/a/b",
     "/p/a/b/c/d",
     "/api/v1/images/",
-    "/api/v1/images/movie/tmdb:603/poster",
+    "/api/v1/images/movie/tmdb:603",
     "/api/v1/images/movie/tmdb:603/poster/w342/x",
     "/api/v1/images//tmdb:603/poster/w342",
     "/api/v1/images/movie//poster/w342",

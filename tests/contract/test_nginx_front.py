@@ -118,6 +118,22 @@ async def test_the_log_of_each_request_has_the_trace_that_the_services_are_told(
         assert (hit["status"], hit["bytes"], hit["user_agent"]) == (200, 7, 'a "quoted" one')
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("/t/p/w342/x.jpg?a=1", "/t/p/w342/x.jpg?a=1"),
+        ("/t/p/w342/x.jpg?exp=9&sig=abcdefghijkl", "/t/p/w342/x.jpg?…"),
+        ("/t/p/w342/x.jpg?s%69g=abcdefghijkl", "/t/p/w342/x.jpg?…"),
+    ],
+)
+async def test_the_log_has_no_keys_and_no_signatures(tmp_path: Path, asked: str, told: str) -> None:
+    log = tmp_path / "access.log"
+    async with front(tmp_path, NGINX_ACCESS_LOG=str(log)) as site:
+        await site.ask(asked)
+        await until(lambda: log.read_text().count("\n") == 1)
+        assert json.loads(log.read_text())["path"] == told
+
+
 def test_settings_come_from_the_env_file_where_the_environment_has_none(tmp_path: Path) -> None:
     """The file is the services' own: what nginx does not know of it is nothing to it."""
     env = tmp_path / "env"
