@@ -65,7 +65,8 @@ class SqliteStatement:
             if (convert := column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None))
         ]
         self._row = _row_of([str(name) for name, _ in columns])
-        self._given = {name: value for name, value in compiled.params.items() if value is not None}
+        binds, given = compiled.binds, compiled.params
+        self._given = {name: value for name, value in given.items() if not binds[name].required}
         self._given = self.values(self._given)
 
     def values(self, values: Mapping[str, Any]) -> dict[str, Any]:
