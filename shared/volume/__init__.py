@@ -31,7 +31,6 @@ from shared.volume.port import (
     RevisionGone,
     StoredFile,
     Superseded,
-    unseen,
     unwatched,
 )
 from shared.volume.settings import FloorSettings, VolumeSettings
@@ -82,7 +81,6 @@ __all__ = [
     "check_local",
     "check_state_dir",
     "lacking",
-    "unseen",
     "unwatched",
     "volume_identity",
     "volume_to_archive",

@@ -135,10 +135,6 @@ def unwatched(step: str) -> None:
     """What a running service passes: nobody watches."""
 
 
-def unseen() -> None:
-    """What is passed where nobody waits."""
-
-
 @dataclass(frozen=True, slots=True)
 class Revision:
     """A whole revision, as the pointer named it when it was read."""
@@ -219,11 +215,8 @@ class PictureStore(Pictures, Protocol):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
-        on_seen: Callable[[], None] = unseen,
     ) -> Revision:
         """Make the draft's files a revision and switch the pointer to it, durably, then replace the state.
-
-        `on_seen` is called once everybody sees it, from any thread: its bytes are durable by then, the pointer is not.
 
         `into`: where the picture goes if it is not in `keep` already, where it stays. Raise Superseded when
         the pointer does not name `expected` any more. The revision before stays for whoever still reads it;

@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ UNITS = DEPLOY / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 BIN = Path(sys.executable).parent
 PORTS = {"proxy": proxy.PORT, "enricher": enricher.PORT, "fetcher": fetcher.PORT}
+PACKED = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
 LIBRARIES = re.compile(r"OTEL_[A-Z_]+|SENTRY_[A-Z_]+")
 """Settings that a library reads."""
 
@@ -155,12 +158,18 @@ def test_units_set_only_what_is_a_setting_and_start_what_there_is(unit: Path) ->
 
 
 def test_what_the_image_installs_is_all_that_the_program_needs() -> None:
-    """The wheel has Python alone: a file of another kind would stay behind, and only examples may."""
+    """The wheel has Python and the files of the pages: another one would stay behind, and only examples may."""
     listed = subprocess.run(
         ["git", "ls-files", "services", "shared"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     others = [path for path in listed.stdout.splitlines() if not path.endswith((".py", ".json"))]
-    assert [path for path in others if "/examples/" not in path] == []
+    packed = [
+        f"{package.replace('.', '/')}/{pattern}"
+        for package, patterns in PACKED.items()
+        for pattern in patterns
+    ]
+    left = [path for path in others if not any(fnmatch(path, pattern) for pattern in packed)]
+    assert [path for path in left if "/examples/" not in path] == []
     kept = (ROOT / ".dockerignore").read_text().split()
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     assert {f"!{name}" for names in copied for name in names.split()} <= set(kept)

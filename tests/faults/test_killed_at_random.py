@@ -31,7 +31,7 @@ MOST_WAITING = 30
 """Of the jobs: else they are the more, the slower the machine is."""
 
 ASKED_FOR = tuple(map(Rendition.parse, ("w92.webp", "w154.jpg", "thumbnail.webp", "small.jpg")))
-MADE_AHEAD = tuple(map(Rendition.parse, ("large.jpg", "medium.jpg", "small.jpg", "thumbnail.jpg")))
+MADE_AHEAD = tuple(map(Rendition.parse, ("medium.jpg", "small.jpg", "thumbnail.jpg")))
 READABLE = (ORIGINAL, *{*ASKED_FOR, *MADE_AHEAD})
 
 

@@ -150,8 +150,8 @@ async def test_what_exceeds_the_budget_leaves_the_longest_unused_first(
 
 async def _all_made(whole: RunningEnricher, sources: list[SourceUrl]) -> bool:
     """With the renditions that are made ahead, and known as such."""
-    large = Rendition.parse("large.webp")
-    made = [await whole.volume.pictures.find(source.picture, (large,)) for source in sources]
+    medium = Rendition.parse("medium.webp")
+    made = [await whole.volume.pictures.find(source.picture, (medium,)) for source in sources]
     lanes = [await whole.queue.measure(lane) for lane in (Lane.PICTURES_LATER, Lane.CATALOG)]
     idle = not any(lane.waiting or lane.in_hand for lane in lanes)
     return all(made) and idle and len(await known(whole)) == len(sources)

@@ -1,19 +1,15 @@
 """What a picture is delivered as: a miss, then hits, in the format the client can show."""
 
-import threading
-from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from multidict import CIMultiDict
 from PIL import Image
 
-from shared.contracts import Envelope, FetchPicture, PictureStored, RenderPicture
+from shared.contracts import FetchPicture, RenderPicture
 from shared.pictures import Format, Manifest, Rendition
 from shared.queue import Lane
-from shared.volume.local.durable import Flusher
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Answer, Onesheet, until
 from tests.providers.gallery import picture_at
@@ -149,33 +145,6 @@ async def test_further_formats_are_made_ahead_where_they_are_set(start: Start) -
     for size in sizes:
         answer = await onesheet.get("/poster/1-60x90.jpg", size=size, headers={"Accept": BROWSER})
         assert (answer.headers["Content-Type"], answer.headers["X-Image-Cached"]) == ("image/avif", "true")
-
-
-async def test_who_waits_is_answered_before_the_pointer_is_flushed_and_the_job_is_not_done_before(
-    onesheet: Onesheet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered, flush_all = threading.Event(), Flusher.flush_all
-
-    def flush_once_answered(self: Flusher, paths: Iterable[Path]) -> None:
-        files = list(paths)
-        if not any(file.name == "manifest.json" for file in files):
-            assert answered.wait(30)
-        flush_all(self, files)
-
-    announce, announced = onesheet.queue.announce, []
-
-    async def noted(envelope: Envelope) -> None:
-        announced.append(envelope.payload)
-        await announce(envelope)
-
-    monkeypatch.setattr(onesheet.queue, "announce", noted)
-    monkeypatch.setattr(Flusher, "flush_all", flush_once_answered)
-    answer = await onesheet.get(POSTER, size="small", format="webp")
-    assert (answer.status, answer.headers["X-Image-Cached"]) == (200, "false")
-    assert [event.renditions for event in announced if isinstance(event, PictureStored)]
-    assert onesheet.count("onesheet_jobs_total", type="FetchPicture", outcome="fetched") == 0
-    answered.set()
-    await onesheet.jobs_done(FetchPicture)
 
 
 async def test_nothing_is_made_ahead_where_that_is_off(start: Start) -> None:

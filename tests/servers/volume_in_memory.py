@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +34,6 @@ from shared.volume import (
     StoredFile,
     Superseded,
     WriteVolume,
-    unseen,
 )
 from shared.volume.port import LocalDirectory
 
@@ -149,7 +148,6 @@ class MemoryPictures:
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
-        on_seen: Callable[[], None] = unseen,
     ) -> Revision:
         kept = self.held.get((Tree.KEEP, picture))
         tree = Tree.KEEP if kept and kept.pointed else into
@@ -163,7 +161,6 @@ class MemoryPictures:
         stay = {one: made for one, made in held.revisions.items() if one == expected}
         held.revisions = {**stay, revision: Made(manifest, files)}
         held.pointer, held.state = revision, state
-        on_seen()
         if tree is Tree.KEEP:
             self.held.pop((Tree.CACHE, picture), None)
         return Revision(picture, revision, tree, manifest, frozenset(files))

@@ -1,6 +1,6 @@
 """A picture's lock, the commit under it, and the names that then point to it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from shared.pictures.paths import spool_name
 from shared.pictures.rendition import named_media_type
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line, part_of_trace
-from shared.volume import Draft, Locked, Revision, unseen
+from shared.volume import Draft, Locked, Revision
 
 _log = structlog.get_logger()
 
@@ -92,7 +92,6 @@ async def commit_original(
     *,
     draft: Draft,
     expected: pictures.RevisionId | None,
-    on_seen: Callable[[], None] = unseen,
 ) -> Revision:
     """Check it, make the renditions of it, and commit all of it as one revision.
 
@@ -128,7 +127,6 @@ async def commit_original(
             _state(original, since),
             expected=expected,
             into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
-            on_seen=on_seen,
         )
     deps.on_step(FetchStep.COMMITTED)
     return revision

@@ -5,7 +5,6 @@ acknowledged only after all of it is durable.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -100,8 +99,7 @@ async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
         await _render_only(job, base, delivery, deps)
     elif made:
         add_to_line(outcome="fetched", bytes=made.manifest.original.bytes)
-        if job.name:
-            await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps), name=pointed)
+        await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps), name=pointed)
         deps.on_step(FetchStep.ANNOUNCED)
         await record_and_queue_rest(job.source_url, made, deps)
 
@@ -152,8 +150,7 @@ async def _download_and_commit(
         deps.on_step(FetchStep.DOWNLOADED)
         held = base.renditions if base and base.id != downloaded.revision else ()
         renditions = tuple(dict.fromkeys((*asked, *held)))
-        commit = partial(
-            commit_original,
+        return await commit_original(
             job.source_url,
             downloaded,
             renditions,
@@ -162,41 +159,6 @@ async def _download_and_commit(
             draft=draft,
             expected=base.id if base else None,
         )
-        if job.name:  # who waits for a name is told once it points there
-            return await commit()
-        tell = partial(deps.announcements.stored, job.source_url.picture, downloaded.revision)
-        return await _told_once_seen(commit, partial(tell, _asked(job, delivery, deps)))
-
-
-async def _told_once_seen(
-    commit: Callable[..., Awaitable[Revision]], tell: Callable[[], Awaitable[None]]
-) -> Revision:
-    """Who waits needs the picture, whose bytes are durable; that its pointer is, too, the acknowledgement waits for."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    is_seen = False
-
-    def see() -> None:
-        nonlocal is_seen
-        is_seen = True
-        ended.set()
-
-    async def committing() -> Revision:
-        try:
-            return await commit(on_seen=partial(loop.call_soon_threadsafe, see))
-        finally:
-            ended.set()
-
-    async def telling() -> None:
-        await ended.wait()
-        if is_seen:
-            await tell()
-
-    made, told = await asyncio.gather(committing(), telling(), return_exceptions=True)
-    for error in (made, told):
-        if isinstance(error, BaseException):
-            raise error
-    assert isinstance(made, Revision)
-    return made
 
 
 async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps: Deps) -> Downloaded:

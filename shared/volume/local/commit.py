@@ -5,7 +5,6 @@ leaves the old picture or the new one, whole. Runs in a thread; knows nothing of
 """
 
 import os
-from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from enum import StrEnum
@@ -25,7 +24,7 @@ from shared.volume.local.durable import (
 )
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in, whole_pointer
-from shared.volume.port import OnStep, Revision, RevisionGone, Superseded, unseen
+from shared.volume.port import OnStep, Revision, RevisionGone, Superseded
 
 
 class CommitStep(StrEnum):
@@ -72,14 +71,13 @@ class Commit:
         expected: RevisionId | None,
         *,
         flushed: AbstractSet[FileState] = frozenset(),
-        on_seen: Callable[[], None] = unseen,
     ) -> Revision:
         """`flushed`: what of the draft is on the disk already."""
         state_aside = self._flush(draft, manifest, state, flushed)
         try:
             self._place(draft)
             self._compare(expected)
-            self._switch(on_seen)
+            self._switch()
             self._replace_state(state_aside)
             self._remove_older(expected)
         except FileNotFoundError as error:
@@ -124,7 +122,7 @@ class Commit:
             raise Superseded("the pointer was switched to another revision meanwhile")
         self._at(CommitStep.POINTER_COMPARED)
 
-    def _switch(self, on_seen: Callable[[], None]) -> None:
+    def _switch(self) -> None:
         link = self._layout.scratch / f"{self._picture}.{os.getpid()}.{id(self)}"
         link.unlink(missing_ok=True)
         link.symlink_to(self._revision)
@@ -132,7 +130,6 @@ class Commit:
         link.replace(self._directory / POINTER)
         self._at(CommitStep.POINTER_SWITCHED)
         self._mend()
-        on_seen()
         # Last, all at once: until then a power cut may leave a pointer to nothing, which counts as none.
         self._flusher.flush_all(self._unflushed)
         self._at(CommitStep.POINTER_FLUSHED)

@@ -99,7 +99,6 @@ class LocalPictureStore(LocalPictures):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
-        on_seen: Callable[[], None] = port.unseen,
     ) -> port.Revision:
         await draft.settled()
         commit = Commit(
@@ -114,7 +113,6 @@ class LocalPictureStore(LocalPictures):
             state,
             expected,
             flushed=flushed,
-            on_seen=on_seen,
         )
 
     async def add(self, revision: port.Revision, files: Sequence[Path]) -> None:
