@@ -15,7 +15,6 @@ _AI = "Nothing is made or searched by other services here: pin or upload such pi
 _AZURE = (
     "Pictures are kept in files: set VOLUME_URL, and upload with PUT /api/v1/admin/images/{kind}/{id}/{role}."
 )
-_ACCOUNT = "Nobody signs in at Trakt here: titles come from TRAKT_CLIENT_ID alone."
 _TWITCH = "Twitch is not asked here: give a picture's URL, which is fetched from static-cdn.jtvnw.net."
 _HARDCOVER = "Hardcover is not asked here: give a picture's URL, which is fetched from assets.hardcover.app."
 
@@ -56,9 +55,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "REDIS_URL": "Set nothing: what is cached is in memory and in DATABASE_URL.",
         "CELERY_BROKER_URL": _CELERY,
         "CELERY_RESULT_BACKEND": _CELERY,
-        # Cinemarco
-        "TRAKT_CLIENT_SECRET": _ACCOUNT,
-        "TRAKT_REDIRECT_URI": _ACCOUNT,
         # SceneXtras
         "AZURE_STORAGE_CONNECTION_STRING_MAIN": _AZURE,
         "AZURE_STORAGE_CONNECTION_STRING_PUBLIC": _AZURE,

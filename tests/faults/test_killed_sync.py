@@ -37,7 +37,7 @@ async def test_a_sync_goes_on_after_its_process_was_killed(tmp_path: Path) -> No
             await Library(database).add_all(entries)
         settings = _settings(tmp_path, host, tvdb)
         async with running_service("services", settings, cwd=tmp_path) as killed:
-            task = await _ask(killed, "POST", "/api/v1/admin/sync/images/missing")
+            task = await _ask(killed, "POST", "/api/v1/admin/sync/images/missing?role=poster")
             await _until(killed, task["id"], lambda now: now["done"] >= TITLES // 4)
             killed.signal(signal.SIGKILL)
             await killed.ended()

@@ -183,7 +183,7 @@ async def test_a_kept_token_serves_after_a_restart(
 async def test_a_new_provider_says_at_readyz_how_it_is(registered: ProviderSettings, tmp_path: Path) -> None:
     async with running_enricher(tmp_path, providers=registered) as enricher:
         ready = await enricher.get("/readyz")
-    assert ready.json["providers"]["bookshelf"] == "ready: Bookshelf answers."
+    assert ready.json["providers"]["bookshelf"] == "ready: Bookshelf has a key, and was not asked yet."
     assert set(ready.json["providers"]) == {"tvdb", "tmdb", "trakt", "fanart", "bookshelf"}
 
 

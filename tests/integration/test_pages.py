@@ -471,6 +471,7 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
     plain = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path) for path in guarded}
     pictures = {re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", form.pattern) for form in PUBLIC_PATHS.forms}
     rest = {"/healthz", "/readyz", "/readyz/stored", "/metrics", "/{anything}", "/api/images/openapi.json"}
+    rest |= {"/{key}/isValid"}
     assert served - plain - pictures == rest
     to_sign_in = {"/login", "/logout"}
     for (method, path), access in app[GATE].guarded_routes.items():

@@ -480,6 +480,7 @@ async def test_whoever_waits_is_woken_by_the_event_which_is_cleared() -> None:
 
 
 ONE_OFF = {
+    "services/command/files.py": "a server for the time of one command, which ends it",
     "services/fetcher/rendering/lockdown.py": "a thread that ends at once, to see whether there may be one",
     "services/enricher/account/importing.py": "one title, which its task waits for",
     "services/enricher/account/signing_in.py": "asking about a device code, until that ends",
