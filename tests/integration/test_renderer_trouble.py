@@ -19,6 +19,7 @@ from tests.integration.onesheet import Onesheet, until
 from tests.providers.drawing import encode, poster
 
 LARGE_PICTURE = "/backdrop/1.png"
+LONG_TO_RENDER = "/backdrop/1-5000x3000.png"
 POSTER = "/poster/1-60x90.jpg"
 
 
@@ -43,6 +44,14 @@ def renderers() -> list[psutil.Process]:
 def seconds_of(renderer: psutil.Process) -> float:
     times = renderer.cpu_times()
     return float(times.user + times.system)
+
+
+async def renderers_at_rest() -> None:
+    """They practise at their start."""
+    seen = None
+    while (now := {renderer.pid: seconds_of(renderer) for renderer in renderers()}) != seen:
+        seen = now
+        await asyncio.sleep(0.2)
 
 
 async def crash_while_rendering(onesheet: Onesheet, path: str) -> None:
@@ -79,13 +88,14 @@ async def test_a_renderer_that_takes_too_long_is_ours_once_and_then_the_pictures
 async def test_a_crash_costs_its_own_job_and_no_other(start: Start) -> None:
     onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="false")  # so that nothing else is rendered meanwhile
     for crashes, status in ((1, 503), (2, 415)):
-        asking = asyncio.create_task(onesheet.get(LARGE_PICTURE, size="large", format="webp"))
-        await crash_while_rendering(onesheet, LARGE_PICTURE)
+        await renderers_at_rest()
+        asking = asyncio.create_task(onesheet.get(LONG_TO_RENDER, size="large", format="avif"))
+        await crash_while_rendering(onesheet, LONG_TO_RENDER)
         other = await onesheet.get(f"/poster/{crashes}-60x90.jpg", size="small")
         assert other.status == 200
         assert (await asking).status == status
-        assert (await onesheet.state(LARGE_PICTURE)).failures[DOWNLOAD].crashes == crashes
-        await let_it_be_over(onesheet, LARGE_PICTURE)
+        assert (await onesheet.state(LONG_TO_RENDER)).failures[DOWNLOAD].crashes == crashes
+        await let_it_be_over(onesheet, LONG_TO_RENDER)
 
 
 async def test_a_crash_over_one_rendition_leaves_the_others_and_the_original(start: Start) -> None:
@@ -127,6 +137,7 @@ async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
     onesheet.host.put(path, misbehaving.picture_that(encode(poster(1, (60, 90)), "jpeg"), deed))
     assert (await onesheet.get(POSTER, size="small")).status == 200
     for crashes, status in ((1, 503), (2, 415)):
+        await renderers_at_rest()
         asking = asyncio.create_task(onesheet.get(path, size="small"))
         await until(lambda: onesheet.host.count(path) == crashes)  # noqa: B023 - it is awaited here
         hit = await onesheet.get(POSTER, size="small")

@@ -266,5 +266,5 @@ async def test_renderers_without_work_are_let_go_and_the_next_picture_has_new_on
 
 def renderers() -> list[psutil.Process]:
     """Children of the server that forks them."""
-    children = psutil.Process().children()
-    return [renderer for child in children if child.is_running() for renderer in child.children()]
+    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    return [renderer for server in servers for renderer in server.children()]

@@ -169,8 +169,7 @@ class Wall:
 
     async def _item(self, request: web.Request) -> EnrichedItem:
         item = await self._api.ask("GET /api/library/items/{id}", id=request.match_info["id"])
-        assert isinstance(item, EnrichedItem)
-        return item
+        return EnrichedItem.model_validate(item)
 
     async def _title(self, request: web.Request) -> Sheet:
         item = await self._item(request)

@@ -1,6 +1,7 @@
 """The site: pages and forms behind the gate, the files beside them, signing in, and the texts that others may translate."""
 
 import json
+import re
 import tomllib
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -87,11 +88,17 @@ def static_files() -> Mapping[str, tuple[bytes, str, str]]:
     return found
 
 
+_OF_PLACE = re.compile(r":[^{}/]*\}", re.ASCII)
+"""What a place in a path is held to."""
+
+
 class OwnApi:
     """The API's endpoints, called without a request: whoever calls has passed the gate."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        self._endpoints = {(endpoint.method, endpoint.path): endpoint for endpoint in endpoints}
+        self._endpoints = {
+            (endpoint.method, _OF_PLACE.sub("}", endpoint.path)): endpoint for endpoint in endpoints
+        }
 
     async def ask(self, asked: str, /, **given: object) -> Any:
         """`asked`: `GET /path/{with}/{places}`. A model, or what the JSON says. Raise Problem."""
