@@ -208,9 +208,7 @@ async def test_what_cannot_be_had_now_is_a_problem_that_says_when(
 
 async def test_what_is_not_said_in_time_is_a_problem_that_says_when(tmp_path: Path, tmdb: TmdbHost) -> None:
     gate = tmdb.hold()
-    async with running_enricher(
-        tmp_path, tmdb=tmdb, metadata=MetadataSettings(title_wait_s=0.1)
-    ) as enricher:
+    async with running_enricher(tmp_path, tmdb=tmdb, metadata=MetadataSettings(title_wait_s=0.1)) as enricher:
         answer = await enricher.get("/api/tmdb/movie/7")
         gate.open()
     assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")

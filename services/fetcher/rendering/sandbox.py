@@ -15,6 +15,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
 from services.fetcher.rendering import answers
+from services.fetcher.rendering.answers import render
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
 from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
@@ -45,13 +46,6 @@ _log = structlog.get_logger()
 
 def _nobody_counts(_death: str) -> None:
     pass
-
-
-def render(order: Order) -> RenderResult:
-    """In the renderer."""
-    from services.fetcher.rendering.render import render as with_decoders  # noqa: PLC0415 - for renderers alone
-
-    return with_decoders(order)
 
 
 class _PoolBroken(Exception):
