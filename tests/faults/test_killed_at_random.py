@@ -47,9 +47,9 @@ async def test_killed_at_random_instants_every_picture_is_there_in_the_end(
             deaths = await asyncio.gather(
                 *(live_and_die(world, Random(number), KILLS // FETCHERS) for number in range(FETCHERS))
             )
+            await world.fetchers(2)
             await eventually(lambda: len(load.pictures) >= PICTURES, within_s=CATCHES_UP_WITHIN_S)
             publishing.cancel()
-            await world.fetchers(2)
             await eventually(lambda: not load.missing(), within_s=CATCHES_UP_WITHIN_S)
         victims = [victim for died in deaths for victim in died]
         assert len(victims) >= 50
