@@ -6,11 +6,11 @@ import structlog
 from aiohttp import web
 
 from services.proxy.access_counts import AccessCounts
-from services.proxy.answers import Answers, Responder
 from services.proxy.delivery import OUTCOMES, Delivery
 from services.proxy.handlers import PROXY, Proxy, answering_early, picture_routes
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.lookup import Lookup, Staleness
+from services.proxy.responses import Answers, Responder
 from services.proxy.settings import ProxySettings
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import STORED_READY, Skeleton, readiness

@@ -10,11 +10,11 @@ from aiohttp import web
 
 from services.proxy import hot_answers, wanted
 from services.proxy.access_counts import AccessCounts
-from services.proxy.answers import Answers
 from services.proxy.delivery import Delivery, MovedRevision, NotYet
 from services.proxy.description import describing
 from services.proxy.hot_answers import HotAnswers
 from services.proxy.negotiation import Precondition, evaluate, is_browser_image, welcome_formats
+from services.proxy.responses import Answers
 from services.proxy.settings import ProxySettings
 from shared.http import NO_STORE, Problem
 from shared.http.app import CLIENT_LEFT, Observation

@@ -21,10 +21,10 @@ import structlog
 from aiohttp import web
 
 from services.proxy.access_counts import AccessCounts
-from services.proxy.answers import Answers, Responder, picture_headers
 from services.proxy.delivery import Delivered, Delivery
 from services.proxy.handlers import PROXY, Proxy, picture_routes
 from services.proxy.hot_answers import HotAnswers
+from services.proxy.responses import Answers, Responder, picture_headers
 from services.proxy.settings import ProxySettings
 from services.proxy.wanted import Asked, Named, StoredPath
 from shared.http import Problem, create_skeleton
