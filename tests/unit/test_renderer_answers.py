@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import resource
 import struct
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ def said_by(directory: Path, outcome: RenderResult | Exception) -> str:
 
 def test_what_was_rendered_arrives_as_it_was_said(tmp_path: Path) -> None:
     assert understood(said_by(tmp_path, RENDERED), order(tmp_path)) == RENDERED
+
+
+def test_an_order_that_is_done_leaves_no_limit_behind(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    said_by(tmp_path, RENDERED)
+    said_by(tmp_path, Unsound("no picture"))
+    assert resource.getrlimit(resource.RLIMIT_CPU) == before
 
 
 @pytest.mark.parametrize(

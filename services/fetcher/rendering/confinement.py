@@ -79,6 +79,7 @@ def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
 
     Without enough memory the process ends, for what is left of it is in no state to go on.
     """
+    before = resource.getrlimit(resource.RLIMIT_CPU)
     _cpu_until_s[:] = [_allow_cpu(CPU_SHARE * limit_s)]
     signal.setitimer(signal.ITIMER_REAL, limit_s + GRACE_S)
     try:
@@ -87,6 +88,8 @@ def run_confined(work: Callable[[A], B], order: A, limit_s: float) -> B:
         os._exit(OUT_OF_MEMORY)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _cpu_until_s.clear()
+        resource.setrlimit(resource.RLIMIT_CPU, before)
 
 
 DRAWING_S = 5.0
