@@ -274,7 +274,7 @@ async def test_years_that_span_do_not_stop_a_scan(opened: ScannedLibrary, root: 
 
 
 async def test_guessit_listing_years_or_failing_is_no_failure() -> None:
-    async with Guesser.ready(processes=1) as guesser:
+    async with Guesser.ready(processes=1, timeout_s=60) as guesser:
         assert await guesser.guess([("Friends (1994-2004)", "episode")]) == [("Friends", 1994)]
 
 
