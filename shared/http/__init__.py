@@ -1,6 +1,6 @@
 """The HTTP side that every service has: the skeleton of an app, problems as answers, health, metrics."""
 
-from shared.http.answers import NO_STORE, Problem, RenderedBody, WrittenResponse, rendered_response
+from shared.http.answers import NO_STORE, Problem, RenderedBody, rendered_response
 from shared.http.app import STORED_READY, HttpSettings, Skeleton, create_skeleton, readiness
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "Problem",
     "RenderedBody",
     "Skeleton",
-    "WrittenResponse",
     "create_skeleton",
     "readiness",
     "rendered_response",

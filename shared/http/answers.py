@@ -1,7 +1,6 @@
 """Answers: problems (RFC 9457), bodies with their tag, and the header Retry-After."""
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,8 +11,6 @@ from types import MappingProxyType
 from typing import Self
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web_request import BaseRequest
 
 from shared.telemetry import trace_id
 
@@ -70,32 +67,6 @@ def rendered_response(rendered: RenderedBody, if_none_match: str | None) -> web.
     if rendered.etag in tags or "*" in tags:
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return web.Response(body=rendered.body, headers={**headers, "Content-Type": "application/json"})
-
-
-class WrittenResponse(web.StreamResponse, ABC):
-    """An answer that is there as bytes: written at once, past the assembling of headers."""
-
-    @abstractmethod
-    def whole(self) -> bytes:
-        """The status line, the headers and the body."""
-
-    @property
-    def keep_alive(self) -> bool:
-        return True
-
-    @property
-    def prepared(self) -> bool:
-        return True
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        if request.transport is None:
-            raise ConnectionResetError
-        request.transport.write(self.whole())
-        await request.writer.drain()
-        return request.writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Everything is written."""
 
 
 _LONGEST_S = 10**9

@@ -17,11 +17,12 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
-from shared.http.answers import Problem, WrittenResponse, problem_response
+from shared.http.answers import Problem, problem_response
 from shared.http.early import EARLY, END_OF_HEAD, Early, FileToSend, KernelSending, read_head
 from shared.telemetry import LineLimiter, Metrics, new_trace_id, traced
 
@@ -292,8 +293,10 @@ def _bound_untaken(connected: socket.socket | None, seconds: float) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
-class _Unreadable(WrittenResponse):
-    """Of a request that was none, aiohttp would answer with its name and version."""
+class _Unreadable(web.StreamResponse):
+    """Of a request that was none, aiohttp would answer with its name and version. Written at once, past the assembling of
+    headers.
+    """
 
     def __init__(self) -> None:
         super().__init__(status=HTTPStatus.BAD_REQUEST)
@@ -310,8 +313,19 @@ class _Unreadable(WrittenResponse):
     def keep_alive(self) -> bool:
         return False
 
-    def whole(self) -> bytes:
-        return self._whole
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        if request.transport is None:
+            raise ConnectionResetError
+        request.transport.write(self._whole)
+        await request.writer.drain()
+        return request.writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Everything is written."""
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
+import psutil
 from multidict import CIMultiDictProxy
 
 from services.fetcher.app import add_fetcher
@@ -235,3 +236,9 @@ async def running_onesheet(
         yield Onesheet(
             host, volume, Layout(place.root), queue, metrics, address, skeleton.app[PROXY].hot, client
         )
+
+
+def renderers() -> list[psutil.Process]:
+    """The children of the server that forks them."""
+    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    return [renderer for server in servers for renderer in server.children()]

@@ -15,7 +15,7 @@ from shared.pictures import DOWNLOAD, FailureClass, Rendition
 from shared.telemetry import utc_now
 from tests.integration import misbehaving
 from tests.integration.conftest import Start
-from tests.integration.onesheet import Onesheet, until
+from tests.integration.onesheet import Onesheet, renderers, until
 from tests.providers.drawing import encode, poster
 
 LARGE_PICTURE = "/backdrop/1.png"
@@ -33,12 +33,6 @@ async def let_it_be_over(onesheet: Onesheet, path: str) -> None:
     await onesheet.volume.pictures.put_state(
         onesheet.picture(path), state.model_copy(update={"failures": past})
     )
-
-
-def renderers() -> list[psutil.Process]:
-    """The children of the server that forks them."""
-    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
-    return [renderer for server in servers for renderer in server.children()]
 
 
 def seconds_of(renderer: psutil.Process) -> float:

@@ -23,7 +23,7 @@ from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import FailureClass, Rendition
 from tests.integration import misbehaving
 from tests.integration.misbehaving import picture_that
-from tests.integration.onesheet import until
+from tests.integration.onesheet import renderers, until
 from tests.providers.drawing import encode, poster
 
 MEMORY_BYTES = 256 * 1024**2
@@ -262,9 +262,3 @@ async def test_renderers_without_work_are_let_go_and_the_next_picture_has_new_on
             said = (await at.misbehave("say limits"))[1] / "limits"
             assert said.exists()
             await until(lambda: not renderers())
-
-
-def renderers() -> list[psutil.Process]:
-    """Children of the server that forks them."""
-    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
-    return [renderer for server in servers for renderer in server.children()]

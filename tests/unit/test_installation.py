@@ -40,7 +40,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 PINNED = {canonicalize_name(name): Version(version) for name, version in PINS.items()}
 PRIVATELY = {
-    "aiohttp": "connections.Connection: _messages, _waiter and more of a RequestHandler; answers.WrittenResponse: prepared",
+    "aiohttp": "connections.Connection: _messages, _waiter and more of a RequestHandler; its answer: prepared",
     "aiosqlite": "sqlite_driver.FrugalConnection: _execute, _conn and _thread of a connection",
     "sqlalchemy": "connection.open_engine: _is_async of create_engine",
     "pillow": "animation._Film: _mode and _size of a picture",
