@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -118,8 +118,8 @@ class Spellings:
         return query not in known
 
 
-LOOK_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.0)
-"""Pauses between looking at the volume while no event comes; the last one repeats."""
+LOOK_AGAIN_S = 1.0
+"""Between two looks at the volume while no event comes, as where the broker lost one: all who wait do so."""
 
 GUESSES_AT_MOST = 100
 """How many may wait for pictures that are known by nothing but an id; and how many such questions are open."""
@@ -328,14 +328,10 @@ class WaitingRoom:
         await self._queue.publish(envelope, asked.question.lane)
 
     async def _listen_and_look(self, asked: _Open) -> Answer:
-        pauses = iter(LOOK_AGAIN_S)
-        pause_s = next(pauses)
         while True:
-            try:
-                async with asyncio.timeout(pause_s):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
                     await asked.heard.wait()
-            except TimeoutError:
-                pause_s = next(pauses, pause_s)
             asked.heard.clear()
             answer = await self._look(asked)
             if answer:

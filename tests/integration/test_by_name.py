@@ -78,7 +78,7 @@ async def test_then_it_is_a_hit_that_may_change_in_a_day(onesheet: Onesheet) -> 
 async def test_the_event_wakes_the_waiter_before_it_looks_again(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.proxy.waiting_room.LOOK_AGAIN_S", (60.0,))
+    monkeypatch.setattr("services.proxy.waiting_room.LOOK_AGAIN_S", 60.0)
     onesheet = await start()
     async with asyncio.timeout(40), resolved(onesheet):
         assert (await shown(onesheet)).status == 200

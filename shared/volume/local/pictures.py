@@ -64,8 +64,8 @@ class LocalPictures:
     async def state(self, picture: PictureId) -> State:
         for tree in Tree:
             try:
-                text = (self._layout.picture(tree, picture) / STATE).read_bytes()
-                return State.model_validate_json(text)
+                with open(f"{self._root}{picture_path(tree, picture)}/{STATE}", "rb") as file:  # noqa: PTH123, ASYNC230 - as above
+                    return State.model_validate_json(file.read())
             except (OSError, ValidationError):
                 continue
         return State()
