@@ -34,7 +34,9 @@ EVERY_S = 0.25
 ALONE_S = BESIDE_S = 24.0
 MEDIAN_PROMISE, P95_PROMISE = 1.3, 2.0
 HUNG_UP = 2050
+BROKEN_PICTURES = 14
 BROKEN_S = 80.0
+DEAD_WITHIN_S = 1200.0
 PACKED = 10
 PACKED_PROMISE_S = 0.15
 
@@ -92,6 +94,18 @@ class Site:
         async with self.session.get(f"{self.address}/api/v1/admin/queues", headers=ADMIN) as response:
             lanes = (await response.json())["lanes"]
         return next(int(lane["waiting"]) for lane in lanes if lane["lane"] == "pictures.now")
+
+    async def warm_broken_pictures(self) -> None:
+        """Have them asked for while nobody waits."""
+        await self.healthy.behave(BROKEN, Behaviour.failing(500))
+        sources = [f"{self.healthy.url(BROKEN)}?n={number}" for number in range(BROKEN_PICTURES)]
+        warm = f"{self.address}/api/v1/admin/warm"
+        async with self.session.post(warm, json={"urls": sources}, headers=ADMIN) as response:
+            response.raise_for_status()
+
+    async def dead_letters(self) -> int:
+        async with self.session.get(f"{self.address}/api/v1/admin/dead?limit=1", headers=ADMIN) as response:
+            return int((await response.json())["total"])
 
 
 @asynccontextmanager
@@ -182,21 +196,41 @@ async def after_who_hung_up(directory: Path, node: RabbitNode | None) -> Figure:
 async def beside_broken_pictures(directory: Path) -> Figure:
     """With the pauses and delays of production; the broken ones are asked for while nothing else is."""
     async with _site(directory, None, slow=0) as site:
-        await site.healthy.behave(BROKEN, Behaviour.failing(500))
-        sources = [f"{site.healthy.url(BROKEN)}?n={number}" for number in range(14)]
-        warm = f"{site.address}/api/v1/admin/warm"
-        async with site.session.post(warm, json={"urls": sources}, headers=ADMIN) as response:
-            response.raise_for_status()
+        await site.warm_broken_pictures()
         await asyncio.sleep(6)
         answers = await site.ask_steadily(site.healthy.url(PICTURE), seconds=BROKEN_S, every_s=0.5)
     asked = len(answers.seconds)
     return Figure(
-        what=f"good pictures of a host with 14 broken ones, for {BROKEN_S:.0f} s",
+        what=f"good pictures of a host with {BROKEN_PICTURES} broken ones, for {BROKEN_S:.0f} s",
         ours=f"{asked - answers.placeholders} of {asked}",
         reference="–",
         compared="–",
         promise="all",
         kept=not answers.placeholders,
+    )
+
+
+async def until_broken_pictures_are_dead_letters(directory: Path) -> Figure:
+    """In full length: with the delays of production, beside good pictures of the same host, which keep it from being paused."""
+    async with _site(directory, None, slow=0) as site:
+        await site.warm_broken_pictures()
+        began = time.perf_counter()
+        good = Answers()
+        while (
+            dead := await site.dead_letters()
+        ) < BROKEN_PICTURES and time.perf_counter() - began < DEAD_WITHIN_S:
+            some = await site.ask_steadily(site.healthy.url(PICTURE), seconds=10, every_s=0.5)
+            good.seconds += some.seconds
+            good.placeholders += some.placeholders
+        took_s = time.perf_counter() - began
+    asked = len(good.seconds)
+    return Figure(
+        what=f"{BROKEN_PICTURES} broken pictures of a healthy host, until they are dead letters",
+        ours=f"{dead} after {took_s:.0f} s; {asked - good.placeholders} of {asked} good ones beside them",
+        reference="–",
+        compared="–",
+        promise="all",
+        kept=dead == BROKEN_PICTURES and not good.placeholders,
     )
 
 
@@ -254,7 +288,9 @@ def _fresh(root: Path, name: str) -> Path:
 
 
 async def _only(root: Path, rows: list[str]) -> None:
-    """`python -m tests.bench.shares [embedded|rabbitmq|broken|packed …]`: these rows alone."""
+    """`python -m tests.bench.shares [embedded|rabbitmq|broken|dead|packed …]`: these rows alone. `dead` takes a quarter of an hour and is no row of
+    `make bench`.
+    """
     with closing(RabbitNode(root)) as node:
         figures = []
         if "embedded" in rows or "rabbitmq" in rows:
@@ -268,6 +304,8 @@ async def _only(root: Path, rows: list[str]) -> None:
             ]
         if "broken" in rows:
             figures.append(await beside_broken_pictures(_fresh(root, "broken")))
+        if "dead" in rows:
+            figures.append(await until_broken_pictures_are_dead_letters(_fresh(root, "dead")))
         if "packed" in rows:
             figures.append(await packed_bodies(_fresh(root, "packed")))
         report(figures)

@@ -17,61 +17,49 @@ Day = Annotated[date, BeforeValidator(_day)]
 """Sometimes there is a time behind it."""
 
 
-class MovieEntry(Lenient):
+class _Title(Lenient):
+    """What is told of every title, alone or in a list."""
+
     id: int
+    original_language: str | None = None
+    overview: str | None = None
+    vote_average: float | None = None
+    vote_count: int | None = None
+    popularity: float | None = None
+    adult: bool = False
+    poster_path: people.PicturePath | None = None
+    backdrop_path: people.PicturePath | None = None
+
+
+class _ListedTitle(_Title):
+    genre_ids: tuple[int, ...] = ()
+
+
+class MovieEntry(_ListedTitle):
     title: str
     video: bool = False
     original_title: str | None = None
-    original_language: str | None = None
-    overview: str | None = None
     release_date: Day | None = None
-    genre_ids: tuple[int, ...] = ()
-    vote_average: float | None = None
-    vote_count: int | None = None
-    popularity: float | None = None
-    adult: bool = False
-    poster_path: people.PicturePath | None = None
-    backdrop_path: people.PicturePath | None = None
 
 
-class TvEntry(Lenient):
-    id: int
+class TvEntry(_ListedTitle):
     name: str
     original_name: str | None = None
-    original_language: str | None = None
     origin_country: tuple[str, ...] = ()
-    overview: str | None = None
     first_air_date: Day | None = None
-    genre_ids: tuple[int, ...] = ()
-    vote_average: float | None = None
-    vote_count: int | None = None
-    popularity: float | None = None
-    adult: bool = False
-    poster_path: people.PicturePath | None = None
-    backdrop_path: people.PicturePath | None = None
 
 
-class MultiEntry(Lenient):
+class MultiEntry(_ListedTitle):
     """A movie has `title` and `release_date`, a series `name` and `first_air_date`, a person `name`."""
 
-    id: int
     media_type: Literal["movie", "tv", "person", "collection"]
     title: str | None = None
     name: str | None = None
     original_title: str | None = None
     original_name: str | None = None
-    original_language: str | None = None
-    overview: str | None = None
     release_date: Day | None = None
     first_air_date: Day | None = None
-    genre_ids: tuple[int, ...] = ()
-    vote_average: float | None = None
-    vote_count: int | None = None
-    popularity: float | None = None
     known_for_department: str | None = None
-    adult: bool = False
-    poster_path: people.PicturePath | None = None
-    backdrop_path: people.PicturePath | None = None
     profile_path: people.PicturePath | None = None
 
 
@@ -161,37 +149,33 @@ class Country(Lenient):
     name: str = ""
 
 
-class Movie(Lenient):
-    """`runtime` is in minutes; the last three are there where they were appended."""
+class _WholeTitle(_Title):
+    """The last three are there where they were appended."""
 
-    id: int
-    title: str
-    original_title: str | None = None
-    original_language: str | None = None
-    imdb_id: str | None = None
     tagline: str | None = None
-    overview: str | None = None
-    release_date: Day | None = None
-    runtime: int | None = None
     status: str | None = None
     genres: tuple[Genre, ...] = ()
-    vote_average: float | None = None
-    vote_count: int | None = None
-    popularity: float | None = None
-    budget: int | None = None
-    revenue: int | None = None
     homepage: str | None = None
-    adult: bool = False
-    video: bool = False
-    belongs_to_collection: CollectionEntry | None = None
     production_countries: tuple[Country, ...] = ()
     spoken_languages: tuple[SpokenLanguage, ...] = ()
     production_companies: tuple[Company, ...] = ()
-    poster_path: people.PicturePath | None = None
-    backdrop_path: people.PicturePath | None = None
     credits: people.Credits | None = None
     external_ids: people.OtherIds | None = None
     images: people.TmdbPictures | None = None
+
+
+class Movie(_WholeTitle):
+    """`runtime` is in minutes."""
+
+    title: str
+    original_title: str | None = None
+    imdb_id: str | None = None
+    release_date: Day | None = None
+    runtime: int | None = None
+    budget: int | None = None
+    revenue: int | None = None
+    video: bool = False
+    belongs_to_collection: CollectionEntry | None = None
 
 
 class EpisodeEntry(Lenient):
@@ -222,20 +206,15 @@ class Creator(Lenient):
     name: str
 
 
-class Tv(Lenient):
-    """`episode_run_time` is in minutes; the last three are there where they were appended."""
+class Tv(_WholeTitle):
+    """`episode_run_time` is in minutes."""
 
-    id: int
     name: str
     original_name: str | None = None
-    original_language: str | None = None
     origin_country: tuple[str, ...] = ()
-    tagline: str | None = None
-    overview: str | None = None
     first_air_date: Day | None = None
     last_air_date: Day | None = None
     in_production: bool | None = None
-    status: str | None = None
     type: str | None = None
     episode_run_time: tuple[int, ...] = ()
     number_of_seasons: int | None = None
@@ -245,20 +224,6 @@ class Tv(Lenient):
     next_episode_to_air: EpisodeEntry | None = None
     created_by: tuple[Creator, ...] = ()
     networks: tuple[Company, ...] = ()
-    production_countries: tuple[Country, ...] = ()
-    spoken_languages: tuple[SpokenLanguage, ...] = ()
-    production_companies: tuple[Company, ...] = ()
-    genres: tuple[Genre, ...] = ()
-    vote_average: float | None = None
-    vote_count: int | None = None
-    popularity: float | None = None
-    homepage: str | None = None
-    adult: bool = False
-    poster_path: people.PicturePath | None = None
-    backdrop_path: people.PicturePath | None = None
-    credits: people.Credits | None = None
-    external_ids: people.OtherIds | None = None
-    images: people.TmdbPictures | None = None
 
 
 class Episode(EpisodeEntry):
