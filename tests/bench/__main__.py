@@ -17,6 +17,7 @@ from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy, one_process
 from tests.bench.miss import cpu_of_a_miss, miss_embedded, miss_rabbitmq
+from tests.bench.multiplexed import multiplexed
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
@@ -40,6 +41,7 @@ async def main(root: Path) -> int:
                 *await pages(_fresh(root, "pages")),
                 *await by_name(_fresh(root, "names")),
                 *await cpu_by_name(_fresh(root, "named")),
+                *await multiplexed(_fresh(root, "multiplexed")),
                 *await one_process(_fresh(root, "whole")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),

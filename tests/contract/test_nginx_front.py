@@ -14,6 +14,7 @@ import pytest
 from shared.pictures import picture_id
 from tests.contract.nginx_site import TMDB, TMDB_PATH, Site
 from tests.integration.onesheet import until
+from tests.servers.certificates import made_certificate
 from tests.servers.onesheet_nginx import render, running_onesheet_nginx
 from tests.servers.upstream import running_upstream
 
@@ -34,14 +35,7 @@ async def front(tmp_path: Path, **settings: str) -> AsyncIterator[Site]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    directory = tmp_path_factory.mktemp("tls")
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    command = (
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {key} -out {certificate}"
-        " -subj /CN=localhost -days 2 -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return {"TLS_CERTIFICATE": str(certificate), "TLS_KEY": str(key)}
+    return made_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_with_a_certificate_it_speaks_http_2_and_only_by_tls(
