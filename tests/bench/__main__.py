@@ -10,8 +10,9 @@ from pathlib import Path
 from tests.bench.backlog import backlog
 from tests.bench.by_name import by_name, cpu_by_name
 from tests.bench.catalog import catalog
-from tests.bench.crowded import hits_among_misses
+from tests.bench.crowded import hits_among_misses, metrics_under_load
 from tests.bench.fetcher_memory import memory_of_a_fetcher
+from tests.bench.gallery import gallery
 from tests.bench.imports import imports
 from tests.bench.library import library
 from tests.bench.many import many_pictures
@@ -42,6 +43,7 @@ async def main(root: Path) -> int:
                 *await by_name(_fresh(root, "names")),
                 *await cpu_by_name(_fresh(root, "named")),
                 *await multiplexed(_fresh(root, "multiplexed")),
+                *await gallery(_fresh(root, "gallery")),
                 *await one_process(_fresh(root, "whole")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),
@@ -62,6 +64,7 @@ async def hits(root: Path, node: RabbitNode) -> list[Figure]:
             await against_thumbor(stored),
             *await hits_through_nginx(stored),
             await hits_among_misses(stored),
+            await metrics_under_load(stored),
             *await many_pictures(stored, node, _fresh(root, "crowds")),
         ]
 

@@ -14,12 +14,14 @@ from services.enricher.app import GATE
 from services.enricher.pictures.shown import PictureUrlSettings
 from shared.contracts import TaskProgressed
 from shared.queue import Lane
+from tests.contract.test_alerts import promtool
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.unit.test_dead_letters import died
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+WORDS = 60
 ADMIN = ["/add", "/scan", "/unmatched", "/ops", "/picture?url=https://image.tmdb.org/t/p/original/a.jpg"]
 
 
@@ -224,3 +226,40 @@ async def test_below_a_path_of_a_web_server_links_lead_below_it(tmp_path: Path) 
             page = await answer.text()
         assert 'href="/onesheet/scan"' in page
         assert 'href="/scan"' not in page
+
+
+async def test_whatever_strangers_make_up_is_counted_under_names_that_we_chose(
+    enricher: RunningEnricher,
+) -> None:
+    """Each series costs Prometheus memory for as long as it keeps anything."""
+
+    async def ask(word: str) -> None:
+        for path in (
+            f"/{word}?q={word}",
+            f"/api/images/proxy?url=https://{word}.example/x.jpg&size={word}",
+            f"/api/images/proxy?url=https://{word}.example/x.jpg",
+            f"/api/v1/images/movie/tmdb:{word}/{word}/w342",
+            f"/api/v1/images/{word}/tmdb:1/poster/w342",
+            f"/api/metadata/movie/{word}",
+            f"/api/tmdb/{word}/1",
+            f"/static/{word}",
+        ):
+            headers = {"X-Request-ID": word, "User-Agent": word, "Host": "localhost"}
+            async with enricher.client.get(enricher.address + path, headers=headers):
+                pass
+
+    async def measured() -> str:
+        async with enricher.client.get(enricher.address + "/metrics") as answer:
+            return await answer.text()
+
+    def series(text: str) -> int:
+        return text.count("_total{") + text.count("_count{")
+
+    await ask("first")
+    before = await measured()
+    for number in range(WORDS):
+        await ask(f"madeup{number}")
+    after = await measured()
+    assert "madeup" not in after.casefold()
+    assert series(after) - series(before) < WORDS  # what happens beside it is counted, too
+    promtool("check", "metrics", given=after)
