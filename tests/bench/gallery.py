@@ -14,6 +14,7 @@ from playwright.async_api import Page
 
 from tests.bench.by_name import found_at
 from tests.bench.earlier import idle
+from tests.bench.multiplexed import ALIKE
 from tests.bench.report import Figure
 from tests.providers.drawing import encode, poster
 from tests.providers.separate_host import SeparateHost
@@ -93,6 +94,7 @@ async def _hung(directory: Path) -> AsyncIterator[str]:
         settings = found_at(host, tmdb) | {
             "ADMIN_TOKEN": ADMIN_TOKEN,
             "HOST_CONCURRENCY": "32",
+            **ALIKE,
             "VOLUME_URL": f"file:{directory}/data",
         }
         async with measured_service("services", settings, cwd=directory) as onesheet:

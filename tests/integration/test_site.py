@@ -1,5 +1,6 @@
 """The site as it is served: who sees what, what a first run says, forms without a script, files and headers."""
 
+import re
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from yarl import URL
 
 from services.enricher.api.access import SESSION_COOKIE
 from services.enricher.app import GATE
+from services.enricher.finder.metadata import ProviderSettings
+from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.pictures.shown import PictureUrlSettings
+from services.proxy.settings import ProxySettings
 from shared.contracts import TaskProgressed
 from shared.queue import Lane
 from tests.contract.test_alerts import promtool
@@ -28,7 +33,7 @@ ADMIN = ["/add", "/scan", "/unmatched", "/ops", "/picture?url=https://image.tmdb
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def enricher(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningEnricher]:
     """Without a key for any provider."""
-    async with running_enricher(tmp_path_factory.mktemp("site")) as running:
+    async with running_enricher(tmp_path_factory.mktemp("site"), proxy=ProxySettings()) as running:
         yield running
 
 
@@ -215,6 +220,29 @@ async def test_operators_hear_how_services_are_and_others_do_not(enricher: Runni
 async def test_no_file_but_those_beside_the_pages_is_served(visitor: Visitor) -> None:
     for name in ("en.toml", "..%2fsite.py", "base.html"):
         assert (await visitor.get(f"/static/{name}"))[0] == 404
+
+
+async def test_a_provider_is_named_in_its_words_and_by_the_logo_that_the_operator_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logos = tmp_path / "logos"
+    logos.mkdir()
+    (logos / "tmdb.png").write_bytes(b"theirs")
+    monkeypatch.setenv("PROVIDER_LOGOS", str(logos))
+    providers = ProviderSettings.read(
+        TmdbSettings(api_key=SecretStr("0" * 32), base_url="http://127.0.0.1:1")
+    )
+    async with running_enricher(tmp_path, providers=providers) as enricher:
+        key = enricher.app[GATE].sessions.begin(is_admin=True)
+        visitor = Visitor(enricher, enricher.client)
+        enricher.client.headers["Cookie"] = f"{SESSION_COOKIE}={key}"
+        _, page = await visitor.get("/add")
+        assert "This product uses the TMDB API but is not endorsed or certified by TMDB." in page
+        assert "TheTVDB" not in page
+        (logo,) = re.findall(r'<img class="logo" src="(/static/logo-tmdb.png\?v=[^"]+)" alt="TMDB"', page)
+        async with enricher.client.get(enricher.address + logo) as answer:
+            assert (await answer.read(), answer.headers["Content-Type"]) == (b"theirs", "image/png")
+            assert "immutable" in answer.headers["Cache-Control"]
 
 
 async def test_below_a_path_of_a_web_server_links_lead_below_it(tmp_path: Path) -> None:
