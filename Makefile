@@ -8,7 +8,7 @@ SETUP := deploy/setup
 PINNED_PIP := 26.3
 SERVER_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
 TEST_PACKAGES := $(SERVER_PACKAGES) chromium openssl prometheus systemd
-BENCH_PACKAGES := $(SERVER_PACKAGES) wrk
+BENCH_PACKAGES := $(SERVER_PACKAGES) chromium curl openssl wrk
 
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 # Of a machine that is busy with other things, a second chance; who needed it is told. No other failure has one.

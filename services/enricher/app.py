@@ -156,6 +156,7 @@ async def add_enricher(
             public_url=settings.urls.public_url,
             picture_url=settings.urls.cdn_base_url,
             providers={spec.name: spec.title for spec in finder.providers.settings},
+            settings=settings.pages,
         )
         posters = ShownPosters(volume.names, library.shown, urls, finder)
         skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))

@@ -8,6 +8,7 @@ from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
+from services.enricher.pages.site import PageSettings
 from services.enricher.pictures.shown import PictureUrlSettings
 from shared.settings import HostSettings, Settings
 
@@ -20,4 +21,5 @@ class EnricherSettings(Settings):
     finder: FinderSettings = Field(default_factory=FinderSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
+    pages: PageSettings = Field(default_factory=PageSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)

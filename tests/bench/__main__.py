@@ -10,13 +10,15 @@ from pathlib import Path
 from tests.bench.backlog import backlog
 from tests.bench.by_name import by_name, cpu_by_name
 from tests.bench.catalog import catalog
-from tests.bench.crowded import hits_among_misses
+from tests.bench.crowded import hits_among_misses, metrics_under_load
 from tests.bench.fetcher_memory import memory_of_a_fetcher
+from tests.bench.gallery import gallery
 from tests.bench.imports import imports
 from tests.bench.library import library
 from tests.bench.many import many_pictures
 from tests.bench.memory import idle_proxy, one_process
 from tests.bench.miss import cpu_of_a_miss, miss_embedded, miss_rabbitmq
+from tests.bench.multiplexed import multiplexed
 from tests.bench.nginx_hits import hits_through_nginx
 from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
@@ -40,6 +42,8 @@ async def main(root: Path) -> int:
                 *await pages(_fresh(root, "pages")),
                 *await by_name(_fresh(root, "names")),
                 *await cpu_by_name(_fresh(root, "named")),
+                *await multiplexed(_fresh(root, "multiplexed")),
+                *await gallery(_fresh(root, "gallery")),
                 *await one_process(_fresh(root, "whole")),
                 await idle_proxy(_fresh(root, "idle"), node),
                 await backlog(_fresh(root, "backlog"), node),
@@ -60,6 +64,7 @@ async def hits(root: Path, node: RabbitNode) -> list[Figure]:
             await against_thumbor(stored),
             *await hits_through_nginx(stored),
             await hits_among_misses(stored),
+            await metrics_under_load(stored),
             *await many_pictures(stored, node, _fresh(root, "crowds")),
         ]
 

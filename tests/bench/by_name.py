@@ -25,19 +25,12 @@ ADMIN_TOKEN = "the-token"
 async def by_name(directory: Path) -> list[Figure]:
     """The posters are drawn beforehand: 1000 × 1500 pixels, at most 60 of each page."""
     async with SeparateHost.running() as host, TmdbHost.running(requests=1000) as tmdb:
-        authority = host.root.removeprefix("http://")
-        settings = {
+        settings = found_at(host, tmdb) | {
             "ADMIN_TOKEN": ADMIN_TOKEN,
-            "ALLOWED_HOSTS": authority,
-            "ALLOW_PRIVATE": authority,
-            "HOST_CONCURRENCY": "8",
-            "TMDB_API_KEY": API_KEY,
-            "TMDB_BASE_URL": tmdb.base_url,
-            "TMDB_IMAGE_URL": host.url("/t/p"),
             "VOLUME_URL": f"file:{directory}/data",
         }
         cold, ahead = range(1, POSTERS + 1), range(POSTERS + 1, 2 * POSTERS + 1)
-        await _drawn(host, [*cold, *ahead])
+        await drawn_posters(host, [*cold, *ahead])
         async with measured_service("services", settings, cwd=directory) as onesheet:
             tmdb.latency_s = LATENCY_S
             cold_s = await _page(onesheet, cold)
@@ -71,24 +64,15 @@ CPU_ROUNDS = 3
 async def cpu_by_name(directory: Path) -> list[Figure]:
     """What the page costs beside the renderers, of a process that has started and rests."""
     async with SeparateHost.running() as host, TmdbHost.running(requests=1000) as tmdb:
-        authority = host.root.removeprefix("http://")
         posters = range(1, POSTERS + 1)
-        await _drawn(host, [*posters])
+        await drawn_posters(host, [*posters])
         tmdb.latency_s = LATENCY_S
         rounds = iter(range(1000))
 
         async def poster_ms(build: Path | None) -> float:
             place = directory / f"round-{next(rounds)}"
             place.mkdir()
-            settings = {
-                "ALLOWED_HOSTS": authority,
-                "ALLOW_PRIVATE": authority,
-                "HOST_CONCURRENCY": "8",
-                "TMDB_API_KEY": API_KEY,
-                "TMDB_BASE_URL": tmdb.base_url,
-                "TMDB_IMAGE_URL": host.url("/t/p"),
-                "VOLUME_URL": f"file:{place}/data",
-            }
+            settings = found_at(host, tmdb) | {"VOLUME_URL": f"file:{place}/data"}
             async with measured_service("services", settings, cwd=place, checkout=build) as onesheet:
                 await idle(onesheet.pid, for_s=1)
                 before = cpu_s(onesheet.pid)
@@ -100,7 +84,20 @@ async def cpu_by_name(directory: Path) -> list[Figure]:
     return [beside_base(what, ours, theirs, unit="ms", at_most=CPU_PROMISE)]
 
 
-async def _drawn(host: SeparateHost, numbers: list[int]) -> None:
+def found_at(host: SeparateHost, tmdb: TmdbHost) -> dict[str, str]:
+    """The settings of services that find their pictures there."""
+    authority = host.root.removeprefix("http://")
+    return {
+        "ALLOWED_HOSTS": authority,
+        "ALLOW_PRIVATE": authority,
+        "HOST_CONCURRENCY": "8",
+        "TMDB_API_KEY": API_KEY,
+        "TMDB_BASE_URL": tmdb.base_url,
+        "TMDB_IMAGE_URL": host.url("/t/p"),
+    }
+
+
+async def drawn_posters(host: SeparateHost, numbers: list[int]) -> None:
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         for number in numbers:
             for path in (f"/t/p/original/poster{number}en.jpg", f"/t/p/original/poster{number}.jpg"):

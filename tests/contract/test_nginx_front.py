@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -13,8 +14,10 @@ import pytest
 
 from shared.pictures import picture_id
 from tests.contract.nginx_site import TMDB, TMDB_PATH, Site
+from tests.contract.test_documents import blocks
 from tests.integration.onesheet import until
-from tests.servers.onesheet_nginx import render, running_onesheet_nginx
+from tests.servers.certificates import made_certificate
+from tests.servers.onesheet_nginx import DELIVERED, render, running_onesheet_nginx
 from tests.servers.upstream import running_upstream
 
 
@@ -34,14 +37,7 @@ async def front(tmp_path: Path, **settings: str) -> AsyncIterator[Site]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    directory = tmp_path_factory.mktemp("tls")
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    command = (
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {key} -out {certificate}"
-        " -subj /CN=localhost -days 2 -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return {"TLS_CERTIFICATE": str(certificate), "TLS_KEY": str(key)}
+    return made_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_with_a_certificate_it_speaks_http_2_and_only_by_tls(
@@ -62,6 +58,31 @@ async def test_with_a_certificate_it_speaks_http_2_and_only_by_tls(
             assert await answer.read() == b"picture"
             assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert (await site.ask("/healthz")).status == 400  # plain HTTP at the port of TLS
+
+
+@pytest.mark.parametrize("document", ["docs/behind-nginx.md", "deploy/nginx/README.md"])
+def test_what_documents_say_to_type_makes_a_configuration_that_nginx_takes(
+    document: str, tmp_path: Path, certificate: dict[str, str]
+) -> None:
+    typed = next(block for block in blocks(DELIVERED.parents[1] / document) if "nginx/render" in block)
+    for word, here in (
+        ("/etc/ssl/onesheet.pem", certificate["TLS_CERTIFICATE"]),
+        ("/etc/ssl/onesheet.key", certificate["TLS_KEY"]),
+        ("/srv/onesheet/data", str(tmp_path)),
+        ("/etc/onesheet-nginx", str(tmp_path / "rendered")),
+        ("nginx -c", "nginx -t -c"),
+    ):
+        typed = typed.replace(word, here)
+    done = subprocess.run(
+        ["sh", "-eu"],
+        input=typed,
+        cwd=DELIVERED.parents[1],
+        env={"PATH": os.environ["PATH"], "NGINX_RUN": str(tmp_path / "run")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "syntax is ok" in done.stderr) == (0, True), done.stderr
 
 
 async def test_what_is_not_stored_is_rationed_by_client_and_hits_are_not(tmp_path: Path) -> None:

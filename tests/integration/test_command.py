@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import shlex
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from shared.settings import HostSettings
 from shared.telemetry import utc_now
 from shared.telemetry.logs import lines_out
 from shared.volume import HostPause
+from tests.contract.test_documents import DOCUMENTS, commands
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
@@ -190,6 +192,53 @@ async def test_each_key_is_tried_for_real(typing: Typing) -> None:
     found = {one["name"]: one["condition"] for one in asked.json["providers"]}
     assert [one["name"] for one in before.json["providers"]] == list(found)
     assert (found["tmdb"], found["trakt"]) == ("ready", "off")
+
+
+NOT_TYPED_HERE = {
+    "serve": "tests/integration/test_one_process.py",
+    "catalog rebuild": "where no server runs: test_the_catalog_is_made_anew_from_the_files",
+    "restore": "tests/integration/test_backup.py",
+    "import": "tests/integration/test_listsync.py",
+    "--install-completion": "it would install something in somebody's home",
+}
+"""Where it is, or why not."""
+
+COMMANDS = [
+    words[1:] for document in DOCUMENTS for words in commands(document) if words[0].endswith("onesheet")
+]
+
+
+@pytest.mark.parametrize("words", [list(one) for one in dict.fromkeys(map(tuple, COMMANDS))], ids=shlex.join)
+async def test_what_a_document_says_to_type_works(
+    typing: Typing, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if {words[0], shlex.join(words[:2])} & NOT_TYPED_HERE.keys():
+        return
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("services.command.main.sleep", _interrupted)
+    monkeypatch.setenv("QUEUE_URL", "amqp://onesheet:password@broker:5672/onesheet")
+    monkeypatch.setenv("VOLUME_URL", f"file:{typing.films.parent}/volume")
+    monkeypatch.setenv("STATE_DIR", f"{typing.films.parent}/state")
+    (tmp_path / "urls.txt").write_text(typing.host.url(POSTER))
+    there = {
+        "/media/films": str(typing.films),
+        "/srv/backups/onesheet.tar.gz": "onesheet.tar.gz",
+        "http://10.0.0.2:8081": typing.enricher.address,
+    }
+    result = await typing.types(*(there.get(word, word) for word in words))
+    expected = {0}
+    if words[0] == "doctor":
+        expected = {0, 1}  # it finds what is not as it should be of a test
+    elif "--watch" in words:
+        expected = {130}
+    elif words[0] in ("dead", "hosts", "purge"):
+        expected = {0, 5}  # there is none of that number or name
+    assert result.exit_code in expected, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def _interrupted(_seconds: float) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture

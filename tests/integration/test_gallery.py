@@ -1,15 +1,12 @@
 """The gallery and the operators' page in Chromium: what is clicked is done, and nothing shifts, fails or asks elsewhere."""
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 from pydantic import SecretStr
 
 from services.enricher.finder.metadata import ProviderSettings
@@ -25,24 +22,16 @@ from tests.providers.demo import DemoTmdb, hung
 from tests.providers.drawing import encode, poster
 from tests.providers.picture_host import PictureHost
 from tests.providers.tmdb import API_KEY
+from tests.servers.browser import (
+    CHROMIUM,
+    PATIENCE_MS,
+    SHIFTED,
+    SHOWN,
+    Onlooker,
+    assert_clean,
+    running_chromium,
+)
 from tests.unit.test_dead_letters import died
-
-CHROMIUM = shutil.which("chromium")
-OPTIONS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-PATIENCE_MS = 60_000
-SHIFTED = """() => new Promise((told) => {
-    let sum = 0;
-    new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) sum += one.value; })
-        .observe({type: "layout-shift", buffered: true});
-    requestAnimationFrame(() => requestAnimationFrame(() => told(sum)));
-})"""
-SHOWN = """() => [...document.querySelectorAll("img")].filter((one) => {
-    const box = one.getBoundingClientRect();
-    return box.bottom > 0 && box.top < innerHeight && box.width;
-}).every((one) => one.naturalWidth > 40 || one.closest(".brand"))"""
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -50,32 +39,13 @@ pytestmark = [
 ]
 
 
-@dataclass
-class Shop:
+class Shop(Onlooker):
     """All that a page needs, running; and a browser."""
 
-    enricher: RunningEnricher
-    browser: Browser
-    media: Path
-    complaints: list[str] = field(default_factory=list)
-    """What a page said to its console, or asked of others, or could not get."""
-
-    async def page(self, width: int = 1280, height: int = 900, *, light: bool = False) -> Page:
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="light" if light else "dark",
-            base_url=self.enricher.address,
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        page = await context.new_page()
-        page.on(
-            "console", lambda said: self._complain(said.text) if said.type in ("error", "warning") else None
-        )
-        page.on("pageerror", lambda error: self._complain(str(error)))
-        page.on(
-            "request", lambda request: None if self._is_ours(request.url) else self._complain(request.url)
-        )
-        return page
+    def __init__(self, enricher: RunningEnricher, browser: Browser, media: Path) -> None:
+        super().__init__(browser, enricher.address)
+        self.enricher = enricher
+        self.media = media
 
     async def signed_in(self, path: str) -> Page:
         page = await self.page()
@@ -84,12 +54,6 @@ class Shop:
         await page.get_by_role("main").get_by_role("button", name="Sign in").click()
         await page.wait_for_url(f"**{path}")
         return page
-
-    def _complain(self, text: str) -> None:
-        self.complaints.append(text)
-
-    def _is_ours(self, url: str) -> bool:
-        return url.startswith((self.enricher.address, "data:"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -119,20 +83,10 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
             )
         )
         await enricher.ended("/api/v1/admin/demo")
-        playwright = await enter(async_playwright())
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        stack.push_async_callback(browser.close)
-        yield Shop(enricher, browser, media)
+        yield Shop(enricher, await enter(running_chromium()), media)
 
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-async def assert_clean(shop: Shop, page: Page) -> None:
-    """For those who see, hear or type, and for the console."""
-    found = await Axe().run(page, options={"resultTypes": ["violations"]})
-    assert found.violations_count == 0, found.generate_report()
-    assert shop.complaints == []
 
 
 @pytest.mark.parametrize(("width", "height", "light"), [(390, 844, True), (1280, 900, False)])

@@ -1,5 +1,6 @@
 """The site as it is served: who sees what, what a first run says, forms without a script, files and headers."""
 
+import re
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
@@ -7,26 +8,32 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from yarl import URL
 
 from services.enricher.api.access import SESSION_COOKIE
 from services.enricher.app import GATE
+from services.enricher.finder.metadata import ProviderSettings
+from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.pictures.shown import PictureUrlSettings
+from services.proxy.settings import ProxySettings
 from shared.contracts import TaskProgressed
 from shared.queue import Lane
+from tests.contract.test_alerts import promtool
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.unit.test_dead_letters import died
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+WORDS = 60
 ADMIN = ["/add", "/scan", "/unmatched", "/ops", "/picture?url=https://image.tmdb.org/t/p/original/a.jpg"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def enricher(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningEnricher]:
     """Without a key for any provider."""
-    async with running_enricher(tmp_path_factory.mktemp("site")) as running:
+    async with running_enricher(tmp_path_factory.mktemp("site"), proxy=ProxySettings()) as running:
         yield running
 
 
@@ -215,6 +222,29 @@ async def test_no_file_but_those_beside_the_pages_is_served(visitor: Visitor) ->
         assert (await visitor.get(f"/static/{name}"))[0] == 404
 
 
+async def test_a_provider_is_named_in_its_words_and_by_the_logo_that_the_operator_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logos = tmp_path / "logos"
+    logos.mkdir()
+    (logos / "tmdb.png").write_bytes(b"theirs")
+    monkeypatch.setenv("PROVIDER_LOGOS", str(logos))
+    providers = ProviderSettings.read(
+        TmdbSettings(api_key=SecretStr("0" * 32), base_url="http://127.0.0.1:1")
+    )
+    async with running_enricher(tmp_path, providers=providers) as enricher:
+        key = enricher.app[GATE].sessions.begin(is_admin=True)
+        visitor = Visitor(enricher, enricher.client)
+        enricher.client.headers["Cookie"] = f"{SESSION_COOKIE}={key}"
+        _, page = await visitor.get("/add")
+        assert "This product uses the TMDB API but is not endorsed or certified by TMDB." in page
+        assert "TheTVDB" not in page
+        (logo,) = re.findall(r'<img class="logo" src="(/static/logo-tmdb.png\?v=[^"]+)" alt="TMDB"', page)
+        async with enricher.client.get(enricher.address + logo) as answer:
+            assert (await answer.read(), answer.headers["Content-Type"]) == (b"theirs", "image/png")
+            assert "immutable" in answer.headers["Cache-Control"]
+
+
 async def test_below_a_path_of_a_web_server_links_lead_below_it(tmp_path: Path) -> None:
     urls = PictureUrlSettings(public_url="https://pictures.example/onesheet")
     async with running_enricher(tmp_path, urls=urls) as enricher:
@@ -224,3 +254,40 @@ async def test_below_a_path_of_a_web_server_links_lead_below_it(tmp_path: Path) 
             page = await answer.text()
         assert 'href="/onesheet/scan"' in page
         assert 'href="/scan"' not in page
+
+
+async def test_whatever_strangers_make_up_is_counted_under_names_that_we_chose(
+    enricher: RunningEnricher,
+) -> None:
+    """Each series costs Prometheus memory for as long as it keeps anything."""
+
+    async def ask(word: str) -> None:
+        for path in (
+            f"/{word}?q={word}",
+            f"/api/images/proxy?url=https://{word}.example/x.jpg&size={word}",
+            f"/api/images/proxy?url=https://{word}.example/x.jpg",
+            f"/api/v1/images/movie/tmdb:{word}/{word}/w342",
+            f"/api/v1/images/{word}/tmdb:1/poster/w342",
+            f"/api/metadata/movie/{word}",
+            f"/api/tmdb/{word}/1",
+            f"/static/{word}",
+        ):
+            headers = {"X-Request-ID": word, "User-Agent": word, "Host": "localhost"}
+            async with enricher.client.get(enricher.address + path, headers=headers):
+                pass
+
+    async def measured() -> str:
+        async with enricher.client.get(enricher.address + "/metrics") as answer:
+            return await answer.text()
+
+    def series(text: str) -> int:
+        return text.count("_total{") + text.count("_count{")
+
+    await ask("first")
+    before = await measured()
+    for number in range(WORDS):
+        await ask(f"madeup{number}")
+    after = await measured()
+    assert "madeup" not in after.casefold()
+    assert series(after) - series(before) < WORDS  # what happens beside it is counted, too
+    promtool("check", "metrics", given=after)

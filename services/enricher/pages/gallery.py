@@ -142,7 +142,7 @@ class Wall:
             "total": found.total,
             "later": query.path(page=query.page + 1) if more else None,
             "earlier": query.path(page=query.page - 1) if query.page > 1 else None,
-            "attributed": await self._attributed(),
+            "attributed": self._attributed(),
         }
         if not found.total and query == WallQuery():
             return Sheet("welcome.html", {**values, **self._missing()})
@@ -161,7 +161,7 @@ class Wall:
         ]
         return {"providers": providers, "roots": self._roots}
 
-    async def _attributed(self) -> Sequence[str]:
+    def _attributed(self) -> Sequence[str]:
         """The providers that are asked, whose pictures and texts may show."""
         return [
             name for name, status in self._finder.statuses.items() if status.condition is not Condition.OFF
@@ -195,7 +195,7 @@ class Wall:
             "seasons": [one for one in series["seasons"] if one["season_number"] or one["episode_count"]]
             if series
             else [],
-            "attributed": await self._attributed(),
+            "attributed": self._attributed(),
         }
         return Sheet("title.html", values)
 
@@ -259,7 +259,8 @@ class Wall:
             except Problem as error:
                 problem = error.detail
         results = [one for one in found["results"] if one["media_type"] in set(MediaType)] if found else []
-        return Sheet("add.html", {"text": text, "results": results, "problem": problem})
+        values = {"text": text, "results": results, "problem": problem, "attributed": self._attributed()}
+        return Sheet("add.html", values)
 
     async def _scan(self, _request: web.Request) -> Sheet:
         tasks = await self._api.ask("GET /api/v1/admin/tasks", limit=50)
@@ -269,7 +270,9 @@ class Wall:
     async def _unmatched(self, request: web.Request) -> Sheet:
         page = WallQuery.of(request.query).page
         found = await self._api.ask("GET /api/v1/admin/unmatched", limit=AT_ONCE, offset=(page - 1) * AT_ONCE)
-        return Sheet("unmatched.html", {"found": found, "page": page, "more": page * AT_ONCE < found.total})
+        more = page * AT_ONCE < found.total
+        values = {"found": found, "page": page, "more": more, "attributed": self._attributed()}
+        return Sheet("unmatched.html", values)
 
 
 def _role(request: web.Request) -> Role:

@@ -11,24 +11,28 @@ from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import hdrs, web
+from pydantic import DirectoryPath, Field
 
 from services.enricher.api import access
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.endpoint import Endpoint, Sent
 from shared.http import NO_STORE, Problem, RenderedBody
-from shared.settings import ONESHEET_VERSION
+from shared.settings import ONESHEET_VERSION, Settings
 from shared.telemetry import utc_now
 
 HERE = files(__package__ or __name__)
 LANGUAGE = "en"
 YEAR = "public, max-age=31536000, immutable"
-_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "png": "image/png", "svg": "image/svg+xml"}
+_LOGO_ENDS = ("svg", "png")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -77,14 +81,39 @@ class Texts:
         raise AssertionError
 
 
-@cache
-def static_files() -> Mapping[str, tuple[bytes, str, str]]:
-    """By name: the bytes, their media type, and a tag that changes whenever they do."""
-    found = {}
-    for file in (HERE / "static").iterdir():
+class PageSettings(Settings):
+    logos: DirectoryPath | None = Field(None, validation_alias="PROVIDER_LOGOS")
+    """With files called by a provider's name, `tmdb.svg` or `tmdb.png`: logos are their owners', and none is ours to give away."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """`tag`: changes whenever the bytes do."""
+
+    body: bytes
+    media_type: str
+    tag: str
+
+    @classmethod
+    def read(cls, file: Traversable) -> "StaticFile":
         body = file.read_bytes()
         tag = urlsafe_b64encode(sha256(body).digest()[:9]).decode()
-        found[file.name] = (body, _MEDIA_TYPES[file.name.rpartition(".")[2]], tag)
+        return cls(body, _MEDIA_TYPES[file.name.rpartition(".")[2]], tag)
+
+
+@cache
+def static_files() -> Mapping[str, StaticFile]:
+    """By name."""
+    return {file.name: StaticFile.read(file) for file in (HERE / "static").iterdir()}
+
+
+def logo_files(directory: Path, providers: Iterable[str]) -> Mapping[str, StaticFile]:
+    """By a name that none of ours has. Of a provider the first there is."""
+    found = {}
+    for provider in providers:
+        files_ = (directory / f"{provider}.{end}" for end in _LOGO_ENDS)
+        if file := next(filter(Path.is_file, files_), None):
+            found[f"logo-{file.name}"] = StaticFile.read(file)
     return found
 
 
@@ -144,10 +173,13 @@ class Site:
         public_url: str,
         picture_url: str,
         providers: Mapping[str, str],
+        settings: PageSettings,
     ) -> None:
         """`public_url`: as we are seen behind a web server; `picture_url`: where pictures are, if elsewhere;
         `providers`: their titles by their names.
         """
+        logos = logo_files(settings.logos, providers) if settings.logos else {}
+        self._files = {**static_files(), **logos}
         self.texts = Texts()
         self._gate = gate
         self._below = urlsplit(public_url).path
@@ -165,6 +197,9 @@ class Site:
         environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
         environment.globals.update(
             t=self.texts,
+            logo_of=lambda provider: next(
+                (name for name in logos if name.startswith(f"logo-{provider}.")), None
+            ),
             titled=lambda name: providers.get(name, name),
             version=ONESHEET_VERSION,
             language=self.texts.language,
@@ -241,7 +276,7 @@ class Site:
             "at": request.path,
             "session": session,
             "messages": messages,
-            "static": lambda name: f"{root}/static/{name}?v={static_files()[name][2]}",
+            "static": lambda name: f"{root}/static/{name}?v={self._files[name].tag}",
         }
         response = aiohttp_jinja2.render_template(sheet.template, request, context, status=sheet.status)
         response.headers.update(self._headers)
@@ -257,17 +292,19 @@ class Site:
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         try:
-            body, media_type, tag = static_files()[request.match_info["name"]]
+            file = self._files[request.match_info["name"]]
         except KeyError:
             raise web.HTTPNotFound from None
         headers = {
-            "ETag": f'"{tag}"',
-            "Cache-Control": YEAR if request.query.get("v") == tag else "no-cache",
+            "ETag": f'"{file.tag}"',
+            "Cache-Control": YEAR if request.query.get("v") == file.tag else "no-cache",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",  # of a drawing by itself
             "X-Content-Type-Options": "nosniff",
         }
-        if tag in request.headers.get("If-None-Match", ""):
+        if file.tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return web.Response(body=body, content_type=media_type, charset="utf-8", headers=headers)
+        charset = None if file.media_type == "image/png" else "utf-8"
+        return web.Response(body=file.body, content_type=file.media_type, charset=charset, headers=headers)
 
     async def _login_page(self, request: web.Request) -> Sheet:
         return Sheet("login.html", {"back": _local(request.query.get("back", "/")), "problem": None})
