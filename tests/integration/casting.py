@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from PIL import Image
 from pydantic import SecretStr
 
 from services.enricher.characters import CharacterSettings
@@ -20,6 +21,7 @@ from shared.settings import HostSettings
 from tests.integration.enricher import Reply, RunningEnricher, running_enricher
 from tests.providers import tmdb as tmdb_stand_in
 from tests.providers import tvdb as tvdb_stand_in
+from tests.providers.drawing import encode
 from tests.providers.metadata_host import Said
 from tests.providers.picture_host import PictureHost
 from tests.providers.tmdb import TmdbHost
@@ -27,7 +29,8 @@ from tests.providers.tvdb import TvdbHost
 
 TMDB_ROLES = ("Neo", "Morpheus", "Trinity", "Agent Smith")
 TVDB_ROLES = ("Thomas Anderson / Neo", "Morpheus")
-FACE, ROLE = "/poster{place}.jpg", "/photo/{place}-300x450.jpg"
+FACE, ROLE = "/face{place}.jpg", "/poster/{place}-200x300.jpg"
+SMALL = encode(Image.effect_noise((200, 300), 60).convert("RGB"), "jpeg")
 
 
 def tmdb_cast(roles: Sequence[str], picture: str = FACE) -> list[dict[str, Any]]:
@@ -95,6 +98,8 @@ class Casting:
             self.tmdb.put(f"/3/search/{kind}?{key}", Said(page))
         other = {"imdb_id": f"tt{number:07}", "tvdb_id": None}
         cast = {"cast": tmdb_cast(roles or (), face), "crew": []}
+        for place in range(len(roles or ())):
+            self.pictures.put(f"/t/p/original{face.format(place=place)}", SMALL)
         self.tmdb.put(f"/3/movie/{number}", Said({**entry, "credits": cast, "external_ids": other}))
 
     def _at_tvdb(self, name: str, number: int, roles: Sequence[str] | None, picture: str) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from PIL import ImageFilter
 
+from services.enricher.characters import audit
 from tests.integration.casting import Casting, casting
 from tests.integration.onesheet import until
 from tests.providers.behaviour import Behaviour
@@ -24,13 +26,13 @@ async def test_by_name_and_title_the_best_is_told_with_a_url_that_we_serve(found
     title = found.title(1)
     neo = await found.ask("neo", title)
     assert (neo["success"], neo["source"], neo["quality_score"]) == (True, "tvdb", 70)
-    assert neo["source_url"].endswith("/photo/0-300x450.jpg")
+    assert neo["source_url"].endswith("/poster/0-200x300.jpg")
     assert neo["image_url"].startswith("/api/images/proxy?url=")
     status, body = await found.enricher.picture(neo["image_url"])
     assert (status, body[:3]) == (200, b"\xff\xd8\xff")
     trinity = await found.ask("Trinity", title)
     assert (trinity["source"], trinity["quality_score"]) == ("tmdb", 50)
-    assert trinity["source_url"].endswith("/t/p/w500/poster2.jpg")
+    assert trinity["source_url"].endswith("/t/p/w500/face2.jpg")
     assert "original" in trinity["image_url"]
 
 
@@ -73,8 +75,8 @@ async def test_who_may_be_one_of_several_is_told_and_not_guessed(found: Casting)
     answer = await found.ask("Stark", title)
     assert not answer["success"]
     assert answer["ambiguous"] == ["Tony Stark / Iron Man (Actor 0)", "Howard Stark (Actor 1)"]
-    assert (await found.ask("Stark", title, actor="Actor 1"))["source_url"].endswith("poster1.jpg")
-    assert (await found.ask("iron man", title))["source_url"].endswith("poster0.jpg")
+    assert (await found.ask("Stark", title, actor="Actor 1"))["source_url"].endswith("face1.jpg")
+    assert (await found.ask("iron man", title))["source_url"].endswith("face0.jpg")
 
 
 async def test_what_was_found_is_kept_in_both_tiers_and_found_again_with_its_score(found: Casting) -> None:
@@ -146,7 +148,8 @@ async def test_a_file_of_an_operators_wins_within_seconds_and_is_served(found: C
 
 
 async def test_a_blurred_small_picture_loses_to_a_good_one_of_the_next_provider(found: Casting) -> None:
-    found.pictures.put("/blurred.jpg", encode(photo(1, (20, 30)).resize((45, 68)), "jpeg"))
+    blurred = photo(1, (45, 68)).filter(ImageFilter.GaussianBlur(3))
+    found.pictures.put("/blurred.jpg", encode(blurred, "jpeg"))
     title = found.title(11, role="/blurred.jpg")
     answer: dict[str, Any] = await found.ask("Morpheus", title)
     assert (answer["source"], answer["penalty"]) == ("tvdb", None)
@@ -189,7 +192,7 @@ async def test_enhancing_adds_the_url_and_the_path_from_the_source_that_is_said(
     order = {"characters": [{"name": name, "movie_title": title} for name in ("Morpheus", "Nobody")]}
     morpheus, nobody = (await found.post("enhance", {**order, "source": "tmdb"}))["characters"]
     assert (morpheus["source"], morpheus["quality_score"]) == ("tmdb", 50)
-    assert morpheus["profile_path"].endswith("/poster1.jpg")
+    assert morpheus["profile_path"].endswith("/face1.jpg")
     assert (nobody["success"], nobody["image_url"]) == (False, None)
     one = {"character": {"name": "Morpheus", "movie_title": title}, "source": "database"}
     assert (await found.post("enhance", one))["characters"][0]["source"] == "tmdb"
@@ -219,16 +222,18 @@ async def test_statistics_count_what_is_known(found: Casting) -> None:
     assert 'onesheet_character_images_total{outcome="provider"}' in counted
 
 
-async def test_dead_links_drop_out_and_poor_pictures_are_listed(found: Casting) -> None:
+async def test_dead_links_drop_out_and_poor_pictures_are_listed(
+    found: Casting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "BETWEEN_S", 0.0)
     title = found.title(18, tvdb=None)
     await found.ask("Morpheus", title)
     await found.ask("Trinity", title)
-    gone = found.pictures.url("/t/p/w500/poster1.jpg")
-    found.pictures.put("/t/p/w500/poster2.jpg", encode(photo(1, (30, 30)), "jpeg"))
+    found.pictures.put("/t/p/w500/face2.jpg", encode(photo(1, (30, 30)), "jpeg"))
     task = await found.enricher.ended("/api/v1/characters/audit")
     assert task["state"] == "done"
     outcomes = {item["name"]: item["outcome"] for item in task["items"]}
-    assert outcomes[f"Morpheus / {title} (tmdb)"] == "dead", gone
+    assert outcomes[f"Morpheus / {title} (tmdb)"] == "dead"
     assert outcomes[f"Trinity / {title} (tmdb)"] == "below 70"
     assert not (await found.ask("Morpheus", title))["success"]
     assert (await found.enricher.ended("/api/v1/characters/clean-up"))["state"] == "done"

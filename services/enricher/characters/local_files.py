@@ -159,6 +159,7 @@ class LocalFiles:
         there = await asyncio.to_thread(self._there)
         if not there:
             return
+        self._changed.set()  # what came before it is listened
         changes = awatch(
             *there, recursive=False, watch_filter=None, yield_on_timeout=True, rust_timeout=HEAR_EVERY_MS
         )

@@ -189,9 +189,6 @@ def match(name: str, parts: Sequence[CastPart], *, actor: str | None = None) -> 
     Of several that are meant equally well it is nobody's, unless `actor` says whose; two lines of one actor are one.
     """
     asked = words_of(_NOTES.sub(" ", name))
-    if actor:
-        by = words_of(actor)
-        parts = [part for part in parts if words_of(part.actor) == by]
     if not asked:
         return Match()
     scored = [(_score(asked, name, part), part) for part in parts]
@@ -199,6 +196,8 @@ def match(name: str, parts: Sequence[CastPart], *, actor: str | None = None) -> 
     if best < ENOUGH:
         return Match()
     meant = [part for points, part in scored if points == best]
+    by_actor = [part for part in meant if actor and words_of(part.actor) == words_of(actor)]
+    meant = by_actor or meant
     persons = {(part.actor_id, words_of(part.actor)) for part in meant}
     if len(persons) > 1:
         return Match(score=best, ambiguous=tuple(meant))

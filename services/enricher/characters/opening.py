@@ -112,14 +112,20 @@ async def open_characters(
     async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
         return await measure(PictureId(candidate.picture_id)) if candidate.picture_id else None
 
+    create = chain.Create(
+        generator,
+        own,
+        metrics.character_generation_seconds.observe,
+        metrics.character_generation_failures.inc,
+    )
     found = images.CharacterImages(
-        chain.Chain(_steps(settings, files, own, casts, generator, metrics), measure_candidate),
+        chain.Chain(_steps(settings, files, own, casts, create), measure_candidate),
         casts,
         store.CharacterTable(database, now),
-        store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic),
-        files,
-        own,
-        images.PictureWork(urls, finder.fetch, finder.keep, measure),
+        fast=store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic),
+        files=files,
+        urls=own,
+        pictures=images.PictureWork(urls, finder.fetch, finder.keep, measure),
         lifetimes=images.Lifetimes(settings.by_name_ttl_s, settings.by_id_ttl_s),
         batch_size=settings.batch_size,
         cast_limit=settings.cast_limit,
@@ -181,16 +187,9 @@ def _steps(
     files: LocalFiles,
     own: CharacterUrls,
     casts: chain.TitleCasts,
-    generator: chain.Generator | None,
-    metrics: Metrics,
+    create: chain.Create,
 ) -> list[tuple[chain.Step, chain.Worth]]:
     """In the order of the settings."""
-    create = chain.Create(
-        generator,
-        own,
-        metrics.character_generation_seconds.observe,
-        metrics.character_generation_failures.inc,
-    )
     steps: dict[str, chain.Step] = {
         "curated": chain.Curated(files, own),
         "generated": chain.Generated(own),
