@@ -1,4 +1,4 @@
-"""The enricher, composed: four wings over one database. The library and the account stand on what finds; what keeps stands alone."""
+"""The enricher, composed: five wings over one database. The library, the account and the characters stand on what finds; what keeps stands alone."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +11,7 @@ from services.enricher.api.access import Access, Gate
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.events import EventStreams
 from services.enricher.api.tasks import task_endpoints
+from services.enricher.characters import open_characters
 from services.enricher.database.engines import open_database
 from services.enricher.finder import open_finder
 from services.enricher.finder.tables import PICTURES_OF_NAMES
@@ -110,11 +111,25 @@ async def add_enricher(
                 background=background,
             )
         )
+        characters = await enter(
+            open_characters(
+                settings.characters,
+                finder,
+                database=database,
+                queue=queue,
+                volume=volume,
+                urls=urls,
+                rules=rules,
+                metrics=metrics,
+                background=background,
+            )
+        )
         demo_library = demo.DemoLibrary(finder)
         works: dict[str, Work] = {
             **keeper.works,
             **library.works,
             **account.works,
+            **characters.works,
             demo.KIND: demo_library,
         }
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
@@ -129,6 +144,7 @@ async def add_enricher(
             )
         )
         await enter(account.syncing(tasks))
+        await enter(characters.looking_after(tasks))
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
         await enter(history.listening(queue))
@@ -137,6 +153,7 @@ async def add_enricher(
             *library.endpoints(tasks, urls, rules, paths, volume.pictures),
             *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
             *account.endpoints(tasks, urls),
+            *characters.endpoints(tasks),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from services.enricher.account import AccountSettings
 from services.enricher.api.access import AccessSettings
+from services.enricher.characters import CharacterSettings
 from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.keeper.catalog.budget import CatalogSettings
@@ -17,6 +18,7 @@ class EnricherSettings(Settings):
     access: AccessSettings = Field(default_factory=AccessSettings)
     account: AccountSettings = Field(default_factory=AccountSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
+    characters: CharacterSettings = Field(default_factory=CharacterSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     finder: FinderSettings = Field(default_factory=FinderSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)

@@ -6,7 +6,7 @@ another about pictures, in jobs, events, paths and files, is said in these words
 
 from shared.pictures.failure import Failure, FailureClass, RefusalReason
 from shared.pictures.hosts import HostRules, picture_host
-from shared.pictures.manifest import DOWNLOAD, Manifest, Original, Placeholder, State, Validators
+from shared.pictures.manifest import DOWNLOAD, Manifest, Measure, Original, Placeholder, State, Validators
 from shared.pictures.name import Kind, Name, Role
 from shared.pictures.paths import Tree, candidates, name_failure_path, name_path, picture_path
 from shared.pictures.rendition import (
@@ -42,6 +42,7 @@ __all__ = [
     "HostRules",
     "Kind",
     "Manifest",
+    "Measure",
     "Name",
     "Original",
     "PictureId",

@@ -43,6 +43,17 @@ class Placeholder(BaseModel):
     """https://evanw.github.io/thumbhash/, base64; absent in revisions made before there was one."""
 
 
+class Measure(BaseModel):
+    """How good a portrait it would be. `sharpness`: the variance of its Laplacian, at 256 pixels to a side at most; below 50 it
+    is blurred, above 150 it is not. `faces`: that were found, None: nobody looked.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sharpness: float = Field(ge=0)
+    faces: int | None = Field(None, ge=0)
+
+
 class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -53,6 +64,8 @@ class Manifest(BaseModel):
     fetched_at: AwareDatetime
     notes: tuple[str, ...] = ()
     """What of the original is not shown, a sentence each; none in revisions made before there were any."""
+    measure: Measure | None = None
+    """Absent in revisions made before there was one."""
 
 
 STATE = "state.json"

@@ -272,6 +272,23 @@ class Metrics:
             ["table"],
             registry=self.registry,
         )
+        self.character_images = Counter(
+            "onesheet_character_images",
+            "Answers to questions for a character's picture, by where it was had",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.character_generation_failures = Counter(
+            "onesheet_character_generation_failures",
+            "Pictures of characters that could not be made",
+            registry=self.registry,
+        )
+        self.character_generation_seconds = Histogram(
+            "onesheet_character_generation_seconds",
+            "Making a picture of a character",
+            buckets=(1, 2.5, 5, 7.5, 10, 15, 20, 30, 60, 120),
+            registry=self.registry,
+        )
         self.work = WorkCounter()
         self._told: dict[tuple[str, str], float] = {}
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from services.enricher.api.access import AccessSettings
 from services.enricher.app import add_enricher
+from services.enricher.characters import CharacterSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings
@@ -155,6 +156,7 @@ async def running_enricher(
     roots: tuple[str, ...] = (),
     api_tokens: tuple[str, ...] = (),
     catalog: CatalogSettings | None = None,
+    characters: CharacterSettings | None = None,
     lane_limit: int = 100_000,
 ) -> AsyncIterator[RunningEnricher]:
     """On a free port until the block ends. A provider that is not given has no key; without a fetcher's or a proxy's
@@ -182,6 +184,7 @@ async def running_enricher(
             resolving=resolving or ResolvingSettings(),
         ),
         catalog=catalog or CatalogSettings(),
+        characters=characters or CharacterSettings(),
         library=LibrarySettings(roots=roots),
         hosts=hosts or HostSettings(),
         urls=urls or PictureUrlSettings(),

@@ -11,6 +11,7 @@ from services.enricher.api.endpoint import Endpoint
 from services.enricher.database.database import Database
 from services.enricher.finder import api
 from services.enricher.finder.artwork.artwork import open_artwork
+from services.enricher.finder.artwork.casts import Casts
 from services.enricher.finder.artwork.choice import ArtworkSettings
 from services.enricher.finder.metadata import Metadata, MetadataSettings, open_metadata
 from services.enricher.finder.providers import ProviderSettings, ProviderStatus
@@ -18,7 +19,7 @@ from services.enricher.finder.providers.opening import Providers, open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.resolving.opening import OpenResolving, ResolvingSettings, open_resolving
 from services.enricher.finder.resolving.pinning import Waiter
-from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
+from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted, OtherNames
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
@@ -53,6 +54,7 @@ class Finder:
 
     metadata: Metadata
     providers: Providers
+    casts: Casts
     _settings: FinderSettings
     _resolving: OpenResolving
 
@@ -73,6 +75,14 @@ class Finder:
         """Have its picture fetched, behind what somebody waits for."""
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
         await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def keep(self, name: Name, body: bytes) -> None:
+        """Have bytes stored and shown under a name, whatever anybody finds for it later. Raise OSError."""
+        await self._resolving.pinning.keep(name, body)
+
+    def ask_for(self, kind: Kind, others: OtherNames) -> None:
+        """Names of this kind are another wing's first."""
+        self._resolving.resolver.others[kind] = others
 
     async def adopt(self, job: AdoptPictures) -> None:
         """Have pictures that lie in the inbox stored, behind what somebody waits for."""
@@ -145,4 +155,4 @@ async def open_finder(
                 paths=paths,
             )
         )
-        yield Finder(metadata, providers, settings, resolving)
+        yield Finder(metadata, providers, artwork.casts, settings, resolving)

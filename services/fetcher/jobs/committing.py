@@ -173,6 +173,7 @@ def _manifest(source: pictures.Source, size: int, rendered: RenderResult, now: d
         placeholder=pictures.Placeholder(color=rendered.color, thumbhash=rendered.thumbhash),
         fetched_at=now,
         notes=rendered.notes,
+        measure=rendered.measure,
     )
 
 

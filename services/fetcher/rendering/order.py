@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.pictures import Rendition
+from shared.pictures import Measure, Rendition
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class RenderResult:
     """base64; likewise."""
     notes: tuple[str, ...] = ()
     """What of the original is not shown, a sentence each."""
+    measure: Measure | None = None
+    """Likewise."""
     sanitised: Path | None = None
     """The file to keep in the original's place, where that is not safe to be handed out as it is."""
 

@@ -17,6 +17,7 @@ from services.fetcher.rendering.decode import decode, draft, resized
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_pieces, check_size, memory_needed
+from services.fetcher.rendering.measure import SIDE, measured
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.rendering.original import OpenedOriginal, open_original
 from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
@@ -111,17 +112,19 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     is_redrawn = order.bare and original.stripped is None
     check_memory(memory_needed(original, whole, whole if is_redrawn else largest), order)
     decoded = decode(original)
-    smallest = decoded
+    smallest = seen = decoded
     for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
         _save(stage.shown(pixels), rendition, order)
         smallest = pixels
+        seen = pixels if max(pixels.size) >= SIDE else seen
     small = stage.shown(resized(smallest, BOX.fit(*smallest.size))) if order.described else None
     if original.film:
         for rendition, size in moving.items():
             into = order.into / str(rendition)
             encode_animation(original.film, stage.frames(size), into, order.quality)
     said = _described(small, original.media_type, stage.size, original.frames)
-    said = replace(said, notes=original.notes)
+    measure = measured(stage.shown(seen)) if order.described else None
+    said = replace(said, notes=original.notes, measure=measure)
     if is_redrawn:
         return _redrawn(said, stage.shown(decoded), order)
     return _stripped(said, original, order) if order.bare else said

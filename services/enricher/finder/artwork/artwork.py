@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from services.enricher.finder.artwork.casts import Casts, CastSource
 from services.enricher.finder.artwork.choice import (
     INSTEAD,
     ORIGINAL,
@@ -142,6 +143,7 @@ class Artwork:
         self._taste = Taste(languages, settings.textless)
         self._original = original
         self._now = now
+        self.casts = Casts([source for source in sources if isinstance(source, CastSource)], ids)
 
     async def find(
         self, subject: Subject, role: Role, *, within: timedelta, urgency: Urgency = Urgency.NOW

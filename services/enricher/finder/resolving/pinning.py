@@ -117,6 +117,15 @@ class Pinning:
         job = contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
         return await self._pinned(name, upload, job)
 
+    async def keep(self, name: pictures.Name, body: bytes) -> None:
+        """The same without waiting for it. Raise OSError where the bytes cannot be written."""
+        upload = pictures.Upload(hashlib.sha256(body).hexdigest())
+        inbox_id = await self._inbox.put(body)
+        job = contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
+        await self._jobs.queue(job, Lane.PICTURES_NOW)
+        now = self._now()
+        await self._table.put(name, Shown.pinned(upload), now=now, refresh_at=now, pinned=True)
+
     async def unpin(self, name: pictures.Name) -> bool:
         """False: nothing was pinned. Soon after, the name is looked for again."""
         if not await self.is_pinned(name):

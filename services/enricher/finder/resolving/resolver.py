@@ -10,7 +10,7 @@ from services.enricher.finder.providers import Urgency
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
 from shared.contracts import Envelope, FetchPicture, Message, NameRefused, PictureFailed, RefuseName
 from shared.locks import KeyedLock
-from shared.pictures import Failure, FailureClass, Format, Name, PictureId, Rendition, Source
+from shared.pictures import Failure, FailureClass, Format, Kind, Name, PictureId, Rendition, Source, SourceUrl
 from shared.queue import Delay, Lane, Queue, announcing
 from shared.telemetry import add_to_line, trace_id, utc_now
 from shared.volume import Names
@@ -38,6 +38,10 @@ AGAIN_AT_LEAST = timedelta(minutes=1)
 
 Evicted = Callable[[PictureId], Awaitable[Source | None]]
 """Says where a picture came from that was here once; None: it never was."""
+
+
+OtherNames = Callable[[Name], Awaitable[SourceUrl | str | None]]
+"""Another wing's: where the picture comes from that a name of theirs shows; a sentence where there is none; None: not theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class Resolver:
         self._refresh = refresh
         self._now = now
         self._turns = KeyedLock()
+        self.others: dict[Kind, OtherNames] = {}
+        """Who else knows names of a kind."""
 
     async def resolve_name(
         self, name: Name, rendition: Rendition, pace: Urgencies, *, follows: str | None = None
@@ -141,6 +147,12 @@ class Resolver:
 
     async def _found(self, name: Name, pace: Urgencies) -> Shown | Lack:
         now = self._now()
+        if name.kind in self.others:
+            elsewhere = await self.others[name.kind](name)
+            if isinstance(elsewhere, SourceUrl):
+                return Shown.pinned(elsewhere)
+            if elsewhere is not None:
+                return Lack(failure_class=FailureClass.GONE, reason=elsewhere, retry_at=now + AGAIN_AT_LEAST)
         try:
             subject = Subject.parse(name.kind, name.id)
             finding = await self._artwork.find(subject, name.role, within=pace.within, urgency=pace.urgency)

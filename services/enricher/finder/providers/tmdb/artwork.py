@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from services.enricher.finder.artwork.casts import Cast, CastPart, NamedTitle, NamedTitles
 from services.enricher.finder.artwork.choice import ORIGINAL, Candidate, Gallery, two_letters
 from services.enricher.finder.artwork.source import Asking, Ids, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
@@ -9,7 +10,7 @@ from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.tmdb import resources
 from services.enricher.finder.providers.tmdb.models import titles
-from services.enricher.finder.providers.tmdb.models.people import TmdbPictures
+from services.enricher.finder.providers.tmdb.models.people import TitleCast, TmdbPictures
 from shared.pictures import Kind, Role
 
 _NO_LANGUAGE = (None, *resources.WITHOUT_LANGUAGE)
@@ -72,6 +73,56 @@ class TmdbSource:
         for first in results.get(title.kind, ()):
             return Found(Ids(tmdb=first.id), found.stale)
         return NotFound()
+
+    async def cast(self, title: Subject, asking: Asking) -> Outcome[Cast]:
+        try:
+            wanted = resources.cast_of(_TITLES[title.kind], title.ids.tmdb or 0)
+        except ValueError:
+            return NotFound()
+        outcome = await self._tmdb.look(wanted, asking.until, asking.urgency)
+        return (
+            Found(self._cast(title.kind, outcome.value), outcome.stale)
+            if isinstance(outcome, Found)
+            else outcome
+        )
+
+    async def character(self, number: int, asking: Asking) -> Outcome[Cast]:  # noqa: ARG002 - it has no numbers for them
+        return NotFound()
+
+    async def called(self, text: str, kind: Kind, asking: Asking) -> Outcome[NamedTitles]:
+        try:
+            wanted = (resources.search_movie if kind is Kind.MOVIE else resources.search_tv)(text)
+        except ValueError:
+            return NotFound()
+        outcome = await self._tmdb.look(wanted, asking.until, asking.urgency)
+        if not isinstance(outcome, Found):
+            return outcome
+        found = tuple(_named(entry) for entry in outcome.value.results)
+        return Found(NamedTitles(titles=found), outcome.stale)
+
+    def _cast(self, kind: Kind, said: TitleCast) -> Cast:
+        other = said.external_ids
+        ids = Ids(tmdb=said.id, imdb=other.imdb_id if other else None, tvdb=other.tvdb_id if other else None)
+        members = said.credits.cast if said.credits else ()
+        played = [(place, member, member.character) for place, member in enumerate(members)]
+        members_of_series = said.aggregate_credits.cast if said.aggregate_credits else ()
+        in_series = [
+            (place, member, role.character)
+            for place, member in enumerate(members_of_series)
+            for role in member.roles
+        ]
+        parts = (
+            CastPart(
+                character=character,
+                actor=member.name,
+                actor_id=member.id,
+                picture=f"{self._image_url}/original{member.profile_path}" if member.profile_path else None,
+                place=place,
+            )
+            for place, member, character in [*played, *in_series]
+            if character
+        )
+        return Cast(kind=kind, ids=ids, title=said.title or said.name or "", parts=tuple(parts))
 
     async def place(self, part: Subject, asking: Asking) -> Outcome[Subject]:
         found = await self._find(part.ids, asking)
@@ -145,3 +196,14 @@ def _path(subject: Subject) -> str:
         case Kind.COLLECTION:
             return resources.collection_path(id_)
     return resources.title_path(_TITLES[subject.kind], id_)
+
+
+def _named(entry: titles.MovieEntry | titles.TvEntry) -> NamedTitle:
+    if isinstance(entry, titles.MovieEntry):
+        kind, name, original, day = Kind.MOVIE, entry.title, entry.original_title, entry.release_date
+    else:
+        kind, name, original, day = Kind.SERIES, entry.name, entry.original_name, entry.first_air_date
+    names = (original,) if original else ()
+    return NamedTitle(
+        kind=kind, ids=Ids(tmdb=entry.id), name=name, names=names, year=day.year if day else None
+    )

@@ -85,6 +85,13 @@ def tv(tv_id: int, *, language: str | None = None, append: tuple[str, ...] = ())
     return Resource(f"tv/{_id(tv_id)}", f"tv:{tv_id}", titles.Tv, DETAILS, params)
 
 
+def cast_of(kind: TitleKind, title_id: int) -> Resource[people.TitleCast]:
+    """Who plays whom in a title, in all of its seasons, and what it is called elsewhere."""
+    cast = "credits" if kind is TitleKind.MOVIE else "aggregate_credits"
+    params = _params({"append_to_response": _parts((cast, "external_ids"))})
+    return Resource(f"{kind}/{_id(title_id)}", f"{kind}:{title_id}:cast", people.TitleCast, DETAILS, params)
+
+
 def title_credits(kind: TitleKind, title_id: int, *, language: str | None = None) -> Resource[people.Credits]:
     name = f"{kind}:{_id(title_id)}:credits"
     params = _params({"language": _language(language)})

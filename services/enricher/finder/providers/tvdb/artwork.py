@@ -3,15 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+from services.enricher.finder.artwork.casts import Cast, CastPart, NamedTitle, NamedTitles
 from services.enricher.finder.artwork.choice import Candidate, Gallery, country_of_tvdb, two_letters
 from services.enricher.finder.artwork.source import Asking, Ids, Records, Subject, Whose
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome
+from services.enricher.finder.providers import Turn
 from services.enricher.finder.providers.tvdb.client import (
     Tvdb,
     TvdbArtwork,
+    TvdbCharacter,
     TvdbEntity,
     TvdbEpisode,
     TvdbFound,
+    TvdbHit,
+    TvdbHits,
     TvdbMerges,
     TvdbPerson,
     TvdbRecord,
@@ -68,6 +73,18 @@ class TvdbRecords:
             f"tvdb:person:{id_}", TvdbPerson, lambda turn: self._tvdb.person(id_, turn), asking
         )
 
+    async def character(self, id_: int, asking: Asking) -> Outcome[TvdbCharacter]:
+        return await self._records.get(
+            f"tvdb:character:{id_}", TvdbCharacter, lambda turn: self._tvdb.character(id_, turn), asking
+        )
+
+    async def called(self, text: str, asking: Asking, *, is_series: bool) -> Outcome[TvdbHits]:
+        async def ask(turn: Turn) -> TvdbHits:
+            return TvdbHits(hits=await self._tvdb.search(text, is_series=is_series, turn=turn))
+
+        key = f"tvdb:called:{is_series}:{text.casefold()}"
+        return await self._records.get(key, TvdbHits, ask, asking)
+
     async def found(self, remote_id: str, asking: Asking) -> Outcome[TvdbFound]:
         return await self._records.get(
             f"tvdb:remote:{remote_id}", TvdbFound, lambda turn: self._tvdb.find(remote_id, turn), asking
@@ -89,8 +106,14 @@ TYPES = {
 MAX_NAMESAKES = 4
 """Records of other providers' numbers that are looked at for whether they mean the same one."""
 
+ACTORS = ("actor", "guest star", "")
+"""Of the types of people that a title's list of characters has; the others are crew."""
+
 _ENTITIES = {Kind.SERIES: TvdbEntity.SERIES, Kind.MOVIE: TvdbEntity.MOVIES}
 _KINDS = {Kind.SERIES, Kind.MOVIE, Kind.SEASON, Kind.EPISODE, Kind.PERSON}
+_DIGITS = 9
+"""Of numbers that anybody has room for."""
+
 _ORDER = "official"
 """The order of seasons that other providers count in."""
 
@@ -141,6 +164,40 @@ class TvdbSource:
         if ids.imdb:  # says what it is an id of, and nobody else gives such
             return Found(Ids(tvdb=records[0].id), found.stale) if records else NotFound()
         return await self._namesake(title, records[:MAX_NAMESAKES], asking)
+
+    async def cast(self, title: Subject, asking: Asking) -> Outcome[Cast]:
+        """Out of the record that its pictures come from, too."""
+        outcome = await self._records.title(_ENTITIES[title.kind], title.ids.tvdb or 0, asking)
+        if not isinstance(outcome, Found):
+            return outcome
+        said = outcome.value
+        return Found(
+            Cast(
+                kind=title.kind,
+                ids=_ids(said.remote_ids).model_copy(update={"tvdb": said.id}),
+                title=said.name or "",
+                parts=tuple(_parts(said.characters)),
+            ),
+            outcome.stale,
+        )
+
+    async def character(self, number: int, asking: Asking) -> Outcome[Cast]:
+        outcome = await self._records.character(number, asking)
+        if not isinstance(outcome, Found):
+            return outcome
+        one = outcome.value
+        kind, id_ = (Kind.MOVIE, one.movie_id) if one.movie_id else (Kind.SERIES, one.series_id)
+        if not id_ or not (parts := tuple(_parts([one]))):
+            return NotFound()
+        title = await self._records.title(_ENTITIES[kind], id_, asking)
+        name = title.value.name if isinstance(title, Found) else None
+        return Found(Cast(kind=kind, ids=Ids(tvdb=id_), title=name or "", parts=parts), outcome.stale)
+
+    async def called(self, text: str, kind: Kind, asking: Asking) -> Outcome[NamedTitles]:
+        outcome = await self._records.called(text, asking, is_series=kind is Kind.SERIES)
+        if not isinstance(outcome, Found):
+            return outcome
+        return Found(NamedTitles(titles=tuple(_titles(outcome.value.hits, kind))), outcome.stale)
 
     async def place(self, part: Subject, asking: Asking) -> Outcome[Subject]:
         if part.ids.tvdb is None:
@@ -205,6 +262,27 @@ class TvdbSource:
             if isinstance(said, Found) and said.value.tmdb == title.ids.tmdb:
                 return Found(said.value.model_copy(update={"tvdb": record.id}), said.stale)
         return NotFound()
+
+
+def _parts(characters: Iterable[TvdbCharacter]) -> Iterator[CastPart]:
+    actors = (one for one in characters if one.name and (one.people_type or "").casefold() in ACTORS)
+    for place, one in enumerate(sorted(actors, key=lambda one: one.sort)):
+        yield CastPart(
+            character=one.name or "",
+            actor=one.person_name or "",
+            character_id=one.id,
+            actor_id=one.people_id,
+            picture=one.image or one.image_url or one.person_img_url or one.person_image,
+            place=place,
+        )
+
+
+def _titles(hits: Iterable[TvdbHit], kind: Kind) -> Iterator[NamedTitle]:
+    for hit in hits:
+        if hit.tvdb_id.isdecimal() and len(hit.tvdb_id) <= _DIGITS:
+            year = int(hit.year) if hit.year and hit.year.isdecimal() and len(hit.year) <= _DIGITS else None
+            names = (*hit.aliases, *hit.translations.values())
+            yield NamedTitle(kind=kind, ids=Ids(tvdb=int(hit.tvdb_id)), name=hit.name, names=names, year=year)
 
 
 def _of_title(title: Outcome[TvdbTitle], kind: Kind) -> Outcome[Gallery]:

@@ -68,6 +68,23 @@ class TvdbSeasonEntry(Lenient):
     type: TvdbSeasonType = TvdbSeasonType()
 
 
+class TvdbCharacter(Lenient):
+    """Who plays whom: `image` shows the character, the others its actor. Crew stands in the same list, by `peopleType`."""
+
+    id: int
+    name: str | None = None
+    people_id: int | None = Field(None, alias="peopleId")
+    series_id: int | None = Field(None, alias="seriesId")
+    movie_id: int | None = Field(None, alias="movieId")
+    image: Image | None = None
+    image_url: Image | None = None
+    person_img_url: Image | None = Field(None, alias="personImgURL")
+    person_image: Image | None = Field(None, alias="personImage")
+    person_name: str | None = Field(None, alias="personName")
+    people_type: str | None = Field(None, alias="peopleType")
+    sort: int = 0
+
+
 class TvdbTitle(Lenient):
     """A series or a movie."""
 
@@ -76,6 +93,7 @@ class TvdbTitle(Lenient):
     artworks: tuple[TvdbArtwork, ...] = ()
     remote_ids: tuple[TvdbRemoteId, ...] = Field((), alias="remoteIds")
     seasons: tuple[TvdbSeasonEntry, ...] = ()
+    characters: tuple[TvdbCharacter, ...] = ()
 
 
 class TvdbSeason(Lenient):
@@ -233,6 +251,9 @@ class Tvdb:
 
     async def person(self, id_: int, turn: Turn) -> TvdbPerson:
         return await self._get(f"people/{id_}/extended", TvdbPerson, turn)
+
+    async def character(self, id_: int, turn: Turn) -> TvdbCharacter:
+        return await self._get(f"characters/{id_}", TvdbCharacter, turn)
 
     async def find(self, remote_id: str, turn: Turn) -> TvdbFound:
         """Whatever has this id at any other provider: an IMDb id tells what it is, a number does not."""

@@ -76,6 +76,36 @@ class Credits(Lenient):
     crew: tuple[CrewMember, ...] = ()
 
 
+class PlayedRole(Lenient):
+    character: str | None = None
+    episode_count: int = 0
+
+
+class SeriesCastMember(Lenient):
+    """In all seasons; with each role that they play."""
+
+    id: int
+    name: str
+    roles: tuple[PlayedRole, ...] = ()
+    order: int | None = None
+    profile_path: PicturePath | None = None
+
+
+class SeriesCredits(Lenient):
+    cast: tuple[SeriesCastMember, ...] = ()
+
+
+class TitleCast(Lenient):
+    """A movie (`title`, `credits`) or a series (`name`, `aggregate_credits`) with who plays whom in it."""
+
+    id: int
+    title: str | None = None
+    name: str | None = None
+    credits: Credits | None = None
+    aggregate_credits: SeriesCredits | None = None
+    external_ids: "OtherIds | None" = None
+
+
 class Part(Lenient):
     """A title that a person took part in: a movie has `title` and `release_date`, a series `name` and `first_air_date`."""
 

@@ -1,0 +1,616 @@
+"""Pictures of characters: from the fast tier, the table or the chain; and what is done to many of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+import structlog
+from cachetools import LRUCache
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.enricher.characters.chain import (
+    Chain,
+    ChainResult,
+    CharacterCandidate,
+    ImageSource,
+    TitleCasts,
+    Wanted,
+)
+from services.enricher.characters.local_files import LocalFiles
+from services.enricher.characters.matching import folded
+from services.enricher.characters.store import (
+    Character,
+    CharacterImage,
+    CharacterTable,
+    FastCache,
+    character_id,
+    id_key,
+    name_key,
+)
+from services.enricher.characters.urls import CharacterUrls
+from services.enricher.database.database import DatabaseUnavailable
+from services.enricher.finder.artwork.casts import CastPart
+from services.enricher.finder.artwork.source import Asking, Subject
+from services.enricher.finder.metadata.outcomes import Found, NotFound
+from services.enricher.finder.providers import Urgency
+from services.enricher.pictures.shown import PictureUrls
+from shared.http import Problem
+from shared.locks import KeyedLock
+from shared.pictures import Kind, Name, PictureId, Role, SourceUrl
+from shared.queue import QueueError
+from shared.telemetry import Metrics
+
+WITHIN = timedelta(seconds=10)
+"""For providers."""
+
+BETWEEN_BATCHES_S = 1.0
+WATCHED_AT_MOST = 10_000
+MEASURED_AT_ONCE = 200
+PRELOADED_AT_ONCE = 16
+_log = structlog.get_logger()
+
+
+class CharacterImageAnswer(BaseModel):
+    """A character's picture, or why there is none. Nothing found: no URL, and the score 0."""
+
+    model_config = ConfigDict(frozen=True)
+
+    success: bool
+    image_url: str | None = Field(None, description="Served by us")
+    source_url: str | None = Field(None, description="At whoever has it")
+    source: ImageSource | None = None
+    quality_score: float = Field(0, description="Of its source")
+    penalty: float | None = Field(None, description="What its measure takes away; absent until it was stored")
+    character_id: str | None = None
+    character_name: str
+    movie_title: str
+    external_character_id: int | None = None
+    actor: str | None = None
+    profile_path: str | None = None
+    cache_hit: bool = False
+    generation_time: float = Field(0, description="Seconds that finding it took")
+    reason: str | None = None
+    ambiguous: tuple[str, ...] = Field((), description="Who may be meant, where that cannot be told")
+
+
+class BatchAnswer(BaseModel):
+    results: dict[str, CharacterImageAnswer]
+    succeeded: int
+    failed: int
+    batches: int
+
+
+class PreloadAnswer(BaseModel):
+    movie_title: str
+    characters: int = Field(description="In the casts that providers have")
+    found: int
+    by_source: dict[str, int]
+    reasons: dict[str, str] = Field(description="Why a provider's cast is not among them")
+
+
+class CharacterStatistics(BaseModel):
+    total_cached_images: int
+    cache_ttl: int = Field(description="Seconds")
+    batch_size: int
+    fast_entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Of what the fast tier holds, in seconds: a look-up by name and title, one by id."""
+
+    by_name_s: float
+    by_id_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWork:
+    """What others do with a picture that was chosen."""
+
+    urls: PictureUrls
+    fetch: Callable[[SourceUrl], Awaitable[None]]
+    keep: Callable[[Name, bytes], Awaitable[None]]
+    """Have bytes stored and shown under a name, for good."""
+    measure: Callable[[PictureId], Awaitable[float | None]]
+    """What its measure takes away; None where it is not stored."""
+
+
+@dataclass(slots=True)
+class Measuring:
+    """Pictures that were chosen and are not stored yet, with whose they are; and those that came since."""
+
+    watched: "LRUCache[PictureId, None]" = field(default_factory=lambda: LRUCache(WATCHED_AT_MOST))
+    came: set[PictureId] = field(default_factory=set)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, picture: PictureId) -> None:
+        if picture in self.watched:
+            self.came.add(picture)
+            self.wake.set()
+
+
+class CharacterImages:
+    """Raises DatabaseUnavailable, and QueueError for nothing: a picture that cannot be queued is fetched when it is asked for."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        casts: TitleCasts,
+        table: CharacterTable,
+        *,
+        fast: FastCache,
+        files: LocalFiles,
+        urls: CharacterUrls,
+        pictures: PictureWork,
+        lifetimes: Lifetimes,
+        batch_size: int,
+        cast_limit: int,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._chain = chain
+        self._casts = casts
+        self.table = table
+        self.fast = fast
+        self._files = files
+        self._urls = urls
+        self._pictures = pictures
+        self._lifetimes = lifetimes
+        self._batch_size = batch_size
+        self._cast_limit = cast_limit
+        self._metrics = metrics
+        self._now = now
+        self._sleep = sleep
+        self._turns = KeyedLock()
+        self._pinned: dict[str, str] = {}
+        self.measuring = Measuring()
+
+    async def at_hand(self, name: str, title: str) -> bytes | None:
+        """The whole answer as JSON, where the fast tier has it."""
+        kept = await self.fast.get(name_key(name, title))
+        if kept:
+            self._count("fast")
+        return kept
+
+    async def by_name(
+        self, wanted: Wanted, *, force: bool = False, may_create: bool = False
+    ) -> CharacterImageAnswer:
+        """Of the character that is meant. `force`: whatever is known, the chain is asked."""
+        wanted = replace(wanted, cast_limit=self._cast_limit)
+        key = name_key(wanted.name, title_of(wanted))
+        return await self._answer(wanted, key, self._lifetimes.by_name_s, force=force, may_create=may_create)
+
+    async def by_id(self, id_: str, *, force: bool = False, may_create: bool = False) -> CharacterImageAnswer:
+        """By our id, a UUID, or by the number that others have. Raise Problem where nobody knows it."""
+        wanted = await self._of_id(id_)
+        key = id_key(id_, wanted.name, wanted.title)
+        return await self._answer(wanted, key, self._lifetimes.by_id_s, force=force, may_create=may_create)
+
+    async def batch(self, ids: Sequence[str], *, force: bool = False) -> BatchAnswer:
+        """So many at once, and a pause between, not after, each so many. One that fails fails alone."""
+        results: dict[str, CharacterImageAnswer] = {}
+        ids = list(dict.fromkeys(ids))
+        batches = [ids[begin : begin + self._batch_size] for begin in range(0, len(ids), self._batch_size)]
+        for number, some in enumerate(batches):
+            if number:
+                await self._sleep(BETWEEN_BATCHES_S)
+            answers = await asyncio.gather(
+                *(self.by_id(id_, force=force) for id_ in some), return_exceptions=True
+            )
+            results |= {id_: _as_answer(id_, answer) for id_, answer in zip(some, answers, strict=True)}
+        succeeded = sum(answer.success for answer in results.values())
+        return BatchAnswer(
+            results=results,
+            succeeded=succeeded,
+            failed=len(results) - succeeded,
+            batches=len(batches),
+        )
+
+    async def enhance(self, wanted: Wanted, source: str | None) -> CharacterImageAnswer:
+        """From one source alone, or from whoever has one."""
+        if source is None:
+            return await self.by_name(wanted)
+        wanted = replace(wanted, cast_limit=self._cast_limit)
+        if source == DATABASE:
+            rows = [row for row in await self._rows(wanted) if not row.dropped]
+            if rows:
+                self._count("table")
+                return self._of_row(rows[0], cache_hit=True)
+        step = frozenset({GENERATED if source == DATABASE else source})
+        result = await self._run(await self._known(wanted), only=step, may_create=False)
+        return await self._told(wanted, result)
+
+    async def preload(self, wanted: Wanted) -> PreloadAnswer:
+        """Every character of a title, with one request for its cast to each provider that knows it."""
+        asking = Asking(self._now() + WITHIN, Urgency.LATER)
+        parts, reasons = await self._whole_cast(wanted, asking)
+        known = {folded(one.name): one for one in await self.table.of_title(title_of(wanted))}
+        kept: list[tuple[Character, Sequence[CharacterCandidate]]] = []
+        answers: list[tuple[Character, ChainResult]] = []
+        seats = asyncio.Semaphore(PRELOADED_AT_ONCE)
+
+        async def one(part: CastPart) -> None:
+            character = known.get(folded(part.character)) or Character.called(
+                part.character, title_of(wanted)
+            )
+            whole = replace(
+                wanted,
+                name=character.name,
+                actor=part.actor or None,
+                profile_path=character.profile_path,
+                character_id=character.id,
+            )
+            async with seats:
+                result = await self._chain.run(whole, asking, may_create=False)
+            answers.append((character, result))
+            kept.append((_with(character, wanted, result), result.candidates))
+
+        await asyncio.gather(*(one(part) for part in parts))
+        await self.table.keep([(character, images) for character, images in kept if images])
+        counts: dict[str, int] = {}
+        for character, result in answers:
+            if result.chosen:
+                counts[result.chosen.source] = counts.get(result.chosen.source, 0) + 1
+                await self._remember(character, result.chosen)
+        return PreloadAnswer(
+            movie_title=title_of(wanted),
+            characters=len(parts),
+            found=sum(counts.values()),
+            by_source=counts,
+            reasons=reasons,
+        )
+
+    async def explain(self, wanted: Wanted) -> ChainResult:
+        """Every step's candidate, and why it was taken or not."""
+        known = await self._known(replace(wanted, cast_limit=self._cast_limit))
+        asking = Asking(self._now() + WITHIN)
+        return await self._chain.explain(known, asking, without=await self._dropped(known))
+
+    async def statistics(self) -> CharacterStatistics:
+        return CharacterStatistics(
+            total_cached_images=await self.table.count(),
+            cache_ttl=int(self._lifetimes.by_name_s),
+            batch_size=self._batch_size,
+            fast_entries=await self.fast.count("char_img"),
+        )
+
+    async def report(self, name: str, title: str, image_url: str | None, reason: str) -> int:
+        """Somebody says that a picture is wrong, or dead: it drops out. How many did."""
+        images = [row for row in await self.table.images(character_id(name, title)) if not row.dropped]
+        if image_url:
+            same = {image_url, self._urls.qualified(image_url)}
+            images = [row for row in images if {row.image_url, self._shown(row)} & same]
+        for row in images[:1] if not image_url else images:
+            await self.drop(row, reason)
+        return len(images[:1] if not image_url else images)
+
+    async def drop(self, row: CharacterImage, reason: str) -> None:
+        await self.table.drop(row, reason)
+        await self._forget(row.character_id, row.character_name, row.movie_title)
+
+    async def register(self, character: Character) -> Character:
+        """What the database has of a character: its number elsewhere, and the path of its picture."""
+        await self.table.keep([(character, ())])
+        await self._forget(character.id, character.name, character.title)
+        return await self.table.character(character.id) or character
+
+    async def portrait(self, id_: str) -> SourceUrl | str | None:
+        """What a character's name shows, by our id: where it comes from; a sentence where nobody has one; None: no such id."""
+        character = await self.table.character(id_)
+        if character is None:
+            return None
+        answer = await self.by_id(id_)
+        if not answer.success or not answer.source_url:
+            return answer.reason or "Nobody has a picture of this character."
+        try:
+            return SourceUrl.parse(self._urls.fetched_from(answer.source_url))
+        except ValueError:
+            return "Its picture is one of our own, and is not here."
+
+    def profile_image(
+        self,
+        media_id: str,
+        actor_id: str,
+        character: str | None,
+        actor: str | None,
+        profile_path: str | None,
+    ) -> str | None:
+        """Of a member of a cast, qualified."""
+        files = self._files.of_cast_member(media_id, actor_id, character, actor)
+        return self._urls.profile(files, profile_path)
+
+    def title_image(self, title: str, poster_path: str | None, cover: str | None) -> str | None:
+        """A title's poster: a generated cover, then files of our own, then TMDB's."""
+        return self._urls.profile(self._files.of_title(title, poster_path, cover), poster_path)
+
+    async def files_changed(self) -> None:
+        """What was answered before may be otherwise now."""
+        await self.table.forget_local([self._urls.own(name) for name in self._files.names])
+        await self.fast.drop_all("char_img")
+
+    async def measure_what_came(self) -> bool:
+        """Chosen pictures that were stored since: where one is worth less now than another may be, the chain is asked again."""
+        came = list(self.measuring.came)[:MEASURED_AT_ONCE]
+        for picture in came:
+            self.measuring.came.discard(picture)
+            self.measuring.watched.pop(picture, None)
+            taken = await self._pictures.measure(picture)
+            for row in await self.table.measured(picture, taken) if taken is not None else ():
+                await self._forget(row.character_id, row.character_name, row.movie_title)
+                if taken and row.source in (ImageSource.TVDB, ImageSource.TMDB):
+                    await self._again(row.character_id)
+        return bool(self.measuring.came)
+
+    async def _again(self, id_: str) -> None:
+        try:
+            await self.by_id(id_, force=True)
+        except Problem as error:
+            _log.info("a character is not looked for again", character=id_, reason=error.detail)
+
+    async def _answer(
+        self, wanted: Wanted, key: str, ttl_s: float, *, force: bool, may_create: bool
+    ) -> CharacterImageAnswer:
+        if not force and (kept := await self.fast.get(key)):
+            self._count("fast")
+            return CharacterImageAnswer.model_validate_json(kept)
+        began = self._now()
+        async with self._turns.hold(key):
+            if not force and (kept := await self.fast.get(key)):
+                self._count("fast")
+                return CharacterImageAnswer.model_validate_json(kept)
+            known = await self._known(wanted)
+            if not force and (row := await self._in_table(known)):
+                self._count("table")
+                return await self._kept_fast(key, ttl_s, self._of_row(row, cache_hit=True))
+            result = await self._run(known, may_create=may_create)
+            answer = await self._told(known, result)
+        self._count(_outcome(result))
+        took_s = (self._now() - began).total_seconds()
+        answer = answer.model_copy(update={"generation_time": round(took_s, 3)})
+        if answer.success:
+            await self._kept_fast(key, ttl_s, answer)
+        return answer
+
+    async def _run(
+        self, wanted: Wanted, *, may_create: bool, only: frozenset[str] | None = None
+    ) -> ChainResult:
+        asking = Asking(self._now() + WITHIN)
+        dropped = await self._dropped(wanted)
+        return await self._chain.run(wanted, asking, without=dropped, may_create=may_create, only=only)
+
+    async def _told(self, wanted: Wanted, result: ChainResult) -> CharacterImageAnswer:
+        """Kept where something was found."""
+        title = title_of(wanted)
+        if result.chosen is None:
+            return CharacterImageAnswer(
+                success=False,
+                character_name=wanted.name,
+                movie_title=title,
+                reason=result.reason,
+                ambiguous=result.ambiguous,
+            )
+        character = _with(Character.called(wanted.name, title), wanted, result)
+        await self.table.keep([(character, result.candidates)])
+        await self._remember(character, result.chosen)
+        return self._of_candidate(character, result.chosen)
+
+    async def _remember(self, character: Character, chosen: CharacterCandidate) -> None:
+        """Have its picture stored, so that it is there, and is measured, soon."""
+        if chosen.source is ImageSource.CHARACTER_SPECIFIC:
+            await self._pin(character, chosen.image_url)
+        elif chosen.picture_id and chosen.penalty is None:
+            self.measuring.watched[PictureId(chosen.picture_id)] = None
+            try:
+                await self._pictures.fetch(SourceUrl.parse(self._urls.fetched_from(chosen.image_url)))
+            except (QueueError, ValueError) as error:
+                _log.info("a character's picture is not fetched ahead", error=str(error))
+
+    async def _pin(self, character: Character, image_url: str) -> None:
+        """Once for each state of the file."""
+        file = self._files.called(self._urls.own_file(image_url) or "")
+        if file is None:
+            return
+        state = f"{file.path}:{file.size}:{file.changed_ns}"
+        if self._pinned.get(character.id) == state:
+            return
+        try:
+            body = await asyncio.to_thread(file.path.read_bytes)
+            await self._pictures.keep(Name(Kind.CHARACTER, character.id, Role.PORTRAIT), body)
+        except (OSError, QueueError, DatabaseUnavailable) as error:
+            _log.warning("a character's file is not shown", file=file.name, error=str(error))
+        else:
+            self._pinned[character.id] = state
+
+    async def _in_table(self, wanted: Wanted) -> CharacterImage | None:
+        """The best row, unless a file is there that it does not know of."""
+        rows = [row for row in await self._rows(wanted) if not row.dropped]
+        best = max(rows, key=lambda row: row.worth, default=None)
+        file = self._files.of_character(wanted.name)
+        if file and (best is None or best.image_url != self._urls.own(file)):
+            return None
+        if wanted.profile_path and all(row.source is not ImageSource.AI_GENERATED for row in rows):
+            return None if not best or best.source is not ImageSource.CHARACTER_SPECIFIC else best
+        return best
+
+    async def _rows(self, wanted: Wanted) -> list[CharacterImage]:
+        return await self.table.images(wanted.character_id or character_id(wanted.name, title_of(wanted)))
+
+    async def _dropped(self, wanted: Wanted) -> frozenset[str]:
+        return frozenset(row.image_url for row in await self._rows(wanted) if row.dropped)
+
+    async def _known(self, wanted: Wanted) -> Wanted:
+        """With what the database has of the character."""
+        character = await self.table.character(
+            wanted.character_id or character_id(wanted.name, title_of(wanted))
+        )
+        if character is None:
+            return wanted
+        return replace(
+            wanted,
+            character_id=character.id,
+            profile_path=wanted.profile_path or character.profile_path,
+            subject=wanted.subject or subject_in(character.subject),
+        )
+
+    async def _of_id(self, id_: str) -> Wanted:
+        """Raise Problem where nobody knows it."""
+        character = (
+            await self.table.by_number(int(id_)) if id_.isdecimal() else await self.table.character(id_)
+        )
+        if character:
+            return Wanted(
+                character.name,
+                character.title,
+                subject=subject_in(character.subject),
+                profile_path=character.profile_path,
+                character_id=character.id,
+                cast_limit=self._cast_limit,
+            )
+        if not id_.isdecimal():
+            raise Problem(HTTPStatus.NOT_FOUND, "There is no character of this id.")
+        outcome = await self._casts.character(int(id_), Asking(self._now() + WITHIN))
+        if isinstance(outcome, NotFound):
+            raise Problem(HTTPStatus.NOT_FOUND, "Nobody has a character of this number.")
+        if not isinstance(outcome, Found):
+            raise Problem(HTTPStatus.BAD_GATEWAY, "The provider of this number did not answer.")
+        (part,), cast = outcome.value.parts, outcome.value
+        return Wanted(
+            part.character,
+            cast.title,
+            subject=Subject(kind=cast.kind, ids=cast.ids),
+            parts={"tvdb": part},
+            cast_limit=self._cast_limit,
+        )
+
+    async def _whole_cast(
+        self, wanted: Wanted, asking: Asking
+    ) -> tuple[Sequence[CastPart], Mapping[str, str]]:
+        """Each character once, of all providers at once."""
+        sources = sorted(self._casts.names)
+        of_sources = await asyncio.gather(
+            *(self._casts.of(source, wanted, KINDS[source], asking) for source in sources)
+        )
+        parts: dict[str, CastPart] = {}
+        reasons: dict[str, str] = {}
+        for source, kinds in zip(sources, of_sources, strict=True):
+            outcomes = [outcome for _, outcomes in kinds for outcome in outcomes]
+            for outcome in outcomes:
+                if isinstance(outcome, Found):
+                    for part in outcome.value.parts:
+                        parts.setdefault(folded(part.character), part)
+            if not any(isinstance(outcome, Found) for outcome in outcomes):
+                reasons[source] = "It has no cast of this title, or did not answer."
+        return [part for key, part in parts.items() if key], reasons
+
+    async def _kept_fast(self, key: str, ttl_s: float, answer: CharacterImageAnswer) -> CharacterImageAnswer:
+        hit = answer.model_copy(update={"cache_hit": True, "generation_time": 0.0})
+        await self.fast.put(key, hit.model_dump_json().encode(), ttl_s)
+        return answer
+
+    async def _forget(self, id_: str, name: str, title: str) -> None:
+        await self.fast.drop(name_key(name, title), id_key(id_, name, title))
+
+    def _of_row(self, row: CharacterImage, *, cache_hit: bool) -> CharacterImageAnswer:
+        return CharacterImageAnswer(
+            success=True,
+            image_url=self._shown(row),
+            source_url=row.image_url,
+            source=row.source,
+            quality_score=row.quality_score,
+            penalty=row.penalty,
+            character_id=row.character_id,
+            character_name=row.character_name,
+            movie_title=row.movie_title,
+            external_character_id=row.external_character_id,
+            actor=row.actor,
+            profile_path=row.profile_path,
+            cache_hit=cache_hit,
+        )
+
+    def _of_candidate(self, character: Character, one: CharacterCandidate) -> CharacterImageAnswer:
+        return CharacterImageAnswer(
+            success=True,
+            image_url=self._shown_url(character.id, one.image_url, one.source),
+            source_url=one.image_url,
+            source=one.source,
+            quality_score=one.score,
+            penalty=one.penalty,
+            character_id=character.id,
+            character_name=character.name,
+            movie_title=character.title,
+            external_character_id=one.external_character_id,
+            actor=one.actor,
+            profile_path=one.profile_path,
+        )
+
+    def _shown(self, row: CharacterImage) -> str:
+        return self._shown_url(row.character_id, row.image_url, row.source)
+
+    def _shown_url(self, id_: str, image_url: str, source: ImageSource) -> str:
+        """With us: a file of an operator's by its character's name, our own as it is, a provider's by its source."""
+        if source is ImageSource.CHARACTER_SPECIFIC:
+            return self._pictures.urls.by_name(Name(Kind.CHARACTER, id_, Role.PORTRAIT), "original")
+        if self._urls.own_file(image_url) is not None:
+            return image_url
+        return self._pictures.urls.by_source(self._urls.fetched_from(image_url))
+
+    def _count(self, outcome: str) -> None:
+        self._metrics.character_images.labels(outcome).inc()
+
+
+DATABASE, GENERATED = "database", "generated"
+KINDS = {"tmdb": (Kind.MOVIE, Kind.SERIES), "tvdb": (Kind.SERIES, Kind.MOVIE)}
+OUTCOMES = ("fast", "table", "curated", "provider", "generated", "nothing")
+
+
+def _outcome(result: ChainResult) -> str:
+    if result.chosen is None:
+        return "nothing"
+    steps = {"curated": "curated", "generated": "table", "create": "generated"}
+    return steps.get(result.chosen.step, "provider")
+
+
+def _as_answer(id_: str, answer: CharacterImageAnswer | BaseException) -> CharacterImageAnswer:
+    if isinstance(answer, CharacterImageAnswer):
+        return answer
+    if not isinstance(answer, Problem | DatabaseUnavailable):
+        raise answer
+    reason = answer.detail if isinstance(answer, Problem) else "The database cannot be asked now."
+    return CharacterImageAnswer(success=False, character_name=id_, movie_title="", reason=reason)
+
+
+def _with(character: Character, wanted: Wanted, result: ChainResult) -> Character:
+    """What was learned of it."""
+    chosen = result.chosen
+    generated = chosen.profile_path if chosen and chosen.source is ImageSource.AI_GENERATED else None
+    numbers = (one.external_character_id for one in result.candidates)
+    return replace(
+        character,
+        subject=subject_text(wanted.subject),
+        profile_path=generated,
+        external_id=next((number for number in numbers if number), None),
+    )
+
+
+def title_of(wanted: Wanted) -> str:
+    """As the table calls it: with its year, where that was said."""
+    return f"{wanted.title} ({wanted.year})" if wanted.year else wanted.title
+
+
+def subject_text(subject: Subject | None) -> str | None:
+    if subject is None:
+        return None
+    ids = ((whose, value) for whose, value in subject.ids.model_dump(exclude_none=True).items())
+    whose, value = next(ids)
+    return f"{subject.kind} {whose}:{value}"
+
+
+def subject_in(text: str | None) -> Subject | None:
+    kind, _, id_ = (text or "").partition(" ")
+    try:
+        return Subject.parse(Kind(kind), id_) if id_ else None
+    except ValueError:
+        return None

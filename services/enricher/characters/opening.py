@@ -1,0 +1,200 @@
+"""Characters, composed: the best picture of each, whoever has it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from yarl import URL
+
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.characters import audit, chain, images, store
+from services.enricher.characters.api import CharacterApi
+from services.enricher.characters.local_files import LocalFiles
+from services.enricher.characters.measuring import penalty
+from services.enricher.characters.urls import OWN, CharacterUrls
+from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.finder import Finder
+from services.enricher.finder.providers.asking import open_sessions
+from services.enricher.finder.providers.tmdb import TmdbSettings
+from services.enricher.pictures.shown import PictureUrls
+from services.enricher.tasks.tasks import Tasks, Work
+from shared.background import Background
+from shared.contracts import Envelope, PictureStored
+from shared.pictures import HostRules, Kind, Name, PictureId, SourceUrl, picture_host
+from shared.queue import Queue
+from shared.settings import Settings
+from shared.telemetry import Metrics, start_at_zero, utc_now
+from shared.volume import KeeperVolume
+
+MEASURE_SOON_S = 0.5
+"""Pictures come many together."""
+
+
+class CharacterSettings(Settings):
+    chain: str = Field(chain.CHAIN, validation_alias="CHARACTER_CHAIN")
+    folder: Path = Field(Path("static/images/characters"), validation_alias="CHARACTER_IMAGES_PATH")
+    own_folder: Path = Field(Path("static/images"), validation_alias="STATIC_IMAGES_PATH")
+    backend_url: str = Field("", validation_alias="BACKEND_URL", pattern=r"^$|^https?://[^\s?#]+[^\s?#/]$")
+    own_path: str = Field(
+        OWN, validation_alias="IMAGE_API_ENDPOINT", pattern=r"^/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$"
+    )
+    cache_url: str = Field("memory:", validation_alias="CACHE_URL")
+    cache_mb: float = Field(64, validation_alias="CHARACTER_CACHE_MB", gt=0)
+    by_name_ttl_s: float = Field(14 * 24 * 3600, validation_alias="CHARACTER_CACHE_TTL", ge=1)
+    by_id_ttl_s: float = Field(24 * 3600, validation_alias="CHARACTER_ID_CACHE_TTL", ge=1)
+    batch_size: int = Field(5, validation_alias="CHARACTER_BATCH_SIZE", ge=1, le=50)
+    cast_limit: int = Field(20, validation_alias="CAST_LIMIT", ge=1, le=1000)
+
+    @field_validator("chain")
+    @classmethod
+    def _is_chain(cls, text: str) -> str:
+        chain.Worth.read(text)
+        return text
+
+    @field_validator("cache_url")
+    @classmethod
+    def _is_known(cls, url: str) -> str:
+        if url != "memory:":
+            raise ValueError(f"the fast tier is kept in memory: only, and not in {url!r}")
+        return url
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterWing:
+    works: Mapping[str, Work]
+    """The kinds of tasks that it does."""
+
+    found: images.CharacterImages
+    _background: Background
+    _now: Callable[[], datetime]
+
+    def endpoints(self, tasks: Tasks) -> list[Endpoint]:
+        return CharacterApi(self.found, tasks).endpoints
+
+    def looking_after(self, tasks: Tasks) -> AbstractAsyncContextManager[None]:
+        """Tasks that are due are started while the context lasts."""
+        return audit.looking_after(tasks, self._background, self._now)
+
+
+@asynccontextmanager
+async def open_characters(
+    settings: CharacterSettings,
+    finder: Finder,
+    *,
+    database: Database,
+    queue: Queue,
+    volume: KeeperVolume,
+    urls: PictureUrls,
+    rules: HostRules,
+    metrics: Metrics,
+    background: Background,
+    generator: chain.Generator | None = None,
+    now: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[CharacterWing]:
+    """`generator` None: pictures that nobody has are not made."""
+    tmdb_url = finder.providers.settings.of(TmdbSettings).image_url
+    own = CharacterUrls(settings.backend_url, settings.own_path, tmdb_url)
+    changed = asyncio.Event()
+    files = LocalFiles((settings.own_folder, settings.folder), changed.set)
+    casts = chain.TitleCasts(finder.casts)
+    start_at_zero(metrics.character_images, images.OUTCOMES)
+
+    async def measure(picture: PictureId) -> float | None:
+        revision = await volume.pictures.current(picture)
+        return penalty(revision.manifest) if revision else None
+
+    async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
+        return await measure(PictureId(candidate.picture_id)) if candidate.picture_id else None
+
+    create = chain.Create(
+        generator,
+        own,
+        metrics.character_generation_seconds.observe,
+        metrics.character_generation_failures.inc,
+    )
+    found = images.CharacterImages(
+        chain.Chain(_steps(settings, files, own, casts, create), measure_candidate),
+        casts,
+        store.CharacterTable(database, now),
+        fast=store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic),
+        files=files,
+        urls=own,
+        pictures=images.PictureWork(urls, finder.fetch, finder.keep, measure),
+        lifetimes=images.Lifetimes(settings.by_name_ttl_s, settings.by_id_ttl_s),
+        batch_size=settings.batch_size,
+        cast_limit=settings.cast_limit,
+        metrics=metrics,
+        now=now,
+        sleep=sleep,
+    )
+    finder.ask_for(Kind.CHARACTER, _portraits(found))
+
+    async def hear(event: Envelope) -> None:
+        if isinstance(event.payload, PictureStored):
+            found.measuring.hear(event.payload.picture)
+
+    def may_be_asked(source: SourceUrl) -> bool:
+        known = picture_host(source.host) is not None or source.host == URL(tmdb_url).raw_host
+        return known and rules.allow(source)
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        outbound = await enter(open_sessions(finder.providers.settings.asking))
+        works: dict[str, Work] = {
+            audit.AUDIT: audit.Audit(found, audit.Sources(outbound, may_be_asked), own, now=now, sleep=sleep),
+            audit.CLEAN_UP: audit.CleanUp(found),
+        }
+        await enter(files.watching(background))
+        await enter(
+            background.repeating(
+                "forgetting characters whose files changed",
+                found.files_changed,
+                every_s=None,
+                wake=changed,
+                expected=(DatabaseUnavailable,),
+            )
+        )
+        await enter(queue.listen(hear))
+        await enter(
+            background.repeating(
+                "measuring characters' pictures",
+                found.measure_what_came,
+                every_s=None,
+                soon_s=MEASURE_SOON_S,
+                wake=found.measuring.wake,
+                at_once=False,
+                expected=(DatabaseUnavailable,),
+            )
+        )
+        yield CharacterWing(works, found, background, now)
+
+
+def _portraits(found: images.CharacterImages) -> Callable[[Name], Awaitable[SourceUrl | str | None]]:
+    async def portrait(name: Name) -> SourceUrl | str | None:
+        return await found.portrait(name.id)
+
+    return portrait
+
+
+def _steps(
+    settings: CharacterSettings,
+    files: LocalFiles,
+    own: CharacterUrls,
+    casts: chain.TitleCasts,
+    create: chain.Create,
+) -> list[tuple[chain.Step, chain.Worth]]:
+    """In the order of the settings."""
+    steps: dict[str, chain.Step] = {
+        "curated": chain.Curated(files, own),
+        "generated": chain.Generated(own),
+        "tvdb": chain.OfTvdb(casts, own),
+        "tmdb": chain.OfTmdb(casts, own),
+        "create": create,
+    }
+    return [(steps[name], worth) for name, worth in chain.Worth.read(settings.chain).items()]
