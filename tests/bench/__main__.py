@@ -7,6 +7,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from tests.bench.account import account
 from tests.bench.backlog import backlog
 from tests.bench.by_name import by_name, cpu_by_name
 from tests.bench.catalog import catalog
@@ -53,6 +54,7 @@ async def main(root: Path) -> int:
                 *await library(_fresh(root, "library")),
                 *await catalog(_fresh(root, "catalog")),
                 *await imports(_fresh(root, "imports")),
+                *await account(_fresh(root, "account")),
             ]
         )
 

@@ -233,6 +233,48 @@ async def test_what_is_asked_at_once_is_one_visit_to_the_connections_thread(
     assert visits == ["_transaction", "_transaction"]
 
 
+async def test_many_statements_of_one_visit_are_one_transaction_and_one_turn_of_the_thread(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits = 0
+    execute = FrugalConnection._execute
+
+    async def counted(self: FrugalConnection, *args: Any, **given: Any) -> Any:
+        nonlocal visits
+        visits += 1
+        return await execute(self, *args, **given)  # type: ignore[no-untyped-call]
+
+    async def writing(connection: AsyncConnection) -> int:
+        for _ in range(5):
+            await connection.execute(insert(tasks).values(a_task()))
+        return len((await connection.execute(select(tasks.c.id))).all())
+
+    async def failing(connection: AsyncConnection) -> None:
+        await writing(connection)
+        raise LookupError
+
+    monkeypatch.setattr(FrugalConnection, "_execute", counted)
+    assert await database.write_on_one_visit(writing) == 5
+    assert visits in (0, 2)  # the statements, and the commit; PostgreSQL has no thread
+    with pytest.raises(LookupError):
+        await database.write_on_one_visit(failing)
+    assert await stored_tasks(database) == 5
+    assert await database.write(writing) == 10
+
+
+async def test_who_waits_for_something_else_on_one_visit_is_told_and_nothing_is_written(
+    tmp_path: Path,
+) -> None:
+    async def waiting(connection: AsyncConnection) -> None:
+        await connection.execute(insert(tasks).values(a_task()))
+        await asyncio.sleep(0)
+
+    async with opened_database(tmp_path) as database:
+        with pytest.raises(RuntimeError, match="waited for something else"):
+            await database.write_on_one_visit(waiting)
+        assert await stored_tasks(database) == 0
+
+
 async def test_what_is_asked_at_once_is_one_transaction(database: Database) -> None:
     def half(visit: DatabaseVisit) -> None:
         visit.run(TASK, *new_tasks(1))

@@ -82,7 +82,7 @@ class Applying:
                 entry.id, entry.series_id, frozenset((await connection.execute(numbers)).scalars())
             )
 
-        return await self._database.read(reading)
+        return await self._database.read_on_one_visit(reading)
 
     async def add(self, details: Details) -> None:
         """A title that a person adds; nothing where it is here already."""
@@ -91,7 +91,7 @@ class Applying:
             if await _entry(connection, details.title) is None:
                 await store(connection, details, ADDED_HERE, self._now())
 
-        await self._database.write(writing)
+        await self._database.write_on_one_visit(writing)
 
     async def aging(self, before: datetime, limit: int) -> Sequence[TitleId]:
         """Titles of which TMDB was last asked before then, the oldest first."""
@@ -111,7 +111,7 @@ class Applying:
                 TitleId(MediaKind(row.media_type), row.tmdb_id) for row in await connection.execute(query)
             ]
 
-        return await self._database.read(reading)
+        return await self._database.read_on_one_visit(reading)
 
     async def renew(self, details: Details) -> None:
         """What TMDB says of a title now."""
@@ -122,7 +122,7 @@ class Applying:
                 await store_again(connection, entry.id, details, self._now())
                 await recompute(connection, [entry.id])
 
-        await self._database.write(writing)
+        await self._database.write_on_one_visit(writing)
 
     async def forget_details(self, title: TitleId) -> None:
         """What TMDB said of a title that it knows no more, or cannot be asked about in time, but for what it is called."""
@@ -150,7 +150,7 @@ class Applying:
             links = tables.media_contributors
             await connection.execute(delete(links).where(links.c.entry_id == entry.id))
 
-        await self._database.write(writing)
+        await self._database.write_on_one_visit(writing)
 
     async def apply(
         self,
@@ -181,7 +181,7 @@ class Applying:
             await recompute(connection, [entry.id])
             return Made(*made, updated=int(changed or details is not None))
 
-        return await self._database.write(writing)
+        return await self._database.write_on_one_visit(writing)
 
     async def _plays(
         self, connection: AsyncConnection, entry: Any, has: OfTitle, mode: Mode, details: Details | None

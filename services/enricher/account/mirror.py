@@ -139,13 +139,17 @@ class Mirror:
                 await replace_rows(connection, tables.trakt_history, values)
             await remember(connection, {READING + kind: place.dumped()})
 
-        await self._database.write(writing)
+        await self._database.write_on_one_visit(writing)
 
     def _row(self, kind: HistoryKind, row: PlayRow, place: ReadingPlace, known: Any) -> Mapping[str, object]:
         usable = row.tmdb_id is not None and (kind is HistoryKind.MOVIES or row.episode is not None)
         same = known is not None and known.watched_at == row.watched_at
         return {
-            **asdict(row),
+            "id": row.id,
+            "tmdb_id": row.tmdb_id,
+            "season": row.season,
+            "episode": row.episode,
+            "watched_at": row.watched_at,
             "kind": kind,
             "reading": place.number,
             "pending": known.pending if same else usable,
@@ -282,7 +286,7 @@ class Mirror:
         return await self._database.read(reading)
 
     async def of_title(self, title: TitleId) -> OfTitle:
-        return await self._database.read(lambda connection: of_title(connection, title))
+        return await self._database.read_on_one_visit(lambda connection: of_title(connection, title))
 
     async def put_off(self, title: TitleId) -> None:
         """It could not be brought in: a sync tries again when that may help."""

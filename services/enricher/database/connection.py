@@ -30,6 +30,11 @@ class AsyncConnection:
     def dialect(self) -> Dialect:
         return self._sync.dialect
 
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection."""
+        return self._sync.connection.driver_connection
+
     @overload
     async def execute(
         self, statement: TypedReturnsRows[*Columns], values: Values | None = None

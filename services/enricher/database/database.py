@@ -41,6 +41,7 @@ _UNAVAILABLE = ("08", "25", "40", "53", "55", "57", "58", "XX")
 
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncConnection], Awaitable[Answer]]
+WholeWork = Callable[[AsyncConnection], Coroutine[Any, Any, Answer]]
 WorkAtOnce = Callable[[DatabaseVisit], Answer]
 
 
@@ -151,6 +152,14 @@ class Database:
         """All of it or nothing. Raise DatabaseUnavailable where the database cannot be written."""
         return await self._whole(self._written(_transaction(self._writing, work)))
 
+    async def read_on_one_visit(self, work: WholeWork[Answer]) -> Answer:
+        """As `read`, for work of many statements that waits for nothing else: a thread is woken once for all of them."""
+        return await self._whole(_translated(_on_one_visit(self._reading, work)))
+
+    async def write_on_one_visit(self, work: WholeWork[Answer]) -> Answer:
+        """As `write`, in the same way."""
+        return await self._whole(self._written(_on_one_visit(self._writing, work)))
+
     async def write_at_once(self, work: WorkAtOnce[Answer]) -> Answer:
         """The same in one go, of statements that are asked often."""
         return await self._whole(self._written(_at_once(self._writing, work)))
@@ -182,6 +191,14 @@ _ONE = Statement(select(literal(1)))
 async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
     async with engine.begin() as connection:
         return await work(connection)
+
+
+async def _on_one_visit(engine: AsyncEngine, work: WholeWork[Answer]) -> Answer:
+    async with engine.begin() as connection:
+        driver = connection.driver
+        return await (
+            driver.within(work(connection)) if isinstance(driver, FrugalConnection) else work(connection)
+        )
 
 
 async def _at_once(engine: AsyncEngine, work: WorkAtOnce[Answer]) -> Answer:

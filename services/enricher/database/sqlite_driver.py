@@ -1,7 +1,7 @@
 """SQLite's driver as it is asked here: a thread for each connection, and as few visits to it as can be."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -25,6 +25,7 @@ class FrugalConnection(aiosqlite.Connection):
         self._thread.daemon = True  # who ends without closing does not wait for it, as SQLAlchemy has it
         self._begin = begin
         self._beginning: str | None = None
+        self._is_visited = False
 
     def begin(self) -> None:
         """Have a transaction begun before the next statement, on the same visit."""
@@ -46,6 +47,9 @@ class FrugalConnection(aiosqlite.Connection):
 
     async def visit(self, cursor: "_Cursor", sql: str, parameters: Any, *, many: bool) -> None:
         beginning, self._beginning = self._beginning, None
+        if self._is_visited:
+            self._do(cursor, sql, parameters, many=many, beginning=beginning)
+            return
         await self._execute(  # type: ignore[no-untyped-call]
             self._do, cursor, sql, parameters, many=many, beginning=beginning
         )
@@ -54,6 +58,23 @@ class FrugalConnection(aiosqlite.Connection):
         if beginning:
             self._conn.execute(beginning).close()
         cursor.run(self._conn, sql, parameters, many=many)
+
+    async def within(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Do the work in the connection's thread, all of its statements on one visit. It may wait for nothing else."""
+        answer: Answer = await self._execute(self._run, work)  # type: ignore[no-untyped-call]
+        return answer
+
+    def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        self._is_visited = True
+        try:
+            work.send(None)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+        finally:
+            self._is_visited = False
+            work.close()
+        raise RuntimeError("What is done on one visit to the database waited for something else.")
 
     async def at_once(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
         """One transaction in one visit to the connection's thread. Raises what `work` does, and sqlite3's errors."""

@@ -335,7 +335,7 @@ class Library:
             await store(connection, [entry], now=self._now())
             return await row_id(connection, entry)
 
-        return await self._database.write(writing)
+        return await self._database.write_on_one_visit(writing)
 
 
 class NewTitle(Protocol):

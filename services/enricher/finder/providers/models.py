@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator
-from pydantic_core import PydanticUndefined
 from pydantic_core.core_schema import ValidationInfo
 from yarl import URL
 
@@ -34,15 +33,17 @@ class Lenient(BaseModel):
     @classmethod
     def _forgive(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         assert info.field_name
-        default = cls.model_fields[info.field_name].get_default()
-        if default is PydanticUndefined:
+        field = cls.__pydantic_fields__[
+            info.field_name
+        ]  # `model_fields` looks it up by a property, each time
+        if field.is_required():
             return read(value)
         if value is None or value == "":
-            return default
+            return field.get_default()  # a copy, which costs more than reading what is right
         try:
             return read(value)
         except ValidationError as error:
-            return _readable(value, error, read, default)
+            return _readable(value, error, read, field.get_default())
 
     @classmethod
     def read(cls, body: bytes | str, provider: str) -> Self:
