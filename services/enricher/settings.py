@@ -4,11 +4,13 @@ from pydantic import Field
 
 from services.enricher.account import AccountSettings
 from services.enricher.api.access import AccessSettings
+from services.enricher.api.users import UserSettings
 from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pictures.shown import PictureUrlSettings
+from services.enricher.uploads import UploadSettings
 from shared.settings import HostSettings, Settings
 
 
@@ -20,4 +22,6 @@ class EnricherSettings(Settings):
     finder: FinderSettings = Field(default_factory=FinderSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
+    uploads: UploadSettings = Field(default_factory=UploadSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
+    users: UserSettings = Field(default_factory=UserSettings)

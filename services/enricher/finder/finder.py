@@ -23,7 +23,7 @@ from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
 from shared.contracts import AdoptPictures, FetchPicture
-from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
+from shared.pictures import ORIGINAL, Failure, HostRules, Kind, Name, PictureId, SourceUrl
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import Settings
@@ -77,6 +77,19 @@ class Finder:
     async def adopt(self, job: AdoptPictures) -> None:
         """Have pictures that lie in the inbox stored, behind what somebody waits for."""
         await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def keep(
+        self, name: Name, body: bytes, *, mark: str, also: Name | None = None
+    ) -> tuple[PictureId, bool] | Failure:
+        """Have somebody's own picture stored as a JPEG and shown under the names, and whether it is by now; or why it
+        cannot be. Raise OSError where it cannot be written.
+        """
+        kept = await self._resolving.pinning.keep(name, body, mark=mark, also=also)
+        return kept if isinstance(kept, Failure) else (kept[0].picture, kept[1])
+
+    async def let_go(self, name: Name) -> None:
+        """Forget what it shows, and have the picture removed."""
+        await self._resolving.pinning.purge(name)
 
     async def found(self, name: Name) -> PictureId | None:
         """The picture that was found for it the last time, stored or not."""
