@@ -53,6 +53,7 @@ class Finder:
 
     metadata: Metadata
     providers: Providers
+    books: api.Books
     _settings: FinderSettings
     _resolving: OpenResolving
 
@@ -114,6 +115,7 @@ class Finder:
         image_url = self.providers.settings.of(TmdbSettings).image_url
         return [
             *api.provider_endpoints(self.providers),
+            *api.book_endpoints(self.books, urls),
             *api.TmdbApi(self.metadata.tmdb, urls, paths, image_url=image_url).endpoints,
             *api.picture_endpoints(
                 self._resolving, urls, rules, paths, size_of=size_of, tmdb_image_url=image_url
@@ -143,6 +145,7 @@ async def open_finder(
         metadata = await enter(
             open_metadata(settings.metadata, providers, database=database, background=background)
         )
+        books = await enter(api.open_books(settings.metadata, providers))
         artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
         resolving = await enter(
             open_resolving(
@@ -158,4 +161,4 @@ async def open_finder(
                 paths=paths,
             )
         )
-        yield Finder(metadata, providers, settings, resolving)
+        yield Finder(metadata, providers, books, settings, resolving)
