@@ -11,6 +11,7 @@ from services.enricher.api.access import Access, Gate
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.events import EventStreams
 from services.enricher.api.tasks import task_endpoints
+from services.enricher.api.users import open_users
 from services.enricher.characters import open_characters
 from services.enricher.database.engines import open_database
 from services.enricher.finder import open_finder
@@ -27,6 +28,7 @@ from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
+from services.enricher.uploads import open_uploads, upload_endpoints
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
@@ -124,6 +126,10 @@ async def add_enricher(
                 background=background,
             )
         )
+        users = await enter(open_users(settings.users))
+        uploads = await enter(
+            open_uploads(settings.uploads, finder, database=database, volume=volume, background=background)
+        )
         demo_library = demo.DemoLibrary(finder)
         works: dict[str, Work] = {
             **keeper.works,
@@ -154,6 +160,7 @@ async def add_enricher(
             *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
             *account.endpoints(tasks, urls),
             *characters.endpoints(tasks),
+            *upload_endpoints(uploads, urls),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,
@@ -164,6 +171,7 @@ async def add_enricher(
             state_dir,
             signs=bool(settings.urls.signing_keys),
             public_url=settings.urls.public_url,
+            users=users,
         )
         skeleton.app[GATE] = gate
         api = demo_library.api = OwnApi(endpoints)

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from services.enricher.account import AccountSettings
 from services.enricher.api.access import AccessSettings
+from services.enricher.api.users import UserSettings
 from services.enricher.characters import CharacterSettings
 from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
@@ -11,6 +12,7 @@ from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pages.site import PageSettings
 from services.enricher.pictures.shown import PictureUrlSettings
+from services.enricher.uploads import UploadSettings
 from shared.settings import HostSettings, Settings
 
 
@@ -24,4 +26,6 @@ class EnricherSettings(Settings):
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     pages: PageSettings = Field(default_factory=PageSettings)
+    uploads: UploadSettings = Field(default_factory=UploadSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
+    users: UserSettings = Field(default_factory=UserSettings)

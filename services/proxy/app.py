@@ -87,6 +87,7 @@ def add_proxy(
         settings=settings,
         rules=rules,
         signatures=signatures,
+        private_signatures=Signatures(settings.upload_signing_keys or settings.signing_keys),
         delivery=delivery,
         hot=hot,
         answers=answers,

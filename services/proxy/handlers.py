@@ -34,6 +34,8 @@ class Proxy:
     settings: ProxySettings
     rules: HostRules
     signatures: Signatures
+    private_signatures: Signatures
+    """Of private uploads: where there are no keys, none is good."""
     delivery: Delivery
     hot: HotAnswers
     answers: Answers
@@ -143,8 +145,11 @@ async def _answer(form: public_paths.Form, request: web.Request) -> web.StreamRe
     if isinstance(form, public_paths.KeyedForm):
         proxy.check_key(request.match_info["key"])
         return await _answer_keyed(request, proxy)
-    signed = _check_signature(request, proxy)
+    is_open = isinstance(form, public_paths.FileForm) and form.is_open
+    signed = not is_open and proxy.signatures.required and _check_signature(request, proxy.signatures)
     asked = _parse(form, request, proxy, signed=signed)
+    if wanted.is_private(asked):
+        _check_signature(request, proxy.private_signatures)
     try:
         return await _deliver(asked, request, proxy)
     except NotYet as not_yet:
@@ -221,12 +226,10 @@ async def _deliver(asked: wanted.Asked, request: web.Request, proxy: Proxy) -> w
     raise NotYet("The picture changes faster than it can be sent.")
 
 
-def _check_signature(request: web.Request, proxy: Proxy) -> bool:
-    """Whether the request was signed. Raise Problem where it should have been, and was not."""
-    if not proxy.signatures.required:
-        return False
+def _check_signature(request: web.Request, signatures: Signatures) -> bool:
+    """True. Raise Problem where it is not signed."""
     try:
-        proxy.signatures.check(request.rel_url, now_s=time.time())
+        signatures.check(request.rel_url, now_s=time.time())
     except BadSignature as error:
         raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
     if expiry := request.rel_url.query.get(EXPIRY):

@@ -22,11 +22,11 @@ from services.proxy.negotiation import (
     evaluate,
     is_browser_image,
 )
-from services.proxy.wanted import Asked, Named, StoredPath, WantedPicture
+from services.proxy.wanted import Asked, Named, StoredPath, WantedPicture, is_private
 from shared.http import NO_STORE, Problem
 from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Manifest, SourceUrl, media_type_of
-from shared.pictures.cache_control import DAY, YEAR
+from shared.pictures.cache_control import DAY, PRIVATE, YEAR
 from shared.pictures.public_paths import PublicPaths
 from shared.pictures.rendition import Box
 from shared.volume import StoredFile
@@ -306,8 +306,8 @@ def picture_headers(asked: Asked, delivered: Delivered) -> dict[str, str]:
     """The headers that depend on how the picture was asked for; `Responder` knows those of the file."""
     headers = {"X-Image-Cached": "false" if delivered.first else "true"}
     if isinstance(asked, StoredPath):
-        return {**headers, "Cache-Control": YEAR}
-    headers["Cache-Control"] = DAY
+        return {**headers, "Cache-Control": PRIVATE if is_private(asked) else YEAR}
+    headers["Cache-Control"] = PRIVATE if is_private(asked) else DAY
     if isinstance(asked, WantedPicture):
         headers["X-Image-Source"] = asked.host.provider if asked.host else "unknown"
         headers["Cache-Control"] = DAY if asked.can_change else YEAR

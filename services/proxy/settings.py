@@ -25,6 +25,8 @@ class ProxySettings(Settings):
     """redirect: send who waited in vain to the source, where the provider's policy allows it."""
     signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
     """The first signs, all verify. Set: every picture URL must be signed."""
+    upload_signing_keys: CommaList = Field((), validation_alias="UPLOAD_SIGNING_KEYS")
+    """The same of private uploads, which are always signed; empty: SIGNING_KEYS are."""
     poster_keys: CommaList = Field((), validation_alias="POSTER_KEYS")
     """Each opens `/{key}/imdb/poster-default/…` and the like, and nothing else; there it stands in for a signature."""
     image_format: Format = Field(Format.WEBP, validation_alias="IMAGE_FORMAT")

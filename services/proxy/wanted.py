@@ -19,6 +19,7 @@ from shared.pictures.name import check_id
 from shared.pictures.paths import is_original
 from shared.pictures.public_paths import NUMBERED_KINDS, TMDB_FILE, FileForm, named_by_key
 from shared.pictures.rendition import ORIGINAL, ORIGINAL_EXTENSIONS, parse_format
+from shared.pictures.source import is_private as is_private_picture
 from shared.pictures.source import parse_picture_id, parse_revision_id
 
 PARSED_AT_MOST = 4096
@@ -143,6 +144,15 @@ def source_of(manifest: pictures.Manifest) -> pictures.Source:
         return pictures.Upload.parse(manifest.source_url)
     except ValueError:
         return pictures.SourceUrl.parse(manifest.source_url)
+
+
+def is_private(asked: Asked) -> bool:
+    """Whether it must be signed, also where nothing else has to be."""
+    match asked:
+        case Named(name=name):
+            return name.is_private
+        case StoredPath(picture=picture) | WantedPicture(picture=picture):
+            return is_private_picture(picture)
 
 
 class NoPlainUrl(Problem):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.message import Message
-from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Source, SourceUrl
+from shared.pictures import Failure, Format, Name, PictureId, Rendition, RevisionId, Source, SourceUrl, Upload
 from shared.pictures.source import parse_picture_id, parse_revision_id
 
 CheckedPictureId = Annotated[PictureId, AfterValidator(parse_picture_id)]
@@ -110,12 +110,23 @@ class UnpinPicture(Message):
 
 
 class StoreUpload(Message):
-    """Keep the bytes that were put into the inbox, and pin them to the name if there is one."""
+    """Keep the bytes that were put into the inbox, and pin them to the names if there are any."""
 
     inbox: InboxId
     sha256: Sha256
     """Of the bytes in the inbox, hex."""
     name: Name | None = None
+    also: Name | None = None
+    """Pinned before the other."""
+    mark: str = ""
+    """Of somebody's own, and whether it is private: see `Upload`."""
+    private: bool = False
+    kept_as: Format | None = None
+    """Kept in this format, whatever was sent."""
+
+    @property
+    def upload(self) -> Upload:
+        return Upload(self.sha256, self.mark, self.private)
 
 
 class AdoptedFile(BaseModel):

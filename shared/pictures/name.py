@@ -12,6 +12,10 @@ ID_PATTERN = f"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{LONGEST_ID - 1}}}"
 _ID = re.compile(ID_PATTERN, re.ASCII)
 
 
+PRIVATE_PREFIX = "private_"
+"""Of the ids of uploads that are shown to nobody without a signature."""
+
+
 class Kind(StrEnum):
     SERIES = "series"
     MOVIE = "movie"
@@ -53,6 +57,11 @@ class Name(TextValue):
 
     def __post_init__(self) -> None:
         check_id(self.id)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it must be signed, whoever asks."""
+        return self.kind is Kind.UPLOAD and self.id.startswith(PRIVATE_PREFIX)
 
     @classmethod
     def parse(cls, text: str) -> Self:

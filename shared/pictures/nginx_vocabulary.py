@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from shared.pictures import public_paths
 from shared.pictures.cache_control import DAY, YEAR
 from shared.pictures.hosts import PICTURE_HOSTS
-from shared.pictures.name import LONGEST_ID, Kind, Role
+from shared.pictures.name import LONGEST_ID, PRIVATE_PREFIX, Kind, Role
 from shared.pictures.rendition import ORIGINAL_EXTENSIONS, SIZES, Format, media_type_of
-from shared.pictures.source import USUAL_LENGTH
+from shared.pictures.source import PRIVATE_ENDING, USUAL_LENGTH
 
 _HEAD = "# What nginx must know of pictures' paths. Written by `python -m shared.pictures.nginx_vocabulary`, read by `render`.\n"
 _LEFT_TO_PROXIES = "svg"
@@ -33,6 +33,8 @@ def vocabulary(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> s
         "TMDB_FILE": public_paths.TMDB_FILE,
         "LONGEST_URL": str(USUAL_LENGTH),
         "LONGEST_ID": str(LONGEST_ID),
+        "PRIVATE_PREFIX": PRIVATE_PREFIX,
+        "PRIVATE_ENDING": PRIVATE_ENDING,
         "DAY": DAY,
         "YEAR": YEAR,
         "SOURCE": paths.source.pattern,

@@ -73,6 +73,8 @@ class FileForm(Form):
 
     kind: Kind
     role: Role
+    is_open: bool = False
+    """Served to whoever knows it, also where the paths of others must be signed."""
 
     def __post_init__(self) -> None:
         root, *folders, last = self.pattern.removesuffix(_FORMAT).split("/")
@@ -173,6 +175,14 @@ class PublicPaths:
     def name(self) -> NameForm:
         return self.all(NameForm)[0]
 
+    @property
+    def upload(self) -> FileForm:
+        """The form of uploads. Raise LookupError without one."""
+        for form in self.all(FileForm):
+            if form.kind is Kind.UPLOAD:
+                return form
+        raise LookupError("There is no form of uploads.")
+
     def of_stored(self, picture: PictureId, revision: RevisionId, file_name: str) -> str:
         return self.stored.path(picture=picture, revision=revision, file=file_name)
 
@@ -213,6 +223,13 @@ PUBLIC_PATHS = PublicPaths(
             "The artwork of a stream",
             Kind.STREAM,
             Role.ARTWORK,
+        ),
+        FileForm(
+            "/api/image-no-auth/{id}.{format}",
+            "An upload, by the name that its sender was told",
+            Kind.UPLOAD,
+            Role.IMAGE,
+            is_open=True,
         ),
     )
 )

@@ -215,30 +215,58 @@ def _is_host(host: str) -> bool:
 
 _PREFIX = "upload:"
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MARK = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_PRIVATE = "private"
+_UPLOAD = re.compile(
+    rf"(?P<sha256>{_SHA256.pattern})(?:\.(?P<mark>{_MARK.pattern})(?P<private>\.{_PRIVATE})?)?", re.ASCII
+)
+PRIVATE_ENDING = "0" * 12
+"""What the id of a private picture ends with, and by chance one in 2^48 others: the id alone says that it must be signed."""
+
+
+def is_private(picture: PictureId) -> bool:
+    return picture.endswith(PRIVATE_ENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload(TextValue):
-    """`upload:<SHA-256 of the bytes that were sent, hex>`: what an upload has in the place of a source URL."""
+    """`upload:<SHA-256 of the bytes that were sent, hex>`: what an upload has in the place of a source URL.
+
+    What belongs to somebody has a mark of its own behind it, `.<32 hex digits>`: the same bytes of another are another
+    picture, and whoever knows the bytes does not know its id. A private one ends in `.private`.
+    """
 
     sha256: str
+    mark: str = ""
+    private: bool = False
 
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError("An upload is named by its SHA-256: 64 lower-case hex digits.")
+        if not _MARK.fullmatch(self.mark) and (self.mark or self.private):
+            raise ValueError(
+                "The mark of an upload is 32 lower-case hex digits, and a private one has a mark."
+            )
 
     @classmethod
     def parse(cls, text: str) -> Self:
         if not text.startswith(_PREFIX):
             raise ValueError("An upload begins with upload:.")
-        return cls(text.removeprefix(_PREFIX))
+        found = _UPLOAD.fullmatch(text.removeprefix(_PREFIX))
+        if not found:
+            raise ValueError(
+                "An upload is its SHA-256, 64 lower-case hex digits, and perhaps a mark and whether it is private."
+            )
+        return cls(found["sha256"], found["mark"] or "", private=found["private"] is not None)
 
     @property
     def picture(self) -> PictureId:
-        return picture_id(str(self))
+        own = picture_id(str(self))
+        return PictureId(own[: -len(PRIVATE_ENDING)] + PRIVATE_ENDING) if self.private else own
 
     def __str__(self) -> str:
-        return _PREFIX + self.sha256
+        marks = [one for one in (self.mark, _PRIVATE if self.private else "") if one]
+        return ".".join([_PREFIX + self.sha256, *marks])
 
 
 Source = SourceUrl | Upload

@@ -12,11 +12,8 @@ _S3 = "Pictures are kept in files: set VOLUME_URL=file:<directory>. docs/coming-
 _LISTS = "Lists are not fetched here: let whoever fetches them POST to /api/library/items with a list_source."
 _CELERY = "Jobs go through QUEUE_URL."
 _AI = "Nothing is made or searched by other services here: pin or upload such pictures."
-_AZURE = (
-    "Pictures are kept in files: set VOLUME_URL, and upload with PUT /api/v1/admin/images/{kind}/{id}/{role}."
-)
+_AZURE = "Pictures are kept in files: set VOLUME_URL. Uploads are kept there, too."
 _TWITCH = "Twitch is not asked here: give a picture's URL, which is fetched from static-cdn.jtvnw.net."
-_HARDCOVER = "Hardcover is not asked here: give a picture's URL, which is fetched from assets.hardcover.app."
 
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
@@ -61,8 +58,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "BACKEND_URL": "Set PUBLIC_URL.",
         "CHARACTER_IMAGES_PATH": "Upload such pictures with PUT /api/v1/admin/images/character/{id}/portrait.",
         "IMAGE_API_ENDPOINT": "Set PUBLIC_URL, or CDN_BASE_URL for pictures alone.",
-        "HARDCOVER_API_KEY": _HARDCOVER,
-        "HARDCOVER_GRAPHQL_URL": _HARDCOVER,
         "LUMAAI_API_KEY": _AI,
         "OPENAI_API_KEY": _AI,
         "SERPAPI_KEY": _AI,

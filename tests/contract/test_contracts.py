@@ -48,6 +48,7 @@ from shared.contracts.envelope import MAX_HISTORY, MESSAGES, message_class
 from shared.pictures import (
     Failure,
     FailureClass,
+    Format,
     Name,
     PictureId,
     Rendition,
@@ -102,7 +103,14 @@ MESSAGE_OF: dict[str, Message] = {
         RefuseName(name=NAME, failure=GONE),
         PinPicture(name=NAME, source_url=SOURCE, authorised_host="image.tmdb.org"),
         UnpinPicture(name=NAME),
-        StoreUpload(inbox="9f" * 16, sha256=UPLOAD.sha256, name=NAME),
+        StoreUpload(
+            inbox="9f" * 16,
+            sha256=UPLOAD.sha256,
+            name=NAME,
+            also=Name.parse("user/8a6e0b3d/avatar"),
+            mark="0123456789abcdef" * 2,
+            kept_as=Format.JPG,
+        ),
         AdoptPictures(
             files=(
                 AdoptedFile(

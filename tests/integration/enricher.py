@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from services.enricher.api.access import AccessSettings
+from services.enricher.api.users import UserSettings
 from services.enricher.app import add_enricher
 from services.enricher.characters import CharacterSettings
 from services.enricher.finder import FinderSettings
@@ -23,6 +24,7 @@ from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pictures.shown import PictureUrlSettings
 from services.enricher.settings import EnricherSettings
+from services.enricher.uploads import UploadSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
 from services.proxy.app import add_proxy
@@ -157,6 +159,8 @@ async def running_enricher(
     api_tokens: tuple[str, ...] = (),
     catalog: CatalogSettings | None = None,
     characters: CharacterSettings | None = None,
+    users: UserSettings | None = None,
+    uploads: UploadSettings | None = None,
     lane_limit: int = 100_000,
 ) -> AsyncIterator[RunningEnricher]:
     """On a free port until the block ends. A provider that is not given has no key; without a fetcher's or a proxy's
@@ -187,7 +191,9 @@ async def running_enricher(
         characters=characters or CharacterSettings(),
         library=LibrarySettings(roots=roots),
         hosts=hosts or HostSettings(),
+        uploads=uploads or UploadSettings(),
         urls=urls or PictureUrlSettings(),
+        users=users or UserSettings(),
     )
     state_dir = directory / "state"
     place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir)

@@ -81,7 +81,14 @@ COLUMNS: dict[str, tuple[AccessSettings, bool, dict[str, str]]] = {
     "behind a web server": (AccessSettings(), False, NGINX),
     "behind one, `EXPOSE_API=true`": (AccessSettings(expose_api=True), False, NGINX),
 }
-SHOWN = {"anybody": "", "a signed URL": "", "a token": "reader", "the admin token": "admin"}
+SHOWN = {
+    "anybody": "",
+    "a signed URL": "",
+    "a token": "reader",
+    "a token, or a signed-in user": "reader",
+    "a signed-in user": "a user",
+    "the admin token": "admin",
+}
 """The least that is enough; the proxy checks signatures itself."""
 
 
@@ -118,7 +125,9 @@ def test_who_may_what_is_as_the_table_says(access: Access, column: str) -> None:
     least = SHOWN[documented()[access.value][column]]
     if least == "reader" and not settings.api_tokens:
         least = "admin"
-    enough = {"": ["", "reader", "admin"], "reader": ["reader", "admin"], "admin": ["admin"]}[least]
+    enough = {"": ["", "reader", "admin"], "reader": ["reader", "admin"], "admin": ["admin"], "a user": []}[
+        least
+    ]
     for token in ("", "reader", "admin", "wrong"):
         expected = token in enough or (least == "" and token == "wrong")
         assert may(gate, access, asked(headers, token)) == expected, token
@@ -135,7 +144,7 @@ def test_whatever_came_through_a_web_server_needs_a_token(header: str) -> None:
     "host",
     ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "192.0.2.7", "media.example.org:80"],
 )
-@pytest.mark.parametrize("access", [access for access in Access if access is not Access.ADMIN])
+@pytest.mark.parametrize("access", set(Access) - {Access.ADMIN, Access.UPLOADING, Access.USER})
 def test_at_a_loopback_address_our_own_names_are_taken(host: str, access: Access) -> None:
     gate = Gate(BearerTokens("admin"), AccessSettings(), public_url="https://media.example.org/sheet")
     gate.check(asked({}, "", host), access)

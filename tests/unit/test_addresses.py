@@ -7,7 +7,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver, is_public
+from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, is_public
 from shared.pictures import SourceUrl
 
 PUBLIC = [

@@ -1,7 +1,8 @@
 import pytest
 
-from services.fetcher.download.addresses import AddressPolicy, Policy, report
+from services.fetcher.download.addresses import Policy, report
 from services.fetcher.errors import DownloadRefused
+from shared.http.addresses import AddressPolicy
 from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics
 

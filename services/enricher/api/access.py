@@ -23,6 +23,7 @@ from cachetools import TTLCache
 from pydantic import Field
 from yarl import URL
 
+from services.enricher.api.users import Users
 from shared.http import HttpSettings, Problem
 from shared.http.app import API_KEY
 from shared.settings import CommaList, Settings
@@ -46,7 +47,29 @@ class Access(Enum):
     RETURNING = "Coming back from Trakt after signing in, with the state that proves it"
     API = "What providers say, and counts"
     LISTS = "The library, lists, file paths, source URLs, events"
+    UPLOADING = "Uploading a picture, and letting one's own go"
+    USER = "A user's own avatar"
     ADMIN = "Changing, uploading, operating"
+
+
+_FOR_USERS = frozenset({Access.UPLOADING, Access.USER})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as it matters to who answers. `user`: who is signed in, as their token says (`sub`)."""
+
+    user: str | None = None
+    is_admin: bool = False
+
+
+_NOBODY = Caller()
+_caller = ContextVar("caller", default=_NOBODY)
+
+
+def caller() -> Caller:
+    """Who is answered just now. Known where it is `UPLOADING` or `USER`."""
+    return _caller.get()
 
 
 TMDB_PATHS = "/api/tmdb/"
@@ -68,6 +91,7 @@ SESSIONS_AT_MOST = 1000
 ATTEMPTS_AT_MOST = 10
 """Wrong tokens from one address within a minute; further ones are not looked at."""
 
+_DOTS_OF_A_JWT = 2
 _READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 
@@ -137,10 +161,17 @@ class Gate:
     """What every request for the API and its pages passes first, at whatever path."""
 
     def __init__(
-        self, tokens: "BearerTokens", settings: AccessSettings, *, signs: bool = False, public_url: str = ""
+        self,
+        tokens: "BearerTokens",
+        settings: AccessSettings,
+        *,
+        signs: bool = False,
+        public_url: str = "",
+        users: Users | None = None,
     ) -> None:
-        """`signs`: pictures' URLs must be signed here."""
+        """`signs`: pictures' URLs must be signed here. `users`: who can be signed in; None: nobody."""
         self._tokens = tokens
+        self._users = users
         self._is_home = not (tokens.for_reading or signs)
         self._expose_api = settings.expose_api
         self._checks_host = settings.http.is_local
@@ -154,8 +185,11 @@ class Gate:
             )
 
     @classmethod
-    def of(cls, settings: AccessSettings, state_dir: Path, *, signs: bool, public_url: str) -> Self:
-        return cls(BearerTokens.of(settings, state_dir), settings, signs=signs, public_url=public_url)
+    def of(
+        cls, settings: AccessSettings, state_dir: Path, *, signs: bool, public_url: str, users: Users | None
+    ) -> Self:
+        tokens = BearerTokens.of(settings, state_dir)
+        return cls(tokens, settings, signs=signs, public_url=public_url, users=users)
 
     def guarded(self, route: web.RouteDef, access: Access) -> web.RouteDef:
         """The route, for those only who may."""
@@ -163,22 +197,28 @@ class Gate:
         self.guarded_routes[route.method, route.path] = access
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.check(request, access)
+            user = await self._user(request) if access in _FOR_USERS else None
+            self.check(request, access, user=user)
+            _caller.set(Caller(user, is_admin=self._is_admin(request)))
             is_known = self._tokens.know(_authorization(request)) or self.sessions.of(request) is not None
             _showed_token.set(is_known)
             return await handler(request)
 
         return web.route(route.method, route.path, answer)
 
-    def check(self, request: web.Request, access: Access) -> None:
-        """Raise Problem for who may not."""
+    def check(self, request: web.Request, access: Access, *, user: str | None = None) -> None:
+        """Raise Problem for who may not. `user`: who is signed in."""
         if access is Access.ANYBODY:
             return
         if self._checks_host:
             self._check_host(request.headers.get("Host", "localhost"))
         if access in {Access.DESCRIPTION, Access.RETURNING}:
             return
-        if access is Access.ADMIN or not self._is_open(access, request):
+        if access in _FOR_USERS and user is not None:
+            return
+        if access is Access.USER:
+            raise self._nobody_signed_in()
+        if access in {Access.ADMIN, Access.UPLOADING} or not self._is_open(access, request):
             is_admin = access is Access.ADMIN
             authorization = request.headers.get("Authorization") if is_admin else _authorization(request)
             if authorization is None and self._is_signed_in(access, request):
@@ -199,6 +239,29 @@ class Gate:
         self.sessions.was_wrong(address)
         _log.warning("wrong token at the login form", address=address)
         raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
+
+    async def _user(self, request: web.Request) -> str | None:
+        """Who is signed in; None for who shows a token of ours, or none. Raise Problem for a token that is not good."""
+        authorization = request.headers.get("Authorization")
+        given = _bearer(authorization).strip()
+        if self._users is None or self._tokens.know(authorization) or given.count(".") != _DOTS_OF_A_JWT:
+            return None
+        return await self._users.user(given)
+
+    def _nobody_signed_in(self) -> Problem:
+        detail = (
+            "Send the JSON Web Token of who is signed in: Authorization: Bearer <token>."
+            if self._users
+            else "Nobody can be signed in here: set JWT_SECRET or JWT_JWKS_URL."
+        )
+        return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+
+    def _is_admin(self, request: web.Request) -> bool:
+        session = self.sessions.of(request)
+        authorization = request.headers.get("Authorization")
+        if authorization is None:
+            return session is not None and session.is_admin
+        return self._tokens.is_admin(authorization)
 
     def _is_signed_in(self, access: Access, request: web.Request) -> bool:
         """Raise Problem where the browser was made to send its cookie."""
@@ -264,6 +327,9 @@ class BearerTokens:
     def know(self, authorization: str | None) -> bool:
         """Whether it is enough for reading, where a token is needed for that."""
         return self._is_one_of((self._admin, *self._api), _bearer(authorization))
+
+    def is_admin(self, authorization: str | None) -> bool:
+        return self._is_one_of((self._admin,), _bearer(authorization))
 
     def check(self, authorization: str | None, *, admin: bool) -> None:
         """Raise Problem where this `Authorization` is not enough."""

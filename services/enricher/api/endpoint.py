@@ -8,6 +8,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
+import aiohttp
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,7 +37,11 @@ DRY_RUN = "dry_run"
 """Asks what would be done. An endpoint that cannot say that must not do it instead."""
 
 JSON = "application/json"
+FORM = "multipart/form-data"
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
+MAX_FORM_PARTS = 20
+"""Before the file."""
+
 NOTHING_SAID = b"{}"
 """What an empty body says."""
 
@@ -109,7 +114,9 @@ class Endpoint:
     access: Access = Access.API
     status: HTTPStatus = HTTPStatus.OK
     max_sent_bytes: int = 0
-    """What may be sent that is no JSON: the handler gets it as `Sent`. 0: only JSON is taken."""
+    """What may be sent that is no JSON: the handler gets it as `Sent`, of a form its file. 0: only JSON is taken."""
+    max_json_bytes: int = 0
+    """Where JSON may be longer than usual."""
     wants_origin: bool = False
     """The handler gets, last of all, the `SeenOrigin` of the request."""
     stream: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
@@ -170,9 +177,13 @@ class Endpoint:
                 "Send the body as it is, not packed.",
                 headers={"Accept-Encoding": "identity"},
             )
+        if self.max_sent_bytes and request.content_type == FORM:
+            return Sent(await _file_of(request, self.max_sent_bytes))
         if self.max_sent_bytes and request.content_type != JSON:
             return Sent(await _bounded(request, self.max_sent_bytes))
-        return _validated(body.model_validate_json, await request.read() or NOTHING_SAID, "The body")
+        limit = self.max_json_bytes
+        said = await _bounded(request, limit) if limit else await request.read()
+        return _validated(body.model_validate_json, said or NOTHING_SAID, "The body")
 
     def _parameters(self, request: web.Request) -> Parameters:
         query = request.query
@@ -208,6 +219,30 @@ async def _bounded(request: web.Request, at_most: int) -> bytes:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send {at_most} bytes at most.")
     if not body:
         raise Problem(HTTPStatus.BAD_REQUEST, "Send something.")
+    return bytes(body)
+
+
+async def _file_of(request: web.Request, at_most: int) -> bytes:
+    """The first file of a form. Raise Problem where there is none, or it is larger."""
+    try:
+        parts = await request.multipart()
+        for _ in range(MAX_FORM_PARTS):
+            part = await parts.next()
+            if not isinstance(part, aiohttp.BodyPartReader):
+                break
+            if part.filename is not None:
+                return await _bounded_part(part, at_most)
+    except (ValueError, LookupError, AssertionError, aiohttp.ClientError):
+        raise Problem(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from None
+    raise Problem(HTTPStatus.BAD_REQUEST, "There is no file in the form.")
+
+
+async def _bounded_part(part: aiohttp.BodyPartReader, at_most: int) -> bytes:
+    body = bytearray()
+    while chunk := await part.read_chunk():
+        body += chunk
+        if len(body) > at_most:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send {at_most} bytes at most.")
     return bytes(body)
 
 

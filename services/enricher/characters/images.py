@@ -418,7 +418,7 @@ class CharacterImages:
             return
         try:
             body = await asyncio.to_thread(file.path.read_bytes)
-            await self._pictures.keep(Name(Kind.CHARACTER, character.id, Role.PORTRAIT), body)
+            await self._pictures.pin(Name(Kind.CHARACTER, character.id, Role.PORTRAIT), body)
         except (OSError, QueueError, DatabaseUnavailable) as error:
             _log.warning("a character's file is not shown", file=file.name, error=str(error))
         else:

@@ -24,7 +24,7 @@ from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
 from shared.contracts import AdoptPictures, FetchPicture
-from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
+from shared.pictures import ORIGINAL, Failure, HostRules, Kind, Name, PictureId, SourceUrl
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Queue
 from shared.settings import Settings
@@ -55,6 +55,7 @@ class Finder:
     metadata: Metadata
     providers: Providers
     casts: Casts
+    books: api.Books
     _settings: FinderSettings
     _resolving: OpenResolving
 
@@ -76,9 +77,9 @@ class Finder:
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
         await self._resolving.jobs.queue(job, LATER.pictures)
 
-    async def keep(self, name: Name, body: bytes) -> None:
+    async def pin(self, name: Name, body: bytes) -> None:
         """Have bytes stored and shown under a name, whatever anybody finds for it later. Raise OSError."""
-        await self._resolving.pinning.keep(name, body)
+        await self._resolving.pinning.pin_soon(name, body)
 
     def ask_for(self, kind: Kind, others: OtherNames) -> None:
         """Names of this kind are another wing's first."""
@@ -87,6 +88,19 @@ class Finder:
     async def adopt(self, job: AdoptPictures) -> None:
         """Have pictures that lie in the inbox stored, behind what somebody waits for."""
         await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def keep(
+        self, name: Name, body: bytes, *, mark: str, also: Name | None = None
+    ) -> tuple[PictureId, bool] | Failure:
+        """Have somebody's own picture stored as a JPEG and shown under the names, and whether it is by now; or why it
+        cannot be. Raise OSError where it cannot be written.
+        """
+        kept = await self._resolving.pinning.keep(name, body, mark=mark, also=also)
+        return kept if isinstance(kept, Failure) else (kept[0].picture, kept[1])
+
+    async def let_go(self, name: Name) -> None:
+        """Forget what it shows, and have the picture removed."""
+        await self._resolving.pinning.purge(name)
 
     async def found(self, name: Name) -> PictureId | None:
         """The picture that was found for it the last time, stored or not."""
@@ -111,6 +125,7 @@ class Finder:
         image_url = self.providers.settings.of(TmdbSettings).image_url
         return [
             *api.provider_endpoints(self.providers),
+            *api.book_endpoints(self.books, urls),
             *api.TmdbApi(self.metadata.tmdb, urls, paths, image_url=image_url).endpoints,
             *api.picture_endpoints(
                 self._resolving, urls, rules, paths, size_of=size_of, tmdb_image_url=image_url
@@ -140,6 +155,7 @@ async def open_finder(
         metadata = await enter(
             open_metadata(settings.metadata, providers, database=database, background=background)
         )
+        books = await enter(api.open_books(settings.metadata, providers))
         artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
         resolving = await enter(
             open_resolving(
@@ -155,4 +171,4 @@ async def open_finder(
                 paths=paths,
             )
         )
-        yield Finder(metadata, providers, artwork.casts, settings, resolving)
+        yield Finder(metadata, providers, artwork.casts, books, settings, resolving)

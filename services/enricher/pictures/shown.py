@@ -28,6 +28,7 @@ class PictureUrlSettings(Settings):
     )
     """What stands before pictures' URLs instead of `public_url`."""
     signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
+    upload_signing_keys: CommaList = Field((), validation_alias="UPLOAD_SIGNING_KEYS")
 
     @property
     def before_pictures(self) -> str:
@@ -45,6 +46,7 @@ class PictureUrls:
         self._stored = paths.stored
         self._before = settings.before_pictures
         self._signatures = Signatures(settings.signing_keys)
+        self._of_uploads = Signatures(settings.upload_signing_keys or settings.signing_keys)
         self.by_source = lru_cache(REMEMBERED_AT_MOST)(self._by_source_url)
         self.by_name = lru_cache(REMEMBERED_AT_MOST)(self._by_name_url)
 
@@ -66,6 +68,18 @@ class PictureUrls:
         """The immutable path of a file that is there."""
         path = self._stored.path(picture=picture, revision=revision, file=file_name)
         return self._before + self._signed(path)
+
+    @property
+    def signs_uploads(self) -> bool:
+        """Whether private ones can be handed out."""
+        return self._of_uploads.required
+
+    def of_upload(self, id_: str, until_s: int | None) -> str:
+        """Where whoever knows it has it; with `until_s` (since the epoch) signed for so long, as private ones must be."""
+        path = self._paths.upload.path(id=id_, format=Format.JPG)
+        if until_s is not None:
+            path = self._of_uploads.sign(path, [(EXPIRY, str(until_s))])
+        return self._before + path
 
     def whole(self, path: str, seen: str) -> str:
         """A path of pictures as a client writes it that knows us as `seen`, unless it is set what stands before it."""

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
 
-from services.fetcher.download.addresses import AddressPolicy, AddressRefused, CheckedResolver, Policy, report
+from services.fetcher.download.addresses import Policy, report
 from services.fetcher.download.answers import Freshness, Limits, error_for, error_of, freshness, take_body
 from services.fetcher.download.heads import say_lengths_once
 from services.fetcher.download.host_breaker import ANYBODY, Announce, Asker, HostBreaker
@@ -22,6 +22,7 @@ from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.shares import Seats
 from services.fetcher.steps import FetchStep
+from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver
 from shared.http.outbound import Outbound, open_outbound
 from shared.pictures import RevisionId, SourceUrl, Validators
 from shared.telemetry import Metrics, utc_now

@@ -92,14 +92,16 @@ async def commit_original(
     *,
     draft: Draft,
     expected: pictures.RevisionId | None,
+    kept_as: pictures.Format | None = None,
 ) -> Revision:
     """Check it, make the renditions of it, and commit all of it as one revision.
 
-    An upload is kept without its metadata, and always: nobody could fetch it again.
+    An upload is kept without its metadata, in the format `kept_as` if there is one, and always: nobody could fetch it
+    again.
     """
     is_upload = isinstance(source, pictures.Upload)
     draft.finished(original.path)
-    order = order_for(original.path, draft, renditions, deps, bare=is_upload)
+    order = order_for(original.path, draft, renditions, deps, bare=is_upload, kept_as=kept_as)
     with part_of_trace("render"):
         rendered = await deps.sandbox.render(
             order,

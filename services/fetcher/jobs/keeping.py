@@ -73,7 +73,7 @@ async def store_upload(job: StoreUpload, delivery: JobDelivery, deps: Deps) -> N
 
     Whoever sent it hears the end, and can send it again: what is left in the inbox then is of no use.
     """
-    upload = Upload(job.sha256)
+    upload = job.upload
     add_to_line(picture=upload.picture)
     if job.name:
         add_to_line(name=str(job.name))
@@ -101,7 +101,9 @@ async def _commit(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps:
     async with deps.pictures.draft() as draft:
         file = await _taken(job, draft, deps, max_bytes=deps.settings.render.max_kept_bytes)
         original = Uploaded(file, revision_id(upload.sha256))
-        return await commit_original(upload, original, (), delivery, deps, draft=draft, expected=None)
+        return await commit_original(
+            upload, original, (), delivery, deps, draft=draft, expected=None, kept_as=job.kept_as
+        )
 
 
 async def _taken(job: StoreUpload | AdoptedFile, draft: Draft, deps: Deps, *, max_bytes: int) -> Path:
@@ -128,9 +130,9 @@ def _check(file: Path, sha256: str, max_bytes: int) -> None:
 async def _tell(
     job: StoreUpload, upload: Upload, revision: Revision, delivery: JobDelivery, deps: Deps
 ) -> None:
-    if job.name:
-        await pin_to(job.name, upload.picture, delivery, deps)
-    else:
+    for name in filter(None, (job.also, job.name)):
+        await pin_to(name, upload.picture, delivery, deps)
+    if not job.name:
         await deps.announcements.stored(upload.picture, revision.id, revision.renditions)
     await record_and_queue_rest(upload, revision, deps)
 

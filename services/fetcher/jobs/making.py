@@ -9,7 +9,7 @@ from services.fetcher.rendering.order import Order
 from services.fetcher.settings import RenderSettings
 from services.fetcher.work import Deps, JobDelivery
 from shared.contracts import RenderPicture
-from shared.pictures import STANDARD_SIZES, FailureClass, Original, PictureId, Rendition
+from shared.pictures import STANDARD_SIZES, FailureClass, Format, Original, PictureId, Rendition
 from shared.pictures.paths import spool_name
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line
@@ -106,7 +106,13 @@ async def count_start(picture: PictureId, delivery: JobDelivery, deps: Deps) -> 
 
 
 def order_for(
-    original: Path, draft: Draft, renditions: tuple[Rendition, ...], deps: Deps, *, bare: bool = False
+    original: Path,
+    draft: Draft,
+    renditions: tuple[Rendition, ...],
+    deps: Deps,
+    *,
+    bare: bool = False,
+    kept_as: Format | None = None,
 ) -> Order:
     settings = deps.settings.render
     return Order(
@@ -117,6 +123,7 @@ def order_for(
         max_pixels=settings.max_pixels,
         memory_bytes=settings.memory_bytes,
         bare=bare,
+        kept_as=kept_as,
         font_directories=settings.font_directories,
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.pictures import Measure, Rendition
+from shared.pictures import Format, Measure, Rendition
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Order:
     """What the whole process may take."""
     bare: bool = False
     """Give back an original without metadata."""
+    kept_as: Format | None = None
+    """Of a bare original: in this format, whatever it was."""
     described: bool = True
     """Say its colour and thumbhash, too."""
     font_directories: tuple[str, ...] = ()

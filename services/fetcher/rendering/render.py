@@ -24,11 +24,15 @@ from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
 from services.fetcher.rendering.scale import Size, scaled
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
-from shared.pictures import Format, Rendition
+from shared.pictures import Format, Rendition, media_type_of
+from shared.pictures.rendition import SIZES
 
 __all__ = ["Order", "RenderResult", "TooLarge", "Unsound", "render"]
 
 _HEAD_BYTES = 256
+_DRAWN_AS = "large"
+"""The size of a drawing that is to be kept as something else: it has none of its own."""
+
 _TURNED = frozenset({5, 6, 7, 8})
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -92,6 +96,10 @@ def _render_drawing(body: bytes, order: Order) -> RenderResult:
     for rendition in order.renditions:
         picture = drawing.drawn(rendition.box.fill(*drawing.size), order)
         _save(picture, rendition, order)
+    if order.bare and order.kept_as:
+        whole = drawing.drawn(SIZES[_DRAWN_AS].fill(*drawing.size), order)
+        said = _described(resized(whole, BOX.fit(*whole.size)), SVG, whole.size)
+        return _redrawn(replace(said, notes=drawing.notes), whole, order)
     sanitised = order.into / "sanitised.svg"
     sanitised.write_bytes(drawing.document)
     small = drawing.drawn(BOX.fill(*drawing.size), order) if order.described else None
@@ -109,7 +117,7 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     whole = image.size
     if original.loaded is None:
         draft(image, largest)
-    is_redrawn = order.bare and original.stripped is None
+    is_redrawn = order.bare and (original.stripped is None or _is_another(original.media_type, order.kept_as))
     check_memory(memory_needed(original, whole, whole if is_redrawn else largest), order)
     decoded = decode(original)
     smallest = seen = decoded
@@ -138,10 +146,16 @@ def _stripped(said: RenderResult, original: OpenedOriginal, order: Order) -> Ren
 
 
 def _redrawn(said: RenderResult, picture: Image.Image, order: Order) -> RenderResult:
-    """For what few browsers show, or nobody takes apart: the same pixels, upright and in sRGB, as a PNG."""
-    kept = order.into / "redrawn"
-    encode(picture, Format.PNG, kept, order.quality)
-    return replace(said, sanitised=kept, mime="image/png", frames=1)
+    """For what few browsers show, nobody takes apart, or is wanted in another format: the same pixels, upright and in
+    sRGB, as a PNG where nothing is said.
+    """
+    kept, format_ = order.into / "redrawn", order.kept_as or Format.PNG
+    encode(picture, format_, kept, order.quality)
+    return replace(said, sanitised=kept, mime=media_type_of(format_), frames=1)
+
+
+def _is_another(media_type: str, wanted: Format | None) -> bool:
+    return wanted is not None and media_type != media_type_of(wanted)
 
 
 def _moving(original: OpenedOriginal, targets: dict[Rendition, Size]) -> dict[Rendition, Size]:

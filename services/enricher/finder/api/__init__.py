@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.finder.api.artwork import artwork_endpoints
+from services.enricher.finder.api.books import Books, book_endpoints, open_books
 from services.enricher.finder.api.keys import provider_endpoints
 from services.enricher.finder.api.purging import (
     Purger,
@@ -18,7 +19,7 @@ from services.enricher.pictures.shown import PictureUrls
 from shared.pictures import HostRules, PictureId
 from shared.pictures.public_paths import PublicPaths
 
-__all__ = ["TmdbApi", "picture_endpoints", "provider_endpoints"]
+__all__ = ["Books", "TmdbApi", "book_endpoints", "open_books", "picture_endpoints", "provider_endpoints"]
 
 
 def picture_endpoints(

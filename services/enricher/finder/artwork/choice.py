@@ -55,6 +55,13 @@ ROLES = {
         Role.AVATAR: Role.PROFILE,
         Role.THUMBNAIL: Role.PROFILE,
     },
+    Kind.BOOK: {Role.IMAGE: Role.COVER, Role.POSTER: Role.COVER, Role.THUMBNAIL: Role.COVER},
+    Kind.CHARACTER: {
+        Role.IMAGE: Role.PORTRAIT,
+        Role.PROFILE: Role.PORTRAIT,
+        Role.AVATAR: Role.PORTRAIT,
+        Role.THUMBNAIL: Role.PORTRAIT,
+    },
 }
 """What providers have of each kind under another word."""
 
@@ -250,7 +257,8 @@ class ArtworkSettings(Settings):
         return frozenset(name for order in self._orders.values() for name in order)
 
     def order(self, kind: Kind) -> tuple[str, ...]:
-        return self._orders[kind]
+        """Empty of a kind that one provider alone has."""
+        return self._orders.get(kind, ())
 
     @property
     def _orders(self) -> Mapping[Kind, tuple[str, ...]]:

@@ -25,10 +25,12 @@ class Whose(StrEnum):
     TMDB = "tmdb"
     IMDB = "imdb"
     TRAKT = "trakt"
+    HARDCOVER = "hardcover"
+    ISBN = "isbn"
 
 
 class Ids(BaseModel):
-    """`trakt`: Trakt's number or slug."""
+    """`trakt`: Trakt's number or slug. `isbn`: of ten or thirteen digits, without hyphens."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,6 +38,8 @@ class Ids(BaseModel):
     tmdb: int | None = None
     imdb: str | None = None
     trakt: str | None = None
+    hardcover: int | None = None
+    isbn: str | None = None
 
     def has(self, *whose: Whose) -> bool:
         """Whether one of these is there."""
@@ -91,6 +95,7 @@ _PARTS = {Kind.SEASON, Kind.EPISODE}
 _NUMBER = "[1-9][0-9]{0,9}"
 _TVDB, _TMDB, _IMDB = {"tvdb": _NUMBER}, {"tmdb": _NUMBER}, {"imdb": "tt[0-9]{5,12}"}
 _TRAKT = {"trakt": "[A-Za-z0-9][A-Za-z0-9_-]{0,99}?"}
+_HARDCOVER = {"hardcover": _NUMBER}
 _ANY = _TVDB | _TMDB | _IMDB | _TRAKT
 _COUNT = "0|[1-9][0-9]{0,4}"
 _SEASON = f"-s(?P<season>{_COUNT})"
@@ -109,6 +114,8 @@ _FORMS = {
     Kind.EPISODE: (_form(_ANY, _EPISODE), _form(_TVDB | _IMDB)),
     Kind.PERSON: (_form(_ANY | {"imdb": "nm[0-9]{5,12}"}),),
     Kind.COLLECTION: (_form(_TMDB),),
+    Kind.BOOK: (_form(_HARDCOVER | {"isbn": "(?:97[89][0-9]{10}|[0-9]{9}[0-9X])"}),),
+    Kind.CHARACTER: (_form(_HARDCOVER),),
 }
 _TITLE = "tmdb:603, imdb:tt0133093, tvdb:81189 or trakt:the-matrix-1999"
 _WRITTEN = {
@@ -118,6 +125,8 @@ _WRITTEN = {
     Kind.EPISODE: "tmdb:1399-s1e2 (so for tvdb, imdb and trakt), tvdb:3254641 or imdb:tt1480055",
     Kind.PERSON: "tmdb:17419, imdb:nm0186505, tvdb:297737 or trakt:bryan-cranston",
     Kind.COLLECTION: "tmdb:10",
+    Kind.BOOK: "isbn:9780441172719 or hardcover:312460",
+    Kind.CHARACTER: "hardcover:1234",
 }
 
 

@@ -117,7 +117,7 @@ class Pinning:
         job = contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
         return await self._pinned(name, upload, job)
 
-    async def keep(self, name: pictures.Name, body: bytes) -> None:
+    async def pin_soon(self, name: pictures.Name, body: bytes) -> None:
         """The same without waiting for it. Raise OSError where the bytes cannot be written."""
         upload = pictures.Upload(hashlib.sha256(body).hexdigest())
         inbox_id = await self._inbox.put(body)
@@ -125,6 +125,26 @@ class Pinning:
         await self._jobs.queue(job, Lane.PICTURES_NOW)
         now = self._now()
         await self._table.put(name, Shown.pinned(upload), now=now, refresh_at=now, pinned=True)
+
+    async def keep(
+        self, name: pictures.Name, body: bytes, *, mark: str, also: pictures.Name | None = None
+    ) -> tuple[KnownArtwork, bool] | pictures.Failure:
+        """The same with a picture that is somebody's own, by its mark, as a JPEG. `also`: another name that shows it."""
+        upload = pictures.Upload(hashlib.sha256(body).hexdigest(), mark, name.is_private)
+        job = contracts.StoreUpload(
+            inbox=await self._inbox.put(body),
+            sha256=upload.sha256,
+            name=name,
+            also=also,
+            mark=mark,
+            private=upload.private,
+            kept_as=pictures.Format.JPG,
+        )
+        kept = await self._pinned(name, upload, job)
+        if also and not isinstance(kept, pictures.Failure):
+            now = self._now()
+            await self._table.put(also, Shown.pinned(upload), now=now, refresh_at=now, pinned=True)
+        return kept
 
     async def unpin(self, name: pictures.Name) -> bool:
         """False: nothing was pinned. Soon after, the name is looked for again."""

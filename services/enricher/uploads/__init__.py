@@ -1,0 +1,12 @@
+"""What users upload: pictures that nobody else has, each by a name that nobody guesses, counted, and avatars.
+
+    uploads = await enter(open_uploads(settings, finder, database=database, volume=volume, background=background))
+    endpoints = upload_endpoints(uploads, urls)
+
+The bytes go the way of an operator's own (`StoreUpload`), are kept as JPEG, and are served as any name is.
+"""
+
+from services.enricher.uploads.api import upload_endpoints
+from services.enricher.uploads.uploads import UploadSettings, open_uploads
+
+__all__ = ["UploadSettings", "open_uploads", "upload_endpoints"]
