@@ -1,4 +1,6 @@
-"""The enricher, composed: four wings over one database. The library and the account stand on what finds; what keeps stands alone."""
+"""The enricher, composed: five wings over one database. The library, the account and the streamers stand on what finds; what
+keeps stands alone.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +26,8 @@ from services.enricher.pages.operations import Operations
 from services.enricher.pages.site import OwnApi, Site
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
+from services.enricher.streamers import open_streamers
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.http import Skeleton
@@ -74,6 +78,7 @@ async def add_enricher(
                 background=background,
             )
         )
+        shelf = StreamShelf(database)
         finder = await enter(
             open_finder(
                 settings.finder,
@@ -82,6 +87,7 @@ async def add_enricher(
                 volume=volume,
                 evicted=keeper.source_of,
                 also_from=(SOURCES_OF_ITEMS,),
+                elsewhere=shelf.says,
                 paths=paths,
                 metrics=metrics,
                 background=background,
@@ -110,11 +116,26 @@ async def add_enricher(
                 background=background,
             )
         )
+        streamers = await enter(
+            open_streamers(
+                settings.streamers,
+                shelf,
+                finder,
+                database=database,
+                state_dir=state_dir,
+                queue=queue,
+                volume=volume,
+                urls=urls,
+                note_use=keeper.note_use,
+                background=background,
+            )
+        )
         demo_library = demo.DemoLibrary(finder)
         works: dict[str, Work] = {
             **keeper.works,
             **library.works,
             **account.works,
+            **streamers.works,
             demo.KIND: demo_library,
         }
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
@@ -137,6 +158,7 @@ async def add_enricher(
             *library.endpoints(tasks, urls, rules, paths, volume.pictures),
             *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
             *account.endpoints(tasks, urls),
+            *streamers.endpoints(tasks, rules, keeper.statistics),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,
@@ -168,6 +190,7 @@ async def add_enricher(
             name: f"{status.condition}: {status.detail}" for name, status in finder.statuses.items()
         }
         skeleton.notes["account"] = account.troubles
+        skeleton.notes["streamers"] = streamers.troubles
         skeleton.notes["services"] = keeper.peers.troubles
         skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)

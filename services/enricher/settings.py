@@ -9,6 +9,7 @@ from services.enricher.finder import FinderSettings
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pictures.shown import PictureUrlSettings
+from services.enricher.streamers import StreamerSettings
 from shared.settings import HostSettings, Settings
 
 
@@ -20,4 +21,5 @@ class EnricherSettings(Settings):
     finder: FinderSettings = Field(default_factory=FinderSettings)
     hosts: HostSettings = Field(default_factory=HostSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
+    streamers: StreamerSettings = Field(default_factory=StreamerSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)

@@ -18,14 +18,14 @@ from services.enricher.finder.providers.opening import Providers, open_providers
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.resolving.opening import OpenResolving, ResolvingSettings, open_resolving
 from services.enricher.finder.resolving.pinning import Waiter
-from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted
+from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted, SaidElsewhere
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import AdoptPictures, FetchPicture
-from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, SourceUrl
+from shared.contracts import AdoptPictures, FetchPicture, PurgePicture
+from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, Rendition, Source, SourceUrl
 from shared.pictures.public_paths import PublicPaths
-from shared.queue import Queue
+from shared.queue import Lane, Queue
 from shared.settings import Settings
 from shared.telemetry import Metrics
 from shared.volume import KeeperVolume
@@ -69,14 +69,43 @@ class Finder:
         """Have a picture found for it and fetched, behind what somebody waits for."""
         await self._resolving.resolver.resolve_name(name, USUAL, LATER)
 
+    async def renew(self, name: Name, rendition: Rendition = ORIGINAL, *, only_known: bool = False) -> None:
+        """Have it looked for again, due or not, and show what is found as soon as that is stored.
+
+        `only_known`: unless nobody has asked for it yet.
+        """
+        await self._resolving.resolver.renew(name, rendition, only_known=only_known)
+
+    async def forget(self, name: Name) -> None:
+        """What it shows, with its picture where no other name shows that."""
+        pinning, table = self._resolving.pinning, self._resolving.table
+        picture = await pinning.shown(name)
+        if picture and any(one.name != name for one in await table.of_pictures([picture])):
+            await table.remove(name)
+        else:
+            await pinning.purge(name)
+
     async def fetch(self, source: SourceUrl) -> None:
         """Have its picture fetched, behind what somebody waits for."""
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
         await self._resolving.jobs.queue(job, LATER.pictures)
 
+    async def make(self, source: Source, rendition: Rendition, name: Name) -> None:
+        """Have this rendition of a picture that the name shows, behind what somebody waits for."""
+        job = FetchPicture(source_url=source, rendition=rendition, name=name)
+        await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def purge(self, picture: PictureId) -> None:
+        """Have it removed, with all that is remembered of it."""
+        await self._resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
+
     async def adopt(self, job: AdoptPictures) -> None:
         """Have pictures that lie in the inbox stored, behind what somebody waits for."""
         await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def names_of(self, kind: Kind, *, after: int = 0) -> Sequence[tuple[int, Name]]:
+        """Of this kind, some of those that something was found for, each with the number that the next ones come after."""
+        return await self._resolving.table.names_of(kind, after=after)
 
     async def found(self, name: Name) -> PictureId | None:
         """The picture that was found for it the last time, stored or not."""
@@ -117,11 +146,14 @@ async def open_finder(
     volume: KeeperVolume,
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
+    elsewhere: SaidElsewhere,
     metrics: Metrics,
     background: Background,
     paths: PublicPaths,
 ) -> AsyncIterator[Finder]:
-    """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from."""
+    """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from;
+    `elsewhere`, by kinds, what names show that no provider is asked about.
+    """
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         providers = await enter(
@@ -140,6 +172,7 @@ async def open_finder(
                 volume=volume,
                 evicted=evicted,
                 also_from=also_from,
+                elsewhere=elsewhere,
                 metrics=metrics,
                 background=background,
                 paths=paths,

@@ -12,7 +12,15 @@ from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.finder.artwork.artwork import Artwork
 from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
-from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
+from services.enricher.finder.resolving.resolver import (
+    LATER,
+    NOW,
+    Evicted,
+    Jobs,
+    Resolver,
+    SaidElsewhere,
+    Urgencies,
+)
 from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewhere, StoredArtwork
 from shared.background import Background
 from shared.contracts import Envelope, ResolvePicture, changed_pictures
@@ -133,13 +141,16 @@ async def open_resolving(
     volume: KeeperVolume,
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
+    elsewhere: SaidElsewhere,
     metrics: Metrics,
     background: Background,
     paths: PublicPaths,
 ) -> AsyncIterator[OpenResolving]:
     table, jobs, waiting = ArtworkTable(database, also_from), Jobs(queue), EventWaiters()
     stored = StoredArtwork(table, volume.pictures, paths)
-    resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
+    resolver = Resolver(
+        table, artwork, volume.names, jobs, evicted=evicted, elsewhere=elsewhere, refresh=settings.refresh
+    )
 
     unwaited = UnwaitedJobs()
 

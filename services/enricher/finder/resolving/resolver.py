@@ -1,6 +1,6 @@
 """The resolver: finds what a name shows, notes it, and has it fetched."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from services.enricher.finder.providers import Urgency
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
 from shared.contracts import Envelope, FetchPicture, Message, NameRefused, PictureFailed, RefuseName
 from shared.locks import KeyedLock
-from shared.pictures import Failure, FailureClass, Format, Name, PictureId, Rendition, Source
+from shared.pictures import Failure, FailureClass, Format, Kind, Name, PictureId, Rendition, Source
 from shared.queue import Delay, Lane, Queue, announcing
 from shared.telemetry import add_to_line, trace_id, utc_now
 from shared.volume import Names
@@ -40,6 +40,11 @@ Evicted = Callable[[PictureId], Awaitable[Source | None]]
 """Says where a picture came from that was here once; None: it never was."""
 
 
+SaysSource = Callable[[Name], Awaitable[Source | None]]
+SaidElsewhere = Mapping[Kind, SaysSource]
+"""Who knows of names of these kinds, which no provider is asked about, where their pictures come from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Urgencies:
     """How urgent a job is: in which lane its picture is fetched, and for how long providers are waited for."""
@@ -66,6 +71,7 @@ class Resolver:
         jobs: Jobs,
         *,
         evicted: Evicted,
+        elsewhere: SaidElsewhere,
         refresh: timedelta,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -74,6 +80,7 @@ class Resolver:
         self._names = names
         self._jobs = jobs
         self._evicted = evicted
+        self._elsewhere = elsewhere
         self._refresh = refresh
         self._now = now
         self._turns = KeyedLock()
@@ -124,6 +131,20 @@ class Resolver:
             job = FetchPicture(source_url=known.shown.source, rendition=USUAL, name=name)
             await self._jobs.queue(job, LATER.pictures)
 
+    async def renew(self, name: Name, rendition: Rendition, *, only_known: bool = False) -> None:
+        """Look again, due or not, and have the name pointed at what was found: until that is stored it shows what it showed.
+
+        `only_known`: unless nobody has asked for it yet.
+        """
+        async with self._turns.hold(str(name)):
+            known = await self._table.of_name(name)
+            if (known is None and only_known) or (known and known.pinned):
+                return
+            known = await self._look(name, known, LATER)
+        if known:
+            job = FetchPicture(source_url=known.shown.source, rendition=rendition, name=name)
+            await self._jobs.queue(job, LATER.pictures)
+
     async def _look(self, name: Name, before: KnownArtwork | None, pace: Urgencies) -> KnownArtwork | None:
         """What was found by now, or before where nothing can be; None: neither, and that was said."""
         found = await self._found(name, pace)
@@ -141,6 +162,13 @@ class Resolver:
 
     async def _found(self, name: Name, pace: Urgencies) -> Shown | Lack:
         now = self._now()
+        if says := self._elsewhere.get(name.kind):
+            source = await says(name)
+            if source:
+                return Shown.pinned(source)
+            return nobody_to_ask(
+                ValueError(f"Nobody here knows such a {name.kind}, or a picture of it."), now
+            )
         try:
             subject = Subject.parse(name.kind, name.id)
             finding = await self._artwork.find(subject, name.role, within=pace.within, urgency=pace.urgency)
