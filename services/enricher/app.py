@@ -1,4 +1,4 @@
-"""The enricher, composed: five wings over one database. The library, the account and the characters stand on what finds; what keeps stands alone."""
+"""The enricher, composed: wings over one database. What finds and what keeps stand alone, the others on them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +26,7 @@ from services.enricher.pages.operations import Operations
 from services.enricher.pages.site import OwnApi, Site
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
+from services.enricher.streamers import open_streamers
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.uploads import open_uploads, upload_endpoints
@@ -130,12 +131,26 @@ async def add_enricher(
         uploads = await enter(
             open_uploads(settings.uploads, finder, database=database, volume=volume, background=background)
         )
+        streamers = await enter(
+            open_streamers(
+                settings.streamers,
+                finder,
+                database=database,
+                state_dir=state_dir,
+                queue=queue,
+                volume=volume,
+                urls=urls,
+                note_use=keeper.note_use,
+                background=background,
+            )
+        )
         demo_library = demo.DemoLibrary(finder)
         works: dict[str, Work] = {
             **keeper.works,
             **library.works,
             **account.works,
             **characters.works,
+            **streamers.works,
             demo.KIND: demo_library,
         }
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
@@ -161,6 +176,7 @@ async def add_enricher(
             *account.endpoints(tasks, urls),
             *characters.endpoints(tasks),
             *upload_endpoints(uploads, urls),
+            *streamers.endpoints(tasks, rules, keeper.statistics),
             *keeper.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,
@@ -194,6 +210,7 @@ async def add_enricher(
             name: f"{status.condition}: {status.detail}" for name, status in finder.statuses.items()
         }
         skeleton.notes["account"] = account.troubles
+        skeleton.notes["streamers"] = streamers.troubles
         skeleton.notes["services"] = keeper.peers.troubles
         skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)

@@ -12,6 +12,7 @@ from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pages.site import PageSettings
 from services.enricher.pictures.shown import PictureUrlSettings
+from services.enricher.streamers import StreamerSettings
 from services.enricher.uploads import UploadSettings
 from shared.settings import HostSettings, Settings
 
@@ -27,5 +28,6 @@ class EnricherSettings(Settings):
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     pages: PageSettings = Field(default_factory=PageSettings)
     uploads: UploadSettings = Field(default_factory=UploadSettings)
+    streamers: StreamerSettings = Field(default_factory=StreamerSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
     users: UserSettings = Field(default_factory=UserSettings)

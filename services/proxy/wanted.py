@@ -313,6 +313,6 @@ def by_file(form: FileForm, given: Sequence[str], url: URL) -> Named:
             check_id(other)
         format_ = parse_format(extension)
         rendition = ORIGINAL if size == "original" else pictures.Rendition(size, format_)
-        return Named(pictures.Name(form.kind, id_, form.role), (rendition,))
+        return Named(form.name(id_), (rendition,))
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None

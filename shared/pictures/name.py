@@ -1,6 +1,8 @@
 """Names: what a picture shows, `series / tvdb:123 / poster`."""
 
+import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -83,3 +85,30 @@ def check_id(text: str) -> None:
             f"An id has 1 to {LONGEST_ID} letters, digits, dots, underscores, colons or hyphens, "
             "and starts with a letter or digit."
         )
+
+
+LONGEST_FILE_BYTES = 250
+"""Of a file's name without its extension, in UTF-8: what file systems have room for."""
+
+_HASHED = "file:"
+_NO_FILE = re.compile(r"\.*|.*[/\\\x00-\x1f\x7f].*", re.DOTALL)
+
+
+def file_id(file: str) -> str:
+    """The id of what somebody's library calls by this file name, without its extension: the name itself where that can be an
+    id, else what its hash makes of it. Names that only differ in how their letters are composed are one.
+
+    Raise ValueError, with a sentence for the user, for what no file is called.
+    """
+    composed = unicodedata.normalize("NFC", file)
+    try:
+        encoded = composed.encode()
+    except UnicodeEncodeError:
+        raise ValueError("A file's name is text in UTF-8.") from None
+    if _NO_FILE.fullmatch(composed) or len(encoded) > LONGEST_FILE_BYTES:
+        raise ValueError(
+            f"A file's name has 1 to {LONGEST_FILE_BYTES} bytes, more than dots, and neither slashes nor control characters."
+        )
+    if _ID.fullmatch(composed):
+        return composed
+    return _HASHED + hashlib.sha256(encoded).hexdigest()[:32]

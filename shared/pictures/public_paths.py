@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
-from shared.pictures.name import Kind, Name, Role
+from shared.pictures.name import Kind, Name, Role, file_id
 from shared.pictures.rendition import SIZES, STANDARD_SIZES
 from shared.pictures.source import PictureId, RevisionId
 
@@ -75,6 +75,8 @@ class FileForm(Form):
     role: Role
     is_open: bool = False
     """Served to whoever knows it, also where the paths of others must be signed."""
+    is_titled: bool = False
+    """The last placeholder is a title as the library spells it in file names, of which `file_id` makes the name's id."""
 
     def __post_init__(self) -> None:
         root, *folders, last = self.pattern.removesuffix(_FORMAT).split("/")
@@ -92,6 +94,10 @@ class FileForm(Form):
     @property
     def id_placeholder(self) -> str:
         return self.placeholders[-2]
+
+    def name(self, id_: str) -> Name:
+        """What the file shows that is called so. Raise ValueError for what can be no id, or no file's name."""
+        return Name(self.kind, file_id(id_) if self.is_titled else id_, self.role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +222,23 @@ PUBLIC_PATHS = PublicPaths(
             Role.PROFILE,
         ),
         FileForm(
-            "/data/images/categories/{slug}.{format}", "The cover of a category", Kind.CATEGORY, Role.COVER
+            "/data/images/profiles/streamer_{id}.{format}",
+            "The same, as it was called before",
+            Kind.STREAMER,
+            Role.PROFILE,
+        ),
+        FileForm(
+            "/data/images/banners/banner_{id}.{format}",
+            "The picture of a streamer who is offline",
+            Kind.STREAMER,
+            Role.BANNER,
+        ),
+        FileForm(
+            "/data/images/categories/{slug}.{format}",
+            "The cover of a category",
+            Kind.CATEGORY,
+            Role.COVER,
+            is_titled=True,
         ),
         FileForm(
             "/data/images/artwork/{streamer}/stream_{id}.{format}",

@@ -19,11 +19,13 @@ from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.providers.trakt.client import TraktSettings
 from services.enricher.finder.providers.tvdb.client import TvdbSettings
+from services.enricher.finder.providers.twitch.client import TwitchSettings
 from services.enricher.finder.resolving.opening import ResolvingSettings
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pictures.shown import PictureUrlSettings
 from services.enricher.settings import EnricherSettings
+from services.enricher.streamers import StreamerSettings
 from services.enricher.uploads import UploadSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
@@ -40,9 +42,11 @@ from shared.volume import VolumeSettings, WriteVolume, volume_to_keep, volume_to
 from shared.volume.local.layout import Layout
 from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, WatchedQueue, until
 from tests.providers import tvdb as tvdb_stand_in
+from tests.providers import twitch as twitch_stand_in
 from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost
 from tests.providers.tvdb import TvdbHost
+from tests.providers.twitch import TwitchHost
 from tests.servers.databases import furnish
 
 ADMIN = {"Authorization": "Bearer the-admin-token"}
@@ -147,6 +151,8 @@ async def running_enricher(
     trakt: TraktHost | None = None,
     tmdb: TmdbHost | None = None,
     tvdb: TvdbHost | None = None,
+    twitch: TwitchHost | None = None,
+    streamers: StreamerSettings | None = None,
     tvdb_key: str = tvdb_stand_in.API_KEY,
     fetcher: FetcherSettings | None = None,
     proxy: ProxySettings | None = None,
@@ -184,6 +190,12 @@ async def running_enricher(
                     api_key=SecretStr(tvdb_key) if tvdb else None,
                     base_url=tvdb.base_url if tvdb else "http://x",
                 ),
+                TwitchSettings(
+                    client_id=SecretStr(twitch_stand_in.CLIENT_ID) if twitch else None,
+                    client_secret=SecretStr(twitch_stand_in.CLIENT_SECRET) if twitch else None,
+                    base_url=twitch.base_url if twitch else "http://x",
+                    auth_url=twitch.auth_url if twitch else "http://x",
+                ),
             ),
             resolving=resolving or ResolvingSettings(),
         ),
@@ -192,6 +204,7 @@ async def running_enricher(
         library=LibrarySettings(roots=roots),
         hosts=hosts or HostSettings(),
         uploads=uploads or UploadSettings(),
+        streamers=streamers or StreamerSettings(),
         urls=urls or PictureUrlSettings(),
         users=users or UserSettings(),
     )

@@ -374,7 +374,7 @@ async def test_of_a_name_that_would_be_purged_the_bytes_are_told(
         "t/p/w342/..%2fx.jpg",
         "t/p/w342/x",
         "movie/7/poster/w342",
-        "data/images/categories/.x.jpg",
+        "data/images/categories/...jpg",
     ],
 )
 async def test_a_path_of_no_picture_purges_nothing(start: Start, path: str) -> None:

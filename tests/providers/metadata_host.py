@@ -119,7 +119,7 @@ class MetadataHost:
         self.counts[request.path] += 1
         if request.query_string:
             self.counts[request.path_qs] += 1
-        body = await request.json() if request.method == "POST" else None
+        body = await _posted(request) if request.method == "POST" else None
         said = self._said(request, body)
         if gate := self._gates.get(request.path, self._gates.get(ANY)):
             await gate.pass_through()
@@ -144,6 +144,12 @@ class MetadataHost:
             or self._put.get(request.path)
             or (self.posted(request.path, body) if request.method == "POST" else self.has(request))
         )
+
+
+async def _posted(request: web.Request) -> Any:
+    if request.content_type == "application/x-www-form-urlencoded":
+        return dict(await request.post())
+    return await request.json()
 
 
 def _as_said(said: Said, delay_s: float) -> Behaviour:

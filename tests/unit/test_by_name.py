@@ -11,7 +11,7 @@ from shared.http import Problem
 from shared.pictures import Format, Kind, Name, Rendition, Role
 from shared.pictures.public_paths import NUMBERED_KINDS, PUBLIC_PATHS, FileForm
 
-PROFILE, CATEGORY, STREAM = PUBLIC_PATHS.all(FileForm)
+PROFILE, _, _, CATEGORY, STREAM = PUBLIC_PATHS.all(FileForm)
 WELCOME = (Format.AVIF, Format.WEBP)
 ODD_IDS = (
     *(

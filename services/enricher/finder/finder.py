@@ -23,10 +23,10 @@ from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted, O
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import AdoptPictures, FetchPicture
-from shared.pictures import ORIGINAL, Failure, HostRules, Kind, Name, PictureId, SourceUrl
+from shared.contracts import AdoptPictures, FetchPicture, PurgePicture
+from shared.pictures import ORIGINAL, Failure, HostRules, Kind, Name, PictureId, Rendition, Source, SourceUrl
 from shared.pictures.public_paths import PublicPaths
-from shared.queue import Queue
+from shared.queue import Lane, Queue
 from shared.settings import Settings
 from shared.telemetry import Metrics
 from shared.volume import KeeperVolume
@@ -72,6 +72,22 @@ class Finder:
         """Have a picture found for it and fetched, behind what somebody waits for."""
         await self._resolving.resolver.resolve_name(name, USUAL, LATER)
 
+    async def renew(self, name: Name, rendition: Rendition = ORIGINAL, *, only_known: bool = False) -> None:
+        """Have it looked for again, due or not, and show what is found as soon as that is stored.
+
+        `only_known`: unless nobody has asked for it yet.
+        """
+        await self._resolving.resolver.renew(name, rendition, only_known=only_known)
+
+    async def forget(self, name: Name) -> None:
+        """What it shows, with its picture where no other name shows that."""
+        pinning, table = self._resolving.pinning, self._resolving.table
+        picture = await pinning.shown(name)
+        if picture and any(one.name != name for one in await table.of_pictures([picture])):
+            await table.remove(name)
+        else:
+            await pinning.purge(name)
+
     async def fetch(self, source: SourceUrl) -> None:
         """Have its picture fetched, behind what somebody waits for."""
         job = FetchPicture(source_url=source, rendition=ORIGINAL)
@@ -84,6 +100,15 @@ class Finder:
     def ask_for(self, kind: Kind, others: OtherNames) -> None:
         """Names of this kind are another wing's first."""
         self._resolving.resolver.others[kind] = others
+
+    async def make(self, source: Source, rendition: Rendition, name: Name) -> None:
+        """Have this rendition of a picture that the name shows, behind what somebody waits for."""
+        job = FetchPicture(source_url=source, rendition=rendition, name=name)
+        await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def purge(self, picture: PictureId) -> None:
+        """Have it removed, with all that is remembered of it."""
+        await self._resolving.jobs.queue(PurgePicture(picture=picture), Lane.PICTURES_NOW)
 
     async def adopt(self, job: AdoptPictures) -> None:
         """Have pictures that lie in the inbox stored, behind what somebody waits for."""
@@ -101,6 +126,10 @@ class Finder:
     async def let_go(self, name: Name) -> None:
         """Forget what it shows, and have the picture removed."""
         await self._resolving.pinning.purge(name)
+
+    async def names_of(self, kind: Kind, *, after: int = 0) -> Sequence[tuple[int, Name]]:
+        """Of this kind, some of those that something was found for, each with the number that the next ones come after."""
+        return await self._resolving.table.names_of(kind, after=after)
 
     async def found(self, name: Name) -> PictureId | None:
         """The picture that was found for it the last time, stored or not."""

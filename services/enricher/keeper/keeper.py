@@ -10,6 +10,7 @@ from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.keeper import api
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.keeper.catalog.opening import OpenCatalog, open_catalog
+from services.enricher.keeper.catalog.statistics import CatalogStatistics, statistics
 from services.enricher.keeper.catalog.table import ShownBy
 from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_letters
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
@@ -44,6 +45,10 @@ class Keeper:
         """In bytes on the disk, as far as the catalog knows it."""
         entry = await self._catalog.table.of_picture(picture)
         return entry.disk.bytes if entry else 0
+
+    async def statistics(self) -> CatalogStatistics:
+        """Pictures counted by kind, provider, format, age and class of failure."""
+        return await statistics(self._catalog.table, utc_now())
 
     async def note_use(self, used: Mapping[PictureId, datetime]) -> None:
         """That these stored pictures were looked at by then, as whoever had them before us knows."""

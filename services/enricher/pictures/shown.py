@@ -81,6 +81,10 @@ class PictureUrls:
             path = self._of_uploads.sign(path, [(EXPIRY, str(until_s))])
         return self._before + path
 
+    def of_file(self, path: str) -> str:
+        """A file of somebody's library; the path as it is before anything is escaped."""
+        return self._before + (self._signed(path) if self._signatures.required else quote(path, safe="/"))
+
     def whole(self, path: str, seen: str) -> str:
         """A path of pictures as a client writes it that knows us as `seen`, unless it is set what stands before it."""
         before = self._before or seen

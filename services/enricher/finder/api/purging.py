@@ -219,7 +219,7 @@ def _of_file(form: FileForm, purger: Purger) -> Endpoint:
     async def of_file(asked: DryParameters) -> NameRemoval:
         """Unpin or purge by a file of the streamer library."""
         try:
-            name = Name(form.kind, asked.model_dump()[form.id_placeholder], form.role)
+            name = form.name(asked.model_dump()[form.id_placeholder])
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
         return await purger.remove(name, dry_run=asked.dry_run)

@@ -26,6 +26,7 @@ PACKAGES = (
     "services.enricher.finder.providers.trakt",
     "services.enricher.finder.providers.fanart",
     "services.enricher.finder.providers.hardcover",
+    "services.enricher.finder.providers.twitch",
 )
 """In the order in which their pictures are preferred, where nothing else is set."""
 

@@ -12,7 +12,14 @@ from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.finder.artwork.artwork import Artwork
 from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
-from services.enricher.finder.resolving.resolver import LATER, NOW, Evicted, Jobs, Resolver, Urgencies
+from services.enricher.finder.resolving.resolver import (
+    LATER,
+    NOW,
+    Evicted,
+    Jobs,
+    Resolver,
+    Urgencies,
+)
 from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewhere, StoredArtwork
 from shared.background import Background
 from shared.contracts import Envelope, ResolvePicture, changed_pictures

@@ -10,7 +10,7 @@ from services.enricher.finder.providers import Urgency
 from services.enricher.finder.resolving.table import ArtworkTable, KnownArtwork, Shown
 from shared.contracts import Envelope, FetchPicture, Message, NameRefused, PictureFailed, RefuseName
 from shared.locks import KeyedLock
-from shared.pictures import Failure, FailureClass, Format, Kind, Name, PictureId, Rendition, Source, SourceUrl
+from shared.pictures import Failure, FailureClass, Format, Kind, Name, PictureId, Rendition, Source
 from shared.queue import Delay, Lane, Queue, announcing
 from shared.telemetry import add_to_line, trace_id, utc_now
 from shared.volume import Names
@@ -40,7 +40,7 @@ Evicted = Callable[[PictureId], Awaitable[Source | None]]
 """Says where a picture came from that was here once; None: it never was."""
 
 
-OtherNames = Callable[[Name], Awaitable[SourceUrl | str | None]]
+OtherNames = Callable[[Name], Awaitable[Source | str | None]]
 """Another wing's: where the picture comes from that a name of theirs shows; a sentence where there is none; None: not theirs."""
 
 
@@ -130,6 +130,20 @@ class Resolver:
             job = FetchPicture(source_url=known.shown.source, rendition=USUAL, name=name)
             await self._jobs.queue(job, LATER.pictures)
 
+    async def renew(self, name: Name, rendition: Rendition, *, only_known: bool = False) -> None:
+        """Look again, due or not, and have the name pointed at what was found: until that is stored it shows what it showed.
+
+        `only_known`: unless nobody has asked for it yet.
+        """
+        async with self._turns.hold(str(name)):
+            known = await self._table.of_name(name)
+            if (known is None and only_known) or (known and known.pinned):
+                return
+            known = await self._look(name, known, LATER)
+        if known:
+            job = FetchPicture(source_url=known.shown.source, rendition=rendition, name=name)
+            await self._jobs.queue(job, LATER.pictures)
+
     async def _look(self, name: Name, before: KnownArtwork | None, pace: Urgencies) -> KnownArtwork | None:
         """What was found by now, or before where nothing can be; None: neither, and that was said."""
         found = await self._found(name, pace)
@@ -149,10 +163,10 @@ class Resolver:
         now = self._now()
         if name.kind in self.others:
             elsewhere = await self.others[name.kind](name)
-            if isinstance(elsewhere, SourceUrl):
-                return Shown.pinned(elsewhere)
+            if isinstance(elsewhere, str):
+                return nobody_to_ask(ValueError(elsewhere), now)
             if elsewhere is not None:
-                return Lack(failure_class=FailureClass.GONE, reason=elsewhere, retry_at=now + AGAIN_AT_LEAST)
+                return Shown.pinned(elsewhere)
         try:
             subject = Subject.parse(name.kind, name.id)
             finding = await self._artwork.find(subject, name.role, within=pace.within, urgency=pace.urgency)

@@ -47,6 +47,7 @@ class Shown:
 
     @classmethod
     def pinned(cls, source: Source) -> Self:
+        """What somebody says, and no provider was asked about."""
         host = picture_host(source.host) if isinstance(source, SourceUrl) else None
         return cls(source, host.provider if host else None)
 
@@ -113,6 +114,13 @@ class ArtworkTable:
     async def of_id(self, artwork_id: int) -> KnownArtwork | None:
         found = await self._some(_columns.id == artwork_id, at_most=1)
         return found[0] if found else None
+
+    async def names_of(self, kind: Kind, *, after: int) -> Sequence[tuple[int, Name]]:
+        """Of this kind, those with the lowest ids after this one, which come with them."""
+        query = select(artwork).where(_columns.kind == kind.value, _columns.id > after).order_by(_columns.id)
+        return await self._database.rows(
+            query, lambda row: (row.id, _known(row).name), of=artwork, limit=NAMES_AT_MOST
+        )
 
     async def of_pictures(self, pictures: Collection[PictureId]) -> Sequence[KnownArtwork]:
         """The names that show one of them."""

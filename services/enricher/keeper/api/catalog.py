@@ -231,7 +231,6 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
         }
 
     return [
-        Endpoint("GET", "/api/images/stats", counted, CatalogStatistics),
         Endpoint("GET", "/api/images/cache/stats", counted, CatalogStatistics),
         Endpoint(
             "GET", "/api/images/cache/list", listed, CachedImages, CatalogListParameters, access=Access.LISTS

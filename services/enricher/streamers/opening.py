@@ -1,0 +1,135 @@
+"""The streamer library's front door: the wing composed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from services.enricher.api.endpoint import Endpoint
+from services.enricher.database.database import Database
+from services.enricher.finder import Finder
+from services.enricher.finder.providers.twitch.client import TwitchClient
+from services.enricher.library.sync import Syncing
+from services.enricher.pictures.shown import PictureUrls
+from services.enricher.streamers import api
+from services.enricher.streamers.export import Export, ExportNotes, NoteUse
+from services.enricher.streamers.pictures import ShelfPictures
+from services.enricher.streamers.placing import OnStep
+from services.enricher.streamers.refreshing import StreamerRefresh
+from services.enricher.streamers.shelf import StreamShelf
+from services.enricher.streamers.upkeep import CleanShelf, SyncShelf, Upkeep
+from services.enricher.tasks.tasks import Tasks, Work
+from shared.background import Background
+from shared.pictures import HostRules, Kind
+from shared.queue import Queue
+from shared.settings import Settings
+from shared.volume import KeeperVolume
+
+
+class StreamerSettings(Settings):
+    export_dir: str = Field("", validation_alias="EXPORT_DIR", examples=["/recordings/.images"])
+    """Where pictures are put as files for media servers; empty: nowhere."""
+    export_beside: bool = Field(default=True, validation_alias="EXPORT_BESIDE")
+    """Also into the folders of streamers beside it."""
+
+    @field_validator("export_dir")
+    @classmethod
+    def _is_a_folder_in_another(cls, folder: str) -> str:
+        if folder and (not Path(folder).is_absolute() or Path(folder) == Path(folder).parent):
+            raise ValueError("EXPORT_DIR is the whole path of a folder, such as /recordings/.images")
+        return folder
+
+
+@dataclass(frozen=True, slots=True)
+class StreamersWing:
+    works: Mapping[str, Work]
+    """The kinds of tasks that it does."""
+
+    _shelf: StreamShelf
+    _pictures: ShelfPictures
+    _refreshing: StreamerRefresh
+    _upkeep: Upkeep
+    _queue: Queue
+    _export: Export | None
+
+    def troubles(self) -> Mapping[str, str]:
+        """What is not as it is set, for who looks after the server."""
+        if self._export is None:
+            return {}
+        foreign = len(self._export.foreign)
+        obstacle = self._export.obstacle or (
+            f"{foreign} files there are not ours, and stay." if foreign else ""
+        )
+        return {"export": obstacle} if obstacle else {}
+
+    def endpoints(self, tasks: Tasks, rules: HostRules, counted: api.images.Counted) -> list[Endpoint]:
+        """`counted`: what there is of all pictures."""
+        return [
+            *api.ImagesApi(
+                self._shelf,
+                self._pictures,
+                self._refreshing,
+                self._upkeep,
+                tasks=tasks,
+                queue=self._queue,
+                counted=counted,
+            ).endpoints,
+            *api.ShelfApi(self._shelf, self._pictures, self._refreshing, rules).endpoints,
+        ]
+
+
+@asynccontextmanager
+async def open_streamers(
+    settings: StreamerSettings,
+    finder: Finder,
+    *,
+    database: Database,
+    state_dir: Path,
+    queue: Queue,
+    volume: KeeperVolume,
+    urls: PictureUrls,
+    note_use: NoteUse,
+    background: Background,
+    at: OnStep = lambda _step: None,
+) -> AsyncIterator[StreamersWing]:
+    """`note_use`: have the catalog know that exported pictures are in use. `at` hears of named steps of exporting."""
+    shelf = StreamShelf(database)
+    for kind in (Kind.STREAMER, Kind.CATEGORY, Kind.STREAM):
+        finder.ask_for(kind, shelf.source_or_why)
+    pictures = ShelfPictures(finder, volume.names, volume.pictures, urls)
+    provider = finder.providers.get("twitch")
+    export = None
+    if settings.export_dir:
+        export = Export(
+            Path(settings.export_dir),
+            state_dir / "export",
+            shelf,
+            pictures,
+            ExportNotes(database),
+            beside=settings.export_beside,
+            note_use=note_use,
+            at=at,
+        )
+    refreshing = StreamerRefresh(
+        shelf,
+        pictures,
+        TwitchClient(provider) if provider else None,
+        asyncio.Event(),
+        changed=export.changed if export else lambda: None,
+    )
+    upkeep = Upkeep(shelf, pictures)
+    syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
+    works: dict[str, Work] = {
+        SyncShelf.KIND: SyncShelf(upkeep, syncing),
+        CleanShelf.KIND: CleanShelf(shelf, pictures),
+    }
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        await enter(refreshing.repeating(background))
+        await enter(upkeep.looking(background))
+        if export:
+            await enter(export.keeping_up(queue, background))
+        yield StreamersWing(works, shelf, pictures, refreshing, upkeep, queue, export)

@@ -1,0 +1,262 @@
+"""What Twitch says of streamers and categories: asked once they are added, when they were seen again, and daily; and then their
+pictures are fetched. A row is due until its pictures are ordered: whatever ends us in between, the next round does it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from services.enricher.database.database import DatabaseUnavailable
+from services.enricher.finder.providers import Turn, Urgency
+from services.enricher.finder.providers.errors import Busy, ProviderError
+from services.enricher.finder.providers.twitch.client import AT_ONCE, TwitchClient, TwitchGame, TwitchUser
+from services.enricher.streamers import naming
+from services.enricher.streamers.pictures import ShelfPictures
+from services.enricher.streamers.shelf import Category, NewCategory, Streamer, StreamShelf
+from services.enricher.streamers.tables import categories, streamers
+from shared.background import Background
+from shared.pictures import Name
+from shared.queue import QueueError
+from shared.telemetry import utc_now
+
+DAILY = timedelta(days=1)
+SEEN_AFTER = timedelta(hours=1)
+"""What somebody sees is asked for again where it was not for so long."""
+
+UNKNOWN_AGAIN = timedelta(days=1)
+"""What Twitch does not know, or not any more."""
+
+TROUBLE_AGAIN = timedelta(minutes=1)
+LOOK_EVERY_S = 30.0
+PATIENCE = timedelta(seconds=10)
+ORDERED_AT_ONCE = 16
+NO_KEY = "Twitch is not asked: TWITCH_CLIENT_ID and TWITCH_CLIENT_SECRET are not set."
+
+_Thing = TypeVar("_Thing")
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamerRefresh:
+    """`client` None: there is no key, and what is known stays as it is. `changed` hears that what is exported may be old."""
+
+    shelf: StreamShelf
+    pictures: ShelfPictures
+    client: TwitchClient | None
+    wake: asyncio.Event
+    changed: Callable[[], None] = lambda: None
+    now: Callable[[], datetime] = utc_now
+
+    def repeating(self, background: Background) -> AbstractAsyncContextManager[None]:
+        return background.repeating(
+            "asking about streamers",
+            self.round,
+            every_s=LOOK_EVERY_S,
+            wake=self.wake,
+            expected=(DatabaseUnavailable, QueueError),
+        )
+
+    async def round(self) -> bool:
+        """Ask about a hundred of each that are due. Whether there is more."""
+        if self.client is None:
+            return False
+        due = await self.shelf.due(self.shelf.streamers, limit=AT_ONCE)
+        others = await self.shelf.due(self.shelf.categories, limit=AT_ONCE)
+        try:
+            await self.streamers(due)
+            await self.categories(others)
+        except ProviderError as error:
+            _log.warning("Twitch not asked", reason=error.reason)
+            await asyncio.sleep(_pause_s(error))
+            return True
+        return len(due) == AT_ONCE or len(others) == AT_ONCE
+
+    async def streamers(self, some: Sequence[Streamer]) -> None:
+        """Ask about AT_ONCE at most, and have their pictures where they are new. Raise ProviderError."""
+        if not some or self.client is None:
+            return
+        said = await self.client.users(
+            self._turn(some),
+            ids=[one.twitch_id for one in some if one.twitch_id],
+            logins=[one.login for one in some if not one.twitch_id and one.login],
+        )
+        known = {one.id: one for one in said} | {one.login.lower(): one for one in said}
+        some = await self._without_doubles(some, known)
+        found = {one.id: _of_user(known[one.key]) for one in some if one.key in known}
+        await self.shelf.streamers.change_each(found)
+        fresh = [await self.shelf.streamers.get(one.id) or one for one in some if one.id in found]
+        await in_turn(fresh, self.order_streamer)
+        await self.shelf.streamers.change_each(self._checked(some, found, "streamer"))
+        self.changed()
+
+    async def order_streamer(self, streamer: Streamer) -> None:
+        """Have its pictures where they are not here, or where Twitch has others by now."""
+        for name, source in self.pictures.of_streamer(streamer):
+            if await self.pictures.order(name, source) and streamer.twitch_id:
+                by_twitch = (naming.twitchs(streamer.twitch_id), streamer.twitch_id)
+                await self.pictures.renew_known(Name(name.kind, one, name.role) for one in by_twitch)
+
+    async def categories(self, some: Sequence[Category]) -> None:
+        """The same of categories."""
+        if not some or self.client is None:
+            return
+        said = await self.client.games(
+            self._turn(some),
+            ids=[one.twitch_id for one in some if one.twitch_id],
+            names=[one.name for one in some if not one.twitch_id],
+        )
+        by_id, by_name = {one.id: one for one in said}, {one.name: one for one in said}
+        known = {
+            one.id: game
+            for one in some
+            if (game := by_id.get(one.twitch_id) if one.twitch_id else by_name.get(one.name))
+        }
+        await self._take_in(some, known)
+        fresh = [await self.shelf.categories.get(one.id) or one for one in some if one.id in known]
+        await in_turn(fresh, self.order_category)
+        await self.shelf.categories.change_each(self._checked(some, known, "category"))
+        self.changed()
+
+    async def order_category(self, category: Category) -> None:
+        for name, source in self.pictures.of_category(category):
+            if await self.pictures.order(name, source):
+                aliases = {category.slug, category.twitch_id and naming.twitchs(category.twitch_id)}
+                others = [naming.cover_of(one) for one in aliases if one and one != category.cover_id]
+                await self.pictures.renew_known(others)
+
+    async def _take_in(self, some: Sequence[Category], known: Mapping[int, TwitchGame]) -> None:
+        taken = {
+            one.twitch_id
+            for one in await self.shelf.categories.some(
+                categories.c.twitch_id.in_([game.id for game in known.values()])
+            )
+        }
+        values: dict[int, Mapping[str, object]] = {}
+        for one in some:
+            if (game := known.get(one.id)) is None:
+                continue
+            said = {"box_art": game.box_art_url}
+            if one.twitch_id is None and game.id not in taken:
+                said["twitch_id"] = game.id
+                taken.add(game.id)
+            if one.twitch_id and one.name == naming.twitchs(one.twitch_id):
+                await self.shelf.name_category(one.id, game.name, **said)
+            else:
+                values[one.id] = said | {"name": game.name}
+        await self.shelf.categories.change_each(values)
+
+    async def _without_doubles(
+        self, some: Sequence[Streamer], known: Mapping[str, TwitchUser]
+    ) -> Sequence[Streamer]:
+        """Of two that are the same, for Twitch calls them by one id or one login, the one that came later leaves."""
+        kept = []
+        for one in some:
+            user = known.get(one.key)
+            if user is None:
+                kept.append(one)
+                continue
+            same = await self.shelf.streamers.some(
+                (streamers.c.twitch_id == user.id) | (streamers.c.login == user.login.lower())
+            )
+            if same and same[0].id == one.id:
+                kept.append(one)
+                for double in same[1:]:
+                    await self.shelf.streamers.remove(double.id)
+            elif not same:
+                kept.append(one)
+            else:
+                await self.shelf.streamers.remove(one.id)
+        return [one for one in kept if await self.shelf.streamers.get(one.id)]
+
+    def _checked(
+        self, some: Iterable[Streamer | Category], found: Mapping[int, object], what: str
+    ) -> Mapping[int, Mapping[str, object]]:
+        now = self.now()
+        known = {"checked_at": now, "check_at": now + DAILY, "trouble": None}
+        unknown = {
+            "checked_at": now,
+            "check_at": now + UNKNOWN_AGAIN,
+            "trouble": f"Twitch knows no such {what}.",
+        }
+        return {one.id: known if one.id in found else unknown for one in some}
+
+    def _turn(self, some: Iterable[Streamer | Category]) -> Turn:
+        """What was just added comes before what is only looked at again."""
+        is_new = any(one.checked_at is None for one in some)
+        return Turn(Urgency.NOW if is_new else Urgency.LATER, self.now() + PATIENCE)
+
+    async def search(self, text: str) -> Sequence[TwitchGame]:
+        """Raise ProviderError."""
+        if self.client is None:
+            return ()
+        return await self.client.search(text, Turn(Urgency.NOW, self.now() + PATIENCE))
+
+    async def add_streamers(
+        self, *, logins: Sequence[str] = (), twitch_ids: Sequence[str] = ()
+    ) -> Sequence[Streamer]:
+        """Here at once; what Twitch says of them comes by itself, but of one alone, about whom it is asked now.
+
+        As they are then; none where there is one whom Twitch does not know.
+        """
+        added = await self.shelf.add_streamers(logins=logins, twitch_ids=twitch_ids)
+        if len(added) > 1 or self.client is None or added[0].checked_at:
+            self.wake.set()
+            return added
+        [one] = added
+        try:
+            await self.streamers(added)
+        except ProviderError:
+            self.wake.set()
+            return added
+        checked = await self.shelf.streamers.get(one.id)
+        if checked is None:  # the same as one who is here under another name
+            return await self.shelf.add_streamers(logins=logins, twitch_ids=twitch_ids)
+        if checked.trouble:
+            await self.shelf.streamers.remove(one.id)
+            return ()
+        return [checked]
+
+    async def add_categories(self, wanted: Sequence[NewCategory]) -> Sequence[Category]:
+        """The same of categories, of which also those stay that Twitch does not know. Raise ValueError for what is no name."""
+        added = await self.shelf.add_categories(wanted)
+        if len(added) == 1 and self.client and not added[0].checked_at:
+            with suppress(ProviderError):
+                await self.categories(added)
+                return [await self.shelf.categories.get(added[0].id) or added[0]]
+        self.wake.set()
+        return added
+
+
+def _pause_s(error: ProviderError) -> float:
+    wait = error.retry_after if isinstance(error, Busy) else None
+    return max(0.05, min((wait or TROUBLE_AGAIN).total_seconds(), TROUBLE_AGAIN.total_seconds()))
+
+
+def _of_user(user: TwitchUser) -> Mapping[str, object]:
+    return {
+        "twitch_id": user.id,
+        "login": user.login.lower(),
+        "display_name": user.display_name or user.login,
+        "description": user.description or None,
+        "profile_source": user.profile_image_url,
+        "offline_source": user.offline_image_url,
+    }
+
+
+async def in_turn(things: Iterable[_Thing], do: Callable[[_Thing], Awaitable[object]]) -> None:
+    """Each, some at once. Raises what the first of them raises that fails, when all have ended."""
+    left: Iterator[_Thing] = iter(things)
+
+    async def work() -> None:
+        for one in left:
+            await do(one)
+
+    ended = await asyncio.gather(*(work() for _ in range(ORDERED_AT_ONCE)), return_exceptions=True)
+    for failure in ended:
+        if failure:
+            raise failure

@@ -1,0 +1,487 @@
+"""Streamers, categories and streams: the rows, and what their pictures' names show."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, or_, select, update
+
+from services.enricher.database.connection import AsyncConnection
+from services.enricher.database.database import Database
+from services.enricher.finder.providers.twitch.client import sized
+from services.enricher.streamers import naming
+from services.enricher.streamers.tables import categories, stream_thumbnails, streamers, streams
+from shared.pictures import Kind, Name, Role, SourceUrl
+from shared.pictures.name import file_id
+from shared.telemetry import utc_now
+
+COVER_SIZE, SMALL_COVER = (1200, 1600), (285, 380)
+"""Box art as it is kept, and as it is wanted where nothing of ours is stored."""
+
+ALL_AT_MOST = 20_000
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Streamer:
+    """The sources are Twitch's URLs. `trouble`: why Twitch says nothing of the streamer, a sentence."""
+
+    id: int
+    twitch_id: str | None
+    login: str | None
+    display_name: str | None
+    description: str | None
+    profile_source: str | None
+    offline_source: str | None
+    is_favorite: bool
+    added_at: datetime
+    seen_at: datetime
+    checked_at: datetime | None
+    trouble: str | None
+    live_at: datetime | None
+
+    @property
+    def username(self) -> str:
+        return self.display_name or self.login or f"{naming.TWITCHS}{self.twitch_id}"
+
+    @property
+    def key(self) -> str:
+        """What Twitch is asked with."""
+        return self.twitch_id or self.login or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    id: int
+    twitch_id: str | None
+    name: str
+    file_name: str
+    slug: str
+    cover_id: str
+    box_art: str | None
+    is_favorite: bool
+    first_seen: datetime
+    last_seen: datetime
+    checked_at: datetime | None
+    trouble: str | None
+
+    @property
+    def source(self) -> str | None:
+        """Where its picture comes from."""
+        return sized(self.box_art, *COVER_SIZE) if self.box_art else None
+
+    @property
+    def small_source(self) -> str | None:
+        return sized(self.box_art, *SMALL_COVER) if self.box_art else None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStream:
+    """A stream, live or long over. `thumbnail`: see the table."""
+
+    id: int
+    twitch_id: str | None
+    streamer_id: int
+    category_id: int | None
+    title: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    artwork_source: str | None
+    thumbnail: str | None
+
+
+_Entry = TypeVar("_Entry")
+
+
+class Rows(Generic[_Entry]):
+    """One table's. Raises DatabaseUnavailable."""
+
+    def __init__(
+        self, database: Database, table: Table, entry: Callable[..., _Entry], columns: Sequence[str]
+    ) -> None:
+        """`columns`: what an entry is made of."""
+        self._database = database
+        self.table = table
+        self._names = columns
+        self._entry = entry
+
+    def read(self, row: Row[Any]) -> _Entry:
+        return self._entry(**{name: getattr(row, name) for name in self._names})
+
+    async def some(
+        self, *conditions: ColumnElement[bool], limit: int = ALL_AT_MOST, offset: int = 0
+    ) -> Sequence[_Entry]:
+        """Those of which all of this is true, the first ones that came here before the others."""
+        query = select(self.table).where(*conditions).order_by(self.table.c.id)
+        return await self._database.rows(query, self.read, of=self.table, limit=limit, offset=offset)
+
+    async def one(self, *conditions: ColumnElement[bool]) -> _Entry | None:
+        found = await self.some(*conditions, limit=1)
+        return found[0] if found else None
+
+    async def get(self, number: int) -> _Entry | None:
+        return await self.one(self.table.c.id == number)
+
+    async def count(self, *conditions: ColumnElement[bool]) -> int:
+        counted = select(func.count()).select_from(self.table).where(*conditions)
+
+        async def reading(connection: AsyncConnection) -> int:
+            return int((await connection.execute(counted)).scalar_one())
+
+        return await self._database.read(reading)
+
+    async def change(self, number: int, **values: object) -> None:
+        statement = update(self.table).where(self.table.c.id == number).values(**values)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def change_each(self, values: Mapping[int, Mapping[str, object]]) -> None:
+        """By their numbers, in one transaction."""
+
+        async def writing(connection: AsyncConnection) -> None:
+            for number, said in values.items():
+                await connection.execute(update(self.table).where(self.table.c.id == number).values(**said))
+
+        if values:
+            await self._database.write(writing)
+
+    async def remove(self, number: int) -> bool:
+        """False: there was none."""
+        statement = delete(self.table).where(self.table.c.id == number)
+
+        async def writing(connection: AsyncConnection) -> bool:
+            return (await connection.execute(statement)).rowcount > 0
+
+        return await self._database.write(writing)
+
+    async def insert(self, connection: AsyncConnection, **values: object) -> _Entry:
+        """Within somebody's transaction."""
+        statement = insert(self.table).values(**values).returning(self.table)
+        return self.read((await connection.execute(statement)).one())
+
+
+def _fields(entry: type) -> Sequence[str]:
+    return [field.name for field in fields(entry)]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCategory:
+    """`name` may be absent where Twitch's id is known: it is asked for the name."""
+
+    name: str | None = None
+    twitch_id: str | None = None
+    box_art: str | None = None
+
+
+class StreamShelf:
+    """All three. Every method is one transaction, and raises DatabaseUnavailable."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._now = now
+        self.streamers = Rows(database, streamers, Streamer, _fields(Streamer))
+        self.categories = Rows(database, categories, Category, _fields(Category))
+        self.streams = Rows(database, streams, LiveStream, _fields(LiveStream))
+
+    async def add_streamers(
+        self, *, logins: Collection[str] = (), twitch_ids: Collection[str] = ()
+    ) -> Sequence[Streamer]:
+        """Those that are here already, and new ones of which nothing else is known yet: Twitch is asked about them next. In this
+        order.
+        """
+        now, columns = self._now(), streamers.c
+        wanted = [("login", one) for one in logins] + [("twitch_id", one) for one in twitch_ids]
+
+        async def writing(connection: AsyncConnection) -> list[Streamer]:
+            added = []
+            for column, value in dict.fromkeys(wanted):
+                row = (await connection.execute(select(streamers).where(columns[column] == value))).first()
+                if row:
+                    added.append(self.streamers.read(row))
+                    continue
+                new = {column: value, "is_favorite": False, "added_at": now, "seen_at": now, "check_at": now}
+                added.append(await self.streamers.insert(connection, **new))
+            return added
+
+        return await self._database.write(writing)
+
+    async def add_categories(self, wanted: Sequence[NewCategory]) -> Sequence[Category]:
+        """The same of categories, each with a file name and a slug that nobody else has. Raise ValueError for a name that is none."""
+        now = self._now()
+        for one in wanted:
+            _file_name(one)
+
+        async def writing(connection: AsyncConnection) -> list[Category]:
+            added = []
+            for one in wanted:
+                known = await self._known(connection, one)
+                if known:
+                    said: dict[str, object] = {"last_seen": now}
+                    if one.twitch_id and not known.twitch_id:
+                        said |= {"twitch_id": one.twitch_id}
+                    await connection.execute(
+                        update(categories).where(categories.c.id == known.id).values(**said)
+                    )
+                added.append(known or await self._new_category(connection, one, now))
+            return added
+
+        return await self._database.write(writing)
+
+    async def _known(self, connection: AsyncConnection, one: NewCategory) -> Category | None:
+        """By Twitch's id; by the name only where one of both has no id: two may be called the same."""
+        columns = categories.c
+        same = columns.twitch_id == one.twitch_id
+        if one.name is not None:
+            named = columns.name == one.name
+            same = or_(same, named & columns.twitch_id.is_(None)) if one.twitch_id else named
+        query = select(categories).where(same).order_by(columns.twitch_id.is_(None), columns.id).limit(1)
+        row = (await connection.execute(query)).first()
+        return self.categories.read(row) if row else None
+
+    async def _new_category(self, connection: AsyncConnection, one: NewCategory, now: datetime) -> Category:
+        file_name, slug = await _free_names(connection, one)
+        return await self.categories.insert(
+            connection,
+            twitch_id=one.twitch_id,
+            name=one.name or naming.twitchs(one.twitch_id or ""),
+            file_name=file_name,
+            slug=slug,
+            cover_id=file_id(file_name),
+            box_art=one.box_art,
+            is_favorite=False,
+            first_seen=now,
+            last_seen=now,
+            check_at=now,
+        )
+
+    async def category_called(self, text: str) -> Category | None:
+        """By its name, its file name, its slug, or Twitch's id."""
+        columns = categories.c
+        said = [columns.name == text, columns.file_name == text.lower(), columns.slug == text.lower()]
+        if twitch_id := naming.twitch_id_in(text):
+            said.append(columns.twitch_id == twitch_id)
+        with suppress(ValueError):
+            said.append(columns.file_name == naming.file_name_of(text))
+        query = select(categories).where(or_(*said)).order_by(columns.name != text, columns.id)
+        found = await self._database.rows(query, self.categories.read, of=categories, limit=1)
+        return found[0] if found else None
+
+    async def called_alike(self, category: Category) -> Sequence[Category]:
+        """Others that would have the same file name or slug, had they come first."""
+        alike = _alike(category)
+        found = await self.categories.some(or_(*map(_begins_with, alike)))
+        return [one for one in found if one.id != category.id and _alike(one) & alike]
+
+    async def name_category(self, number: int, name: str, **values: object) -> None:
+        """One that was only known by Twitch's id until now: nobody knows its file name yet."""
+
+        async def writing(connection: AsyncConnection) -> None:
+            own = update(categories).where(categories.c.id == number)
+            free = str(number)  # for a moment, so that its own names are not taken
+            await connection.execute(own.values(file_name=f"/{free}", slug=f"/{free}"))
+            file_name, slug = await _free_names(connection, NewCategory(name, free))
+            await connection.execute(
+                own.values(name=name, file_name=file_name, slug=slug, cover_id=file_id(file_name), **values)
+            )
+
+        await self._database.write(writing)
+
+    async def mark_seen(self, table: Table, number: int, checked_before: datetime) -> bool:
+        """Somebody asked for it. Whether it is due by that: because Twitch was asked before then, or never."""
+        columns, own = table.c, update(table).where(table.c.id == number)
+        seen = {"last_seen" if table is categories else "seen_at": self._now()}
+
+        async def writing(connection: AsyncConnection) -> bool:
+            await connection.execute(own.values(**seen))
+            due = own.where(columns.checked_at < checked_before).values(check_at=self._now())
+            return (await connection.execute(due)).rowcount > 0
+
+        return await self._database.write(writing)
+
+    async def put_stream(
+        self, streamer: int, twitch_id: str | None, *, started_at: datetime, **said: object
+    ) -> LiveStream:
+        """A stream of this streamer; the one with Twitch's id, where it is here, changed to what is said of it."""
+        known = {name: value for name, value in said.items() if value is not None}
+
+        async def writing(connection: AsyncConnection) -> LiveStream:
+            row = None
+            if twitch_id is not None:
+                same = select(streams).where(streams.c.twitch_id == twitch_id)
+                row = (await connection.execute(same)).first()
+            if row is None:
+                new = {"twitch_id": twitch_id, "streamer_id": streamer, "started_at": started_at}
+                return await self.streams.insert(connection, **new, **known, added_at=self._now())
+            own = streams.c.id == row.id
+            if known:
+                await connection.execute(update(streams).where(own).values(**known))
+            return self.streams.read((await connection.execute(select(streams).where(own))).one())
+
+        return await self._database.write(writing)
+
+    async def due(self, rows: Rows[_Entry], *, limit: int) -> Sequence[_Entry]:
+        """What Twitch is to be asked about; first what it was never asked about."""
+        columns = rows.table.c
+        query: Select[Any] = (
+            select(rows.table)
+            .where(columns.check_at <= self._now())
+            .order_by(columns.checked_at.is_not(None), columns.check_at)
+        )
+        return await self._database.rows(query, rows.read, of=rows.table, limit=limit)
+
+    async def source_of(self, name: Name) -> SourceUrl | None:
+        """Where the picture of a streamer, a category or a stream comes from; None: nobody here knows it, or it has none."""
+        source = await self._url_of(name)
+        return SourceUrl.parse(source) if source else None
+
+    async def source_or_why(self, name: Name) -> SourceUrl | str:
+        """The same, or a sentence where there is none."""
+        return await self.source_of(name) or f"Nobody here knows such a {name.kind}, or a picture of it."
+
+    async def _url_of(self, name: Name) -> str | None:
+        match name:
+            case Name(kind=Kind.STREAMER, role=Role.PROFILE | Role.AVATAR | Role.IMAGE | Role.POSTER):
+                streamer = await self.streamer_called(name.id)
+                return streamer.profile_source if streamer else None
+            case Name(kind=Kind.STREAMER, role=Role.BANNER | Role.FANART):
+                streamer = await self.streamer_called(name.id)
+                return streamer.offline_source if streamer else None
+            case Name(kind=Kind.CATEGORY, role=Role.COVER | Role.POSTER | Role.IMAGE):
+                category = await self._category_of_cover(name.id)
+                return category.source if category else None
+            case Name(kind=Kind.STREAM, role=Role.ARTWORK | Role.THUMBNAIL | Role.IMAGE):
+                return await self._source_of_stream(name.id)
+        return None
+
+    async def streamer_called(self, id_: str) -> Streamer | None:
+        """By our number, else by Twitch's id, which the number may be as well; with `tw:` only by that."""
+        twitch_id = naming.twitch_id_in(id_)
+        if twitch_id is None and id_.isascii() and id_.isdecimal() and len(id_) < 19:  # noqa: PLR2004 - what fits into 64 bits
+            if ours := await self.streamers.get(int(id_)):
+                return ours
+            twitch_id = id_
+        return await self.streamers.one(streamers.c.twitch_id == twitch_id) if twitch_id else None
+
+    async def _category_of_cover(self, id_: str) -> Category | None:
+        columns = categories.c
+        if twitch_id := naming.twitch_id_in(id_):
+            return await self.categories.one(columns.twitch_id == twitch_id)
+        known = await self.categories.one(or_(columns.cover_id == id_, columns.slug == id_))
+        return known or await self.categories.one(
+            or_(columns.cover_id == id_.lower(), columns.slug == id_.lower())
+        )
+
+    async def _source_of_stream(self, id_: str) -> str | None:
+        columns = streams.c
+        if twitch_id := naming.twitch_id_in(id_):
+            stream = await self.streams.one(columns.twitch_id == twitch_id)
+            return stream.artwork_source if stream else None
+        number, _, moment = id_.partition(":")
+        if not all(one.isascii() and one.isdecimal() and len(one) < 19 for one in (number, moment or "0")):  # noqa: PLR2004 - 64 bits
+            return None
+        if moment:
+            return await self._thumbnail(int(number), int(moment))
+        stream = await self.streams.get(int(number)) or await self.streams.one(columns.twitch_id == number)
+        return stream.artwork_source if stream else None
+
+    async def _thumbnail(self, stream: int, second: int) -> str | None:
+        return next((one.source for one in await self.thumbnails(stream) if one.second == second), None)
+
+    async def thumbnails(self, stream: int) -> Sequence["Thumbnail"]:
+        """What the stream looked like, the newest first."""
+        columns = stream_thumbnails.c
+        query = select(stream_thumbnails).where(columns.stream_id == stream).order_by(columns.taken_at.desc())
+        return await self._database.rows(
+            query,
+            lambda row: Thumbnail(row.stream_id, row.taken_at, row.source),
+            of=stream_thumbnails,
+            limit=ALL_AT_MOST,
+        )
+
+    async def forget_artwork(self, stream: int) -> None:
+        """What it showed, and its history."""
+        history = delete(stream_thumbnails).where(stream_thumbnails.c.stream_id == stream)
+        await self._database.write(lambda connection: connection.execute(history))
+        await self.streams.change(stream, artwork_source=None)
+
+    async def keep_thumbnail(self, thumbnail: "Thumbnail", *, at_most: int) -> Sequence["Thumbnail"]:
+        """As the stream's artwork by now, and in its history, which holds so many: the oldest ones leave, and are returned."""
+        columns = stream_thumbnails.c
+        new = {"stream_id": thumbnail.stream, "taken_at": thumbnail.taken_at, "source": thumbnail.source}
+
+        async def writing(connection: AsyncConnection) -> None:
+            await connection.execute(insert(stream_thumbnails).values(**new))
+            await connection.execute(
+                update(streams)
+                .where(streams.c.id == thumbnail.stream)
+                .values(artwork_source=thumbnail.source)
+            )
+
+        await self._database.write(writing)
+        leaving = (await self.thumbnails(thumbnail.stream))[at_most:]
+        gone = [one.taken_at for one in leaving]
+        await self._database.write(
+            lambda connection: connection.execute(
+                delete(stream_thumbnails).where(
+                    columns.stream_id == thumbnail.stream, columns.taken_at.in_(gone)
+                )
+            )
+        )
+        return leaving
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    stream: int
+    taken_at: datetime
+    source: str
+
+    @property
+    def second(self) -> int:
+        return int(self.taken_at.timestamp())
+
+    @property
+    def name(self) -> Name:
+        return naming.thumbnail_of(self.stream, self.taken_at)
+
+
+def _file_name(one: NewCategory) -> str:
+    """Raise ValueError for a category that no file can be called after, but where Twitch's id stands for it."""
+    try:
+        return naming.file_name_of(one.name or "")
+    except ValueError:
+        if one.twitch_id is None:
+            raise
+        return f"category_{one.twitch_id}"
+
+
+def _alike(category: Category) -> set[str]:
+    said = {naming.slug_of(category.name)}
+    with suppress(ValueError):
+        said.add(naming.file_name_of(category.name))
+    return said - {""}
+
+
+def _begins_with(text: str) -> ColumnElement[bool]:
+    """The file name or the slug of a category."""
+    columns = categories.c
+    return columns.file_name.startswith(text, autoescape=True) | columns.slug.startswith(
+        text, autoescape=True
+    )
+
+
+async def _free_names(connection: AsyncConnection, one: NewCategory) -> tuple[str, str]:
+    """A file name and a slug that no other category has for either."""
+    file_name = naming.unlike(*await _taken(connection, _file_name(one)))
+    slug = naming.slug_of(one.name or "") or f"category_{one.twitch_id or file_id(file_name)[-8:]}"
+    if slug == file_name:
+        return file_name, slug
+    wanted, taken = await _taken(connection, slug)
+    return file_name, naming.unlike(wanted, taken | {file_name})
+
+
+async def _taken(connection: AsyncConnection, wanted: str) -> tuple[str, set[str]]:
+    """With those of it and of what begins like it that are somebody's."""
+    query = select(categories.c.file_name, categories.c.slug).where(_begins_with(wanted))
+    return wanted, {one for row in await connection.execute(query) for one in row}
