@@ -14,6 +14,7 @@ from services.fetcher.settings import FetcherSettings
 from services.fetcher.work import Deps
 from services.fetcher.worker import HANDLERS, Worker
 from shared.background import Background
+from shared.contracts import JobsUnwaited
 from shared.http import Skeleton
 from shared.pictures import FailureClass, RefusalReason
 from shared.queue import Lane, Queue, alike, telling_work
@@ -90,7 +91,7 @@ async def add_fetcher(
         await stack.enter_async_context(
             telling_work(queue, metrics, "fetcher", background=skeleton.background, setup=setup)
         )
-        await stack.enter_async_context(queue.listen(worker.hear))
+        await stack.enter_async_context(queue.listen(worker.hear, JobsUnwaited))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_LATER))
         await stack.enter_async_context(worker.consuming(Lane.PICTURES_NOW))
         if settings.download.allow_private:

@@ -49,13 +49,20 @@ LISTENER_LIMIT = 10_000
 
 
 class Listener:
-    def __init__(self, handler: Handler, *, limit: int = LISTENER_LIMIT) -> None:
+    """`kinds`: of the events that it hears; all where it is empty."""
+
+    def __init__(
+        self, handler: Handler, *, kinds: tuple[type[Message], ...] = (), limit: int = LISTENER_LIMIT
+    ) -> None:
         self._handler = handler
+        self._kinds = frozenset(kinds)
         self._waiting: asyncio.Queue[Envelope] = asyncio.Queue(limit)
         self._dropped = 0
 
     def hear(self, envelope: Envelope) -> None:
         """Never waits: the newest event is worth more than the oldest."""
+        if self._kinds and type(envelope.payload) not in self._kinds:
+            return
         if self._waiting.full():
             self._waiting.get_nowait()
             self._count_dropped()

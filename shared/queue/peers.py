@@ -56,7 +56,7 @@ class Peers:
 
     @asynccontextmanager
     async def listening(self, queue: Queue) -> AsyncIterator[None]:
-        async with queue.listen(self._hear_event):
+        async with queue.listen(self._hear_event, ServiceStats):
             yield
 
     def hear(self, stats: ServiceStats) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from shared.contracts import Envelope
+from shared.contracts import Envelope, Message
 
 Handler = Callable[[Envelope], Awaitable[None]]
 """Does one job, or hears one event.
@@ -139,8 +139,8 @@ class Queue(Protocol):
     async def announce(self, envelope: Envelope) -> None:
         """Tell everybody who listens now. Never raises a QueueError: an event may be lost."""
 
-    def listen(self, handler: Handler) -> AbstractAsyncContextManager[None]:
-        """Hand each event to `handler`, in order, from when the context is entered until it is left."""
+    def listen(self, handler: Handler, *kinds: type[Message]) -> AbstractAsyncContextManager[None]:
+        """Hand each event, or each of these kinds, to `handler`, in order, from when the context is entered until it is left."""
 
     async def depth(self, lane: Lane) -> int:
         """How many messages wait in the lane, not counting those handed out or put off."""

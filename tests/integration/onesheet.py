@@ -90,8 +90,8 @@ class WatchedQueue:
         if not self.losing_events:
             await self.inner.announce(envelope)
 
-    def listen(self, handler: Handler) -> AbstractAsyncContextManager[None]:
-        return self.inner.listen(handler)
+    def listen(self, handler: Handler, *kinds: type[Message]) -> AbstractAsyncContextManager[None]:
+        return self.inner.listen(handler, *kinds)
 
     async def depth(self, lane: Lane) -> int:
         return await self.inner.depth(lane)

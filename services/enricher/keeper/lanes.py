@@ -164,5 +164,5 @@ async def watching_lanes(watch: LaneWatch, queue: Queue, background: Background)
             watch.hear(event.payload)
 
     measuring = background.repeating("measuring lanes", watch.measure, every_s=MEASURE_EVERY_S)
-    async with measuring, queue.listen(hear):
+    async with measuring, queue.listen(hear, ServiceStats):
         yield

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import structlog
 
 from shared.background import Background
-from shared.contracts import Envelope
+from shared.contracts import Envelope, Message
 from shared.locks import sole_owner
 from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
 from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
@@ -164,8 +164,8 @@ class EmbeddedQueue:
             listener.hear(envelope)
 
     @asynccontextmanager
-    async def listen(self, handler: Handler) -> AsyncIterator[None]:
-        listener = Listener(handler, limit=self._listener_limit)
+    async def listen(self, handler: Handler, *kinds: type[Message]) -> AsyncIterator[None]:
+        listener = Listener(handler, kinds=kinds, limit=self._listener_limit)
         async with listener.listening(self._background):
             self._listeners.append(listener)
             try:

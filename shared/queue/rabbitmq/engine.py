@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from pydantic import ValidationError
 
 from shared.background import Background
-from shared.contracts import Envelope
+from shared.contracts import Envelope, Message
 from shared.queue.consuming import CONSUMER_GRACE_S, Listener
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueUnavailable
 from shared.queue.rabbitmq.consumer import Place, RabbitMqConsumer, Subscription
@@ -122,8 +122,8 @@ class RabbitQueue:
     async def announce(self, envelope: Envelope) -> None:
         await self._publisher.announce(envelope)
 
-    def listen(self, handler: Handler) -> AbstractAsyncContextManager[None]:
-        return self._listening(Listener(handler))
+    def listen(self, handler: Handler, *kinds: type[Message]) -> AbstractAsyncContextManager[None]:
+        return self._listening(Listener(handler, kinds=kinds))
 
     async def depth(self, lane: Lane) -> int:
         return await self._publisher.depth(lane)

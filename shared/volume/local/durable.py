@@ -42,6 +42,21 @@ class Flusher:
         self._threads.shutdown(wait=True)
 
 
+_READ_AT_ONCE = 65_536
+
+
+def read_whole(path: str) -> bytes:
+    """A small file, with as few calls as can be: some are read for every request and job. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = [os.read(descriptor, _READ_AT_ONCE)]
+        while len(pieces[-1]) == _READ_AT_ONCE:
+            pieces.append(os.read(descriptor, _READ_AT_ONCE))
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces)
+
+
 def write_aside(whole: str | bytes, *, aside: Path) -> Path:
     """Write a file in the directory `aside`, to be flushed and then renamed to where it belongs."""
     draft = aside / uuid.uuid4().hex

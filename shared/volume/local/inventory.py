@@ -10,15 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 
-from pydantic import ValidationError
-
 from shared.pictures import PictureId, State, Tree
-from shared.pictures.manifest import STATE
 from shared.pictures.paths import POINTER
 from shared.pictures.source import parse_picture_id
 from shared.volume.inventory import ABSENT, NOTHING, PARTS, UNMARKED, Extent, Holding, Mark, Space
 from shared.volume.local.layout import Layout
-from shared.volume.local.pictures import names_in, pointed_at, read_manifest
+from shared.volume.local.pictures import names_in, pointed_at, read_manifest, read_state
 
 SHELVES = tuple(f"{number:02x}" for number in range(256))
 _PLACE_OF = {name: place for place, name in enumerate(SHELVES)}
@@ -105,16 +102,18 @@ class LocalInventory:
 
     def _holding(self, picture: PictureId) -> Holding | None:
         """Marked before it is read: what changes meanwhile is looked at once more."""
-        places = {tree: self._layout.picture(tree, picture) for tree in Tree}
-        mark = _settled(_marked(map(str, places.values())))
-        extents = {tree: _extent(str(directory)) for tree, directory in places.items()}
+        places = {tree: self._layout.picture_at(tree, picture) for tree in Tree}
+        mark = _settled(_marked(places.values()))
+        extents = {tree: _extent(directory) for tree, directory in places.items()}
         there = [tree for tree in Tree if extents[tree].files]
         if not there:
             return None
         revision = manifest = None
         tree = there[0]
         for served in there:
-            if (pointed := pointed_at(places[served])) and (read := read_manifest(places[served] / pointed)):
+            if (pointed := pointed_at(places[served])) and (
+                read := read_manifest(f"{places[served]}/{pointed}")
+            ):
                 revision, manifest, tree = pointed, read, served
                 break
         return Holding(
@@ -122,7 +121,7 @@ class LocalInventory:
             revision=revision,
             tree=tree,
             manifest=manifest,
-            state=_state(places[tree]),
+            state=read_state(places[tree]) or _NO_STATE,
             cached=extents[Tree.CACHE],
             kept=extents[Tree.KEEP],
             mark=mark,
@@ -190,10 +189,3 @@ def _extent(directory: str) -> Extent:
     except OSError:  # it goes while we look
         return Extent()
     return Extent(total, files)
-
-
-def _state(directory: Path) -> State:
-    try:
-        return State.model_validate_json((directory / STATE).read_bytes())
-    except (OSError, ValidationError):
-        return _NO_STATE

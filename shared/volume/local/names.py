@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from shared.pictures import Failure, Name, PictureId, Tree, name_failure_path, name_path, picture_path
 from shared.pictures.source import parse_picture_id
-from shared.volume.local.durable import flush, make_directories, replace_link, replace_text
+from shared.volume.local.durable import flush, make_directories, read_whole, replace_link, replace_text
 from shared.volume.local.layout import Layout
 from shared.volume.local.refusals import Refusals
 from shared.volume.port import HostPause
@@ -31,6 +31,7 @@ class LocalNames:
         self._layout = layout
         self._refusals = Refusals(layout)
         self._link = lru_cache(REMEMBERED_AT_MOST)(self._link_of)
+        self._refusal = lru_cache(REMEMBERED_AT_MOST)(self._refusal_of)
 
     async def picture(self, name: Name) -> PictureId | None:
         try:
@@ -43,14 +44,14 @@ class LocalNames:
         if failure := self._refusals.find(name):
             return failure
         try:  # as an earlier version wrote it
-            return Failure.model_validate_json(self._refusal(name).read_bytes())
+            return Failure.model_validate_json(read_whole(str(self._refusal(name))))
         except (OSError, ValidationError):
             return None
 
     def _link_of(self, name: Name) -> Path:
         return self._layout.below(name_path(name))
 
-    def _refusal(self, name: Name) -> Path:
+    def _refusal_of(self, name: Name) -> Path:
         return self._layout.below(name_failure_path(name))
 
 

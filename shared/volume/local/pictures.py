@@ -11,7 +11,7 @@ from shared.pictures import Manifest, PictureId, Rendition, RevisionId, State, T
 from shared.pictures.manifest import MANIFEST, STATE
 from shared.pictures.paths import POINTER, spools
 from shared.pictures.source import parse_picture_id, parse_revision_id
-from shared.volume.local.durable import SUMS
+from shared.volume.local.durable import SUMS, read_whole
 from shared.volume.local.layout import Layout
 from shared.volume.port import LocalFile, Revision, StoredFile
 
@@ -53,21 +53,18 @@ class LocalPictures:
 
     async def current(self, picture: PictureId) -> Revision | None:
         for tree in Tree:
-            directory = self._layout.picture(tree, picture)
+            directory = self._layout.picture_at(tree, picture)
             revision = pointed_at(directory)
-            manifest = revision and read_manifest(directory / revision)
+            manifest = revision and read_manifest(f"{directory}/{revision}")
             if revision and manifest:
-                files = renditions_in(directory / revision)
+                files = renditions_in(f"{directory}/{revision}")
                 return Revision(picture, revision, tree, manifest, files)
         return None
 
     async def state(self, picture: PictureId) -> State:
         for tree in Tree:
-            try:
-                with open(f"{self._root}{picture_path(tree, picture)}/{STATE}", "rb") as file:  # noqa: PTH123, ASYNC230 - as above
-                    return State.model_validate_json(file.read())
-            except (OSError, ValidationError):
-                continue
+            if state := read_state(self._layout.picture_at(tree, picture)):
+                return state
         return State()
 
     async def pictures(self) -> AsyncIterator[PictureId]:
@@ -83,29 +80,37 @@ class LocalPictures:
                             yield picture
 
 
-def pointed_at(directory: Path) -> RevisionId | None:
+def pointed_at(directory: Path | str) -> RevisionId | None:
     """The revision that a picture's pointer names, whether it is whole or not."""
     try:
-        return parse_revision_id((directory / POINTER).readlink().name)
+        return parse_revision_id(os.readlink(f"{directory}/{POINTER}").rpartition("/")[2])  # noqa: PTH115 - as below
     except (OSError, ValueError):
         return None
 
 
-def read_manifest(revision_directory: Path) -> Manifest | None:
+def read_manifest(revision_directory: Path | str) -> Manifest | None:
     """None where there is none, or none that can be read: such a revision counts as not there."""
     try:
-        return Manifest.model_validate_json((revision_directory / MANIFEST).read_bytes())
+        return Manifest.model_validate_json(read_whole(f"{revision_directory}/{MANIFEST}"))
     except (OSError, ValidationError):
         return None
 
 
-def whole_pointer(directory: Path) -> RevisionId | None:
+def read_state(directory: Path | str) -> State | None:
+    """None where there is none, or none that can be read."""
+    try:
+        return State.model_validate_json(read_whole(f"{directory}/{STATE}"))
+    except (OSError, ValidationError):
+        return None
+
+
+def whole_pointer(directory: Path | str) -> RevisionId | None:
     """The same where that revision has a manifest; a pointer to any other counts as none."""
     pointed = pointed_at(directory)
-    return pointed if pointed and read_manifest(directory / pointed) else None
+    return pointed if pointed and read_manifest(f"{directory}/{pointed}") else None
 
 
-def renditions_in(revision_directory: Path) -> frozenset[str]:
+def renditions_in(revision_directory: Path | str) -> frozenset[str]:
     """The files of a revision that can be served."""
     return frozenset(name for name in names_in(revision_directory) if name not in (MANIFEST, SUMS))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from shared.pictures import Failure, FailureClass, Name
-from shared.volume.local.durable import replace_bytes
+from shared.volume.local.durable import read_whole, replace_bytes
 from shared.volume.local.layout import Layout
 
 SHELVES = 64
@@ -84,7 +84,7 @@ class _Shelf:
     @classmethod
     def read(cls, file: Path) -> Self:
         """Raise OSError where there is none, ValueError for what is no shelf."""
-        head, _, packed = file.read_bytes().partition(b"\n")
+        head, _, packed = read_whole(str(file)).partition(b"\n")
         reasons = json.loads(head)["reasons"]
         if len(packed) % _RECORD.size:
             raise ValueError("a shelf that was cut off")

@@ -177,7 +177,7 @@ async def open_catalog(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(use.noting(background))
-        await enter(queue.listen(hear))
+        await enter(queue.listen(hear, PicturesUsed))
         await enter(consuming_records(looking, queue, metrics))
         wholes = math.ceil(len(inventory.shelves) * settings.sweep_every_s / WHOLE_WITHIN_S)
         sweep = Sweep(table, inventory, now=now, wholes=wholes)
