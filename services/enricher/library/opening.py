@@ -171,5 +171,5 @@ def library_with_scans(
 
     The scan is the work of tasks of the kind `scan`, which `Scans` starts below the places.
     """
-    watched, places = database.watched(on_written), Places(settings.roots)
+    watched, places = database.watched(on_written, topic="library"), Places(settings.roots)
     return Library(watched), Scan(watched, places), places
