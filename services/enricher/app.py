@@ -180,6 +180,7 @@ async def add_enricher(
             name: f"{status.condition}: {status.detail}" for name, status in finder.statuses.items()
         }
         skeleton.notes["account"] = account.troubles
+        skeleton.notes["cache"] = finder.metadata.status
         if database.sharing.identity:
             skeleton.notes["lead"] = lambda: {
                 "enricher": "leads" if database.sharing.leads else "follows another one"

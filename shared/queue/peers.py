@@ -99,7 +99,9 @@ class Peers:
             if len(processes_of) > 1:
                 found[name] = "It is not the same in all services."
         sharing = [process for processes in settings.get(SHARED, {}).values() for process in processes]
-        if len(services[ONLY_ONE]) > max(1, len(sharing)):
+        too_many = len(services[ONLY_ONE]) > max(1, len(sharing))
+        self._metrics.settings_unlike.set(float(too_many), ONLY_ONE)
+        if too_many:
             found[ONLY_ONE] = "There are several, and each has only a part: end all but one."
         for name in found.keys() - self._troubles.keys():
             who = settings.get(name) or {name: services[name]}

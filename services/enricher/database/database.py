@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, Table, exc, literal, select
 from sqlalchemy.util import greenlet_spawn
 
 from services.enricher.database.connection import AsyncConnection, AsyncEngine
-from services.enricher.database.sharing import ALONE, Sharing, Turns
+from services.enricher.database.sharing import ALONE, OnWritten, Sharing, Turns
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.database.statements import DatabaseVisit, EngineVisit, Statement
 from shared.pictures import FailureClass
@@ -100,7 +100,7 @@ class Database:
         *,
         topic: str | None = None,
         under_way: set[asyncio.Task[object]] | None = None,
-        on_written: Callable[[], None] = lambda: None,
+        on_written: OnWritten = lambda: None,
         unreadable: UnreadableRows | None = None,
     ) -> None:
         self._engines = engines
@@ -125,7 +125,7 @@ class Database:
         """With the other processes that have the same database."""
         return self._engines.sharing
 
-    def watched(self, on_written: Callable[[], None], *, topic: str) -> Self:
+    def watched(self, on_written: OnWritten, *, topic: str) -> Self:
         """The same database, telling of each transaction that was written through it, or through another process's of the
         same topic.
         """

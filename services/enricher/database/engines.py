@@ -128,12 +128,16 @@ _SILENT_CONNECTIONS = {
 
 @asynccontextmanager
 async def open_postgresql(
-    url: str, *, metrics: Metrics | None = None, background: Background | None = None
+    url: str,
+    *,
+    metrics: Metrics | None = None,
+    background: Background | None = None,
+    alone: bool = False,
 ) -> AsyncIterator[Database]:
     """The database at `postgresql://user:password@host/name`, which has to be there, and may be other processes' too.
 
-    Raises DatabaseRefused where it cannot be reached, for one of a later version, and where asyncpg is not installed.
-    Without a background this process leads nothing and hears of nobody.
+    Raises DatabaseRefused where it cannot be reached, for one of a later version, where asyncpg is not installed, and
+    `alone` where an enricher has it. Without a background this process keeps in touch with nobody.
     """
     address = make_url(url).set(drivername="postgresql+asyncpg")
     try:
@@ -158,6 +162,10 @@ async def open_postgresql(
         sharing=sharing if background else ALONE,
     )
     async with AsyncExitStack() as stack:
+        if alone and not await stack.enter_async_context(sharing.alone()):
+            raise DatabaseRefused(
+                f"An enricher already has the database {_shown(address)}: end all of them first."
+            )
         database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
         async with engines.writing.begin() as connection:
             await connection.run_sync(turns.of("the schema").begin)
@@ -203,10 +211,13 @@ async def _sharing(address: URL) -> PostgresSharing:
             [(cluster, name)] = await connection.execute(text(_WHICH))
     except (exc.DBAPIError, OSError) as error:
         reason = error.orig if isinstance(error, exc.DBAPIError) else error
-        shown = address.set(drivername="postgresql").render_as_string()
-        raise DatabaseRefused(f"The database {shown} cannot be used: {reason}.") from error
+        raise DatabaseRefused(f"The database {_shown(address)} cannot be used: {reason}.") from error
     sharing.identity = fingerprint(cluster, name)
     return sharing
+
+
+def _shown(address: URL) -> str:
+    return address.set(drivername="postgresql").render_as_string()
 
 
 _WHICH = "SELECT system_identifier, current_database() FROM pg_control_system()"
@@ -237,9 +248,10 @@ def open_database(
     state_dir: Path,
     metrics: Metrics | None = None,
     background: Background | None = None,
+    alone: bool = False,
 ) -> AbstractAsyncContextManager[Database]:
     """The database that `settings.url` names, with the schema of this version, open while the context lasts. `background`: of the
-    process, by which it keeps in touch with others that have the same database.
+    process, by which it keeps in touch with others that have the same database. `alone`: no enricher may have it meanwhile.
 
     Raises ValueError for a scheme that nothing here implements.
     """
@@ -248,6 +260,6 @@ def open_database(
         case "sqlite":
             return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME, metrics=metrics)
         case "postgresql":
-            return open_postgresql(f"{scheme}:{rest}", metrics=metrics, background=background)
+            return open_postgresql(f"{scheme}:{rest}", metrics=metrics, background=background, alone=alone)
         case _:
             raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite and postgresql are known.")

@@ -29,7 +29,7 @@ ANSWER_WITHIN_S = 2.0
 KEEP_EVERY_S = 0.5
 EXCLUSIVE_WITHIN_S = 60
 CHANNEL = "onesheet_written"
-OnWritten = Callable[[], None]
+OnWritten = Callable[[], object]
 _log = structlog.get_logger()
 
 
@@ -131,6 +131,13 @@ class PostgresSharing(Sharing):
             await connection.execute(select(func.pg_advisory_xact_lock(lock_number(what))))
             yield
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Nobody leads within; whether that is so."""
+        async with self._patient.begin() as connection:
+            free = select(func.pg_try_advisory_xact_lock(lock_number(_THE_LEAD)))
+            yield bool((await connection.execute(free)).scalar())
+
     async def keep(self) -> None:
         """Be there, and take the lead where nobody has it. Raises one of `failures` where the database does not answer."""
         began_s = self._clock()
@@ -191,4 +198,5 @@ class PostgresSharing(Sharing):
         self._holds_since_s = None
 
 
-_TAKE_THE_LEAD = f"SELECT pg_try_advisory_lock({lock_number('the lead')})"  # a number of ours
+_THE_LEAD = "the lead"
+_TAKE_THE_LEAD = f"SELECT pg_try_advisory_lock({lock_number(_THE_LEAD)})"  # a number of ours

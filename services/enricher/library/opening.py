@@ -116,6 +116,7 @@ async def open_library(
         kept.clear()
 
     library, scan, places = library_with_scans(database, settings, on_written=written)
+    database.sharing.watch("trakt cleared", kept.clear)
 
     async def hear(event: Envelope) -> None:
         """What was said of a picture holds no longer."""
