@@ -6,7 +6,7 @@ PEERS := .venv-peers
 CONTRACT_FUZZ := .venv-contract-fuzz
 SETUP := deploy/setup
 PINNED_PIP := 26.3
-SERVER_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql
+SERVER_PACKAGES := rabbitmq-server nginx libnginx-mod-http-js postgresql redis-server
 TEST_PACKAGES := $(SERVER_PACKAGES) chromium openssl prometheus systemd
 BENCH_PACKAGES := $(SERVER_PACKAGES) chromium curl openssl wrk
 

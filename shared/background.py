@@ -7,6 +7,7 @@ where it was this work that was cancelled, and not something that the work waite
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,7 @@ class Background:
         self._failures = metrics.background_failures
         self._wait = wait
         self._works: list[_Work] = []
+        self.lead: Callable[[], Awaitable[None]] | None = None
 
     @asynccontextmanager
     async def repeating(
@@ -72,7 +74,9 @@ class Background:
         so long; sooner it never comes. `at_once`: it begins with a round and not with a pause. `expected`: failures that are told
         without a traceback and do not make the pauses grow. `name` is a label of metrics: one of a few.
         """
-        work = _Work(name, once, self._wait, every_s, soon_s, wake, at_once, expected, self._count(name))
+        work = _Work(
+            name, self._led(once), self._wait, every_s, soon_s, wake, at_once, expected, self._count(name)
+        )
         task = asyncio.create_task(work.run(), name=name)
         self._works.append(work)
         try:
@@ -81,6 +85,25 @@ class Background:
             work.leaving = True
             await cancel_and_wait(task)
             self._works.remove(work)
+
+    def led(self, lead: Callable[[], Awaitable[None]]) -> "Background":
+        """The same, for work that one of several processes does: each round first awaits `lead`, which returns where this is the
+        one.
+        """
+        background = copy(self)
+        background.lead = lead
+        return background
+
+    def _led(self, once: Once) -> Once:
+        lead = self.lead
+        if lead is None:
+            return once
+
+        async def led() -> object:
+            await lead()
+            return await once()
+
+        return led
 
     def failing(self) -> Mapping[str, str]:
         """What failed the last time, by its name, and how often in a row. Without the text, for anybody may read it."""

@@ -12,5 +12,6 @@ pytest_plugins = [
     "tests.providers.fixtures",
     "tests.servers.rabbitmq",
     "tests.servers.postgresql",  # imports the one before
+    "tests.servers.redis",
     "tests.sharing",
 ]

@@ -13,6 +13,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 _ONE_SHARE = {
     "one world for all": ("tests/conformance/",),
+    "PostgreSQL": (
+        "tests/faults/test_chaos_enrichers.py",
+        "tests/integration/test_many_enrichers.py",
+        "tests/unit/test_copying.py",
+        "tests/unit/test_database_sharing.py",
+    ),
     "a broker that is restarted": (
         "tests/contract/test_queue_outages.py",
         "tests/faults/test_killed_broker.py",

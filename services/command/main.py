@@ -39,6 +39,8 @@ app.add_typer(hosts, name="hosts")
 app.add_typer(catalog, name="catalog")
 imports = typer.Typer(help="Take over what another program has.", no_args_is_help=True)
 app.add_typer(imports, name="import")
+database = typer.Typer(help="Where the enricher keeps what it knows.", no_args_is_help=True)
+app.add_typer(database, name="database")
 
 WARMED_AT_ONCE = 1000
 """URLs: so many the server takes with one request."""
@@ -385,6 +387,32 @@ def restore(session: CommandSession, file: Path) -> None:
             f"{held.pictures} pins and uploads, {held.names} names, the database, {held.settings} settings are back."
         ),
     )
+
+
+@command(database)
+def copy(
+    session: CommandSession,
+    target: Annotated[
+        str, typer.Argument(help="An empty one: postgresql://user:password@host/name, or sqlite: and a file.")
+    ],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Another one than DATABASE_URL names.", show_default=False)
+    ] = None,
+) -> None:
+    """Copy the whole database to another engine, while no enricher runs. Then set DATABASE_URL."""
+    from services.enricher import copying  # noqa: PLC0415 - heavy, and needed here alone
+    from services.enricher.database.engines import DatabaseSettings  # noqa: PLC0415 - the same
+
+    with session.output.bar() as bar:
+        shown = bar.add_task("copy", total=None)
+        copied = copying.copy_database(
+            DatabaseSettings(url=source) if source else DatabaseSettings(),
+            DatabaseSettings(url=target),
+            state_dir=VolumeSettings().state_dir,
+            on_rows=lambda rows: bar.advance(shown, rows),
+        )
+        rows = asyncio.run(copied)
+    session.output.show({"rows": rows}, lambda: f"{rows} rows are there. Set DATABASE_URL to it.")
 
 
 @command(app)

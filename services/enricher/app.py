@@ -33,6 +33,7 @@ from services.enricher.uploads import open_uploads, upload_endpoints
 from shared.http import Skeleton
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
+from shared.queue.peers import SHARED, fingerprint
 from shared.settings import ONESHEET_VERSION
 from shared.telemetry import start_at_zero
 from shared.volume import KeeperVolume
@@ -56,16 +57,11 @@ async def add_enricher(
     urls, rules = PictureUrls(settings.urls, paths), settings.hosts.rules
     metrics, background = skeleton.metrics, skeleton.background
 
-    def setup() -> dict[str, str]:
-        return alike(
-            volume=volume.identity(),
-            allowed_hosts=settings.hosts.allowed_hosts,
-            signing_keys=settings.urls.signing_keys,
-        )
-
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        database = await enter(open_database(settings.database, state_dir=state_dir, metrics=metrics))
+        database = await enter(
+            open_database(settings.database, state_dir=state_dir, metrics=metrics, background=background)
+        )
         keeper = await enter(
             open_keeper(
                 settings.catalog,
@@ -161,11 +157,34 @@ async def add_enricher(
                 background=background,
                 tell=announcing(queue),
                 on_end=lambda kind, state: metrics.tasks.labels(kind, state).inc(),
-                alone=True,
+                alone=database.sharing.identity is None,
             )
         )
         await enter(account.syncing(tasks))
         await enter(characters.looking_after(tasks))
+        gate = Gate.of(
+            settings.access,
+            state_dir,
+            signs=bool(settings.urls.signing_keys),
+            public_url=settings.urls.public_url,
+            users=users,
+            shared=database.sharing.identity is not None,
+        )
+
+        def setup() -> dict[str, str]:
+            told = alike(
+                volume=volume.identity(),
+                allowed_hosts=settings.hosts.allowed_hosts,
+                signing_keys=settings.urls.signing_keys,
+            )
+            if database.sharing.identity:  # what several enrichers have to agree in
+                told |= {
+                    SHARED: database.sharing.identity,
+                    "ADMIN_TOKEN": fingerprint(gate.tokens_name),
+                    "SECRET_KEY": fingerprint(account.key_name),
+                }
+            return told
+
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
         await enter(history.listening(queue))
@@ -182,13 +201,6 @@ async def add_enricher(
             *streams.endpoints,
             *demo.demo_endpoints(tasks, demo_library),
         ]
-        gate = Gate.of(
-            settings.access,
-            state_dir,
-            signs=bool(settings.urls.signing_keys),
-            public_url=settings.urls.public_url,
-            users=users,
-        )
         skeleton.app[GATE] = gate
         api = demo_library.api = OwnApi(endpoints)
         site = Site(
@@ -211,6 +223,11 @@ async def add_enricher(
         }
         skeleton.notes["account"] = account.troubles
         skeleton.notes["streamers"] = streamers.troubles
+        skeleton.notes["cache"] = finder.metadata.status
+        if database.sharing.identity:
+            skeleton.notes["lead"] = lambda: {
+                "enricher": "leads" if database.sharing.leads else "follows another one"
+            }
         skeleton.notes["services"] = keeper.peers.troubles
         skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)

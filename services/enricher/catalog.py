@@ -18,7 +18,7 @@ _log = structlog.get_logger()
 async def rebuild(settings: VolumeSettings) -> dict[str, float]:
     """How many pictures it has now, and how many seconds that took. Raise DatabaseRefused while an enricher has the database."""
     inventory = volume_to_keep(settings).inventory
-    async with open_database(DatabaseSettings(), state_dir=settings.state_dir) as database:
+    async with open_database(DatabaseSettings(), state_dir=settings.state_dir, alone=True) as database:
         began = time.monotonic()
         sweep = Sweep(CatalogTable(database, SHOWN_BY), inventory, now=utc_now, alone=True)
         swept = await sweep.rebuild()

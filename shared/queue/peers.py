@@ -19,7 +19,11 @@ HEARD_LASTS_S = 15.0
 PROCESSES_AT_MOST = 1000
 SETTINGS_AT_MOST = 20
 ONLY_ONE = "enricher"
-"""Of this service there is one: two would share out the dead letters and the catalog's records by chance."""
+"""Of this service there is one, unless all share one database (`SHARED`): else two would share out the dead letters and the
+catalog's records by chance.
+"""
+
+SHARED = "DATABASE_URL"
 
 _log = structlog.get_logger()
 
@@ -94,7 +98,10 @@ class Peers:
             self._metrics.settings_unlike.set(float(len(processes_of) > 1), name)
             if len(processes_of) > 1:
                 found[name] = "It is not the same in all services."
-        if len(services[ONLY_ONE]) > 1:
+        sharing = [process for processes in settings.get(SHARED, {}).values() for process in processes]
+        too_many = len(services[ONLY_ONE]) > max(1, len(sharing))
+        self._metrics.settings_unlike.set(float(too_many), ONLY_ONE)
+        if too_many:
             found[ONLY_ONE] = "There are several, and each has only a part: end all but one."
         for name in found.keys() - self._troubles.keys():
             who = settings.get(name) or {name: services[name]}

@@ -131,7 +131,7 @@ async def _rebuilt(directory: Path, trakt: TraktHost) -> list[Figure]:
         open_metadata(
             MetadataSettings(), asked, database=database, background=Background(Metrics())
         ) as metadata,
-        scanned_library(database.watched(library_written), LibrarySettings()) as opened,
+        scanned_library(database.watched(library_written, topic="library"), LibrarySettings()) as opened,
         Posters(opened.library).open() as posters,
     ):
         listings = Listings(opened.library)

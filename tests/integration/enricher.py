@@ -1,7 +1,7 @@
 """An enricher in this process, before stand-ins for the providers, on a real volume, queue and database."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from services.enricher.api.access import AccessSettings
 from services.enricher.api.users import UserSettings
 from services.enricher.app import add_enricher
 from services.enricher.characters import CharacterSettings
+from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.finder.metadata import MetadataSettings, ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings
@@ -32,7 +33,7 @@ from services.fetcher.settings import FetcherSettings
 from services.proxy.app import add_proxy
 from services.proxy.settings import ProxySettings
 from shared.contracts import Envelope, FetchPicture, Message
-from shared.http import create_skeleton
+from shared.http import Skeleton, create_skeleton
 from shared.pictures import SourceUrl
 from shared.queue import Lane
 from shared.queue.embedded.engine import open_embedded
@@ -47,7 +48,7 @@ from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TraktHost
 from tests.providers.tvdb import TvdbHost
 from tests.providers.twitch import TwitchHost
-from tests.servers.databases import furnish
+from tests.servers.databases import database_in
 
 ADMIN = {"Authorization": "Bearer the-admin-token"}
 
@@ -68,6 +69,8 @@ class RunningEnricher:
     queue: WatchedQueue
     client: aiohttp.ClientSession
     app: web.Application
+    another: Callable[[], AbstractAsyncContextManager["RunningEnricher"]]
+    """One more that shares queue, volume and database, where that is PostgreSQL."""
 
     async def get(self, path: str, **headers: str) -> Reply:
         return await self.ask("GET", path, headers=headers)
@@ -167,11 +170,13 @@ async def running_enricher(
     characters: CharacterSettings | None = None,
     users: UserSettings | None = None,
     uploads: UploadSettings | None = None,
+    database: DatabaseSettings | None = None,
     lane_limit: int = 100_000,
 ) -> AsyncIterator[RunningEnricher]:
     """On a free port until the block ends. A provider that is not given has no key; without a fetcher's or a proxy's
     settings nobody does their part. Pages wait for their providers, unless `metadata` says how long.
     """
+    state_dir = directory / "state"
     settings = EnricherSettings(
         access=AccessSettings(admin_token="the-admin-token", api_tokens=api_tokens),
         finder=FinderSettings(
@@ -207,10 +212,9 @@ async def running_enricher(
         streamers=streamers or StreamerSettings(),
         urls=urls or PictureUrlSettings(),
         users=users or UserSettings(),
+        database=database or database_in(state_dir),
     )
-    state_dir = directory / "state"
     place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir)
-    furnish(state_dir)
     async with AsyncExitStack() as stack:
         volume = stack.enter_context(volume_to_write(place))
         engine = open_embedded(
@@ -223,15 +227,26 @@ async def running_enricher(
         if fetcher:
             fetching = add_fetcher(create_skeleton("fetcher", Metrics()), fetcher, queue=queue, volume=volume)
             await stack.enter_async_context(fetching)
-        await stack.enter_async_context(
-            add_enricher(skeleton, settings, queue=queue, volume=volume_to_keep(place), state_dir=state_dir)
-        )
-        runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        client = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        )
-        yield RunningEnricher(address, volume, Layout(place.root), queue, client, skeleton.app)
+
+        @asynccontextmanager
+        async def started(skeleton: Skeleton) -> AsyncIterator[RunningEnricher]:
+            keeper = volume_to_keep(place)
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(
+                    add_enricher(skeleton, settings, queue=queue, volume=keeper, state_dir=state_dir)
+                )
+                runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
+                await runner.setup()
+                stack.push_async_callback(runner.cleanup)
+                await web.TCPSite(runner, "127.0.0.1", 0).start()
+                address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+                client = await stack.enter_async_context(
+                    aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+                )
+                layout, app = Layout(place.root), skeleton.app
+                yield RunningEnricher(address, volume, layout, queue, client, app, another)
+
+        def another() -> AbstractAsyncContextManager[RunningEnricher]:
+            return started(create_skeleton("enricher", Metrics()))
+
+        yield await stack.enter_async_context(started(skeleton))

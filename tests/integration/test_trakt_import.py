@@ -19,7 +19,7 @@ from services.enricher.account.importing import IMPORT
 from services.enricher.account.mirror import TitleId
 from services.enricher.account.rules import MediaKind, PersonalRating
 from services.enricher.finder.providers import ProviderError
-from services.enricher.finder.providers.budget import FIRST_PAUSE
+from services.enricher.finder.providers.spending import FIRST_PAUSE
 from services.enricher.tasks.task import Progress, TaskCancelled
 from shared.telemetry import utc_now
 from tests.integration.account import FakeItems, Killed, RunningAccount, Steps, running_account

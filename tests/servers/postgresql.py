@@ -22,6 +22,7 @@ from alembic.script import ScriptDirectory
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration
 from services.enricher.database.schema import metadata
+from tests.servers.databases import ELSEWHERE, use_server
 from tests.servers.rabbitmq import free_ports
 
 READY_WITHIN_S = 150
@@ -41,6 +42,7 @@ class PostgresServer:
         # A child with a death signal dies with the *thread* that started it: this one outlives every test.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="postgresql")
         self._server: subprocess.Popen[bytes] | None = None
+        self._own: set[str] = set()
 
     def start(self) -> None:
         directory = self._directory
@@ -72,6 +74,13 @@ class PostgresServer:
             _BARE, "SET client_min_messages = error", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"
         )
         return DatabaseSettings(url=self._url(_BARE))
+
+    def of_its_own(self, name: str) -> DatabaseSettings:
+        """A database with this version's schema, made where it is not there, and kept until the server ends."""
+        if name not in self._own:
+            self._run("createdb", *self._client, "-T", _MIGRATED, f"own_{name}")
+            self._own.add(name)
+        return DatabaseSettings(url=self._url(f"own_{name}"))
 
     def close(self) -> None:
         if self._server is not None:
@@ -139,6 +148,14 @@ def postgresql() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.close()
+
+
+@pytest.fixture(scope="session", autouse=ELSEWHERE)
+def on_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test's database, where the environment says so."""
+    use_server(request.getfixturevalue("postgresql"))
+    yield
+    use_server(None)
 
 
 def _programs() -> Path:

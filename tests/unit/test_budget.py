@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.enricher.finder.providers import Limit, NotAsked, RateBudget, Turn, Urgency
-from services.enricher.finder.providers.budget import FIRST_PAUSE, LONGEST_PAUSE, BudgetSnapshot
 from services.enricher.finder.providers.errors import Allowance
+from services.enricher.finder.providers.spending import FIRST_PAUSE, LONGEST_PAUSE, BudgetSnapshot
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -406,14 +406,12 @@ async def test_rows_of_the_same_key_are_replaced_even_within_one_list(database: 
     assert await database.read(rows) == {"a": "1", "b": None}
 
 
-async def test_a_second_opening_is_refused_with_a_sentence(
-    database_settings: DatabaseSettings, tmp_path: Path
-) -> None:
-    async with open_database(database_settings, state_dir=tmp_path):
+async def test_a_second_opening_of_a_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    async with opened_database(tmp_path):
         with pytest.raises(DatabaseRefused, match="Another process already has the database"):
-            async with open_database(database_settings, state_dir=tmp_path):
+            async with opened_database(tmp_path):
                 pass
-    async with open_database(database_settings, state_dir=tmp_path) as database:
+    async with opened_database(tmp_path) as database:
         await database.ping()
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.providers import Limit, RateBudget, Turn, Urgency
-from services.enricher.finder.providers.budget import BudgetSnapshot
-from services.enricher.finder.providers.opening import Ledger, credential_name
+from services.enricher.finder.providers.ledger import Ledger, credential_name
+from services.enricher.finder.providers.spending import BudgetSnapshot
 from services.enricher.finder.tables import provider_budgets
 from shared.background import Background
 from shared.telemetry import Metrics

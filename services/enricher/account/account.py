@@ -74,6 +74,8 @@ class AccountWing:
     works: Mapping[str, Work]
     """The kinds of tasks that it does."""
 
+    key_name: str
+    """Of the key that encrypts."""
     sign_in: SignIn
     entries: Entries
     writes: WriteBack
@@ -181,9 +183,20 @@ async def open_account(
     provider, trakt_settings = providers.get("trakt"), providers.settings.of(TraktSettings)
     image_url = providers.settings.of(TmdbSettings).image_url
     remembered, mirror = Remembered(database), Mirror(database, now=now)
+    led = background.led(database.sharing.lead)
     oauth = TraktOAuth(provider, trakt_settings, now=now) if provider else None
     cipher = Cipher.of(settings.secret_keys, state_dir)
-    sign_in = SignIn(oauth, trakt_settings, remembered, cipher, state_dir, now=now, sleep=sleep, at=at)
+    sign_in = SignIn(
+        oauth,
+        trakt_settings,
+        remembered,
+        cipher,
+        state_dir,
+        exclusively=database.sharing.exclusively,
+        now=now,
+        sleep=sleep,
+        at=at,
+    )
     account = TraktAccount(provider, sign_in.tokens) if provider else None
     due = asyncio.Event()
     writes = WriteBack(
@@ -211,11 +224,12 @@ async def open_account(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(sign_in.close)
         await sign_in.look()
-        await stack.enter_async_context(renewing(fetcher, applying, background, now))
+        await stack.enter_async_context(renewing(fetcher, applying, led, now))
         if writes.on:
-            await stack.enter_async_context(sending(writes, due, background))
+            await stack.enter_async_context(sending(writes, due, led))
         yield AccountWing(
             works,
+            cipher.name,
             sign_in,
             entries,
             writes,
@@ -225,6 +239,6 @@ async def open_account(
             applying,
             (Trakt(provider), account) if provider and account else None,
             settings,
-            background,
+            led,
             image_url,
         )

@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,10 +112,13 @@ class SignIn:
         cipher: Cipher,
         state_dir: Path,
         *,
+        exclusively: Callable[[str], AbstractAsyncContextManager[None]] = nullcontext,
         now: Callable[[], datetime] = utc_now,
         sleep: Sleep = asyncio.sleep,
         at: Callable[[str], None] = _no_step,
     ) -> None:
+        """`exclusively` keeps out the processes of other machines, the lock in the state directory those of this one."""
+        self._exclusively = exclusively
         self._oauth = oauth
         self._settings = settings
         self._remembered = remembered
@@ -283,8 +286,9 @@ class SignIn:
                 if asyncio.get_running_loop().time() > ends_s:
                     raise Misconfigured("Another process holds the tokens of Trakt: end it.")
                 await asyncio.sleep(LOCK_LOOK_S)
-            self._at("locked")
-            yield
+            async with self._exclusively("the tokens of Trakt"):
+                self._at("locked")
+                yield
 
     def _missing(self) -> str | None:
         return next(

@@ -29,6 +29,8 @@ class Cipher:
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
+        self.name = hashlib.sha256(b"onesheet key\0" + keys[0].encode()).hexdigest()
+        """Tells which key encrypts, and nothing of it."""
 
     @classmethod
     def of(cls, keys: Sequence[str], state_dir: Path) -> Self:

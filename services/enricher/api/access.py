@@ -4,6 +4,7 @@ Pictures are open to all, or to whoever has a signed URL. What changes something
 at home, and closed where somebody put the API before strangers.
 """
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -97,7 +98,7 @@ _READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who showed a token in a browser. Ends when they say so, after twelve hours, or with the process."""
+    """Somebody who showed a token in a browser. Ends when they say so, after twelve hours, or with the process where there is one."""
 
     is_admin: bool
     said: list[str] = field(default_factory=list)
@@ -105,21 +106,51 @@ class Session:
 
 
 class Sessions:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    """`key`: by which another process knows the sessions that this one began, where several serve one site."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        key: bytes = b"",
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._open: TTLCache[str, Session] = TTLCache(SESSIONS_AT_MOST, ttl=SESSION_LASTS_S, timer=clock)
+        self._ended: TTLCache[str, None] = TTLCache(SESSIONS_AT_MOST, ttl=SESSION_LASTS_S, timer=clock)
         self._wrong: TTLCache[str, int] = TTLCache(10 * SESSIONS_AT_MOST, ttl=60.0, timer=clock)
+        self._key = key
+        self._now = now
 
     def of(self, request: web.Request) -> Session | None:
-        return self._open.get(request.cookies.get(SESSION_COOKIE, ""))
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        if self._key and cookie not in self._open and cookie not in self._ended:
+            self._admit(cookie)
+        return self._open.get(cookie)
 
     def begin(self, *, is_admin: bool) -> str:
         """What the cookie says."""
-        key = secrets.token_urlsafe(32)
-        self._open[key] = Session(is_admin)
-        return key
+        cookie = secrets.token_urlsafe(32)
+        if self._key:
+            cookie = self._signed(f"{cookie}.{int(self._now() + SESSION_LASTS_S)}.{int(is_admin)}")
+        self._open[cookie] = Session(is_admin)
+        return cookie
 
     def end(self, request: web.Request) -> None:
-        self._open.pop(request.cookies.get(SESSION_COOKIE, ""), None)
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        if self._open.pop(cookie, None):
+            self._ended[cookie] = None
+
+    def _admit(self, cookie: str) -> None:
+        """One that another process began, unless it has ended."""
+        begun, _, _ = cookie.rpartition(".")
+        if not begun or not hmac.compare_digest(self._signed(begun).encode(), cookie.encode()):
+            return
+        _, until, is_admin = begun.split(".")
+        if float(until) > self._now():
+            self._open[cookie] = Session(is_admin == "1")
+
+    def _signed(self, begun: str) -> str:
+        return f"{begun}.{hmac.new(self._key, begun.encode(), hashlib.sha256).hexdigest()}"
 
     def attempt(self, address: str) -> None:
         """Raise Problem where so many tokens from there were wrong that no more are looked at for a while."""
@@ -168,15 +199,18 @@ class Gate:
         signs: bool = False,
         public_url: str = "",
         users: Users | None = None,
+        shared: bool = False,
     ) -> None:
-        """`signs`: pictures' URLs must be signed here. `users`: who can be signed in; None: nobody."""
+        """`signs`: pictures' URLs must be signed here. `users`: who can be signed in; None: nobody. `shared`: other processes
+        with the same tokens serve the same site.
+        """
         self._tokens = tokens
         self._users = users
         self._is_home = not (tokens.for_reading or signs)
         self._expose_api = settings.expose_api
         self._checks_host = settings.http.is_local
         self._names = frozenset({"localhost", (URL(public_url).raw_host or "").lower()})
-        self.sessions = Sessions()
+        self.sessions = Sessions(key=tokens.session_key if shared else b"")
         self.guarded_routes: dict[tuple[str, str], Access] = {}
         """By method and path."""
         if self._is_home:
@@ -186,10 +220,22 @@ class Gate:
 
     @classmethod
     def of(
-        cls, settings: AccessSettings, state_dir: Path, *, signs: bool, public_url: str, users: Users | None
+        cls,
+        settings: AccessSettings,
+        state_dir: Path,
+        *,
+        signs: bool,
+        public_url: str,
+        users: Users | None,
+        shared: bool,
     ) -> Self:
         tokens = BearerTokens.of(settings, state_dir)
-        return cls(tokens, settings, signs=signs, public_url=public_url, users=users)
+        return cls(tokens, settings, signs=signs, public_url=public_url, users=users, shared=shared)
+
+    @property
+    def tokens_name(self) -> str:
+        """Tells which tokens are taken here, and nothing of them."""
+        return self._tokens.name
 
     def guarded(self, route: web.RouteDef, access: Access) -> web.RouteDef:
         """The route, for those only who may."""
@@ -318,6 +364,16 @@ class BearerTokens:
     def of(cls, settings: AccessSettings, state_dir: Path) -> Self:
         """Where no admin token is set, the one that was made at the first start."""
         return cls(settings.admin_token or _kept(state_dir / ADMIN_TOKEN_FILE), settings.api_tokens)
+
+    @property
+    def session_key(self) -> bytes:
+        return hashlib.sha256(b"onesheet sessions\0" + self._admin).digest()
+
+    @property
+    def name(self) -> str:
+        """Tells which they are, and nothing of them."""
+        said = [hashlib.sha256(b"onesheet token\0" + token).digest() for token in (self._admin, *self._api)]
+        return hashlib.sha256(b"".join(said)).hexdigest()
 
     @property
     def for_reading(self) -> bool:

@@ -48,8 +48,9 @@ class AsyncConnection:
     async def execute(self, statement: Any, values: Values | None = None) -> Any:
         return await greenlet_spawn(self._sync.execute, statement, values)
 
-    async def run_sync(self, work: Callable[[Connection], Answer]) -> Answer:
-        return await greenlet_spawn(work, self._sync)
+    async def run_sync(self, work: Callable[..., Answer], *given: Any) -> Answer:
+        """`work` of SQLAlchemy's connection, and of what is given."""
+        return await greenlet_spawn(work, self._sync, *given)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[None]:

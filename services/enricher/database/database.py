@@ -4,14 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 import structlog
 from cachetools import TTLCache
-from sqlalchemy import Row, Select, Table, exc, literal, select
+from sqlalchemy import Connection, Row, Select, Table, exc, literal, select
 from sqlalchemy.util import greenlet_spawn
 
 from services.enricher.database.connection import AsyncConnection, AsyncEngine
+from services.enricher.database.sharing import ALONE, OnWritten, Sharing, Turns
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.database.statements import DatabaseVisit, EngineVisit, Statement
 from shared.pictures import FailureClass
@@ -72,55 +74,86 @@ class UnreadableRows:
             _log.error("rows passed over that cannot be read", table=table, error=str(error)[:300])
 
 
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a database is reached by. `beside` writes what waits for no other writer, `turns` are those of the writers; None: the
+    engine has them itself.
+    """
+
+    reading: AsyncEngine
+    writing: AsyncEngine
+    beside: AsyncEngine | None = None
+    turns: Turns | None = None
+    sharing: Sharing = ALONE
+
+    async def dispose(self) -> None:
+        for engine in (self.reading, self.writing, self.beside):
+            if engine:
+                await engine.dispose()
+
+
 class Database:
-    """Readers in parallel, each seeing one state; writers one after the other."""
+    """Readers in parallel, each seeing one state; writers one after the other, in whichever process."""
 
     def __init__(
         self,
+        engines: Engines,
         *,
-        reading: AsyncEngine,
-        writing: AsyncEngine,
+        topic: str | None = None,
         under_way: set[asyncio.Task[object]] | None = None,
-        on_written: Callable[[], None] = lambda: None,
+        on_written: OnWritten = lambda: None,
         unreadable: UnreadableRows | None = None,
     ) -> None:
+        self._engines = engines
+        self._topic = topic
         self._unreadable = unreadable or UnreadableRows()
-        self._reading = reading
-        self._writing = writing
         self._under_way: set[asyncio.Task[object]] = set() if under_way is None else under_way
         self._on_written = on_written
 
     @classmethod
     @asynccontextmanager
-    async def over(
-        cls, *, reading: AsyncEngine, writing: AsyncEngine, metrics: Metrics | None = None
-    ) -> AsyncIterator[Self]:
+    async def over(cls, engines: Engines, *, metrics: Metrics | None = None) -> AsyncIterator[Self]:
         """Closed in order: what is under way is finished, then no thread or connection is left."""
-        database = cls(reading=reading, writing=writing, unreadable=UnreadableRows(metrics))
+        database = cls(engines, unreadable=UnreadableRows(metrics))
         try:
             yield database
         finally:
             await asyncio.gather(*database._under_way, return_exceptions=True)
-            await reading.dispose()
-            await writing.dispose()
+            await engines.dispose()
 
-    def watched(self, on_written: Callable[[], None]) -> Self:
-        """The same database, telling of each transaction that was written through it."""
+    @property
+    def sharing(self) -> Sharing:
+        """With the other processes that have the same database."""
+        return self._engines.sharing
+
+    def watched(self, on_written: OnWritten, *, topic: str) -> Self:
+        """The same database, telling of each transaction that was written through it, or through another process's of the
+        same topic.
+        """
+        self.sharing.watch(topic, on_written)
         return type(self)(
-            reading=self._reading,
-            writing=self._writing,
+            self._engines,
+            topic=topic,
             under_way=self._under_way,
             on_written=on_written,
             unreadable=self._unreadable,
         )
 
+    def beside(self, what: str) -> Self:
+        """The same database for short writes that wait for none but those of the same name."""
+        engines = self._engines
+        if not engines.beside or not engines.turns:
+            return self
+        others = replace(engines, writing=engines.beside, turns=engines.turns.of(what))
+        return type(self)(others, under_way=self._under_way, unreadable=self._unreadable)
+
     async def read(self, work: Work[Answer]) -> Answer:
         """Raise DatabaseUnavailable where the database cannot be asked."""
-        return await self._whole(_translated(_transaction(self._reading, work)))
+        return await self._whole(_translated(_transaction(self._engines.reading, work)))
 
     async def read_at_once(self, work: WorkAtOnce[Answer]) -> Answer:
         """The same in one go, of statements that are asked often."""
-        return await self._whole(_translated(_at_once(self._reading, work)))
+        return await self._whole(_translated(_at_once(self._engines.reading, work)))
 
     async def rows(
         self,
@@ -150,19 +183,20 @@ class Database:
 
     async def write(self, work: Work[Answer]) -> Answer:
         """All of it or nothing. Raise DatabaseUnavailable where the database cannot be written."""
-        return await self._whole(self._written(_transaction(self._writing, work)))
+        return await self._whole(self._written(_transaction(self._engines.writing, self._in_turn(work))))
 
     async def read_on_one_visit(self, work: WholeWork[Answer]) -> Answer:
         """As `read`, for work of many statements that waits for nothing else: a thread is woken once for all of them."""
-        return await self._whole(_translated(_on_one_visit(self._reading, work)))
+        return await self._whole(_translated(_on_one_visit(self._engines.reading, work)))
 
     async def write_on_one_visit(self, work: WholeWork[Answer]) -> Answer:
         """As `write`, in the same way."""
-        return await self._whole(self._written(_on_one_visit(self._writing, work)))
+        return await self._whole(self._written(_on_one_visit(self._engines.writing, self._in_turn(work))))
 
     async def write_at_once(self, work: WorkAtOnce[Answer]) -> Answer:
         """The same in one go, of statements that are asked often."""
-        return await self._whole(self._written(_at_once(self._writing, work)))
+        writing = _at_once(self._engines.writing, work, self._engines.turns, self._topic)
+        return await self._whole(self._written(writing))
 
     async def ping(self) -> None:
         await self.read_at_once(lambda visit: visit.rows(_ONE))
@@ -170,6 +204,20 @@ class Database:
     def readable(self, rows: Iterable[Any], read: Callable[[Any], Answer], *, of: Table) -> list[Answer]:
         """As `rows` has it, of rows that were read at once."""
         return self._unreadable.without(rows, read, of=of)
+
+    def _in_turn(self, work: Work[Answer]) -> Work[Answer]:
+        turns = self._engines.turns
+        if turns is None:
+            return work
+
+        async def writing(connection: AsyncConnection) -> Answer:
+            await connection.run_sync(turns.begin)
+            answer = await work(connection)
+            if self._topic:
+                await connection.run_sync(turns.tell, self._topic)
+            return answer
+
+        return writing
 
     async def _written(self, transaction: Coroutine[Any, Any, Answer]) -> Answer:
         try:
@@ -201,11 +249,22 @@ async def _on_one_visit(engine: AsyncEngine, work: WholeWork[Answer]) -> Answer:
         )
 
 
-async def _at_once(engine: AsyncEngine, work: WorkAtOnce[Answer]) -> Answer:
+async def _at_once(
+    engine: AsyncEngine, work: WorkAtOnce[Answer], turns: Turns | None = None, topic: str | None = None
+) -> Answer:
     """Without SQLAlchemy's connection where the driver can do without."""
     if engine.sync.dialect.name != "sqlite":
+
+        def visiting(connection: Connection) -> Answer:
+            if turns:
+                turns.begin(connection)
+            answer = work(EngineVisit(connection))
+            if turns and topic:
+                turns.tell(connection, topic)
+            return answer
+
         async with engine.begin() as connection:
-            return await connection.run_sync(lambda sync: work(EngineVisit(sync)))
+            return await connection.run_sync(visiting)
     pooled = await engine.raw_connection()
     try:
         driver = pooled.driver_connection

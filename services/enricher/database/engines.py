@@ -1,21 +1,31 @@
 """The engines under the database, by the scheme of its URL: SQLite with one writer and a thread for each connection, or PostgreSQL."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import aiosqlite
 from pydantic import Field
-from sqlalchemy import URL, Connection, event, exc, func, make_url, select
+from sqlalchemy import URL, Connection, event, exc, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from services.enricher.database.connection import AsyncEngine, open_engine
-from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused
+from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused, Engines
 from services.enricher.database.migrations import bring_up_to_date
+from services.enricher.database.sharing import (
+    ALONE,
+    EXCLUSIVE_WITHIN_S,
+    KEEP_EVERY_S,
+    SILENT_S,
+    PostgresSharing,
+    Turns,
+)
 from services.enricher.database.sqlite_driver import FrugalConnection
+from shared.background import Background
 from shared.locks import sole_owner
+from shared.queue.peers import fingerprint
 from shared.settings import Settings
 from shared.telemetry import Metrics
 from shared.volume import check_local
@@ -56,7 +66,7 @@ async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIte
         reading = _sqlite_engine(
             path, connections=READERS, begin="BEGIN", pragmas=(*EVERYBODY, "PRAGMA query_only = ON")
         )
-        async with Database.over(reading=reading, writing=writing, metrics=metrics) as database:
+        async with Database.over(Engines(reading, writing), metrics=metrics) as database:
             await _upgrade(writing, path)
             yield database
 
@@ -102,64 +112,119 @@ def _sqlite_engine(path: Path, *, connections: int, begin: str, pragmas: tuple[s
 POSTGRESQL_READERS = 4
 """Connections that read at once; further readers wait for one of them."""
 
-OWNER = 0x6F6E6573
-"""The advisory lock that keeps a second process from the database. It ends with its holder's connection."""
+BESIDE = 2
+"""Connections for short writes of their own."""
+
+WRITING_LASTS_S = 10
+"""A writer that says nothing for so long has lost its turn: its process hangs."""
+
+_SILENT_CONNECTIONS = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""So the server notices a machine that went away."""
 
 
 @asynccontextmanager
-async def open_postgresql(url: str, *, metrics: Metrics | None = None) -> AsyncIterator[Database]:
-    """The database at `postgresql://user:password@host/name`, which has to be there.
+async def open_postgresql(
+    url: str,
+    *,
+    metrics: Metrics | None = None,
+    background: Background | None = None,
+    alone: bool = False,
+) -> AsyncIterator[Database]:
+    """The database at `postgresql://user:password@host/name`, which has to be there, and may be other processes' too.
 
-    Raises DatabaseRefused where it cannot be reached, while another process has it, for one of a later version, and
-    where asyncpg is not installed.
+    Raises DatabaseRefused where it cannot be reached, for one of a later version, where asyncpg is not installed, and
+    `alone` where an enricher has it. Without a background this process keeps in touch with nobody.
     """
     address = make_url(url).set(drivername="postgresql+asyncpg")
     try:
-        engine = open_engine(address, poolclass=NullPool, hide_parameters=True)
+        sharing = await _sharing(address)
     except ModuleNotFoundError as error:
         raise DatabaseRefused(f"DATABASE_URL names PostgreSQL, but {error.name} is not installed.") from error
-    async with (
-        _sole_owner(engine),
-        Database.over(
-            reading=_postgresql_engine(
-                address, connections=POSTGRESQL_READERS, isolation_level="REPEATABLE READ", read_only=True
-            ),
-            writing=_postgresql_engine(
-                address, connections=1, isolation_level="READ COMMITTED", read_only=False
-            ),
-            metrics=metrics,
-        ) as database,
-    ):
-        async with engine.begin() as connection:
+    turns = Turns("anything", sharing.origin)
+    waiting = {"lock_timeout": str(int(TURN_TIMEOUT_S * 1000))} | _SILENT_CONNECTIONS
+    waiting |= {"idle_in_transaction_session_timeout": str(WRITING_LASTS_S * 1000)}
+    writing = partial(_postgresql_engine, address, waiting, isolation_level="READ COMMITTED", read_only=False)
+    engines = Engines(
+        reading=_postgresql_engine(
+            address,
+            _SILENT_CONNECTIONS,
+            connections=POSTGRESQL_READERS,
+            isolation_level="REPEATABLE READ",
+            read_only=True,
+        ),
+        writing=writing(connections=1),
+        beside=writing(connections=BESIDE),
+        turns=turns,
+        sharing=sharing if background else ALONE,
+    )
+    async with AsyncExitStack() as stack:
+        if alone and not await stack.enter_async_context(sharing.alone()):
+            raise DatabaseRefused(
+                f"An enricher already has the database {_shown(address)}: end all of them first."
+            )
+        database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
+        async with engines.writing.begin() as connection:
+            await connection.run_sync(turns.of("the schema").begin)
             await connection.run_sync(bring_up_to_date)
+        if background:
+            stack.push_async_callback(sharing.leave)
+            await sharing.keep()
+            keeping = background.repeating(
+                "sharing the database",
+                sharing.keep,
+                every_s=KEEP_EVERY_S,
+                at_once=False,
+                expected=sharing.failures,
+            )
+            await stack.enter_async_context(keeping)
         yield database
 
 
-@asynccontextmanager
-async def _sole_owner(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Raises DatabaseRefused when another process is it, or nobody can be."""
-    shown = engine.sync.url.render_as_string()
+async def _sharing(address: URL) -> PostgresSharing:
+    """Raises DatabaseRefused where the database does not answer."""
+
+    def without_pool(**settings: str) -> AsyncEngine:
+        arguments = {"server_settings": _SILENT_CONNECTIONS | settings}
+        return open_engine(
+            address,
+            poolclass=NullPool,
+            isolation_level="READ COMMITTED",
+            hide_parameters=True,
+            connect_args=arguments,
+        )
+
+    patient = without_pool(lock_timeout=str(EXCLUSIVE_WITHIN_S * 1000))
+    from asyncpg import (  # type: ignore[import-untyped] # noqa: PLC0415 - where PostgreSQL is meant
+        InterfaceError,
+        PostgresError,
+    )
+
+    sharing = PostgresSharing(
+        without_pool(idle_session_timeout=str(SILENT_S * 1000)), patient, lost=(InterfaceError, PostgresError)
+    )
     try:
-        connection = await engine.connect(isolation_level="AUTOCOMMIT")
+        async with patient.begin() as connection:
+            [(cluster, name)] = await connection.execute(text(_WHICH))
     except (exc.DBAPIError, OSError) as error:
-        raise DatabaseRefused(f"The database {shown} cannot be used: {_reason(error)}.") from error
-    try:
-        if not (await connection.execute(select(func.pg_try_advisory_lock(OWNER)))).scalar():
-            raise DatabaseRefused(
-                f"Another process already has the database {shown}: there is one enricher. Stop it, or set another "
-                "DATABASE_URL."
-            )
-        yield
-    finally:
-        await connection.close()
+        reason = error.orig if isinstance(error, exc.DBAPIError) else error
+        raise DatabaseRefused(f"The database {_shown(address)} cannot be used: {reason}.") from error
+    sharing.identity = fingerprint(cluster, name)
+    return sharing
 
 
-def _reason(error: Exception) -> object:
-    return error.orig if isinstance(error, exc.DBAPIError) else error
+def _shown(address: URL) -> str:
+    return address.set(drivername="postgresql").render_as_string()
+
+
+_WHICH = "SELECT system_identifier, current_database() FROM pg_control_system()"
 
 
 def _postgresql_engine(
-    address: URL, *, connections: int, isolation_level: str, read_only: bool
+    address: URL, settings: Mapping[str, str], *, connections: int, isolation_level: str, read_only: bool
 ) -> AsyncEngine:
     return open_engine(
         address,
@@ -170,6 +235,7 @@ def _postgresql_engine(
         pool_timeout=TURN_TIMEOUT_S,
         pool_pre_ping=True,  # the server may have been restarted
         hide_parameters=True,  # what is stored does not belong in logs
+        connect_args={"server_settings": dict(settings)},
     )
 
 
@@ -177,9 +243,15 @@ FILE_NAME = "enricher.sqlite"
 
 
 def open_database(
-    settings: DatabaseSettings, *, state_dir: Path, metrics: Metrics | None = None
+    settings: DatabaseSettings,
+    *,
+    state_dir: Path,
+    metrics: Metrics | None = None,
+    background: Background | None = None,
+    alone: bool = False,
 ) -> AbstractAsyncContextManager[Database]:
-    """The database that `settings.url` names, with the schema of this version, open while the context lasts.
+    """The database that `settings.url` names, with the schema of this version, open while the context lasts. `background`: of the
+    process, by which it keeps in touch with others that have the same database. `alone`: no enricher may have it meanwhile.
 
     Raises ValueError for a scheme that nothing here implements.
     """
@@ -188,6 +260,6 @@ def open_database(
         case "sqlite":
             return open_sqlite(Path(rest) if rest else state_dir / FILE_NAME, metrics=metrics)
         case "postgresql":
-            return open_postgresql(f"{scheme}:{rest}", metrics=metrics)
+            return open_postgresql(f"{scheme}:{rest}", metrics=metrics, background=background, alone=alone)
         case _:
             raise ValueError(f"DATABASE_URL has the scheme {scheme!r}: sqlite and postgresql are known.")

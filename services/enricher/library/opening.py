@@ -116,6 +116,7 @@ async def open_library(
         kept.clear()
 
     library, scan, places = library_with_scans(database, settings, on_written=written)
+    database.sharing.watch("trakt cleared", kept.clear)
 
     async def hear(event: Envelope) -> None:
         """What was said of a picture holds no longer."""
@@ -171,5 +172,5 @@ def library_with_scans(
 
     The scan is the work of tasks of the kind `scan`, which `Scans` starts below the places.
     """
-    watched, places = database.watched(on_written), Places(settings.roots)
+    watched, places = database.watched(on_written, topic="library"), Places(settings.roots)
     return Library(watched), Scan(watched, places), places

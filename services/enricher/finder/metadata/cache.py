@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict
 
 from services.enricher.finder.metadata import outcomes
+from services.enricher.finder.metadata.shared_tier import SharedTier
 from services.enricher.finder.providers import Busy, NothingThere, ProviderError, Turn, Urgency
 from shared.background import cancel_and_wait
 from shared.pictures import FailureClass
@@ -64,7 +65,9 @@ class _Flight:
 
 
 class Cache:
-    """In memory, and on a shelf where there is one."""
+    """In memory, on a shelf where there is one, and in the tier that processes share, where it may be there: `tier` says that, as
+    it is at the moment. `name`: tells this cache from others in it.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,8 @@ class Cache:
         max_entries: int,
         max_bytes: int,
         shelf: outcomes.Shelf | None = None,
+        name: str = "",
+        tier: Callable[[], SharedTier | None] = lambda: None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._max_entries = max_entries
@@ -79,6 +84,8 @@ class Cache:
             max_bytes, getsizeof=lambda entry: entry.bytes
         )
         self._shelf = shelf
+        self._name = name
+        self._tier = tier
         self._now = now
         self._flights: dict[str, _Flight] = {}
         self._hits = self._misses = self._stale = 0
@@ -168,19 +175,57 @@ class Cache:
             return before
         if before:
             self._remember(wanted.key, before)  # whoever cannot wait takes it as it is
-        try:
-            entry = self._shelve(wanted, await wanted.ask(turn))
-        except NothingThere:
-            entry = self._shelve(wanted, None)
-        except ProviderError as error:
-            entry = outcomes.CacheEntry.failed(error, before, now=self._now())
+        if tier := self._tier():
+            entry = await self._shared(wanted, turn, before, tier)
+        else:
+            entry = await self._asked(wanted, turn, before)
         self._remember(wanted.key, entry)
         return entry
+
+    async def _shared(
+        self,
+        wanted: CacheRequest[outcomes.Value],
+        turn: Turn,
+        before: outcomes.CacheEntry[outcomes.Value] | None,
+        tier: SharedTier,
+    ) -> outcomes.CacheEntry[outcomes.Value]:
+        """What another process was told, or else the provider says, of which others then know."""
+        key = f"{self._name}:{wanted.key}"
+        async with tier.asking(key, turn.until) as others_asked:
+            if others_asked:
+                known = self._read(wanted, await tier.load(key))
+                if known and known.counts(self._now(), turn.until):
+                    return known
+            entry = await self._asked(wanted, turn, before)
+            if entry.error is None:
+                value = None if entry.value is None else entry.value.model_dump_json(exclude_defaults=True)
+                await tier.put(key, outcomes.Row(value, entry.fresh_until, entry.fetched_at))
+            return entry
+
+    async def _asked(
+        self,
+        wanted: CacheRequest[outcomes.Value],
+        turn: Turn,
+        before: outcomes.CacheEntry[outcomes.Value] | None,
+    ) -> outcomes.CacheEntry[outcomes.Value]:
+        try:
+            return self._shelve(wanted, await wanted.ask(turn))
+        except NothingThere:
+            return self._shelve(wanted, None)
+        except ProviderError as error:
+            return outcomes.CacheEntry.failed(error, before, now=self._now())
 
     async def _shelved(
         self, wanted: CacheRequest[outcomes.Value]
     ) -> outcomes.CacheEntry[outcomes.Value] | None:
-        row = await self._shelf.load(wanted.key) if self._shelf else None
+        """On the fastest of what is there that knows it."""
+        if (tier := self._tier()) and (row := await tier.load(f"{self._name}:{wanted.key}")):
+            return self._read(wanted, row)
+        return self._read(wanted, await self._shelf.load(wanted.key) if self._shelf else None)
+
+    def _read(
+        self, wanted: CacheRequest[outcomes.Value], row: outcomes.Row | None
+    ) -> outcomes.CacheEntry[outcomes.Value] | None:
         if not row or row.fetched_at + OLDEST < self._now():
             return None
         if row.value is None:

@@ -1,6 +1,6 @@
 """Metadata, composed: its settings, its caches and the titles made of them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,8 +8,10 @@ from functools import partial
 
 from pydantic import Field
 
+from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.metadata.cache import Cache
+from services.enricher.finder.metadata.shared_tier import SharedTier, SharedTierSettings, open_shared_tier
 from services.enricher.finder.metadata.title_sources import TmdbTitles, TraktTitles
 from services.enricher.finder.metadata.titles import Titles, TitleSource
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbShelf
@@ -34,6 +36,7 @@ class MetadataSettings(Settings):
     max_entries: int = Field(50_000, validation_alias="METADATA_CACHE_ENTRIES", gt=0)
     tmdb_cache_mb: float = Field(512, validation_alias="TMDB_CACHE_MB", gt=0)
     """On disk."""
+    shared: SharedTierSettings = Field(default_factory=SharedTierSettings)
 
     @property
     def text_languages(self) -> tuple[str, ...]:
@@ -71,6 +74,8 @@ class Metadata:
     title_wait: timedelta
     _providers: Providers
     _trakt_cache: Cache
+    _forget_elsewhere: Callable[[str], Awaitable[None]]
+    _tier: SharedTier | None
 
     @property
     def providers(self) -> Mapping[str, ProviderStatus]:
@@ -79,8 +84,18 @@ class Metadata:
         return {name: statuses[name] for name in ("trakt", "tmdb")}
 
     async def clear(self) -> int:
-        """Forget all that providers said. The number of entries and rows that were."""
-        return self._trakt_cache.clear() + await self.tmdb.clear()
+        """Forget all that providers said, in all processes. The number of entries and rows that were here."""
+        cleared = self._trakt_cache.clear() + await self.tmdb.clear()
+        await self._forget_elsewhere("trakt")
+        return cleared
+
+    def status(self) -> Mapping[str, str]:
+        """Of the tier that processes share; nothing where there is none."""
+        return self._tier.status() if self._tier else {}
+
+
+async def _nothing(_connection: AsyncConnection) -> None:
+    """Others hear of it all the same."""
 
 
 @asynccontextmanager
@@ -98,15 +113,32 @@ async def open_metadata(
             TmdbShelf(database, max_bytes=settings.tmdb_cache_bytes, now=now).open(background)
         )
         # Caches are left first: what is in flight has to end before what it flies with.
+        tier = await stack.enter_async_context(open_shared_tier(settings.shared, background, now=now))
         cache = partial(Cache, max_entries=settings.max_entries, max_bytes=settings.memory_bytes, now=now)
-        trakt_cache = await stack.enter_async_context(cache().open())
-        tmdb_cache = await stack.enter_async_context(cache(shelf=shelf).open())
+        trakt_cache = await stack.enter_async_context(
+            cache(name="trakt", tier=lambda: None if tier is None or tier.persists else tier).open()
+        )
+        tmdb_cache = await stack.enter_async_context(
+            cache(name="tmdb", shelf=shelf, tier=lambda: tier).open()
+        )
+
+        told = {
+            name: database.watched(one.clear, topic=f"{name} cleared")
+            for name, one in (("trakt", trakt_cache), ("tmdb", tmdb_cache))
+        }
+
+        async def forget_elsewhere(name: str) -> None:
+            if tier:
+                await tier.clear(name)
+            await told[name].write(_nothing)
+
         tmdb = TmdbMetadata(
             Tmdb(asked) if (asked := providers.get("tmdb")) else None,
             tmdb_cache,
             shelf,
             within=settings.title_wait,
             now=now,
+            forget_elsewhere=partial(forget_elsewhere, "tmdb"),
         )
         trakt_titles = (
             TraktTitles(Trakt(trakt), trakt_cache, kept=settings.ttl)
@@ -119,4 +151,13 @@ async def open_metadata(
             sources.append(TmdbTitles(tmdb, image_url=image_url, languages=settings.text_languages))
         language = settings.text_languages[0][:2].lower()
         titles = Titles(sources, within=settings.page_deadline, language=language, now=now)
-        yield Metadata(titles, tmdb, trakt_titles, settings.title_wait, providers, trakt_cache)
+        yield Metadata(
+            titles,
+            tmdb,
+            trakt_titles,
+            settings.title_wait,
+            providers,
+            trakt_cache,
+            forget_elsewhere,
+            tier,
+        )

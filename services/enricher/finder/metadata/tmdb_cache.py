@@ -1,7 +1,7 @@
 """What TMDB says, in memory and in the table `tmdb_cache`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
@@ -240,7 +240,9 @@ class TmdbMetadata:
         *,
         within: timedelta,
         now: Callable[[], datetime] = utc_now,
+        forget_elsewhere: Callable[[], Awaitable[None]],
     ) -> None:
+        self._forget_elsewhere = forget_elsewhere
         self._tmdb = tmdb
         self._cache = cache
         self._shelf = shelf
@@ -280,7 +282,9 @@ class TmdbMetadata:
     async def clear(self) -> int:
         """All of it. The number of rows that were stored."""
         self._cache.clear()
-        return await self._shelf.clear()
+        cleared = await self._shelf.clear()
+        await self._forget_elsewhere()
+        return cleared
 
     async def clear_expired(self) -> int:
         """Also what would be given, stale, while TMDB is down. The number of rows."""

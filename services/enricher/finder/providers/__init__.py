@@ -6,7 +6,7 @@ Each is a package of its own and a line in `registry`; its `spec.SPEC` says all 
 `Turn`: how urgent it is, and until when its answer is wanted.
 """
 
-from services.enricher.finder.providers.budget import Limit, RateBudget, Turn, Urgency
+from services.enricher.finder.providers.budget import RateBudget, Turn
 from services.enricher.finder.providers.errors import (
     Broken,
     Busy,
@@ -20,6 +20,7 @@ from services.enricher.finder.providers.errors import (
     Unreadable,
 )
 from services.enricher.finder.providers.registry import ProviderSettings
+from services.enricher.finder.providers.spending import Limit, Urgency
 
 __all__ = [
     "Broken",

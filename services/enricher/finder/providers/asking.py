@@ -15,8 +15,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from services.enricher.finder.providers import errors, graphql
-from services.enricher.finder.providers.budget import RateBudget, Turn, Urgency
+from services.enricher.finder.providers.budget import RateBudget, Turn
 from services.enricher.finder.providers.registry import AskingSettings
+from services.enricher.finder.providers.spending import Urgency
 from services.enricher.finder.providers.tokens import Login, Token, TokenSource, TokenStore
 from shared.http.answers import parse_retry_after
 from shared.http.outbound import Outbound, open_outbound

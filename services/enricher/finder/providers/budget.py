@@ -2,59 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from datetime import datetime, timedelta
 
 from services.enricher.finder.providers.errors import Allowance, NotAsked
+from services.enricher.finder.providers.spending import BudgetSnapshot, Limit, Spending, Urgency
 from shared.telemetry import utc_now
 
-RESERVED = 0.4
-"""The share of a window that background work leaves to those who wait."""
-
-FIRST_PAUSE = timedelta(seconds=5)
-"""After a 429 that does not say how long; it doubles while that goes on."""
-
-LONGEST_PAUSE = timedelta(minutes=15)
-"""However it was told: a provider that means days would otherwise be lost by one odd header."""
-
-_TICK = timedelta(milliseconds=1)
-
-
-class Urgency(StrEnum):
-    """now: somebody is waiting. later: background work, which never comes before them."""
-
-    NOW = "now"
-    LATER = "later"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    requests: int
-    period: timedelta
-
-
-class BudgetSnapshot(BaseModel):
-    """What has gone out of a budget, as it is kept over restarts.
-
-    `spent_at_ms`: when each request of the current windows was made, in milliseconds since 1970.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    requests: int = Field(ge=1)
-    """That the first window has room for: the provider may have told another number than ours."""
-    spent_at_ms: tuple[int, ...] = ()
-    paused_until: AwareDatetime
-    pauses: int = Field(0, ge=0)
-    left: int | None = None
-    """What the provider said, and until when that holds."""
-    left_until: AwareDatetime | None = None
-    closed: bool = False
-    """Kept in good order: nothing was spent after it."""
+CLAIMED_AT_ONCE = 100
+News = Callable[[Spending, datetime], bool]
+"""What a provider said, as it changes what was spent; whether it does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +32,8 @@ class Turn:
 
 
 class RateBudget:
-    """Admits requests within every limit, at once while there is room: bursts are allowed.
+    """Admits requests within every limit, at once while there is room: bursts are allowed. Where several processes share the
+    limits, a `Ledger` admits them, of what all have spent.
 
     What the provider says takes precedence over our own count: fewer left than we thought, or nothing until
     a certain time.
@@ -84,10 +43,11 @@ class RateBudget:
         self._provider = provider
         self._now = now
         self._lines: dict[Urgency, deque[Turn]] = {urgency: deque() for urgency in Urgency}
-        self._windows = [_Window(limit) for limit in limits]
-        self._told: Allowance | None = None
-        self._paused_at = self._paused_until = datetime.fromtimestamp(0, UTC)
-        self._pauses = 0
+        self.limits = limits
+        self._spending = Spending(*limits)
+        self._is_shared = False
+        self._ahead = timedelta()
+        self._news: list[News] = []
         self._timer: asyncio.TimerHandle | None = None
         self._unkept = 0
         self.worth_keeping = asyncio.Event()
@@ -125,35 +85,25 @@ class RateBudget:
             self._admit()
 
     def told(self, allowance: Allowance) -> None:
-        """What an answer said is left. Answers overtake one another: in one window only less is news."""
-        for window in self._windows:
-            if allowance.limit and allowance.period == window.period:
-                window.requests = allowance.limit
-        known = self._told
-        if not known or known.until < allowance.until - _TICK or allowance.left < known.left:
-            until = min(allowance.until, self._now() + LONGEST_PAUSE)
-            self._told = Allowance(allowance.left, until)
-            self._unkept += 1
+        """What an answer said is left."""
+        self._hear(lambda spending, now: spending.told(allowance, now))
 
     def pause(self, wait: timedelta | None, *, asked_at: datetime) -> None:
-        """The provider asked us to wait; `wait` None or nothing: it did not say how long.
-
-        What was asked before the pause began says nothing new: many requests of one burst may be refused.
-        """
-        if not wait:
-            if asked_at < self._paused_at:
-                return
-            wait = FIRST_PAUSE * 2 ** min(self._pauses, 10)
-            self._pauses += 1
-        self._paused_at = self._now()
-        self._paused_until = max(self._paused_until, self._paused_at + min(wait, LONGEST_PAUSE))
-        self._unkept += 1
-        self.worth_keeping.set()
+        """The provider asked us to wait; `wait` None or nothing: it did not say how long."""
+        if self._hear(lambda spending, now: spending.pause(wait, asked_at + self._ahead, now)):
+            self.worth_keeping.set()
 
     def answered(self) -> None:
         """The provider gave an answer that was no request to wait."""
-        if self._now() >= self._paused_until:
-            self._pauses = 0
+        self._hear(lambda spending, now: spending.answered(now))
+
+    def _hear(self, news: News) -> bool:
+        is_news = news(self._spending, self._clock())
+        if is_news:
+            self._unkept += 1
+            if self._is_shared:
+                self._news.append(news)
+        return is_news
 
     @property
     def busy_until(self) -> datetime | None:
@@ -164,11 +114,7 @@ class RateBudget:
     @property
     def left(self) -> int:
         """How many may be asked for at once, by whoever somebody waits for."""
-        self._forget_the_past()
-        if self._paused_until > self._now():
-            return 0
-        rooms = [window.requests - len(window.spent_at_ms) for window in self._windows]
-        return max(0, min([*rooms, self._told.left] if self._told else rooms))
+        return self._spending.left(self._clock())
 
     @property
     def has_changed(self) -> bool:
@@ -177,121 +123,79 @@ class RateBudget:
 
     def snapshot(self, *, closed: bool = False) -> BudgetSnapshot:
         """What has to outlive a restart; `closed`: nothing will be spent after this."""
-        self._forget_the_past()
         self._unkept = 0
         self.worth_keeping.clear()
-        return BudgetSnapshot(
-            closed=closed,
-            requests=self._windows[0].requests,
-            spent_at_ms=tuple(max(self._windows, key=lambda window: window.period).spent_at_ms),
-            paused_until=self._paused_until,
-            pauses=self._pauses,
-            left=self._told.left if self._told else None,
-            left_until=self._told.until if self._told else None,
-        )
+        return self._spending.snapshot(self._clock(), closed=closed)
 
     def resume(self, kept: BudgetSnapshot) -> None:
         """Go on from where a process before this one was. What a crash may have forgotten counts as spent."""
-        now = self._now()
-        self._windows[0].requests = kept.requests
-        forgotten = 0 if kept.closed else self._forgettable
-        for window in self._windows:
-            window.spent_at_ms.extend(sorted(min(spent_at, _ms(now)) for spent_at in kept.spent_at_ms))
-            window.spent_at_ms.extend([_ms(now)] * forgotten)
-        self._paused_until = min(kept.paused_until, now + LONGEST_PAUSE)
-        self._pauses = kept.pauses
-        if kept.left is not None and kept.left_until:
-            self._told = Allowance(kept.left, min(kept.left_until, now + LONGEST_PAUSE))
+        forgotten = 0 if kept.closed else Spending.of(kept, *self.limits, now=self._now()).forgettable
+        self._spending = Spending.of(kept, *self.limits, now=self._now(), forgotten=forgotten)
+
+    def share(self) -> None:
+        """From now on nothing is spent but what `granted` says: `worth_keeping` is set where there is something to `claim`."""
+        self._is_shared = True
+
+    def claim(self) -> tuple[Sequence[Urgency], Sequence[News]]:
+        """For whom there may be room, in their order, and what the provider said since it was last granted something."""
+        self._unkept = 0
+        urgencies: list[Urgency] = []
+        for urgency in Urgency:
+            room = CLAIMED_AT_ONCE - len(urgencies)
+            if self._spending.opens(urgency, self._clock()) <= self._clock():
+                urgencies += [urgency] * min(room, len(self._lines[urgency]))
+        return urgencies, tuple(self._news)
+
+    def granted(self, spending: Spending, admitted: int, told: int, now: datetime) -> None:
+        """What all have spent by `now`, in which the first `admitted` of those that were claimed for are counted, and so much news."""
+        del self._news[:told]
+        self._spending, self._ahead = spending, now - self._now()
+        for news in self._news:
+            news(spending, now)
+        for line in (self._lines[urgency] for urgency in Urgency):
+            while line and admitted:
+                admitted -= 1
+                _let_in(line.popleft())
+        self._admit()
+
+    def _clock(self) -> datetime:
+        """By which what is spent is counted: everybody's, where it is shared."""
+        return self._now() + self._ahead
 
     def _admit(self) -> None:
         """Let in whoever is first for as long as there is room, and come back when there is again."""
         if self._timer:
             self._timer.cancel()
         while line := self._lines[Urgency.NOW] or self._lines[Urgency.LATER]:
-            opens = self._opens(line[0].urgency)
-            wait_s = (opens - self._now()).total_seconds()
+            opens = self._spending.opens(line[0].urgency, self._clock())
+            wait_s = (opens - self._clock()).total_seconds()
             if wait_s > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait_s, self._admit)
                 return
+            if self._is_shared:
+                self.worth_keeping.set()
+                return
             turn = line.popleft()
-            if turn.admitted and not turn.admitted.done():
+            if _let_in(turn):
                 self._spend()
-                turn.admitted.set_result(None)
 
     def _spend(self) -> None:
-        self._forget_the_past()
-        for window in self._windows:
-            window.spent_at_ms.append(_ms(self._now()))
-        if self._told:
-            self._told = Allowance(max(0, self._told.left - 1), self._told.until)
+        self._spending.spend(self._clock())
         self._unkept += 1
-        if self._unkept >= self._forgettable:
+        if self._unkept >= self._spending.forgettable:
             self.worth_keeping.set()
 
-    @property
-    def _forgettable(self) -> int:
-        return max(1, self._windows[0].requests // 10)
-
     def _opens(self, urgency: Urgency, ahead: int = 0) -> datetime:
-        """When there is room for one more request than those ahead, as far as is known; in the past or now:
-        at once.
-        """
-        self._forget_the_past()
-        now = self._now()
-        places = [ahead + window.places(urgency) for window in self._windows]
-        opens = max(
-            self._paused_until,
-            *(window.opens(room, now) for window, room in zip(self._windows, places, strict=True)),
-        )
-        return max(opens, self._told.until) if self._told and self._told.left < places[0] else opens
-
-    def _forget_the_past(self) -> None:
-        now = self._now()
-        if self._told and self._told.until <= now:
-            self._told = None
-        for window in self._windows:
-            window.forget_before(_ms(now))
+        return self._spending.opens(urgency, self._clock(), ahead) - self._ahead
 
 
-class _Window:
-    """One limit's sliding window. It is stricter than a provider's fixed one, wherever that begins."""
-
-    def __init__(self, limit: Limit) -> None:
-        self.requests = limit.requests
-        self.period = limit.period
-        self.spent_at_ms: deque[int] = deque()
-        """The oldest first."""
-
-    def places(self, urgency: Urgency) -> int:
-        """How much room there must be for one request."""
-        if urgency is Urgency.NOW:
-            return 1
-        return 1 + min(self.requests - 1, round(self.requests * RESERVED))
-
-    def opens(self, places: int, now: datetime) -> datetime:
-        """When there is room for so many requests."""
-        windows, rest = divmod(places - 1, self.requests)
-        newer = self.requests - rest
-        full = len(self.spent_at_ms) >= newer
-        opens = _at(self.spent_at_ms[-newer]) + self.period + _TICK if full else now
-        return opens + windows * self.period
-
-    def forget_before(self, now_ms: int) -> None:
-        """Forget what has left the window; all of it where the clock was set back, for it cannot be placed."""
-        if self.spent_at_ms and self.spent_at_ms[-1] > now_ms:
-            self.spent_at_ms.clear()
-        oldest_ms = now_ms - int(self.period.total_seconds() * 1000)
-        while self.spent_at_ms and self.spent_at_ms[0] < oldest_ms:
-            self.spent_at_ms.popleft()
+def _let_in(turn: Turn) -> bool:
+    """Whether it still wants to."""
+    if turn.admitted is None or turn.admitted.done():
+        return False
+    turn.admitted.set_result(None)
+    return True
 
 
 def _not_behind(urgency: Urgency) -> tuple[Urgency, ...]:
     return (Urgency.NOW,) if urgency is Urgency.NOW else (Urgency.NOW, Urgency.LATER)
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def _at(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,7 +1,6 @@
 """The providers, opened: each with its key, its address and its budget, which is kept while it is spent."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,79 +8,20 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import structlog
-from pydantic import SecretStr, ValidationError
-from sqlalchemy import bindparam, select
+from pydantic import SecretStr
 
-from services.enricher.database.database import Database, DatabaseUnavailable
-from services.enricher.database.schema import replacing
-from services.enricher.database.statements import Statement
+from services.enricher.database.database import Database
 from services.enricher.finder.providers import errors
 from services.enricher.finder.providers.asking import Provider, open_sessions
-from services.enricher.finder.providers.budget import BudgetSnapshot, Limit, RateBudget, Turn, Urgency
+from services.enricher.finder.providers.budget import RateBudget, Turn
+from services.enricher.finder.providers.ledger import credential_name, ledger_of
 from services.enricher.finder.providers.registry import ProviderSettings, ProviderSpec
-from services.enricher.finder.tables import provider_budgets
+from services.enricher.finder.providers.spending import Limit, Urgency
 from shared.background import Background
 from shared.telemetry import Metrics, start_at_zero, utc_now
 
 TRIED_WITHIN = timedelta(seconds=10)
 """A key."""
-
-KEEP_EVERY_S = 1.0
-"""Or sooner, where much was spent: see `RateBudget.worth_keeping`."""
-
-_log = structlog.get_logger()
-
-
-def credential_name(provider: str, secret: SecretStr) -> str:
-    """Tells keys apart without telling them."""
-    return f"{provider}:{hashlib.sha256(secret.get_secret_value().encode()).hexdigest()[:16]}"
-
-
-class Ledger:
-    def __init__(self, database: Database, background: Background) -> None:
-        self._database = database
-        self._background = background
-
-    @asynccontextmanager
-    async def keeping(self, credential: str, budget: RateBudget) -> AsyncIterator[None]:
-        """The budget goes on from where it was, and is kept until this is left."""
-        if kept := await self._kept(credential):
-            budget.resume(kept)
-        await self._keep(credential, budget.snapshot())
-
-        async def keep_on() -> None:
-            if budget.has_changed:
-                await self._keep(credential, budget.snapshot())
-
-        try:
-            async with self._background.repeating(
-                "keeping budgets", keep_on, every_s=KEEP_EVERY_S, wake=budget.worth_keeping
-            ):
-                yield
-        finally:
-            await self._keep(credential, budget.snapshot(closed=True))
-
-    async def _kept(self, credential: str) -> BudgetSnapshot | None:
-        wanted = {"credential": credential}
-        found = await self._database.read_at_once(lambda visit: visit.rows(_KEPT, wanted))
-        try:
-            return BudgetSnapshot.model_validate_json(found[0].spending if found else "")
-        except ValidationError:
-            return None
-
-    async def _keep(self, credential: str, snapshot: BudgetSnapshot) -> None:
-        row = {"credential": credential, "spending": snapshot.model_dump_json(), "kept_at": utc_now()}
-        try:
-            await self._database.write_at_once(lambda visit: visit.run(_KEEP, row))
-        except DatabaseUnavailable as error:
-            _log.warning("budget not kept", credential=credential, error=str(error))
-
-
-_KEEP = replacing(provider_budgets)
-_KEPT = Statement(
-    select(provider_budgets.c.spending).where(provider_budgets.c.credential == bindparam("credential"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +66,7 @@ async def open_providers(
     background: Background,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Providers]:
-    ledger = Ledger(database, background)
+    ledger = ledger_of(database, background)
 
     async def kept(spec: ProviderSpec[Any], key: SecretStr, what: str, *limits: Limit) -> RateBudget:
         budget = RateBudget(spec.title, *limits, now=now)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter
 
-from services.enricher.finder.providers.budget import Limit
+from services.enricher.finder.providers.spending import Limit
 from shared.http.outbound import OutboundSettings
 from shared.pictures.hosts import PictureHost, hosts_of
 from shared.settings import ONESHEET_VERSION, Settings

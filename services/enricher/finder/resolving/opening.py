@@ -163,7 +163,7 @@ async def open_resolving(
             resolver, queue, metrics, unwaited, question_lasts_s=settings.question_lasts_s
         )
         await stack.enter_async_context(jobs_done)
-        await stack.enter_async_context(refreshing(table, resolver, background))
+        await stack.enter_async_context(refreshing(table, resolver, background.led(database.sharing.lead)))
         yield OpenResolving(
             table=table,
             stored=stored,

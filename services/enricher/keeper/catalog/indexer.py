@@ -32,9 +32,18 @@ _log = structlog.get_logger()
 
 
 class AccessTimes:
-    def __init__(self, table: CatalogTable, *, now: Callable[[], datetime]) -> None:
+    """`leads`: whether it is this process that notes what all of them hear."""
+
+    def __init__(
+        self,
+        table: CatalogTable,
+        *,
+        now: Callable[[], datetime],
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._table = table
         self._now = now
+        self._leads = leads
         self._heard: set[PictureId] = set()
         self._noted: TTLCache[PictureId, None] = TTLCache(WAITING_AT_MOST, ttl=NOTED_LASTS_S)
 
@@ -55,6 +64,8 @@ class AccessTimes:
 
     async def note(self) -> None:
         heard, self._heard = list(self._heard), set()
+        if not self._leads():
+            return
         try:
             for first in range(0, len(heard), AT_ONCE):
                 await self._table.used(heard[first : first + AT_ONCE], self._now())

@@ -161,7 +161,8 @@ async def open_catalog(
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
     table = CatalogTable(database, shown_by)
-    use = AccessTimes(table, now=now)
+    use = AccessTimes(table, now=now, leads=lambda: database.sharing.leads)
+    led = background.led(database.sharing.lead)
     budget = DiskBudget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
     looking = Indexer(table, inventory, now=now, on_looked=budget.change.set)
 
@@ -181,8 +182,8 @@ async def open_catalog(
         await enter(consuming_records(looking, queue, metrics))
         wholes = math.ceil(len(inventory.shelves) * settings.sweep_every_s / WHOLE_WITHIN_S)
         sweep = Sweep(table, inventory, now=now, wholes=wholes)
-        await enter(sweeping(sweep, background, every_s=settings.sweep_every_s))
-        await enter(keeping_within(budget, background))
-        await enter(refreshing(Refreshing(table, queue, rules, now=now), background))
+        await enter(sweeping(sweep, led, every_s=settings.sweep_every_s))
+        await enter(keeping_within(budget, led))
+        await enter(refreshing(Refreshing(table, queue, rules, now=now), led))
         cleanup = Cleanup(table, queue, grace=settings.grace, now=now)
         yield OpenCatalog(table, budget, cleanup, looking)

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from services.enricher.finder.artwork.source import ArtworkParts
-from services.enricher.finder.providers.budget import Limit
 from services.enricher.finder.providers.fanart import client
 from services.enricher.finder.providers.fanart.artwork import FanartSource
 from services.enricher.finder.providers.registry import ProviderSpec
+from services.enricher.finder.providers.spending import Limit
 
 FANART_LIMIT = Limit(10, timedelta(seconds=1))
 """None is documented: a quarter of what TMDB allows."""

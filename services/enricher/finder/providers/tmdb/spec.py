@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from services.enricher.finder.artwork.choice import ORIGINAL
 from services.enricher.finder.artwork.source import ArtworkParts
-from services.enricher.finder.providers.budget import Limit
 from services.enricher.finder.providers.registry import ProviderSpec
+from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.tmdb.artwork import TmdbSource
 from services.enricher.finder.providers.tmdb.resources import TmdbSettings, tmdb_address
 

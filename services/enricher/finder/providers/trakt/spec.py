@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from services.enricher.finder.artwork.source import ArtworkParts
-from services.enricher.finder.providers.budget import Limit
 from services.enricher.finder.providers.registry import ProviderSpec
+from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.trakt import client
 from services.enricher.finder.providers.trakt.artwork import TraktSource
 

@@ -1,0 +1,56 @@
+"""Several enrichers with one PostgreSQL, one queue and one volume: each answers for all, and one does what is done once."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.enricher.finder.metadata import MetadataSettings
+from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.integration.onesheet import until
+from tests.integration.test_events import listening
+from tests.servers.postgresql import PostgresServer
+
+
+@pytest.fixture
+async def first(postgresql: PostgresServer, tmp_path: Path) -> AsyncIterator[RunningEnricher]:
+    metadata = MetadataSettings(page_deadline_s=0.01)
+    async with running_enricher(tmp_path, database=postgresql.migrated(), metadata=metadata) as enricher:
+        yield enricher
+
+
+async def titles_at(enricher: RunningEnricher) -> int:
+    total: int = (await enricher.get("/api/library/items")).json["total"]
+    return total
+
+
+async def test_what_one_writes_is_on_the_pages_that_the_other_had_kept(first: RunningEnricher) -> None:
+    async with first.another() as second:
+        await first.add(1)
+        await until(lambda: _is(second, 1))
+        await second.add(1, first=2)  # both had kept the page
+        assert await titles_at(second) == 2
+        await until(lambda: _is(first, 2))
+
+
+async def _is(enricher: RunningEnricher, titles: int) -> bool:
+    return await titles_at(enricher) == titles
+
+
+async def test_a_task_that_one_began_is_seen_and_told_of_at_the_other(first: RunningEnricher) -> None:
+    async with first.another() as second, listening(second) as stream:
+        task = await first.ended("/api/v1/admin/sync/images/cleanup")
+        assert task["state"] == "done"
+        assert (await second.manage("GET", f"/api/v1/admin/tasks/{task['id']}")).json["state"] == "done"
+        while (await stream.next())[1].get("state") != "done":
+            pass
+
+
+async def test_one_leads_and_the_others_follow(first: RunningEnricher) -> None:
+    async def lead(enricher: RunningEnricher) -> str:
+        said: str = (await enricher.get("/readyz")).json["lead"]["enricher"]
+        return said
+
+    async with first.another() as second, second.another() as third:
+        assert await lead(first) == "leads"
+        assert [await lead(one) for one in (second, third)] == ["follows another one"] * 2

@@ -1,0 +1,181 @@
+"""The tier of metadata that processes share: one asks, the others know; nobody minds when Redis is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from services.enricher.finder.metadata.cache import Cache, CacheRequest
+from services.enricher.finder.metadata.outcomes import Found, NotFound, Row
+from services.enricher.finder.metadata.shared_tier import (
+    CLAIM_LASTS_S,
+    PREFIX,
+    SharedTier,
+    SharedTierSettings,
+    open_shared_tier,
+)
+from services.enricher.finder.providers import Broken, NothingThere
+from shared.background import Background
+from shared.telemetry import Metrics
+from tests.servers.redis import RedisServer, running_redis
+from tests.unit.test_metadata_cache import Asking, Said
+
+HOUR = timedelta(hours=1)
+Opening = Callable[[], Awaitable[SharedTier]]
+
+
+@pytest.fixture
+async def client(redis: RedisServer) -> AsyncIterator["Redis[Any]"]:
+    async with Redis.from_url(redis.url) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+async def another(redis: RedisServer, client: "Redis[Any]") -> AsyncIterator[Opening]:
+    """The tier as one more process has it."""
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> SharedTier:
+            tier = await stack.enter_async_context(opening(redis))
+            assert tier
+            return tier
+
+        yield opened
+
+
+def opening(redis: RedisServer) -> Any:
+    return open_shared_tier(SharedTierSettings(url=redis.url), Background(Metrics()))
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=30)
+
+
+def a_cache(tier: SharedTier) -> Cache:
+    return Cache(max_entries=100, max_bytes=10**6, name="trakt", tier=lambda: tier)
+
+
+def wanted(asking: Asking) -> CacheRequest[Said]:
+    return CacheRequest("movie:1", Said, HOUR, asking)
+
+
+async def test_many_processes_that_want_one_thing_ask_once(another: Opening) -> None:
+    asking = Asking()
+    asking.open.clear()
+    caches = [a_cache(await another()) for _ in range(3)]
+    looking = [
+        asyncio.create_task(cache.look(wanted(asking), until=soon())) for cache in caches for _ in range(5)
+    ]
+    async with asyncio.timeout(30):
+        while not asking.count:  # noqa: ASYNC110 - whoever of them it is
+            await asyncio.sleep(0.01)
+    asking.open.set()
+    assert await asyncio.gather(*looking) == [Found(Said(text="one"))] * 15
+    assert asking.count == 1
+
+
+async def test_what_one_was_told_another_knows_until_it_expires(
+    another: Opening, client: "Redis[Any]"
+) -> None:
+    asking = Asking()
+    for _ in range(2):
+        assert await a_cache(await another()).look(wanted(asking), until=soon()) == Found(Said(text="one"))
+    assert asking.count == 1
+    ends_ms = await client.pttl(f"{PREFIX}said:trakt:movie:1")
+    assert 0 < ends_ms <= HOUR.total_seconds() * 1000
+    assert await client.keys(f"{PREFIX}asking:*") == []
+
+
+async def test_that_there_is_nothing_is_shared_as_well(another: Opening) -> None:
+    asking = Asking()
+    asking.answer = NothingThere("nothing")
+    for _ in range(2):
+        assert await a_cache(await another()).look(wanted(asking), until=soon()) == NotFound()
+    assert asking.count == 1
+
+
+async def test_who_waited_for_one_that_failed_asks_itself(another: Opening) -> None:
+    failing, asking = Asking(), Asking()
+    failing.answer = Broken("down")
+    failing.open.clear()
+    first = asyncio.create_task(a_cache(await another()).look(wanted(failing), until=soon()))
+    async with asyncio.timeout(30):
+        while not failing.count:  # noqa: ASYNC110 - a fake tells nobody
+            await asyncio.sleep(0.01)
+    second = asyncio.create_task(a_cache(await another()).look(wanted(asking), until=soon()))
+    failing.open.set()
+    await first
+    assert await second == Found(Said(text="one"))
+
+
+async def test_a_claim_ends_with_its_process_and_outlasts_what_it_is_for(
+    another: Opening, client: "Redis[Any]"
+) -> None:
+    tier = await another()
+    async with tier.asking("movie:1", soon()) as others_asked:
+        assert not others_asked
+        await client.pexpire(f"{PREFIX}asking:movie:1", 50)
+        await tier.renew()
+        assert await client.pttl(f"{PREFIX}asking:movie:1") > 1000
+        assert await client.pttl(f"{PREFIX}asking:movie:1") <= CLAIM_LASTS_S * 1000
+    await client.set(f"{PREFIX}asking:movie:1", "another's", px=50)  # of a process that died meanwhile
+    async with tier.asking("movie:1", soon()) as others_asked:
+        assert others_asked
+
+
+async def test_nobody_waits_for_another_process_longer_than_it_may(
+    another: Opening, client: "Redis[Any]"
+) -> None:
+    await client.set(f"{PREFIX}asking:movie:1", "another's")
+    async with (await another()).asking("movie:1", datetime.now(UTC)) as others_asked:
+        assert others_asked
+    assert await client.get(f"{PREFIX}asking:movie:1") == b"another's"
+
+
+async def test_without_redis_each_process_goes_on_by_itself_and_with_it_again(
+    another: Opening, redis: RedisServer
+) -> None:
+    tier, asking = await another(), Asking()
+    redis.stop()
+    try:
+        with capture_logs() as lines:
+            cache = a_cache(tier)
+            assert await cache.look(wanted(asking), until=soon()) == Found(Said(text="one"))
+            await tier.put("movie:2", Row("{}", soon(), soon()))
+            assert await tier.load("movie:2") is None
+        assert [line["event"] for line in lines] == ["redis does not answer: each process goes on by itself"]
+        assert "does not answer" in tier.status()["redis"]
+        async with opening(redis) as started_without:
+            assert started_without.persists
+    finally:
+        redis.start()
+    tier._away_until_s = 0
+    await tier.put("movie:2", Row("{}", soon(), soon()))
+    assert await tier.load("movie:2")
+    assert tier.status()["redis"].startswith("answers")
+
+
+async def test_what_is_forgotten_is_forgotten_of_one_provider(another: Opening) -> None:
+    tier = await another()
+    for key in ("trakt:1", "trakt:2", "tmdb:1"):
+        await tier.put(key, Row("{}", soon(), soon()))
+    await tier.clear("trakt")
+    assert [await tier.load(key) is None for key in ("trakt:1", "trakt:2", "tmdb:1")] == [True, True, False]
+
+
+async def test_a_redis_that_persists_is_told_of_at_the_start_and_one_that_does_not_as_well(
+    another: Opening,
+) -> None:
+    assert not (await another()).persists
+    for persisting in running_redis(persists=True):
+        with capture_logs() as lines:
+            async with opening(persisting) as tier:
+                assert tier.persists
+                assert "keeps Trakt's texts out of it" in tier.status()["redis"]
+        assert any("Trakt's texts stay out of it" in line["event"] for line in lines)
