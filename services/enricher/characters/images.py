@@ -111,7 +111,7 @@ class PictureWork:
 
     urls: PictureUrls
     fetch: Callable[[SourceUrl], Awaitable[None]]
-    keep: Callable[[Name, bytes], Awaitable[None]]
+    pin: Callable[[Name, bytes], Awaitable[None]]
     """Have bytes stored and shown under a name, for good."""
     measure: Callable[[PictureId], Awaitable[float | None]]
     """What its measure takes away; None where it is not stored."""

@@ -125,7 +125,7 @@ async def open_characters(
         fast=store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic),
         files=files,
         urls=own,
-        pictures=images.PictureWork(urls, finder.fetch, finder.keep, measure),
+        pictures=images.PictureWork(urls, finder.fetch, finder.pin, measure),
         lifetimes=images.Lifetimes(settings.by_name_ttl_s, settings.by_id_ttl_s),
         batch_size=settings.batch_size,
         cast_limit=settings.cast_limit,
