@@ -31,7 +31,7 @@ from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
 from shared.settings import ONESHEET_VERSION
 from shared.telemetry import start_at_zero
-from shared.volume import KeeperVolume
+from shared.volume import KeeperVolume, following
 
 GATE = web.AppKey("gate", Gate)
 SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
@@ -61,6 +61,7 @@ async def add_enricher(
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        await enter(following(volume.live, queue.listen, metrics))
         database = await enter(open_database(settings.database, state_dir=state_dir, metrics=metrics))
         keeper = await enter(
             open_keeper(

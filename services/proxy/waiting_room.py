@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,7 +16,7 @@ from shared.background import Background, cancel_and_wait
 from shared.pictures import Failure, Name, PictureId, RefusalReason, Rendition, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id
-from shared.volume import StoredFile
+from shared.volume import StoredFile, VolumeAway
 
 Key = tuple[About, Rendition, Lane]
 """Who asks the same waits for the same answer."""
@@ -337,9 +337,9 @@ class WaitingRoom:
             except TimeoutError:
                 pause_s = next(pauses, pause_s)
             asked.heard.clear()
-            answer = await self._look(asked)
-            if answer:
-                return answer
+            with suppress(VolumeAway):  # it may be back before the question ends
+                if answer := await self._look(asked):
+                    return answer
             if asked.purged:
                 await self._publish(asked)
 
@@ -370,9 +370,10 @@ class WaitingRoom:
 
     async def _removed(self, pictures: set[PictureId]) -> None:
         for asked in list(self._open.values()):
-            if await self._sight.picture(asked.question.about) in pictures:
-                asked.purged = True
-                asked.heard.set()
+            with suppress(VolumeAway):
+                if await self._sight.picture(asked.question.about) in pictures:
+                    asked.purged = True
+                    asked.heard.set()
 
     def _wake(self, *keys: Key) -> None:
         for key in keys:
