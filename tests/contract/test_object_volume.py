@@ -19,7 +19,7 @@ from shared.volume.objects.cached_files import CachedFiles
 from shared.volume.objects.opening import ObjectVolume
 from shared.volume.objects.records import record_key
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, manifest_of, revision_of
-from tests.servers.object_stores import ObjectStore
+from tests.servers.object_stores import Clock, ObjectStore
 
 NAME = Name.parse("series/tvdb:81189/poster")
 
@@ -33,26 +33,6 @@ def volume(object_volume: Objects) -> Objects:
 def another(volume: Objects) -> ObjectVolume:
     """Another process at the same volume, which hears of nothing."""
     return ObjectVolume(volume.settings)
-
-
-class Clock:
-    """Of what is remembered."""
-
-    def __init__(self) -> None:
-        self._ahead_s = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._ahead_s
-
-    def passes(self, seconds: float) -> None:
-        self._ahead_s += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(records, "time", clock)
-    return clock
 
 
 @pytest.mark.parametrize(

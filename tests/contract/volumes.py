@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 
 import obstore
 import pytest
+from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
 from shared.contracts import PicturePurged
@@ -53,6 +54,7 @@ from shared.volume.objects.names import ObjectNames, refusal_key
 from shared.volume.objects.opening import ObjectVolume
 from shared.volume.objects.records import file_key, record_key
 from tests.servers.object_stores import ObjectStore
+from tests.servers.store_relay import StoreRelay
 from tests.servers.volume_in_memory import Held, MemoryNames, MemoryPictures, memory_volume
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -270,6 +272,9 @@ class Objects:
         return bytes(obstore.get(self.bucket, self.path(key)).bytes())
 
     def put(self, key: str, body: bytes) -> None:
+        with suppress(GenericError):  # an answer that was lost
+            obstore.put(self.bucket, self.path(key), body)
+            return
         obstore.put(self.bucket, self.path(key), body)
 
     def delete(self, *keys: str) -> None:
@@ -314,8 +319,25 @@ async def object_volume(tmp_path: Path, seaweedfs: ObjectStore) -> AsyncIterator
         await volume.opened.settled()
 
 
-@pytest.fixture(params=["local files", "memory", "objects"])
+@pytest.fixture
+async def object_volume_far_away(tmp_path: Path, seaweedfs: ObjectStore) -> AsyncIterator[Objects]:
+    """Of each object, the answer to every second write is lost on its way: it was written, and nobody says so."""
+    with StoreRelay.before(seaweedfs.endpoint) as relay:
+        settings = seaweedfs.settings(
+            tmp_path / "state", endpoint=relay.endpoint, cache_directory=tmp_path / "cache"
+        )
+        with volume_to_write(settings) as write:
+            relay.loses = lambda method, _path, count: method == "PUT" and count % 2 == 1
+            volume = Objects(settings, write)
+            yield volume
+            await volume.opened.settled()
+
+
+@pytest.fixture(params=["local files", "memory", "objects", "objects, answers lost"])
 def volume(request: pytest.FixtureRequest) -> VolumeUnderTest:
+    if request.param == "objects, answers lost":
+        far: Objects = request.getfixturevalue("object_volume_far_away")
+        return far
     if request.param == "memory":
         return InMemory()
     if request.param == "objects":

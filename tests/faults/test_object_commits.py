@@ -13,6 +13,7 @@ import pytest
 
 from shared.pictures import Name, PictureId, RevisionId, SourceUrl
 from shared.volume import Pictures, Superseded, VolumeSettings, unwatched
+from shared.volume.objects import opening
 from shared.volume.objects.opening import ObjectVolume
 from shared.volume.objects.store import ObjectStep
 from shared.volume.port import OnStep, VolumeError
@@ -39,7 +40,8 @@ class Stop:
 
 
 @pytest.fixture
-def place(tmp_path: Path, seaweedfs: ObjectStore) -> VolumeSettings:
+def place(tmp_path: Path, seaweedfs: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> VolumeSettings:
+    monkeypatch.setattr(opening, "probe", lambda _client: None)  # once would do for all of them
     return seaweedfs.settings(tmp_path / "state", cache_directory=tmp_path / "cache")
 
 

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from shared.volume import VolumeSettings
+from shared.volume.objects import names, records
 from tests.servers.rabbitmq import free_ports
 
 READY_WITHIN_S = 60
@@ -102,6 +103,28 @@ class ObjectStore:
                 self._server.kill()
                 self._server.wait()
         self._starter.shutdown()
+
+
+class Clock:
+    """Of what is remembered."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead_s
+
+    def passes(self, seconds: float) -> None:
+        self._ahead_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """By which what was read of a store becomes old."""
+    clock = Clock()
+    for module in (records, names):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture(scope="session")

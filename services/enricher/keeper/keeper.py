@@ -109,7 +109,7 @@ async def open_keeper(
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
-        yield Keeper(works, catalog, dead, watch, volume.hosts, volume.live and volume.live.facts)
+        yield Keeper(works, catalog, dead, watch, volume.hosts, volume.live.facts if volume.live else None)
 
 
 def counting(
