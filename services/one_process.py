@@ -33,14 +33,15 @@ async def run(
         async with open_queue(
             QueueSettings(), state_dir=volume_settings.state_dir, background=skeleton.background
         ) as queue:
-            add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(volume_settings), paths=paths)
+            readable = volume_to_read(volume_settings, beside=volume.live)
+            add_proxy(skeleton, proxy, queue=queue, volume=readable, paths=paths)
             async with (
                 add_fetcher(skeleton, fetcher, queue=queue, volume=volume),
                 add_enricher(
                     skeleton,
                     enricher,
                     queue=queue,
-                    volume=volume_to_keep(volume_settings),
+                    volume=volume_to_keep(volume_settings, beside=volume.live),
                     state_dir=volume_settings.state_dir,
                     paths=paths,
                 ),

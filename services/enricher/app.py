@@ -36,7 +36,7 @@ from shared.queue import Queue, alike, announcing, telling_work
 from shared.queue.peers import SHARED, fingerprint
 from shared.settings import ONESHEET_VERSION
 from shared.telemetry import start_at_zero
-from shared.volume import KeeperVolume
+from shared.volume import KeeperVolume, following
 
 GATE = web.AppKey("gate", Gate)
 SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
@@ -59,6 +59,7 @@ async def add_enricher(
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        await enter(following(volume.live, queue.listen, metrics))
         database = await enter(
             open_database(settings.database, state_dir=state_dir, metrics=metrics, background=background)
         )

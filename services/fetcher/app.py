@@ -19,7 +19,7 @@ from shared.http import Skeleton
 from shared.pictures import FailureClass, RefusalReason
 from shared.queue import Lane, Queue, alike, telling_work
 from shared.telemetry import start_at_zero
-from shared.volume import OnStep, WriteVolume, unwatched
+from shared.volume import OnStep, WriteVolume, following, unwatched
 
 SWEEP_EVERY_S = 10.0
 _log = structlog.get_logger()
@@ -50,6 +50,7 @@ async def add_fetcher(
 
     skeleton.checks.update(queue=queue.ping, volume=volume.pictures.space)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(following(volume.live, queue.listen, metrics))
         announcements = Announcements(queue, metrics)
         downloader = await stack.enter_async_context(
             Downloader.running(

@@ -21,6 +21,7 @@ from shared import contracts
 from shared.pictures import DOWNLOAD, FailureClass, SourceUrl
 from shared.queue import Delay, Lane, NotBegun, Queue, Reject, Retry, UnwaitedJobs, step_back
 from shared.telemetry import canonical_line
+from shared.volume import Locked, VolumeAway
 
 JobHandler = Callable[[Any, JobDelivery, Deps], Awaitable[None]]
 
@@ -169,6 +170,10 @@ class Worker:
             await handler(envelope.payload, delivery, self._deps)
         except (Retry, Reject):
             raise
+        except VolumeAway as error:  # nothing was changed, or it will be found done
+            raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
+        except Locked as error:
+            raise Retry(Delay.ONE_SECOND, str(error), counted=False, locked=True) from error
         except Exception as error:
             if not (delivery.urgent and isinstance(envelope.payload, contracts.FetchPicture)):
                 raise

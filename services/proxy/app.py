@@ -20,7 +20,7 @@ from shared.pictures import RefusalReason
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Peers, Queue, alike, telling_work
 from shared.telemetry import start_at_zero
-from shared.volume import ReadVolume
+from shared.volume import ReadVolume, following
 
 _log = structlog.get_logger()
 
@@ -53,7 +53,15 @@ def add_proxy(
     async def open_rooms(_app: web.Application) -> AsyncIterator[None]:
         telling = use.telling(settings.access_log_address, skeleton.background)
         about = telling_work(queue, metrics, "proxy", background=skeleton.background, setup=setup)
-        async with room.open(skeleton.background), staleness.open(), telling, peers.listening(queue), about:
+        # Before whoever looks because of an event, what is remembered of the volume hears of it.
+        async with (
+            following(volume.live, queue.listen, metrics),
+            room.open(skeleton.background),
+            staleness.open(),
+            telling,
+            peers.listening(queue),
+            about,
+        ):
             yield
 
     def setup() -> dict[str, str]:

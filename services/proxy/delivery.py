@@ -23,7 +23,7 @@ from shared.pictures import (
 )
 from shared.pictures.paths import is_original, spool_name
 from shared.telemetry import Metrics, add_to_line, utc_now
-from shared.volume import HostPauses, Pictures, StoredFile
+from shared.volume import HostPauses, Pictures, StoredFile, VolumeAway
 
 RETRY_AFTER_S = 5
 """What a client is told that came too early, where nothing better is known."""
@@ -86,6 +86,7 @@ OUTCOMES = (
     "host paused",
     "room full",
     "moved",
+    "volume away",
     *RefusalReason,
 )
 """All that a picture is counted as."""
@@ -127,18 +128,25 @@ class Delivery:
         self._count(rule.value)
 
     async def known(self, about: About) -> Manifest | None:
-        """What is known of a picture, whatever of it is stored."""
-        current = await self._sight.current(about)
+        """What is known of a picture, whatever of it is stored; of a volume that is away, nothing."""
+        try:
+            current = await self._sight.current(about)
+        except VolumeAway:
+            return None
         return current.manifest if current else None
 
     async def deliver(self, asked: Asked, *, patience_s: float) -> Delivered | MovedRevision:
-        match asked:
-            case StoredPath():
-                return await self._deliver_stored(asked, patience_s)
-            case Named():
-                return await self._deliver_named(asked, patience_s)
-            case WantedPicture():
-                return await self._deliver_wanted(asked, patience_s)
+        try:
+            match asked:
+                case StoredPath():
+                    return await self._deliver_stored(asked, patience_s)
+                case Named():
+                    return await self._deliver_named(asked, patience_s)
+                case WantedPicture():
+                    return await self._deliver_wanted(asked, patience_s)
+        except VolumeAway:
+            self._count("volume away")
+            raise NotYet("What is stored cannot be reached just now.") from None
 
     async def _deliver_wanted(self, wanted: WantedPicture, patience_s: float) -> Delivered:
         if file := await self._pictures.find(wanted.picture, wanted.renditions):

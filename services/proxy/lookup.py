@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -14,7 +14,7 @@ from shared.contracts import Envelope, RefreshPicture
 from shared.pictures import ORIGINAL, Failure, HostRules, Name, PictureId, Rendition, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import trace_id, utc_now
-from shared.volume import Names, Pictures, Revision, StoredFile
+from shared.volume import Names, Pictures, Revision, StoredFile, VolumeAway
 
 About = Name | PictureId
 
@@ -78,7 +78,7 @@ class Staleness:
         """Return at once; looking and queueing happen beside the request."""
         if len(self._tasks) >= AT_ONCE or self._was_looked_at(changeable.picture):
             return
-        task = asyncio.create_task(self._refresh_if_due(changeable))
+        task = asyncio.create_task(self._notice(changeable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -91,6 +91,10 @@ class Staleness:
         if len(self._looked_at) > REMEMBERED_AT_MOST:
             self._looked_at.popitem(last=False)
         return False
+
+    async def _notice(self, changeable: Changeable) -> None:
+        with suppress(VolumeAway):  # another request will notice
+            await self._refresh_if_due(changeable)
 
     async def _refresh_if_due(self, changeable: Changeable) -> None:
         revision = await self._pictures.current(changeable.picture)

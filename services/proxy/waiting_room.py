@@ -16,7 +16,7 @@ from shared.background import Background, cancel_and_wait
 from shared.pictures import Failure, Name, PictureId, RefusalReason, Rendition, SourceUrl
 from shared.queue import Lane, Queue, QueueError
 from shared.telemetry import Metrics, trace_id
-from shared.volume import StoredFile
+from shared.volume import StoredFile, VolumeAway
 
 Key = tuple[About, Rendition, Lane]
 """Who asks the same waits for the same answer."""
@@ -333,9 +333,9 @@ class WaitingRoom:
                 async with asyncio.timeout(LOOK_AGAIN_S):
                     await asked.heard.wait()
             asked.heard.clear()
-            answer = await self._look(asked)
-            if answer:
-                return answer
+            with suppress(VolumeAway):  # it may be back before the question ends
+                if answer := await self._look(asked):
+                    return answer
             if asked.purged:
                 await self._publish(asked)
 
@@ -366,9 +366,10 @@ class WaitingRoom:
 
     async def _removed(self, pictures: set[PictureId]) -> None:
         for asked in list(self._open.values()):
-            if await self._sight.picture(asked.question.about) in pictures:
-                asked.purged = True
-                asked.heard.set()
+            with suppress(VolumeAway):
+                if await self._sight.picture(asked.question.about) in pictures:
+                    asked.purged = True
+                    asked.heard.set()
 
     def _wake(self, *keys: Key) -> None:
         for key in keys:

@@ -25,6 +25,7 @@ from shared.http.signatures import SIGNATURE
 from shared.settings import Settings
 from shared.telemetry import MAX_FIELD, Level, Metrics, canonical_line, new_trace_id, traced
 from shared.telemetry.logs import write_line
+from shared.volume import VolumeAway
 
 
 class HttpSettings(Settings):
@@ -149,6 +150,8 @@ def _without_key(pair: str) -> str:
     return f"{name}=…" if called in _SECRET and value else pair
 
 
+AWAY_RETRY_AFTER_S = 10
+
 CLIENT_LEFT = 499
 """As nginx logs it: the connection ended before the answer did."""
 
@@ -231,6 +234,13 @@ def _problem(error: Exception) -> Problem:
             return error
         case web.HTTPException():
             return Problem(HTTPStatus(error.status), f"{error.reason}.")
+        case VolumeAway():
+            _log.warning("volume away", error=str(error))
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "What is stored cannot be reached just now.",
+                headers={"Retry-After": str(AWAY_RETRY_AFTER_S)},
+            )
     _log.error("request failed", exc_info=error)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here.")
 

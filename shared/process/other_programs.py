@@ -8,7 +8,6 @@ from types import MappingProxyType
 import structlog
 from dotenv import dotenv_values
 
-_S3 = "Pictures are kept in files: set VOLUME_URL=file:<directory>. docs/coming-from.md says more of buckets."
 _LISTS = "Lists are not fetched here: let whoever fetches them POST to /api/library/items with a list_source."
 _CELERY = "Jobs go through QUEUE_URL."
 _AI = "Nothing is made or searched by other services here: pin or upload such pictures."
@@ -32,17 +31,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "OVERSEERR_USER_ID": "Overseerr is not asked: OVERSEERR_URL alone makes items' overseerr_url.",
         "OVERSEERR_4K": "Overseerr is not asked: OVERSEERR_URL alone makes items' overseerr_url.",
         # The TVDB proxy
-        "S3_ACCESS_KEY_ID": _S3,
-        "S3_BUCKET_NAME": _S3,
-        "S3_BUCKET_ORIGINALS": _S3,
-        "S3_BUCKET_THUMBNAILS": _S3,
-        "S3_ENDPOINT_URL": _S3,
-        "S3_REGION": _S3,
-        "S3_SECRET_ACCESS_KEY": _S3,
-        "S3_USE_SSL": _S3,
-        "S3_VERIFY_SSL": _S3,
-        "STORAGE_BACKEND": _S3,
-        "LOCAL_STORAGE_PATH": "Set VOLUME_URL=file:<directory>.",
         "IMAGE_SYNC_BATCH_SIZE": "Set nothing: a sync takes as many at once as the providers allow.",
         "IMAGE_SYNC_CONCURRENT_DOWNLOADS": "Set HOST_CONCURRENCY, of one host, or FETCH_CONCURRENCY, of all.",
         "IMAGE_SYNC_RETRY_FAILED": "Set nothing: what failed is tried again when it is due.",

@@ -69,6 +69,8 @@ def start(main: Callable[[VolumeSettings], Awaitable[None]]) -> None:
         configure_logs(LogSettings())
         tell_unused()
         settings = VolumeSettings()
+        if settings.unused:
+            _log.warning("pictures are kept in files: set VOLUME_URL=s3://<bucket>", unused=settings.unused)
         take_identity(settings)
         asyncio.run(_awaited(main, settings))
     except ValidationError as error:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -91,6 +91,32 @@ class KnownGauge(Collector):
         family = GaugeMetricFamily(self.name, self._documentation, labels=self.labels)
         for labels, value in self._values.items():
             family.add_metric(labels, value() if callable(value) else value)
+        return [family]
+
+
+class FollowedCounter(Collector):
+    """A counter that somebody else counts, who is asked whenever somebody looks; nothing until there is one."""
+
+    def __init__(
+        self, name: str, documentation: str, labels: tuple[str, ...], *, registry: CollectorRegistry
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self._documentation = documentation
+        self._counts: Callable[[], Mapping[tuple[str, ...], int]] = dict
+        registry.register(self)
+
+    def follow(self, counts: Callable[[], Mapping[tuple[str, ...], int]]) -> None:
+        """`counts`: since the process began, by the labels' values."""
+        self._counts = counts
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        return [CounterMetricFamily(self.name, self._documentation, labels=self.labels)]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(self.name, self._documentation, labels=self.labels)
+        for labels, count in self._counts().items():
+            family.add_metric(labels, count)
         return [family]
 
 
@@ -287,6 +313,18 @@ class Metrics:
             "onesheet_character_generation_seconds",
             "Making a picture of a character",
             buckets=(1, 2.5, 5, 7.5, 10, 15, 20, 30, 60, 120),
+            registry=self.registry,
+        )
+        self.store_requests = FollowedCounter(
+            "onesheet_store_requests",
+            "Requests to the object store",
+            ("kind", "outcome"),
+            registry=self.registry,
+        )
+        self.store_bytes = FollowedCounter(
+            "onesheet_store_bytes",
+            "Bytes read from the object store, and written",
+            ("direction",),
             registry=self.registry,
         )
         self.work = WorkCounter()

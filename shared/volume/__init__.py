@@ -13,7 +13,7 @@ from shared.volume.inventory import (
     lacking,
 )
 from shared.volume.local.archive import Piece
-from shared.volume.local.layout import VolumeRefused, check_local, check_state_dir
+from shared.volume.local.layout import check_local, check_state_dir
 from shared.volume.port import (
     Draft,
     HostPause,
@@ -31,13 +31,17 @@ from shared.volume.port import (
     RevisionGone,
     StoredFile,
     Superseded,
+    VolumeAway,
     unwatched,
 )
-from shared.volume.settings import FloorSettings, VolumeSettings
+from shared.volume.settings import FloorSettings, VolumeRefused, VolumeSettings
 from shared.volume.views import (
     KeeperVolume,
+    LiveVolume,
     ReadVolume,
+    StorageFacts,
     WriteVolume,
+    following,
     volume_identity,
     volume_to_archive,
     volume_to_keep,
@@ -58,6 +62,7 @@ __all__ = [
     "Integrity",
     "Inventory",
     "KeeperVolume",
+    "LiveVolume",
     "LocalFile",
     "Locked",
     "Mark",
@@ -73,13 +78,16 @@ __all__ = [
     "Revision",
     "RevisionGone",
     "Space",
+    "StorageFacts",
     "StoredFile",
     "Superseded",
+    "VolumeAway",
     "VolumeRefused",
     "VolumeSettings",
     "WriteVolume",
     "check_local",
     "check_state_dir",
+    "following",
     "lacking",
     "unwatched",
     "volume_identity",

@@ -39,6 +39,10 @@ class RevisionGone(VolumeError):
     pass
 
 
+class VolumeAway(OSError):
+    """The volume cannot be reached just now: whether something is stored is not known."""
+
+
 class Content(Protocol):
     """The bytes of a stored file, wherever they lie. Both raise FileNotFoundError when the file vanished, or became
     another, since it was found: bytes of another file never go out under its tag.
@@ -62,6 +66,8 @@ class LocalFile:
     """Inode, modification time in nanoseconds, size: changes whenever the file does."""
     passed: tuple[str, ...] = ()
     """Where a preferred one was looked for first, and was not there."""
+    still: Callable[[], bool] | None = None
+    """Of a copy, whether what it is a copy of may still be shown, as far as is known without waiting."""
 
     async def whole(self) -> bytes:
         with self.opened() as opened:
@@ -88,7 +94,9 @@ class LocalFile:
             return False
 
     def is_preferred(self) -> bool:
-        """Whether none of those that would come before it has appeared."""
+        """Whether none of those that would come before it has appeared, and a copy is still one of what may be shown."""
+        if self.still is not None and not self.still():
+            return False
         return not any(os.access(path, os.F_OK) for path in self.passed)
 
 
@@ -215,12 +223,13 @@ class PictureStore(Pictures, Protocol):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
+        shows: Name | None = None,
     ) -> Revision:
         """Make the draft's files a revision and switch the pointer to it, durably, then replace the state.
 
         `into`: where the picture goes if it is not in `keep` already, where it stays. Raise Superseded when
         the pointer does not name `expected` any more. The revision before stays for whoever still reads it;
-        older ones go.
+        older ones go. `shows`: the name it was fetched for, which a store of objects notes beside the bytes.
         """
 
     async def add(self, revision: Revision, files: Sequence[Path]) -> None:

@@ -1,11 +1,14 @@
 """The views of the volume that the settings name: what each service may do with it, and no more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from shared import contracts
 from shared.pictures import Tree
+from shared.telemetry import Metrics
 from shared.volume import port
 from shared.volume.inventory import Integrity, Inventory, Mending
 from shared.volume.local.archive import LocalArchive
@@ -19,6 +22,55 @@ from shared.volume.local.store import LocalPictureStore
 from shared.volume.local.sweep import sweep
 from shared.volume.settings import VolumeSettings
 
+if TYPE_CHECKING:
+    from shared.volume.objects.opening import ObjectVolume
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """Where a volume of objects lies, as statistics say it."""
+
+    backend: str
+    bucket: str
+    endpoint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVolume:
+    """What a volume that remembers what it read has to be told, and what it tells: none of files, which are looked at each time."""
+
+    hear: Callable[[contracts.Message], None]
+    """To be called with each event, before anybody looks because of it."""
+    requests: Callable[[], Mapping[tuple[str, ...], int]]
+    """To the store since the process began, by kind and outcome."""
+    bytes: Callable[[], Mapping[tuple[str, ...], int]]
+    """By direction."""
+    facts: StorageFacts
+    opened: object
+    """For the other views of the same process."""
+
+
+Listen = Callable[[Callable[[contracts.Envelope], Awaitable[None]]], AbstractAsyncContextManager[None]]
+"""A queue's, as far as it is needed here."""
+
+
+@asynccontextmanager
+async def following(live: LiveVolume | None, listen: Listen, metrics: Metrics) -> AsyncIterator[None]:
+    """Have the volume hear of events while the context lasts, and metrics of what it costs. To be entered before whatever looks at
+    the volume because of an event.
+    """
+    if live is None:
+        yield
+        return
+
+    async def hear(envelope: contracts.Envelope) -> None:
+        live.hear(envelope.payload)
+
+    metrics.store_requests.follow(live.requests)
+    metrics.store_bytes.follow(live.bytes)
+    async with listen(hear):
+        yield
+
 
 @dataclass(frozen=True, slots=True)
 class ReadVolume:
@@ -31,6 +83,7 @@ class ReadVolume:
     """Raise VolumeRefused, with a sentence, when it cannot be read just now."""
     identity: Callable[[], str] = str
     """Which volume it is, wherever it is mounted; empty: nobody knows yet."""
+    live: LiveVolume | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +99,7 @@ class KeeperVolume:
     inbox: port.Inbox
     hosts: port.HostPauses
     identity: Callable[[], str] = str
+    live: LiveVolume | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +119,28 @@ class WriteVolume:
     files: tuple[port.LocalDirectory, ...]
     """Where the files lie that drafts do not bring to themselves, but say where they are."""
     identity: Callable[[], str] = str
+    live: LiveVolume | None = None
 
 
-def volume_to_read(settings: VolumeSettings) -> ReadVolume:
-    """Raise VolumeRefused, as the other two do, for directories that cannot be used; this one also does with less."""
+def _opened(
+    settings: VolumeSettings, beside: LiveVolume | None = None, *, on_step: port.OnStep = port.unwatched
+) -> "ObjectVolume | None":
+    """None where the volume is files, which need none of this."""
+    if settings.objects is None:
+        return None
+    from shared.volume.objects.opening import ObjectVolume  # noqa: PLC0415 - 40 MB that no other volume needs
+
+    if beside and isinstance(beside.opened, ObjectVolume):
+        return beside.opened
+    return ObjectVolume(settings, on_step=on_step)
+
+
+def volume_to_read(settings: VolumeSettings, *, beside: LiveVolume | None = None) -> ReadVolume:
+    """Raise VolumeRefused, as the other two do, for a volume that cannot be used; this one also does with less. `beside`: of another
+    view in this process.
+    """
+    if objects := _opened(settings, beside):
+        return objects.to_read()
     layout = Layout(settings.root)
     layout.prepare_to_read()
 
@@ -80,7 +152,9 @@ def volume_to_read(settings: VolumeSettings) -> ReadVolume:
     )
 
 
-def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
+def volume_to_keep(settings: VolumeSettings, *, beside: LiveVolume | None = None) -> KeeperVolume:
+    if objects := _opened(settings, beside):
+        return objects.to_keep()
     layout = prepared_layout(settings)
     return KeeperVolume(
         pictures=LocalPictures(layout),
@@ -97,6 +171,12 @@ def volume_to_keep(settings: VolumeSettings) -> KeeperVolume:
 def volume_to_write(
     settings: VolumeSettings, *, on_step: port.OnStep = port.unwatched
 ) -> Iterator[WriteVolume]:
+    if objects := _opened(settings, on_step=on_step):
+        try:
+            yield objects.to_write()
+        finally:
+            objects.close()
+        return
     layout = prepared_layout(settings)
 
     async def sweep_once() -> int:
@@ -126,5 +206,5 @@ def volume_to_archive(settings: VolumeSettings) -> LocalArchive:
 
 
 def volume_identity(settings: VolumeSettings) -> str:
-    """Which volume it is, without touching it; empty where none is."""
+    """Which volume of files it is, without touching it; empty where none is."""
     return Layout(settings.root).identity()

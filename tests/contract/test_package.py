@@ -24,6 +24,7 @@ from shared.http import STORED_READY
 from shared.pictures import PictureId
 from shared.queue import Lane
 from shared.queue.rabbitmq.engine import open_rabbitmq
+from shared.volume import VolumeSettings
 from tests.servers.rabbitmq import RabbitNode
 from tests.unit.test_settings import fields
 
@@ -47,12 +48,12 @@ def nginx_settings() -> set[str]:
     return set(render.partition("SETTINGS='")[2].partition("'")[0].split())
 
 
-def compose() -> dict[str, Any]:
+def compose(file: str = "compose.yaml") -> dict[str, Any]:
     """As it is with the least that has to be set."""
     text = re.sub(
-        r"\$\{[A-Z_]+(?::([-?])([^}]*))?\}",
+        r"\$\{[A-Z0-9_]+(?::([-?])([^}]*))?\}",
         lambda found: found[2] if found[1] == "-" else "secret",
-        (DEPLOY / "compose.yaml").read_text(),
+        (DEPLOY / file).read_text(),
     )
     options = PyOptions(apply_merge=True)
     parsed = options.from_yaml(text)
@@ -104,6 +105,21 @@ def test_compose_asks_for_health_where_it_is_told_and_mounts_what_is_there() -> 
             source = mount.partition(":")[0] if isinstance(mount, str) else mount["source"]
             assert not source.startswith(".") or (DEPLOY / source).exists(), source
     assert "pictures:/data:ro" in map(str, services["proxy"]["volumes"])
+
+
+def test_compose_with_a_store_sets_for_each_service_what_it_needs_of_it() -> None:
+    services, others = compose("compose.s3.yaml")["services"], compose()["services"]
+    for name in PORTS:
+        environment = services[name]["environment"]
+        assert set(environment) <= settings()
+        store = VolumeSettings.model_validate(environment).objects
+        assert store
+        assert (store.endpoint, store.create_buckets) == ("http://minio:9000", True)
+        assert (store.access_key_id, store.secret_access_key) == ("minioadmin", "minioadmin")
+        assert "inside" in (services[name].get("networks") or others[name]["networks"])
+    assert set(services["nginx"]["environment"]) <= nginx_settings()
+    assert services["minio"]["profiles"] == ["minio"]
+    assert [port.rpartition(":")[2] for port in services["minio"]["ports"]] == ["9000", "9001"]
 
 
 def test_prometheus_looks_where_the_services_listen() -> None:

@@ -1,19 +1,26 @@
-"""The volumes that the contract is tested on: local files, and one in memory, which shows that no port needs files."""
+"""The volumes that the contract is tested on: local files, objects in a store, and one in memory, which shows that no port needs
+files.
+"""
 
 import asyncio
 import copy
+import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
+import obstore
 import pytest
+from obstore.exceptions import GenericError
+from obstore.store import S3Store
 
+from shared.contracts import PicturePurged
 from shared.pictures import (
     Manifest,
     Name,
@@ -43,6 +50,11 @@ from shared.volume import (
 from shared.volume.local.layout import Layout
 from shared.volume.local.pins import PINS
 from shared.volume.local.refusals import Refusals, _digest
+from shared.volume.objects.names import ObjectNames, refusal_key
+from shared.volume.objects.opening import ObjectVolume
+from shared.volume.objects.records import file_key, record_key
+from tests.servers.object_stores import ObjectStore
+from tests.servers.store_relay import StoreRelay
 from tests.servers.volume_in_memory import Held, MemoryNames, MemoryPictures, memory_volume
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -193,6 +205,101 @@ class InMemory:
         return self._pictures.held[Tree.CACHE, picture]
 
 
+class Objects:
+    """What befalls a store from outside is done to its objects, by the keys that `docs/object-storage.md` promises."""
+
+    def __init__(self, settings: VolumeSettings, write: WriteVolume) -> None:
+        self.settings = settings
+        self.write = write
+        read = volume_to_read(settings, beside=write.live)
+        self.read, self.read_names = read.pictures, read.names
+        self._names = cast(ObjectNames, read.names)
+        self.opened = opened_objects(write)
+
+    def damage_state(self, picture: PictureId) -> None:
+        self.change_record(picture, lambda record: {**record, "state": {"failures": 7}})
+
+    def damage_manifest(self, revision: Revision) -> None:
+        self.change_record(
+            revision.picture, lambda record: {**record, "current": {**record["current"], "manifest": {}}}
+        )
+
+    def damage_failure(self, name: Name) -> None:
+        self.put(refusal_key(name), b'{"reason": ')
+        self._names.forget(name)
+
+    def damage_pins(self, picture: PictureId) -> None:
+        self.change_record(picture, lambda record: {**record, "pins": 7})
+
+    def in_cache(self, picture: PictureId, rendition: Rendition) -> bytes | None:
+        pytest.skip("a picture in a store lies in one place, and no link shows another")
+
+    def empty(self, file: StoredFile) -> None:
+        for listed in self.keys("p"):
+            if listed.endswith(f"/{file.file_name}"):
+                self.put(listed, b"")
+        self.opened.to_read()
+        self.forget_files(file.picture)
+
+    def spool(self, revision: Revision) -> None:
+        original = revision.manifest.original.file_name
+        body = self.get(file_key(revision.picture, revision.id, original))
+        self.put(file_key(revision.picture, revision.id, spool_name(original)), body)
+
+        def spooled(record: dict[str, Any]) -> dict[str, Any]:
+            files = dict(record["current"]["files"])
+            files[spool_name(original)] = files.pop(original)
+            return {**record, "current": {**record["current"], "files": files}}
+
+        self.change_record(revision.picture, spooled)
+
+    def point_into_the_void(self, picture: PictureId) -> None:
+        self.put(record_key(picture), b'{"current": {"id": "0123456789abcdef"}}')
+        self.opened.records.forget(picture)
+
+    def keep(self, picture: PictureId) -> None:
+        self.change_record(picture, lambda record: {**record, "tree": "keep"})
+
+    def change_record(self, picture: PictureId, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        key = record_key(picture)
+        self.put(key, json.dumps(change(json.loads(self.get(key)))).encode())
+        self.opened.records.forget(picture)
+
+    def forget_files(self, picture: PictureId) -> None:
+        self.opened.hear(PicturePurged(picture=picture))
+
+    def get(self, key: str) -> bytes:
+        return bytes(obstore.get(self.bucket, self.path(key)).bytes())
+
+    def put(self, key: str, body: bytes) -> None:
+        with suppress(GenericError):  # an answer that was lost
+            obstore.put(self.bucket, self.path(key), body)
+            return
+        obstore.put(self.bucket, self.path(key), body)
+
+    def delete(self, *keys: str) -> None:
+        obstore.delete(self.bucket, [self.path(key) for key in keys])
+
+    def keys(self, prefix: str = "") -> list[str]:
+        before = self.opened.client.settings.key_prefix
+        pages = obstore.list(self.bucket, self.path(prefix))
+        return sorted(meta["path"].removeprefix(before) for page in pages for meta in page)
+
+    @property
+    def bucket(self) -> S3Store:
+        client = self.opened.client
+        return client.stores[client.settings.bucket]
+
+    def path(self, key: str) -> str:
+        return f"{self.opened.client.settings.key_prefix}{key}"
+
+
+def opened_objects(volume: WriteVolume) -> ObjectVolume:
+    assert volume.live
+    assert isinstance(volume.live.opened, ObjectVolume)
+    return volume.live.opened
+
+
 def settings_in(directory: Path) -> VolumeSettings:
     return VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
 
@@ -203,10 +310,39 @@ def local_volume(tmp_path: Path) -> Iterator[LocalFiles]:
         yield LocalFiles(tmp_path, write)
 
 
-@pytest.fixture(params=["local files", "memory"])
+@pytest.fixture
+async def object_volume(tmp_path: Path, seaweedfs: ObjectStore) -> AsyncIterator[Objects]:
+    settings = seaweedfs.settings(tmp_path / "state", cache_directory=tmp_path / "cache")
+    with volume_to_write(settings) as write:
+        volume = Objects(settings, write)
+        yield volume
+        await volume.opened.settled()
+
+
+@pytest.fixture
+async def object_volume_far_away(tmp_path: Path, seaweedfs: ObjectStore) -> AsyncIterator[Objects]:
+    """Of each object, the answer to every second write is lost on its way: it was written, and nobody says so."""
+    with StoreRelay.before(seaweedfs.endpoint) as relay:
+        settings = seaweedfs.settings(
+            tmp_path / "state", endpoint=relay.endpoint, cache_directory=tmp_path / "cache"
+        )
+        with volume_to_write(settings) as write:
+            relay.loses = lambda method, _path, count: method == "PUT" and count % 2 == 1
+            volume = Objects(settings, write)
+            yield volume
+            await volume.opened.settled()
+
+
+@pytest.fixture(params=["local files", "memory", "objects", "objects, answers lost"])
 def volume(request: pytest.FixtureRequest) -> VolumeUnderTest:
+    if request.param == "objects, answers lost":
+        far: Objects = request.getfixturevalue("object_volume_far_away")
+        return far
     if request.param == "memory":
         return InMemory()
+    if request.param == "objects":
+        objects: Objects = request.getfixturevalue("object_volume")
+        return objects
     files: LocalFiles = request.getfixturevalue("local_volume")
     return files
 

@@ -9,6 +9,7 @@ import pytest
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings
 from shared.queue import Delay
+from shared.volume import VolumeSettings
 from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, Onesheet, running_onesheet
 from tests.providers.picture_host import PictureHost
 
@@ -32,7 +33,11 @@ async def start(
     async with AsyncExitStack() as stack:
 
         async def started(
-            *, fetching: bool = True, delays: Mapping[Delay, float] = QUICK_DELAYS, **settings: str
+            *,
+            fetching: bool = True,
+            delays: Mapping[Delay, float] = QUICK_DELAYS,
+            place: VolumeSettings | None = None,
+            **settings: str,
         ) -> Onesheet:
             for name, value in (usual | settings).items():
                 monkeypatch.setenv(name, value)
@@ -42,6 +47,7 @@ async def start(
                 proxy=ProxySettings(),
                 fetcher=FetcherSettings() if fetching else None,
                 delays=delays,
+                place=place,
             )
             return await stack.enter_async_context(composed)
 

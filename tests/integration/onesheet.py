@@ -211,9 +211,12 @@ async def running_onesheet(
     proxy: ProxySettings,
     fetcher: FetcherSettings | None,
     delays: Mapping[Delay, float],
+    place: VolumeSettings | None = None,
 ) -> AsyncIterator[Onesheet]:
     """Serve on a free port until the block ends. Without fetcher settings nobody does the jobs."""
-    place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
+    place = place or VolumeSettings(
+        volume_url=f"file:{directory}/volume", state_directory=directory / "state"
+    )
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         volume = stack.enter_context(volume_to_write(place))
@@ -224,7 +227,7 @@ async def running_onesheet(
             )
         )
         skeleton = create_skeleton("onesheet", metrics)
-        add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place))
+        add_proxy(skeleton, proxy, queue=queue, volume=volume_to_read(place, beside=volume.live))
         if fetcher:
             await stack.enter_async_context(add_fetcher(skeleton, fetcher, queue=queue, volume=volume))
         connections = Connections("onesheet", ConnectionLimits(), metrics)

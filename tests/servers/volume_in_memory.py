@@ -148,6 +148,7 @@ class MemoryPictures:
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
+        shows: Name | None = None,
     ) -> Revision:
         kept = self.held.get((Tree.KEEP, picture))
         tree = Tree.KEEP if kept and kept.pointed else into

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from shared.telemetry import Metrics, start_at_zero
-from shared.telemetry.metrics import KnownGauge
+from shared.telemetry.metrics import FollowedCounter, KnownGauge
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(onesheet_\w+)` \| (\w+) \|([^|]*)\| [^|]+ \| [^|]{10,} \|$", re.MULTILINE)
@@ -21,7 +21,7 @@ def in_code() -> dict[str, tuple[str, tuple[str, ...]]]:
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             labels[family.name] = tuple(metric._labelnames)
-        elif isinstance(metric, KnownGauge):
+        elif isinstance(metric, KnownGauge | FollowedCounter):
             labels[metric.name] = metric.labels
     families = [one for one in metrics.registry.collect() if not one.name.startswith(GENERAL)]
     assert {family.name for family in families} == labels.keys(), (

@@ -14,14 +14,14 @@ def test_what_is_set_for_another_program_is_told_with_what_to_set_instead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("SERPAPI_KEY=secret\nS3_REGION=\n")
+    (tmp_path / ".env").write_text("SERPAPI_KEY=secret\nTWITCH_CLIENT_ID=\n")
     monkeypatch.setenv("RATE_LIMIT_BURST", "200")
     other_programs.tell_unused()
     said = capsys.readouterr().out
     assert "SERPAPI_KEY" in said
     assert "MAX_WAITING" in said
     assert "secret" not in said
-    assert "S3_REGION" not in said
+    assert "TWITCH_CLIENT_ID" not in said
 
 
 def test_nothing_is_told_of_what_is_used_here() -> None:

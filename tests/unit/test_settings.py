@@ -76,7 +76,7 @@ def documented() -> dict[str, str]:
 def test_every_setting_has_a_name_for_operators() -> None:
     for settings, field in fields():
         assert isinstance(field.validation_alias, str), f"{settings.__name__} has a field without a name"
-        assert re.fullmatch(r"[A-Z][A-Z_]+", field.validation_alias)
+        assert re.fullmatch(r"[A-Z][A-Z0-9_]+", field.validation_alias)
 
 
 def test_every_setting_is_documented_with_its_default_and_no_other_is() -> None:

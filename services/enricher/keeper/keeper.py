@@ -20,7 +20,7 @@ from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
 from shared.queue import Peers, Queue
 from shared.telemetry import Metrics, utc_now
-from shared.volume import HostPauses, KeeperVolume
+from shared.volume import HostPauses, KeeperVolume, StorageFacts
 
 COUNT_EVERY_S = 15.0
 
@@ -36,6 +36,7 @@ class Keeper:
     _dead: OpenDeadLetters
     _watch: LaneWatch
     _pauses: HostPauses
+    _facts: StorageFacts | None
 
     async def source_of(self, picture: PictureId) -> Source | None:
         """Where a picture comes from that is on the volume, or was."""
@@ -72,7 +73,7 @@ class Keeper:
             *api.dead_letter_endpoints(self._dead, tasks),
             *api.queue_endpoints(self._watch),
             *api.host_endpoints(self._pauses),
-            *api.catalog_endpoints(self._catalog, tasks),
+            *api.catalog_endpoints(self._catalog, tasks, self._facts),
             *api.integrity_endpoints(tasks),
         ]
 
@@ -113,7 +114,7 @@ async def open_keeper(
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
-        yield Keeper(works, catalog, dead, watch, volume.hosts)
+        yield Keeper(works, catalog, dead, watch, volume.hosts, volume.live.facts if volume.live else None)
 
 
 def counting(

@@ -13,7 +13,7 @@ from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Format, Name, PictureId, RevisionId, Role, picture_id
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.settings import CommaList, Settings
-from shared.volume import Pictures, Revision
+from shared.volume import Pictures, Revision, VolumeAway
 
 _ORIGIN = r"^$|^https?://[^\s?#]+[^\s?#/]$"
 
@@ -167,9 +167,12 @@ class ShownPictures:
             shown = self._shown[key]
         except KeyError:
             events = self._events
-            revision = await self._pictures.current(key[0])
+            try:
+                revision, is_known = await self._pictures.current(key[0]), True
+            except VolumeAway:
+                revision, is_known = None, False
             shown = self._shown_as(partial(self._urls.by_source, source_url), role, revision)
-            if events == self._events:
+            if is_known and events == self._events:
                 self._shown[key] = shown
         return shown
 

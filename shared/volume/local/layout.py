@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from shared.pictures import PictureId, Tree, picture_path
-from shared.volume.settings import VolumeSettings
+from shared.volume.settings import VolumeRefused, VolumeSettings
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre"}
@@ -19,10 +19,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 _log = structlog.get_logger()
-
-
-class VolumeRefused(Exception):
-    """The directories cannot be used as they are; the text says what to change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from shared.pictures import Manifest, PictureId, RevisionId, State, Tree
+from shared.pictures import Manifest, Name, PictureId, RevisionId, State, Tree
 from shared.pictures.manifest import STATE
 from shared.pictures.paths import is_spool
 from shared.volume import port
@@ -99,6 +99,7 @@ class LocalPictureStore(LocalPictures):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
+        shows: Name | None = None,  # noqa: ARG002 - nothing lies beside a file that would say so
     ) -> port.Revision:
         await draft.settled()
         commit = Commit(

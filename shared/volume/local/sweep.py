@@ -47,6 +47,14 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
     return len(swept) + len(refused)
 
 
+def remove_older(directory: Path, limit: float) -> int:
+    """What in it was last changed before; how many."""
+    older = _older(directory, limit)
+    for entry in older:
+        _delete(entry)
+    return len(older)
+
+
 def _older(directory: Path, limit: float) -> list[Path]:
     found = []
     for entry in directory.iterdir():

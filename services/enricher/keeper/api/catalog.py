@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import asdict
 from http import HTTPStatus
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -17,6 +18,7 @@ from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks
 from shared.pictures import FailureClass, Kind
 from shared.telemetry import utc_now
+from shared.volume import StorageFacts
 
 NEXT_SHOWN = 100
 UNUSED_DAYS = 30
@@ -152,7 +154,7 @@ class StorageStatistics(BaseModel):
     total_size_bytes: int
     total_size_gb: float = Field(description="The same in GiB")
     backend: str = Field(
-        "none", description="Of object storage, as the next three: none, for pictures are in files"
+        "none", description="Of object storage, as the next three: s3; none where pictures are in files"
     )
     enabled: bool = False
     bucket: str | None = None
@@ -164,7 +166,10 @@ class Eviction(StorageStatistics):
     next_bytes: int
 
 
-def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
+def catalog_endpoints(
+    catalog: OpenCatalog, tasks: Tasks, facts: StorageFacts | None = None
+) -> list[Endpoint]:
+    """`facts`: where pictures are, if that is a store of objects."""
     table, budget = catalog.table, catalog.budget
 
     async def counted(_asked: Parameters) -> CatalogStatistics:
@@ -228,6 +233,7 @@ def catalog_endpoints(catalog: OpenCatalog, tasks: Tasks) -> list[Endpoint]:
             "obstacle": standing.obstacle,
             "total_size_bytes": used.bytes,
             "total_size_gb": round(used.bytes / MIB / 1024, 2),
+            **(asdict(facts) | {"enabled": True} if facts else {}),
         }
 
     return [

@@ -1,0 +1,114 @@
+"""A way to a store that delays, cuts, and loses answers after the store has done what it was asked."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+HELD_S = 0.01
+_HOP_BY_HOP = {"connection", "transfer-encoding", "content-encoding"}
+Loses = Callable[[str, str, int], bool]
+"""Told the method, the path, and the how-many-eth such request it is: whether its answer is lost."""
+
+
+class StoreRelay:
+    """Passes requests on as they are, signature and all. `asked` has each, `GET /bucket/key`."""
+
+    def __init__(self, behind: str) -> None:
+        self._behind = behind
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._under_way = 0
+        self.endpoint = ""
+        self.asked: list[str] = []
+        self.is_cut = False
+        self.is_held = False
+        """While it is, nothing is answered."""
+        self.loses: Loses = lambda _method, _path, _count: False
+        self.in_sequence = 0
+        """Round trips one after the other: what is asked while another question is under way counts as one with it. Without
+        removals (POST), which nobody waits for.
+        """
+
+    @classmethod
+    @contextmanager
+    def before(cls, endpoint: str) -> Iterator[Self]:
+        """In a thread of its own: those who go through here may hold up theirs."""
+        relay = cls(endpoint)
+        loop = asyncio.new_event_loop()
+        ended, listens = asyncio.Event(), threading.Event()
+
+        def run() -> None:
+            loop.run_until_complete(relay._serve(listens, ended))
+            loop.close()
+
+        thread = threading.Thread(target=run, name="relay")
+        thread.start()
+        assert listens.wait(60)
+        try:
+            yield relay
+        finally:
+            relay.is_held = False
+            loop.call_soon_threadsafe(ended.set)
+            thread.join()
+
+    async def _serve(self, listens: threading.Event, ended: asyncio.Event) -> None:
+        async with aiohttp.ClientSession(auto_decompress=False) as client:
+            app = web.Application(client_max_size=2**30)
+
+            async def pass_on(request: web.Request) -> web.StreamResponse:
+                return await self._pass_on(request, client)
+
+            app.router.add_route("*", "/{path:.*}", pass_on)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            listens.set()
+            await ended.wait()
+            await runner.cleanup()
+
+    async def _pass_on(self, request: web.Request, client: aiohttp.ClientSession) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        self.asked.append(f"{request.method} {path}")
+        self._seen[request.method, path] += 1
+        count = self._seen[request.method, path]
+        if self.is_cut:
+            return _cut(request)
+        waited_for = request.method != "POST"
+        self.in_sequence += waited_for and not self._under_way
+        self._under_way += waited_for
+        try:
+            body = await request.read()
+            url = URL(self._behind + request.raw_path, encoded=True)
+            async with client.request(
+                request.method, url, headers=request.headers, data=body or None
+            ) as answer:
+                said = await answer.read()
+                headers = {
+                    name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
+                }
+                status = answer.status
+            while self.is_held:  # noqa: ASYNC110 - set by another thread
+                await asyncio.sleep(HELD_S)
+        finally:
+            self._under_way -= waited_for
+        if self.is_cut or self.loses(request.method, path, count):
+            return _cut(request)
+        if request.method == "HEAD":
+            headed = web.StreamResponse(status=status, headers=headers)
+            await headed.prepare(request)
+            return headed
+        headers.pop("Content-Length", None)
+        return web.Response(status=status, headers=headers, body=said)
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    assert request.transport
+    request.transport.abort()
+    return web.Response()
