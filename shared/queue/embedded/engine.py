@@ -13,7 +13,7 @@ from shared.contracts import Envelope, Message
 from shared.locks import sole_owner
 from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
 from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
-from shared.queue.embedded.worker import StoreThread
+from shared.queue.embedded.worker import BegunMessage, StoreThread
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueUnavailable
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
 from shared.telemetry import Metrics
@@ -48,12 +48,16 @@ class EmbeddedConsumer:
         self._handling += 1
         self._running.start(self._work(message))
 
+    def begin(self, message: BegunMessage) -> None:
+        self._handling += 1
+        self._running.start(self._work_on_begun(message))
+
     async def finish(self, grace_s: float) -> None:
         await self._running.finish(grace_s)
 
     async def _work(self, message: TakenMessage) -> None:
         try:
-            outcome = await self._attempt(message)
+            outcome = await self._attempt(message.body, message.envelope, redelivered=message.redelivered)
             await self._worker.ask(Settle(message.seq, self._follow_up(outcome)))
         except asyncio.CancelledError:
             await self._worker.ask(Release(message.seq))
@@ -61,11 +65,24 @@ class EmbeddedConsumer:
         except QueueError as error:
             log.warning("outcome_not_stored", lane=self.lane.value, error=str(error))
 
-    async def _attempt(self, message: TakenMessage) -> Outcome:
+    async def _work_on_begun(self, message: BegunMessage) -> None:
+        """Of one that could not be written, whoever published it was told, and nothing is left to settle."""
+        try:
+            outcome = await self._attempt(message.body, message.envelope, redelivered=False)
+            if (seq := await asyncio.shield(message.number)) is not None:
+                await self._worker.ask(Settle(seq, self._follow_up(outcome)))
+        except asyncio.CancelledError:
+            if (seq := await message.number) is not None:
+                await self._worker.ask(Release(seq))
+            raise
+        except QueueError as error:
+            log.warning("outcome_not_stored", lane=self.lane.value, error=str(error))
+
+    async def _attempt(self, body: str, known: Envelope | None, *, redelivered: bool) -> Outcome:
         """Its place is free once the handler has ended: the next is taken by the turn that settles this one."""
         try:
             return await attempt(
-                message.body.encode(), self.lane, self._handler, redelivered=message.redelivered
+                body.encode(), self.lane, self._handler, redelivered=redelivered, known=known
             )
         finally:
             self._handling -= 1
@@ -147,7 +164,8 @@ class EmbeddedQueue:
         limit = None if lane is Lane.DEAD else self._lane_limit
         after_s = None if delay is None else self._delays[delay]
         with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
-            await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit))
+            known = None if lane is Lane.DEAD else envelope
+            await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit, known))
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:
