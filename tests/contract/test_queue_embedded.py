@@ -255,18 +255,41 @@ async def test_what_was_begun_and_could_not_be_written_is_nobodys(
     assert in_the_file(engine.path, "SELECT * FROM messages") == []
 
 
+async def test_what_a_job_publishes_at_its_end_is_written_with_that_end(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, received = Writing(monkeypatch), Received()
+    async with engine.open() as queue:
+
+        async def handle(_job: Envelope) -> None:
+            await queue.publish_at_end(a_job(2), Lane.CATALOG)
+            assert await queue.depth(Lane.CATALOG) == 0
+
+        async with (
+            queue.consume(LANE, handle, concurrency=1),
+            queue.consume(Lane.CATALOG, received, concurrency=1),
+        ):
+            await queue.publish(a_job(1), LANE)
+            assert (await received.next()).payload == a_job(2).payload
+        await queue.publish_at_end(a_job(3), Lane.CATALOG)
+        assert await queue.depth(Lane.CATALOG) == 1
+    assert writing.changes == ["Put", "Settle", "Settle", "Put"]
+
+
 class Writing:
     """The turns of the file: they can be held up, and fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._may_go_on = threading.Event()
         self._fails = False
+        self.changes: list[str] = []
         really = Store.turn
 
         def turn(store: Store, changes: Any, wanted: Any) -> Any:
             assert self._may_go_on.wait(60)
             if self._fails:
                 raise sqlite3.OperationalError("disk I/O error")
+            self.changes += [type(change).__name__ for change in changes]
             return really(store, changes, wanted)
 
         self.goes_on()

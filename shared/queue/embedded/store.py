@@ -31,10 +31,10 @@ class Put:
 
 @dataclass(frozen=True)
 class Settle:
-    """A message that was taken goes, and what comes of it is there: both or neither."""
+    """A message that was taken goes, and what comes of it is there, but for what its lane refuses: all of it or nothing."""
 
     seq: int
-    follow_up: Put | None
+    follow_ups: tuple[Put, ...]
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,13 @@ class Store:
         match change:
             case Put():
                 self._put(change)
-            case Settle(seq, follow_up):
+            case Settle(seq, follow_ups):
                 self._file.execute("DELETE FROM messages WHERE seq = ?", (seq,))
-                if follow_up is not None:
-                    self._put(follow_up)
+                for put in follow_ups:
+                    try:
+                        self._put(put)
+                    except QueueFull as full:
+                        log.warning("message_refused", lane=put.lane.value, error=str(full))
             case Release(seq):
                 self._release(seq)
 
@@ -269,7 +272,7 @@ class Store:
     def _give_up(self, seq: int, lane: Lane, body: str) -> None:
         reason = f"given up by the queue: handed out {MAX_DELIVERIES} times without an end"
         letter = bury(body.encode(), lane, reason, utc_now())
-        self._make(Settle(seq, Put(Lane.DEAD, letter.model_dump_json())))
+        self._make(Settle(seq, (Put(Lane.DEAD, letter.model_dump_json()),)))
 
     def _next_due_in_s(self) -> float | None:
         (due,) = self._file.execute("SELECT min(due) FROM messages WHERE state = 'put off'").fetchone()

@@ -147,6 +147,7 @@ class LocalInbox:
 
 def _link_or_copy(file: Path, into: Path) -> None:
     """Nobody writes to either: what is on the disk already need not be written, nor flushed, once more."""
+    into.unlink(missing_ok=True)
     try:
         os.link(file, into)
     except FileNotFoundError:
