@@ -95,7 +95,7 @@ class Announcements:
 
     async def _record(self, record: contracts.Message) -> None:
         try:
-            await self._queue.publish(contracts.Envelope.of(record, trace_id=trace_id()), Lane.CATALOG)
+            await self._queue.publish_at_end(contracts.Envelope.of(record, trace_id=trace_id()), Lane.CATALOG)
         except QueueError as error:
             self._metrics.records_refused.inc()
             self._record_refused.warn(error=str(error))
@@ -104,7 +104,9 @@ class Announcements:
         """Nobody waits for these: where the lane takes no more, they are made when they are asked for."""
         job = contracts.RenderPicture(source_url=source, renditions=tuple(renditions))
         try:
-            await self._queue.publish(contracts.Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER)
+            await self._queue.publish_at_end(
+                contracts.Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER
+            )
         except QueueError as error:
             self._not_queued.warn(source_url=str(source), error=str(error))
 

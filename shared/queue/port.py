@@ -129,6 +129,11 @@ class Queue(Protocol):
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         """Return when the message is safe with the queue; raise a QueueError when it is not."""
 
+    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+        """The same within a handler, of what need not be safe before its job has ended, and is by then. The lane may refuse
+        it even later, which is logged.
+        """
+
     def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AbstractAsyncContextManager[None]:
         """Hand each job of the lane to `handler`, at most `concurrency` at once, while the context lasts.
 

@@ -57,11 +57,21 @@ Outcome = Done | Again | Dead
 
 
 async def attempt(
-    body: bytes, lane: Lane, handler: Handler, *, redelivered: bool, clock: Clock = utc_now
+    body: bytes,
+    lane: Lane,
+    handler: Handler,
+    *,
+    redelivered: bool,
+    known: Envelope | None = None,
+    clock: Clock = utc_now,
 ) -> Outcome:
-    """Run the handler on one message and say what is to become of it. Only a cancellation gets out."""
+    """Run the handler on one message and say what is to become of it. Only a cancellation gets out. `known`: what the body
+    says, where that need not be read.
+    """
     try:
-        envelope = read(body, lane, clock).model_copy(update={"redelivered": redelivered})
+        envelope = known or read(body, lane, clock)
+        if redelivered != envelope.redelivered:
+            envelope = envelope.model_copy(update={"redelivered": redelivered})
     except ValidationError as error:
         log.warning("message_unreadable", lane=lane.value, error=str(error)[:MAX_REASON])
         return Dead(bury(body, lane, f"unreadable: {_first_line(error)}", clock()))

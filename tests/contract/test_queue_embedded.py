@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,83 @@ async def test_of_too_many_dead_letters_the_oldest_goes(
         assert await queue.depth(Lane.DEAD) == 2
     kept = in_the_file(engine.path, "SELECT body FROM messages ORDER BY seq")
     assert [Envelope.model_validate_json(str(body)) for (body,) in kept] == letters[2:]
+
+
+async def test_a_job_is_begun_while_it_is_being_written(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, received = Writing(monkeypatch), Received()
+    async with engine.open() as queue, queue.consume(LANE, received, concurrency=1):
+        writing.stops()
+        publishing = asyncio.create_task(queue.publish(job := a_job(), LANE))
+        assert (await received.next()).id == job.id
+        assert not publishing.done()
+        writing.goes_on()
+        await publishing
+    assert in_the_file(engine.path, "SELECT * FROM messages") == []
+
+
+async def test_what_was_begun_and_could_not_be_written_is_nobodys(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, received = Writing(monkeypatch), Received()
+    async with engine.open() as queue, queue.consume(LANE, received, concurrency=1):
+        writing.fails()
+        with pytest.raises(QueueUnavailable):
+            await queue.publish(lost := a_job(), LANE)
+        writing.goes_on()
+        assert (await received.next()).id == lost.id
+        await queue.publish(job := a_job(), LANE)
+        assert (await received.next()).id == job.id
+    assert in_the_file(engine.path, "SELECT * FROM messages") == []
+
+
+async def test_what_a_job_publishes_at_its_end_is_written_with_that_end(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, received = Writing(monkeypatch), Received()
+    async with engine.open() as queue:
+
+        async def handle(_job: Envelope) -> None:
+            await queue.publish_at_end(a_job(2), Lane.CATALOG)
+            assert await queue.depth(Lane.CATALOG) == 0
+
+        async with (
+            queue.consume(LANE, handle, concurrency=1),
+            queue.consume(Lane.CATALOG, received, concurrency=1),
+        ):
+            await queue.publish(a_job(1), LANE)
+            assert (await received.next()).payload == a_job(2).payload
+        await queue.publish_at_end(a_job(3), Lane.CATALOG)
+        assert await queue.depth(Lane.CATALOG) == 1
+    assert writing.changes == ["Put", "Settle", "Settle", "Put"]
+
+
+class Writing:
+    """The turns of the file: they can be held up, and fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._may_go_on = threading.Event()
+        self._fails = False
+        self.changes: list[str] = []
+        really = Store.turn
+
+        def turn(store: Store, changes: Any, wanted: Any) -> Any:
+            assert self._may_go_on.wait(60)
+            if self._fails:
+                raise sqlite3.OperationalError("disk I/O error")
+            self.changes += [type(change).__name__ for change in changes]
+            return really(store, changes, wanted)
+
+        self.goes_on()
+        monkeypatch.setattr(Store, "turn", turn)
+
+    def stops(self) -> None:
+        self._may_go_on.clear()
+
+    def fails(self) -> None:
+        self._fails = True
+
+    def goes_on(self) -> None:
+        self._fails = False
+        self._may_go_on.set()

@@ -1,14 +1,16 @@
-"""The fetcher killed at every named step of a pin, its end, and an upload: served all the time, and done in the end."""
+"""The fetcher killed at every named step of a pin, its end, an upload and an adoption: served all the time, and done in the
+end.
+"""
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 
 import pytest
 
 from services.fetcher.steps import FetchStep
-from shared.contracts import PinPicture, StoreUpload, UnpinPicture
+from shared.contracts import AdoptedFile, AdoptPictures, PinPicture, StoreUpload, UnpinPicture
 from shared.pictures import Name, PictureId, Tree, Upload, candidates, name_path
 from shared.pictures.rendition import Rendition
 from shared.volume import Revision, volume_to_keep, volume_to_read
@@ -42,6 +44,15 @@ UPLOAD: tuple[Step, ...] = (
     FetchStep.RECORDED,
     FetchStep.REST_QUEUED,
 )
+ADOPTION: tuple[Step, ...] = (
+    FetchStep.TAKEN,
+    FetchStep.LOCKED,
+    FetchStep.RENDERED,
+    *CommitStep,
+    FetchStep.COMMITTED,
+    FetchStep.RECORDED,
+)
+"""Of a job of one picture."""
 
 
 def name_of(subject: Subject) -> Name:
@@ -86,7 +97,7 @@ async def stored(world: World) -> tuple[Subject, Version]:
 
 
 async def killed_and_done_again(
-    world: World, step: Step, message: PinPicture | UnpinPicture | StoreUpload
+    world: World, step: Step, message: PinPicture | UnpinPicture | StoreUpload | AdoptPictures
 ) -> None:
     world.orders.give(step, signal.SIGKILL)
     trace = await world.publish(message)
@@ -170,3 +181,45 @@ async def sent(world: World, subject: Subject) -> tuple[StoreUpload, Upload]:
     upload = Upload(sha256(subject.body).hexdigest())
     inbox_id = await volume_to_keep(world.place).inbox.put(subject.body)
     return StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name_of(subject)), upload
+
+
+async def test_an_adoption_passes_its_steps_in_their_order(world: World) -> None:
+    [fetcher] = await world.fetchers(1)
+    before = len(fetcher.lines)
+    await world.done(await world.publish(await left_behind(world, world.new_subject())))
+    assert [line["step"] for line in fetcher.lines[before:] if "step" in line] == list(ADOPTION)
+
+
+@pytest.mark.parametrize("step", ADOPTION)
+async def test_an_adoption_killed_at_a_step_is_there_in_the_end(world: World, step: Step) -> None:
+    await world.fetchers(1)
+    subjects = [world.new_subject() for _ in range(2)]
+    versions = [Version.of(subject.body) for subject in subjects]
+    job = await left_behind(world, *subjects)
+    with ExitStack() as stack:
+        for subject, version in zip(subjects, versions, strict=True):
+            stack.enter_context(watching(world.root, subject.picture, version))
+        await killed_and_done_again(world, step, job)
+    for subject, version in zip(subjects, versions, strict=True):
+        adopted = await current(world, subject.picture)
+        assert (adopted.tree, adopted.id, adopted.files) == (
+            Tree.CACHE,
+            version.revision,
+            frozenset(version.files),
+        )
+        assert await world.host.count(subject.path) == 0
+    assert not [file for file in job.files if (world.layout.inbox / file.inbox).exists()]
+
+
+async def left_behind(world: World, *subjects: Subject) -> AdoptPictures:
+    """The subjects' bytes, as another program had downloaded them."""
+    inbox = volume_to_keep(world.place).inbox
+    files = [
+        AdoptedFile(
+            inbox=await inbox.put(subject.body),
+            sha256=sha256(subject.body).hexdigest(),
+            source_url=subject.source,
+        )
+        for subject in subjects
+    ]
+    return AdoptPictures(files=tuple(files))

@@ -76,12 +76,19 @@ class WatchedQueue:
         return [envelope.payload for _, envelope in self.published if isinstance(envelope.payload, kind)]
 
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
+        self._note(envelope, lane)
+        await self.inner.publish(envelope, lane, delay=delay)
+
+    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+        self._note(envelope, lane)
+        await self.inner.publish_at_end(envelope, lane)
+
+    def _note(self, envelope: Envelope, lane: Lane) -> None:
         if self.down:
             raise QueueUnavailable("the queue is down")
         if lane in self.full:
             raise QueueFull("the lane is at its limit")
         self.published.append((lane, envelope))
-        await self.inner.publish(envelope, lane, delay=delay)
 
     def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AbstractAsyncContextManager[None]:
         return self.inner.consume(lane, handler, concurrency=concurrency)

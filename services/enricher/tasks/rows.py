@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import Moment, Number, Words, metadata
+from services.enricher.database.statements import Statement
 from services.enricher.tasks.task import Progress, Task, TaskItem, TaskRefused, TaskState
 
 tasks = sa.Table(
@@ -68,6 +69,10 @@ _columns = tasks.c
 _OF_TASK = [column for column in _columns if column.name in Task.__slots__]
 _ENDED = [state.value for state in TaskState if state.ended]
 _WAITING = _columns.state == TaskState.QUEUED
+_UNDER_WAY = Statement(
+    sa.select(_columns.id).where(_WAITING | (_columns.state == TaskState.RUNNING)).limit(1)
+)
+"""Mostly there is none, and then there is nothing to write: it is asked once a second."""
 
 
 class TaskRows:
@@ -138,6 +143,8 @@ class TaskRows:
 
     async def claim(self, kinds: Collection[str]) -> Task | None:
         """The oldest that waits, of these kinds, where no other of its kind runs."""
+        if not await self._database.read_at_once(lambda visit: visit.rows(_UNDER_WAY)):
+            return None
 
         async def writing(connection: AsyncConnection) -> Task | None:
             silent = _columns.heartbeat_at < self._now() - self._stale_after

@@ -1,8 +1,10 @@
 """Taking jobs from a lane of the embedded queue."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,8 +15,8 @@ from shared.contracts import Envelope, Message
 from shared.locks import sole_owner
 from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
 from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
-from shared.queue.embedded.worker import StoreThread
-from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueUnavailable
+from shared.queue.embedded.worker import BegunMessage, StoreThread
+from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueFull, QueueUnavailable
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
 from shared.telemetry import Metrics
 from shared.telemetry.tracing import step
@@ -48,37 +50,80 @@ class EmbeddedConsumer:
         self._handling += 1
         self._running.start(self._work(message))
 
+    def begin(self, message: BegunMessage) -> None:
+        self._handling += 1
+        self._running.start(self._work_on_begun(message))
+
     async def finish(self, grace_s: float) -> None:
         await self._running.finish(grace_s)
 
     async def _work(self, message: TakenMessage) -> None:
+        gathering = _begin_gathering()
         try:
-            outcome = await self._attempt(message)
-            await self._worker.ask(Settle(message.seq, self._follow_up(outcome)))
+            outcome = await self._attempt(message.body, message.envelope, redelivered=message.redelivered)
+            await self._worker.ask(Settle(message.seq, (*gathering.end(), *self._follow_ups(outcome))))
         except asyncio.CancelledError:
             await self._worker.ask(Release(message.seq))
             raise
         except QueueError as error:
             log.warning("outcome_not_stored", lane=self.lane.value, error=str(error))
 
-    async def _attempt(self, message: TakenMessage) -> Outcome:
+    async def _work_on_begun(self, message: BegunMessage) -> None:
+        """Of one that could not be written, whoever published it was told, and nothing is left to settle."""
+        gathering = _begin_gathering()
+        try:
+            outcome = await self._attempt(message.body, message.envelope, redelivered=False)
+            if (seq := await asyncio.shield(message.number)) is not None:
+                await self._worker.ask(Settle(seq, (*gathering.end(), *self._follow_ups(outcome))))
+            else:
+                await asyncio.gather(*map(self._worker.ask, gathering.end()))
+        except asyncio.CancelledError:
+            if (seq := await message.number) is not None:
+                await self._worker.ask(Release(seq))
+            raise
+        except QueueError as error:
+            log.warning("outcome_not_stored", lane=self.lane.value, error=str(error))
+
+    async def _attempt(self, body: str, known: Envelope | None, *, redelivered: bool) -> Outcome:
         """Its place is free once the handler has ended: the next is taken by the turn that settles this one."""
         try:
             return await attempt(
-                message.body.encode(), self.lane, self._handler, redelivered=message.redelivered
+                body.encode(), self.lane, self._handler, redelivered=redelivered, known=known
             )
         finally:
             self._handling -= 1
             self._worker.more_room()
 
-    def _follow_up(self, outcome: Outcome) -> Put | None:
+    def _follow_ups(self, outcome: Outcome) -> tuple[Put, ...]:
         match outcome:
             case Done():
-                return None
+                return ()
             case Again(envelope, delay):
-                return Put(self.lane, envelope.model_dump_json(), after_s=self._delays[delay])
+                return (Put(self.lane, envelope.model_dump_json(), after_s=self._delays[delay]),)
             case Dead(letter):
-                return Put(Lane.DEAD, letter.model_dump_json())
+                return (Put(Lane.DEAD, letter.model_dump_json()),)
+
+
+@dataclass(slots=True)
+class _AtEnd:
+    """What a job publishes at its end, until that has come."""
+
+    puts: list[Put] = field(default_factory=list)
+    ended: bool = False
+
+    def end(self) -> Sequence[Put]:
+        self.ended = True
+        return self.puts
+
+
+_at_end: ContextVar[_AtEnd | None] = ContextVar("published at the end of a job", default=None)
+
+
+def _begin_gathering() -> _AtEnd:
+    """For the job that the running task is about to do."""
+    gathering = _AtEnd()
+    _at_end.set(gathering)
+    return gathering
 
 
 REAL_DELAYS: Mapping[Delay, float] = MappingProxyType({delay: float(delay.value) for delay in Delay})
@@ -147,7 +192,19 @@ class EmbeddedQueue:
         limit = None if lane is Lane.DEAD else self._lane_limit
         after_s = None if delay is None else self._delays[delay]
         with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
-            await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit))
+            known = None if lane is Lane.DEAD else envelope
+            await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit, known))
+
+    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+        gathering = _at_end.get()
+        if gathering is None or gathering.ended:
+            await self.publish(envelope, lane)
+        elif (waiting := self._worker.waiting(lane)) >= self._lane_limit:
+            raise QueueFull(f"the lane {lane} holds {waiting} messages, which is its limit")
+        else:
+            gathering.puts.append(
+                Put(lane, envelope.model_dump_json(), limit=self._lane_limit, envelope=envelope)
+            )
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:

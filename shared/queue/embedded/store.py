@@ -1,7 +1,7 @@
 """The embedded queue's file: messages as rows, changed many in one transaction."""
 
 import sqlite3
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,18 @@ class Put:
     body: str
     after_s: float | None = None
     limit: int | None = None
+    envelope: Envelope | None = None
+    """What `body` says, where it is known: then it is not read once more when it is handed out soon."""
+    handed_out: bool = False
+    """Somebody is at it already."""
 
 
 @dataclass(frozen=True)
 class Settle:
-    """A message that was taken goes, and what comes of it is there: both or neither."""
+    """A message that was taken goes, and what comes of it is there, but for what its lane refuses: all of it or nothing."""
 
     seq: int
-    follow_up: Put | None
+    follow_ups: tuple[Put, ...]
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,15 @@ class TakenMessage:
     lane: Lane
     body: str
     redelivered: bool
+    envelope: Envelope | None = None
 
 
 @dataclass(frozen=True)
 class StoreTransaction:
-    """What one transaction did. `refused` by the index of the change."""
+    """What one transaction did. `refused` by the index of the change, as are `numbers` of what was handed out already."""
 
     refused: Mapping[int, QueueFull]
+    numbers: Mapping[int, int]
     taken: tuple[TakenMessage, ...]
     waiting: Mapping[Lane, int]
     next_due_in_s: float | None
@@ -67,6 +73,9 @@ log = structlog.get_logger(__name__)
 
 DEAD_LIMIT = 100_000
 """So many dead letters are kept; for each one more, the oldest goes."""
+
+KNOWN_AT_MOST = 1000
+"""Messages that were published here and not handed out yet are known as they are, and need not be read."""
 
 FORMAT = 1
 BUSY_TIMEOUT_MS = 5000
@@ -94,6 +103,7 @@ class Store:
         """`now` is the wall clock, because a delay goes on while nothing runs."""
         self._now = now
         self._waiting: Counter[Lane] = Counter()
+        self._known: OrderedDict[int, Envelope] = OrderedDict()
         self._file = sqlite3.connect(path, isolation_level=None)
         try:
             self._prepare()
@@ -144,6 +154,7 @@ class Store:
             self._file.execute("COMMIT")
         except BaseException:
             self._waiting = before
+            self._known.clear()  # the numbers that were given are given once more
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
             raise
@@ -151,37 +162,59 @@ class Store:
 
     def _turned(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> StoreTransaction:
         refused: dict[int, QueueFull] = {}
+        numbers: dict[int, int] = {}
         for index, change in enumerate(changes):
             try:
-                self._make(change)
+                if isinstance(change, Put) and change.handed_out:
+                    numbers[index] = self._put_handed_out(change)
+                else:
+                    self._make(change)
             except QueueFull as full:
                 refused[index] = full
         self._promote()
         taken = tuple(message for lane, count in wanted.items() for message in self._take(lane, count))
-        return StoreTransaction(refused, taken, self.waiting, self._next_due_in_s())
+        return StoreTransaction(refused, numbers, taken, self.waiting, self._next_due_in_s())
 
     def _make(self, change: Change) -> None:
         match change:
             case Put():
                 self._put(change)
-            case Settle(seq, follow_up):
+            case Settle(seq, follow_ups):
                 self._file.execute("DELETE FROM messages WHERE seq = ?", (seq,))
-                if follow_up is not None:
-                    self._put(follow_up)
+                for put in follow_ups:
+                    try:
+                        self._put(put)
+                    except QueueFull as full:
+                        log.warning("message_refused", lane=put.lane.value, error=str(full))
             case Release(seq):
                 self._release(seq)
 
-    def _put(self, put: Put) -> None:
+    def _put_handed_out(self, put: Put) -> int:
+        self._check_room(put)
+        insert = "INSERT INTO messages (lane, state, deliveries, body) VALUES (?, 'taken', 1, ?)"
+        return self._file.execute(insert, (put.lane, put.body)).lastrowid or 0
+
+    def _check_room(self, put: Put) -> None:
         if put.limit is not None and self._waiting[put.lane] >= put.limit:
             raise QueueFull(f"the lane {put.lane} holds its limit of {put.limit} messages")
+
+    def _put(self, put: Put) -> None:
+        self._check_room(put)
         insert = "INSERT INTO messages (lane, state, due, body) VALUES (?, ?, ?, ?)"
         if put.after_s is None:
-            self._file.execute(insert, (put.lane, "ready", None, put.body))
+            put_in = self._file.execute(insert, (put.lane, "ready", None, put.body))
             self._waiting[put.lane] += 1
+            if put.envelope and put_in.lastrowid:
+                self._remember(put_in.lastrowid, put.envelope)
             if put.lane is Lane.DEAD:
                 self._drop_oldest_dead()
         else:
             self._file.execute(insert, (put.lane, "put off", self._now() + put.after_s, put.body))
+
+    def _remember(self, seq: int, envelope: Envelope) -> None:
+        self._known[seq] = envelope
+        if len(self._known) > KNOWN_AT_MOST:
+            self._known.popitem(last=False)
 
     def _drop_oldest_dead(self) -> None:
         excess = self._waiting[Lane.DEAD] - DEAD_LIMIT
@@ -232,13 +265,14 @@ class Store:
             self._file.execute(
                 "UPDATE messages SET state = 'taken', deliveries = deliveries + 1 WHERE seq = ?", (seq,)
             )
-            taken.append(TakenMessage(seq, lane, body, redelivered=deliveries > 0))
+            known = self._known.pop(seq, None)
+            taken.append(TakenMessage(seq, lane, body, redelivered=deliveries > 0, envelope=known))
         return taken
 
     def _give_up(self, seq: int, lane: Lane, body: str) -> None:
         reason = f"given up by the queue: handed out {MAX_DELIVERIES} times without an end"
         letter = bury(body.encode(), lane, reason, utc_now())
-        self._make(Settle(seq, Put(Lane.DEAD, letter.model_dump_json())))
+        self._make(Settle(seq, (Put(Lane.DEAD, letter.model_dump_json()),)))
 
     def _next_due_in_s(self) -> float | None:
         (due,) = self._file.execute("SELECT min(due) FROM messages WHERE state = 'put off'").fetchone()

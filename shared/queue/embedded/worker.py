@@ -1,21 +1,23 @@
 """The heart of the embedded queue: collects what is asked for and lets the file make one turn of it.
 
 What is published, settled and taken in the same moment shares one transaction and one flush to the disk, and
-a published message is with its consumer when its publisher hears that it is safe.
+a published message is with its consumer when its publisher hears that it is safe. What somebody waits for is begun while it
+is still being written: doing it twice is harmless, and its publisher hears nothing before it is safe.
 """
 
 import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import structlog
 
+from shared.contracts import Envelope
 from shared.queue.embedded.store import Change, Put, Release, Store, StoreTransaction, TakenMessage
 from shared.queue.port import Lane, LaneMeasure, QueueError, QueueUnavailable
 
@@ -36,9 +38,41 @@ class Taker(Protocol):
 
     def take(self, message: TakenMessage) -> None: ...
 
+    def begin(self, message: "BegunMessage") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BegunMessage:
+    """A message that is being written. `number`: that it has by then; None, where it could not be written."""
+
+    number: asyncio.Future[int | None]
+    body: str
+    envelope: Envelope | None
+
 
 Found = TypeVar("Found")
-Asked = tuple[Change, asyncio.Future[None]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """`number`: of a message that was handed out while it is still to be written; None in it: it could not be."""
+
+    change: Change
+    done: asyncio.Future[None]
+    number: asyncio.Future[int | None] | None = None
+
+    def end(self, error: QueueError | None, number: int | None = None) -> None:
+        if self.number and not self.number.done():
+            self.number.set_result(number)
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+BEGUN_AT_ONCE = frozenset({Lane.PICTURES_NOW, Lane.RESOLVE_NOW})
 
 
 class StoreThread:
@@ -46,7 +80,8 @@ class StoreThread:
         self._path = path
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="queue-file")
-        self._asked: list[Asked] = []
+        self._asked: list[_Asked] = []
+        self._under_way: Sequence[Change] = ()
         self._takers: list[Taker] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -88,10 +123,27 @@ class StoreThread:
         """Return when the change is durable. Raises a QueueError when it is not made."""
         if self._closing:
             raise QueueUnavailable("the queue is closed")
-        done = asyncio.get_running_loop().create_future()
-        self._asked.append((change, done))
+        loop = asyncio.get_running_loop()
+        asked = _Asked(change, loop.create_future())
+        if isinstance(change, Put) and (taker := self._begins_at_once(change)):
+            number: asyncio.Future[int | None] = loop.create_future()
+            asked = _Asked(replace(change, handed_out=True), asked.done, number)
+            taker.begin(BegunMessage(number, change.body, change.envelope))
+        self._asked.append(asked)
         self._wake.set()
-        await done
+        await asked.done
+
+    def _begins_at_once(self, put: Put) -> Taker | None:
+        """Who is free to do it, where nothing of its lane waits before it."""
+        lane = put.lane
+        if put.envelope is None or put.after_s is not None or lane not in BEGUN_AT_ONCE or not self.alive:
+            return None
+        before = (*self._under_way, *(asked.change for asked in self._asked))
+        if self.waiting(lane) or any(
+            isinstance(change, Put) and change.lane is lane and not change.handed_out for change in before
+        ):
+            return None
+        return next((taker for taker in self._takers if taker.lane is lane and taker.free > 0), None)
 
     @property
     def alive(self) -> bool:
@@ -131,7 +183,7 @@ class StoreThread:
         await self._wake.wait()
         self._wake.clear()
         asked, self._asked = self._asked, []
-        changes = [change for change, _ in asked]
+        self._under_way = changes = [one.change for one in asked]
         try:
             turn = await asyncio.get_running_loop().run_in_executor(
                 self._thread, store.turn, changes, self._wanted()
@@ -143,6 +195,8 @@ class StoreThread:
             await self._recover(asked, error)
         else:
             self._answer(asked, turn)
+        finally:
+            self._under_way = ()
 
     def _wanted(self) -> Counter[Lane]:
         wanted: Counter[Lane] = Counter()
@@ -150,39 +204,42 @@ class StoreThread:
             wanted[taker.lane] += taker.free
         return wanted
 
-    def _answer(self, asked: list[Asked], turn: StoreTransaction) -> None:
+    def _answer(self, asked: list[_Asked], turn: StoreTransaction) -> None:
         self._failing = False
         self._waiting = turn.waiting
-        for index, (_, done) in enumerate(asked):
-            _end(done, turn.refused.get(index))
+        for index, one in enumerate(asked):
+            one.end(turn.refused.get(index), turn.numbers.get(index))
         for message in turn.taken:
             self._hand_out(message)
         self._wake_in(turn.next_due_in_s)
 
     def _wake_in(self, next_due_in_s: float | None) -> None:
         """One timer, for the next message that was put off."""
+        loop = asyncio.get_running_loop()
+        due_s = None if next_due_in_s is None else loop.time() + min(next_due_in_s, LONGEST_SLEEP_S)
         if self._timer is not None:
+            if due_s is not None and loop.time() < self._timer.when() <= due_s:
+                return  # it wakes us no later, and looks again then
             self._timer.cancel()
             self._timer = None
-        if next_due_in_s is not None:
-            sleep_s = min(next_due_in_s, LONGEST_SLEEP_S)
-            self._timer = asyncio.get_running_loop().call_later(sleep_s, self._wake.set)
+        if due_s is not None:
+            self._timer = loop.call_at(due_s, self._wake.set)
 
     def _hand_out(self, message: TakenMessage) -> None:
         for taker in self._takers:
             if taker.lane is message.lane and taker.free > 0:
                 taker.take(message)
                 return
-        self._asked.append((Release(message.seq), asyncio.get_running_loop().create_future()))
+        self._asked.append(_Asked(Release(message.seq), asyncio.get_running_loop().create_future()))
         self._wake.set()
 
-    async def _recover(self, asked: list[Asked], error: Exception) -> None:
+    async def _recover(self, asked: list[_Asked], error: Exception) -> None:
         """Publishers are told; what was settled must not be forgotten, and is tried again."""
         self._failing = True
-        for change, done in asked:
-            if isinstance(change, Put):
-                _end(done, QueueUnavailable(f"the queue file failed: {error}"))
-        self._asked = [(change, done) for change, done in asked if not isinstance(change, Put)] + self._asked
+        for one in asked:
+            if isinstance(one.change, Put):
+                one.end(QueueUnavailable(f"the queue file failed: {error}"))
+        self._asked = [one for one in asked if not isinstance(one.change, Put)] + self._asked
         if not self._closing:
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
             self._wake.set()
@@ -191,14 +248,5 @@ class StoreThread:
 
     def _fail_all(self, why: str) -> None:
         asked, self._asked = self._asked, []
-        for _, done in asked:
-            _end(done, QueueUnavailable(why))
-
-
-def _end(done: asyncio.Future[None], error: QueueError | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+        for one in asked:
+            one.end(QueueUnavailable(why))

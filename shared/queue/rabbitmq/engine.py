@@ -106,6 +106,9 @@ class RabbitQueue:
         with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
             await self._publisher.publish(envelope, lane, delay, limited=True)
 
+    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+        await self.publish(envelope, lane)
+
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:
         consumer = RabbitMqConsumer(

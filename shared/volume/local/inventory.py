@@ -27,6 +27,9 @@ _PLACES = len(SHELVES) ** 2
 _NO_STATE = State()
 _SETTLED_AFTER_NS = 1_000_000_000
 
+REFUSALS_HOLD_S = 10.0
+"""What refused names take is a few megabytes at most, and looked at so seldom."""
+
 
 class LocalInventory:
     """`Inventory` below one directory. Reads in threads: of a shelf there is much to look at."""
@@ -35,6 +38,8 @@ class LocalInventory:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._refusals = NOTHING
+        self._refusals_hold_until_s = -math.inf
 
     async def parts(self, shelf: str) -> Sequence[Mark]:
         return await asyncio.to_thread(self._parts, shelf)
@@ -51,7 +56,10 @@ class LocalInventory:
         """
         used = sum(places * (1 - math.exp(-pictures / places)) for places in (len(SHELVES), _PLACES))
         one = os.stat(self._layout.root / Tree.CACHE).st_blocks * _BLOCK_BYTES  # noqa: PTH116 - as below
-        return Extent(int(one * used), int(used)) + await asyncio.to_thread(self._refused)
+        if time.monotonic() > self._refusals_hold_until_s:
+            self._refusals = await asyncio.to_thread(self._refused)
+            self._refusals_hold_until_s = time.monotonic() + REFUSALS_HOLD_S
+        return Extent(int(one * used), int(used)) + self._refusals
 
     def _refused(self) -> Extent:
         with suppress(FileNotFoundError), os.scandir(self._layout.refused) as entries:
@@ -60,7 +68,7 @@ class LocalInventory:
         return NOTHING
 
     async def space(self) -> Space:
-        return await asyncio.to_thread(space_at, self._layout.root)
+        return space_at(self._layout.root)
 
     def _parts(self, shelf: str) -> Sequence[Mark]:
         """By when entries last came and went in the directories that its pictures share: see `Layout.tell_of_change`."""

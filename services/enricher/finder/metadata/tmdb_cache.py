@@ -65,6 +65,9 @@ class ShelfEntry(BaseModel):
     expires_at: AwareDatetime
 
 
+GATHERED_S = 0.5
+"""So long writes are waited for after the last ones: a page asks for many titles, each when it likes."""
+
 KINDS = ("search", "trending", "movie", "tv", "person", "collection", "find")
 OTHERS = "other"
 
@@ -84,7 +87,11 @@ class TmdbShelf:
     async def open(self, background: Background) -> AsyncIterator[Self]:
         """Writes, and sweeps once an hour, until it is left; then it writes what is left."""
         writing = background.repeating(
-            "writing the TMDB cache", self._write_what_came, every_s=None, wake=self._came
+            "writing the TMDB cache",
+            self._write_what_came,
+            every_s=None,
+            soon_s=GATHERED_S,
+            wake=self._came,
         )
         sweeping = background.repeating(
             "sweeping the TMDB cache", self.sweep, every_s=SWEEP_EVERY_S, expected=(DatabaseUnavailable,)

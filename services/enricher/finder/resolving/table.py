@@ -284,7 +284,9 @@ def _known(row: Row[Any]) -> KnownArtwork:
     )
 
 
-GATHERED_S = 0.25
+GATHERED_S = 1.0
+"""For what is shown is as the volume has it."""
+
 WAITING_AT_MOST = 10_000
 """Pictures; beyond that the table is behind until the next event, and what is shown is as the volume has it."""
 

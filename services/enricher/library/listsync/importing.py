@@ -173,13 +173,12 @@ class PictureFiles:
         files, sizes = [], {}
         for known in batch:
             try:
-                body = await asyncio.to_thread(self._body, known)
+                body, sha256 = await asyncio.to_thread(self._body, known)
             except (OSError, reading.NotListSync) as error:
                 progress.item(str(known.source), "picture not readable")
                 progress.error(str(known.source), f"{known.source}: {error}")
                 continue
             inbox_id = await adopting.inbox.put(body)
-            sha256 = hashlib.sha256(body).hexdigest()
             sizes[known.source] = len(body)
             files.append(
                 AdoptedFile(
@@ -193,14 +192,16 @@ class PictureFiles:
         looked_at = {picture: self.pictures[picture].accessed_at for picture in stored}
         await adopting.note_use({picture: at for picture, at in looked_at.items() if at})
 
-    def _body(self, known: reading.ImportedPicture) -> bytes:
-        """Raise OSError and NotListSync."""
+    def _body(self, known: reading.ImportedPicture) -> tuple[bytes, str]:
+        """With its SHA-256, in hex. Raise OSError and NotListSync."""
         file = self.files.get(known.source.picture)
         if file is None:
-            return reading.picture_in(self.database, known.rowid or 0) or b""
-        if file.stat().st_size > MAX_FILE_BYTES:
+            body = reading.picture_in(self.database, known.rowid or 0) or b""
+        elif file.stat().st_size > MAX_FILE_BYTES:
             raise OSError(f"The file has more than {MAX_FILE_BYTES} bytes.")
-        return file.read_bytes()
+        else:
+            body = file.read_bytes()
+        return body, hashlib.sha256(body).hexdigest()
 
 
 async def _each(batches: Sequence[Batch]) -> AsyncIterator[Batch]:
