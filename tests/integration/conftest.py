@@ -11,6 +11,8 @@ from services.proxy.settings import ProxySettings
 from shared.queue import Delay
 from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, Onesheet, running_onesheet
 from tests.providers.picture_host import PictureHost
+from tests.providers.tmdb import TmdbHost
+from tests.providers.trakt_account import TraktAccountHost
 
 Start = Callable[..., Awaitable[Onesheet]]
 """`start(SETTING="value", …, fetching=True)`."""
@@ -53,3 +55,15 @@ async def start(
 async def onesheet(start: Start) -> Onesheet:
     """With the usual settings, and all standard renditions made in `later`."""
     return await start()
+
+
+@pytest.fixture
+async def tmdb() -> AsyncIterator[TmdbHost]:
+    async with TmdbHost.running() as host:
+        yield host
+
+
+@pytest.fixture
+async def trakt() -> AsyncIterator[TraktAccountHost]:
+    async with TraktAccountHost.running() as host:
+        yield host
