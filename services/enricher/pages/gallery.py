@@ -71,9 +71,9 @@ class WallQuery:
 
     def path(self, **changed: object) -> str:
         """The address of this with something changed, without what is as usual."""
-        values = {"q": self.text, "type": self.media_type, "sort": self.order, "page": self.page}
-        values |= {"only": self.only} | changed
-        usual = {"q": "", "type": None, "sort": ItemOrder.NEWEST, "page": 1, "only": ""}
+        values: dict[str, object] = {"q": self.text, "type": self.media_type, "sort": self.order}
+        values |= {"page": self.page, "only": self.only} | changed
+        usual: dict[str, object] = {"q": "", "type": None, "sort": ItemOrder.NEWEST, "page": 1, "only": ""}
         said = {name: str(value) for name, value in values.items() if value != usual[name]}
         return f"/?{urlencode(said)}" if said else "/"
 

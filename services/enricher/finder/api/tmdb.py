@@ -148,7 +148,7 @@ MOVED_FOR_S = 86_400
 
 class InFolder(Parameters):
     folder: str
-    file: str = Field(description="TMDB's path without its slash")
+    file: str = Field(pattern=f"^{TMDB_FILE}$", description="TMDB's path without its slash")
 
 
 assert set(TMDB_SIZES) >= {
@@ -335,7 +335,7 @@ class TmdbApi:
             path = f"{self._base}{FOLDERS[asked.folder]}/{asked.file}"
             return SeeOther(self._urls.whole(path, ""), MOVED_FOR_S)
 
-        path = f"/images/{{folder:{'|'.join(FOLDERS)}}}/{{file:{TMDB_FILE}}}"
+        path = f"/images/{{folder:{'|'.join(FOLDERS)}}}/{{file}}"
         return Endpoint("GET", path, picture, None, InFolder, access=Access.ANYBODY, status=HTTPStatus.FOUND)
 
     def _cache(self) -> list[Endpoint]:
