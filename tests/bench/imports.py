@@ -143,10 +143,10 @@ async def _paced(
     )
     hits, pages = await load(hit), await load(page)
     await _import(service, client, left, images=True)
-    hits_beside, pages_beside = await load(hit), await load(page)
     async with client.get(f"{service.address}/api/v1/admin/queues") as answer:
         lanes = {lane["lane"]: lane["waiting"] for lane in (await answer.json())["lanes"]}
     is_busy = lanes[Lane.PICTURES_LATER] > 0
+    hits_beside, pages_beside = await load(hit), await load(page)
     return [
         Figure(
             what=f"{what} a second while the renditions of adopted pictures follow",
