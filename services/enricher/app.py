@@ -20,6 +20,7 @@ from services.enricher.keeper import open_keeper
 from services.enricher.library import open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pages import demo
+from services.enricher.pages.account import AccountPages
 from services.enricher.pages.gallery import ShownPosters, Wall
 from services.enricher.pages.history import History
 from services.enricher.pages.operations import Operations
@@ -214,6 +215,7 @@ async def add_enricher(
         )
         posters = ShownPosters(volume.names, library.shown, urls, finder)
         skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))
+        skeleton.add_routes(AccountPages(api).routes(site))
         skeleton.add_routes(Operations(api, history, urls, finder, keeper.peers).routes(site))
         live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)
         skeleton.add_routes([*site.routes, live])

@@ -129,7 +129,7 @@ async def _watched(
 
 async def _ended(client: aiohttp.ClientSession, path: str, look: Any = lambda: None) -> dict[str, Any]:
     while True:
-        status = await _ask(client, "GET", path)
+        status: dict[str, Any] = await _ask(client, "GET", path)
         look()
         if not status["in_progress"]:
             return status

@@ -18,6 +18,8 @@ import psutil
 
 from services.enricher.api.access import ADMIN_TOKEN_FILE
 from shared.pictures import STANDARD_SIZES, SourceUrl, Tree, picture_path
+from shared.queue import Lane
+from tests.bench.load import load
 from tests.bench.report import Figure, report
 from tests.providers.gallery import picture_at
 from tests.providers.listsync import ListSyncFolder, proxied
@@ -25,7 +27,7 @@ from tests.providers.separate_host import SeparateHost
 from tests.servers.service import RunningService, measured_service
 
 ITEMS, PICTURES = 10_000, 5_000
-WITHIN_S, SHARE = 30, 0.35
+WITHIN_S, SHARE, PACE = 30, 0.35, 0.7
 AT_ONCE = 8
 ADOPTED = 1_000_000
 """What is adopted has these numbers, so that no miss has fetched it before."""
@@ -44,7 +46,12 @@ async def imports(directory: Path, *, pictures: int = PICTURES) -> list[Figure]:
             misses = _misses(service, client, host, directory, range(20, 20 + pictures))
             misses_cpu_s = await _cpu_of(service, misses)
         async with _served(directory, host, ENABLE_IMAGE_OPTIMIZATION="false") as (service, client):
-            return await _measured(service, client, host, left, pictures=pictures, misses_cpu_s=misses_cpu_s)
+            figures = await _measured(
+                service, client, host, left, pictures=pictures, misses_cpu_s=misses_cpu_s
+            )
+        (directory / "paced").mkdir()
+        async with _served(directory / "paced", host) as (service, client):
+            return [*figures, *await _paced(service, client, host, left)]
 
 
 @asynccontextmanager
@@ -121,6 +128,35 @@ async def _measured(
             promise="0; 0; no",
             kept=all(hits) and not downloads and sound,
         ),
+    ]
+
+
+async def _paced(
+    service: RunningService, client: aiohttp.ClientSession, host: SeparateHost, left: ListSyncFolder
+) -> list[Figure]:
+    """While the renditions of what was adopted follow."""
+    await _asked(service, client, _url(host, 0), SIZE)
+    await _import(service, client, left, images=False)
+    hit, page = (
+        _asked_by(service, _url(host, 0), SIZE),
+        f"{service.address}/api/items/enriched?page=1&limit=50",
+    )
+    hits, pages = await load(hit), await load(page)
+    await _import(service, client, left, images=True)
+    async with client.get(f"{service.address}/api/v1/admin/queues") as answer:
+        lanes = {lane["lane"]: lane["waiting"] for lane in (await answer.json())["lanes"]}
+    is_busy = lanes[Lane.PICTURES_LATER] > 0
+    hits_beside, pages_beside = await load(hit), await load(page)
+    return [
+        Figure(
+            what=f"{what} a second while the renditions of adopted pictures follow",
+            ours=f"{beside.per_second:,.0f}, p99 {beside.p99_ms:.0f} ms",
+            reference=f"{alone.per_second:,.0f}, p99 {alone.p99_ms:.0f} ms before",
+            compared=f"{beside.per_second / alone.per_second:.2f} ×",
+            promise=f"≥ {PACE} ×",
+            kept=beside.per_second / alone.per_second >= PACE and is_busy,
+        )
+        for what, beside, alone in (("hits", hits_beside, hits), ("pages", pages_beside, pages))
     ]
 
 
@@ -204,9 +240,13 @@ async def _misses(
             await asyncio.sleep(0.1)
 
 
+def _asked_by(service: RunningService, url: str, size: str) -> str:
+    return f"{service.address}/api/images/proxy?size={size}&url={quote(url, safe='')}"
+
+
 async def _asked(service: RunningService, client: aiohttp.ClientSession, url: str, size: str) -> bool:
     """Whether it was there already."""
-    path = f"{service.address}/api/images/proxy?size={size}&url={quote(url, safe='')}"
+    path = _asked_by(service, url, size)
     async with client.get(path, headers={"Accept": "image/webp"}) as answer:
         await answer.read()
         if answer.status != 200:

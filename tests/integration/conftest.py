@@ -12,6 +12,8 @@ from shared.queue import Delay
 from shared.volume import VolumeSettings
 from tests.integration.onesheet import PATIENCE_S, QUICK_DELAYS, Onesheet, running_onesheet
 from tests.providers.picture_host import PictureHost
+from tests.providers.tmdb import TmdbHost
+from tests.providers.trakt_account import TraktAccountHost
 
 Start = Callable[..., Awaitable[Onesheet]]
 """`start(SETTING="value", …, fetching=True)`."""
@@ -59,3 +61,15 @@ async def start(
 async def onesheet(start: Start) -> Onesheet:
     """With the usual settings, and all standard renditions made in `later`."""
     return await start()
+
+
+@pytest.fixture
+async def tmdb() -> AsyncIterator[TmdbHost]:
+    async with TmdbHost.running() as host:
+        yield host
+
+
+@pytest.fixture
+async def trakt() -> AsyncIterator[TraktAccountHost]:
+    async with TraktAccountHost.running() as host:
+        yield host

@@ -45,12 +45,6 @@ async def trakt() -> AsyncIterator[TraktHost]:
         yield host
 
 
-@pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        yield host
-
-
 def poster_of(number: int) -> str:
     return f"https://{title(number)['images']['poster'][0]}"
 
@@ -463,8 +457,14 @@ async def test_clearing_needs_the_admin_token_and_makes_us_ask_again(
     assert (cleared.status, trakt.total) == (200, asked + 1)
 
 
-MANAGING_PAGES = ("/ops", "/add", "/scan", "/unmatched", "/picture")
-MANAGING_READS = ("/api/tmdb/test", "/api/trakt/import/preview", "/api/trakt/history/", "/api/trakt/writes")
+MANAGING_PAGES = ("/ops", "/add", "/scan", "/unmatched", "/picture", "/account")
+MANAGING_READS = (
+    "/api/trakt/device",
+    "/api/tmdb/test",
+    "/api/trakt/import/preview",
+    "/api/trakt/history/",
+    "/api/trakt/writes",
+)
 
 
 async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tells_how_we_are(

@@ -44,12 +44,6 @@ async def tvdb() -> AsyncIterator[TvdbHost]:
         yield host
 
 
-@pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        yield host
-
-
 def asked_without_logins(host: TvdbHost) -> int:
     return host.total - host.counts["/v4/login"]
 

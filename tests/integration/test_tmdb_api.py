@@ -18,12 +18,6 @@ URLS = PictureUrls(PictureUrlSettings())
 
 
 @pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        yield host
-
-
-@pytest.fixture
 async def enricher(tmp_path: Path, tmdb: TmdbHost) -> AsyncIterator[RunningEnricher]:
     async with running_enricher(tmp_path, tmdb=tmdb, metadata=MetadataSettings(title_wait_s=1)) as running:
         yield running
@@ -85,6 +79,23 @@ async def test_cast_and_crew_come_within_details_in_the_one_request(
     assert movie["credits"]["cast"][0]["profile_url"] == ours("/face1.jpg", "w185")
     assert (movie["credits"]["crew"][0]["job"], movie["external_ids"]["imdb_id"]) == ("Director", "tt0000007")
     assert tmdb.total == 1
+
+
+async def test_pictures_that_cinemarco_kept_by_folder_are_where_tmdb_has_them(
+    enricher: RunningEnricher,
+) -> None:
+    folders = {"posters": "w500", "backdrops": "w1280", "profiles": "w185", "stills": "w300"}
+    folders |= {"season_posters": "w300", "collections": "w500"}
+    for folder, size in folders.items():
+        url = f"{enricher.address}/images/{folder}/kqjL17yufvn9.jpg"
+        async with enricher.client.get(url, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, f"/t/p/{size}/kqjL17yufvn9.jpg")
+    assert (await enricher.get("/images/avatars/1.png")).status == 404
+
+
+async def test_titles_are_searched_for_without_adult_ones(enricher: RunningEnricher, tmdb: TmdbHost) -> None:
+    await enricher.get("/api/tmdb/search/movie?query=x&include_adult=true")
+    assert not any("include_adult" in path for path in tmdb.counts)  # TMDB's default
 
 
 @pytest.mark.parametrize(

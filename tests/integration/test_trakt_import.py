@@ -15,7 +15,7 @@ from services.enricher.account.account import (
     AccountSettings,
     renew_details,
 )
-from services.enricher.account.importing import IMPORT
+from services.enricher.account.importing import IMPORT, LAST_SYNC
 from services.enricher.account.mirror import TitleId
 from services.enricher.account.rules import MediaKind, PersonalRating
 from services.enricher.finder.providers import ProviderError
@@ -28,18 +28,6 @@ from tests.providers.behaviour import Behaviour
 from tests.providers.metadata_host import Said
 from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt_account import NOON, TraktAccountHost
-
-
-@pytest.fixture
-async def trakt() -> AsyncIterator[TraktAccountHost]:
-    async with TraktAccountHost.running() as host:
-        yield host
-
-
-@pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        yield host
 
 
 @pytest.fixture
@@ -57,9 +45,9 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def describe(tmdb: TmdbHost, number: int, **seasons: int) -> None:
     """A series with so many episodes of each season (`s1=8`), each aired on a day of its own."""
-    cast = [{"id": 1, "name": "Somebody", "character": "A part", "profile_path": "/one.jpg"}]
-    cast += [{"id": 2, "name": "Another", "character": "First", "order": 0}]
-    crew = [{"id": 2, "name": "Another", "job": "Director", "department": "Directing"}]
+    cast = [{"id": 101, "name": "Somebody", "character": "A part", "profile_path": "/one.jpg"}]
+    cast += [{"id": 102, "name": "Another", "character": "First", "order": 0}]
+    crew = [{"id": 102, "name": "Another", "job": "Director", "department": "Directing"}]
     described = {
         **tmdb_stand_in.tv(number),
         "number_of_episodes": sum(seasons.values()),
@@ -258,6 +246,7 @@ async def test_a_list_that_cannot_be_read_is_told_and_the_rest_goes_on(
     [error] = progress.errors
     assert error.startswith("Failed to read ratings from Trakt")
     assert said in error
+    assert LAST_SYNC in await account.wing._remembered.get(LAST_SYNC)
     assert (await account.sessions(), await account.episodes()) == (MOVIES, EPISODES)
     trakt.behave(path="/sync/ratings")
     await account.synced()
@@ -376,7 +365,12 @@ async def test_entries_that_nothing_can_be_made_of_are_passed_over(
     ]
     headers["X-Pagination-Item-Count"] = "6"
     trakt.put("/sync/history/movies", Said([*odd, *entries_], headers=headers))
+    movie = {"rating": 9, "movie": entries_[0]["movie"]}
+    trakt.put(
+        "/sync/ratings", Said([movie | {"type": "season"}, movie | {"type": "episode"}, {"type": "movie"}])
+    )
     progress = await account.imported()
+    assert [row.rating for row in await account.rows(tables.library_entries)] == [None]
     assert progress.errors == []
     assert await account.sessions() == [(1, "2024-05-05", "trakt")]
     assert {row.id for row in await account.rows(tables.trakt_history)} == {2, 3, 5, entries_[0]["id"]}

@@ -23,18 +23,6 @@ from tests.providers.trakt_account import TraktAccountHost
 
 
 @pytest.fixture
-async def trakt() -> AsyncIterator[TraktAccountHost]:
-    async with TraktAccountHost.running() as host:
-        yield host
-
-
-@pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        yield host
-
-
-@pytest.fixture
 async def account(tmp_path: Path, trakt: TraktAccountHost, tmdb: TmdbHost) -> AsyncIterator[RunningAccount]:
     async with running_account(tmp_path, trakt, tmdb) as running:
         yield running

@@ -24,18 +24,6 @@ from tests.providers.trakt_account import TraktAccountHost
 
 
 @pytest.fixture
-async def trakt() -> AsyncIterator[TraktAccountHost]:
-    async with TraktAccountHost.running() as host:
-        yield host
-
-
-@pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        yield host
-
-
-@pytest.fixture
 async def account(tmp_path: Path, trakt: TraktAccountHost, tmdb: TmdbHost) -> AsyncIterator[RunningAccount]:
     """With a movie and a series imported."""
     describe(tmdb, 5, s1=8)

@@ -22,18 +22,16 @@ NOW = utc_now().replace(microsecond=0)
 
 
 @pytest.fixture
-async def trakt() -> AsyncIterator[TraktAccountHost]:
-    async with TraktAccountHost.running() as host:
-        host.state.play(1, "2024-01-01T20:00:00")
-        host.state.play(5, "2024-01-02T20:00:00", 1, 1)
-        yield host
+def trakt(trakt: TraktAccountHost) -> TraktAccountHost:
+    trakt.state.play(1, "2024-01-01T20:00:00")
+    trakt.state.play(5, "2024-01-02T20:00:00", 1, 1)
+    return trakt
 
 
 @pytest.fixture
-async def tmdb() -> AsyncIterator[TmdbHost]:
-    async with TmdbHost.running() as host:
-        describe(host, 5, s1=8)
-        yield host
+def tmdb(tmdb: TmdbHost) -> TmdbHost:
+    describe(tmdb, 5, s1=8)
+    return tmdb
 
 
 async def both(account: RunningAccount) -> tuple[Entry, Entry]:

@@ -135,6 +135,9 @@ async def test_what_a_person_changes_is_written_with_what_trakt_is_to_be_told(ac
         (Filter(rating=2), 1),
         (Filter(watchlist=True), 1),
         (Filter(MediaKind.MOVIE, watchlist=False), 1),
+        (Filter(tmdb_id=603), 1),
+        (Filter(text="matrix THE"), 1),
+        (Filter(text="%"), 0),
     ):
         assert (await entries.page(chosen, limit=10, offset=0))[0] == count
     [session] = await entries.sessions(movie.id)

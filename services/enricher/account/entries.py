@@ -5,7 +5,7 @@ What a person changes is `here`, and what came from Trakt's history, `trakt`: of
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, time, tzinfo
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
@@ -104,6 +104,9 @@ class Filter:
     watched: bool | None = None
     watchlist: bool | None = None
     rating: int | None = None
+    tmdb_id: int | None = None
+    text: str = ""
+    """Words that its title has."""
 
 
 class Unknown(Exception):
@@ -129,7 +132,7 @@ class Entries:
     async def page(self, chosen: Filter, *, limit: int, offset: int) -> tuple[int, Sequence[Entry]]:
         """How many there are, and some of them, the newest first."""
         where = list(_conditions(chosen))
-        counted = select(func.count()).select_from(_entries).where(*where)
+        counted = _with_titles(select(func.count()).select_from(_entries)).where(*where)
         query = _read().where(*where).order_by(_entries.c.id.desc()).limit(limit).offset(offset)
 
         async def reading(connection: AsyncConnection) -> tuple[int, Sequence[Entry]]:
@@ -137,6 +140,10 @@ class Entries:
             return total, [_entry(row) for row in await connection.execute(query)]
 
         return await self._database.read(reading)
+
+    def noon(self, day: date) -> datetime:
+        """Of a day where its user lives: for what was watched nobody knows when."""
+        return datetime.combine(day, time(12), self._zone)
 
     async def entry(self, entry_id: int) -> Entry:
         return await self._database.read(lambda connection: _known(connection, entry_id))
@@ -417,10 +424,10 @@ def _read() -> Any:
         .where(_sessions.c.entry_id == _entries.c.id)
     )
     times = select(func.count()).select_from(_once).where(_once.c.entry_id == _entries.c.id)
-    return (
+    return _with_titles(
         select(
             _entries,
-            func.coalesce(_movies.c.title, _series.c.title).label("title"),
+            _TITLE.label("title"),
             func.coalesce(_movies.c.imdb_id, _series.c.imdb_id).label("imdb_id"),
             func.coalesce(_movies.c.released_on, _series.c.first_aired_on).label("released_on"),
             func.coalesce(_movies.c.poster_path, _series.c.poster_path).label("poster_path"),
@@ -429,9 +436,15 @@ def _read() -> Any:
             ),
             times.scalar_subquery().label("times_watched"),
         )
-        .outerjoin(_movies, _movies.c.id == _entries.c.movie_id)
-        .outerjoin(_series, _series.c.id == _entries.c.series_id)
     )
+
+
+_TITLE = func.coalesce(_movies.c.title, _series.c.title)
+
+
+def _with_titles(query: Any) -> Any:
+    of_movies = query.outerjoin(_movies, _movies.c.id == _entries.c.movie_id)
+    return of_movies.outerjoin(_series, _series.c.id == _entries.c.series_id)
 
 
 def _entry(row: Any) -> Entry:
@@ -452,4 +465,7 @@ def _conditions(chosen: Filter) -> Sequence[ColumnElement[bool]]:
         found.append(~missing if chosen.watchlist else missing)
     if chosen.rating is not None:
         found.append(columns.rating == chosen.rating)
+    if chosen.tmdb_id is not None:
+        found.append(columns.tmdb_id == chosen.tmdb_id)
+    found += [_TITLE.icontains(word, autoescape=True) for word in chosen.text.split()]
     return found

@@ -14,6 +14,7 @@ from services.enricher.finder import Finder
 from services.enricher.finder.providers import Condition
 from services.enricher.library.item import ItemOrder, MediaType, name_of
 from services.enricher.library.pages.enrichment import EnrichedItem, EnrichedList
+from services.enricher.pages import account
 from services.enricher.pages.site import OwnApi, Sheet, Site
 from services.enricher.pictures.shown import PictureUrls, ShownPicture, ShownPictures, usual_size
 from shared.http import Problem
@@ -41,14 +42,19 @@ class Card:
     poster: ShownPicture | None
 
 
+ONLY = ("watched", "watchlist")
+"""What of somebody's own titles is looked at alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class WallQuery:
-    """What is looked at, as the address says it."""
+    """What is looked at, as the address says it. `only`: one of ONLY, or nothing."""
 
     text: str = ""
     media_type: MediaType | None = None
     order: ItemOrder = ItemOrder.NEWEST
     page: int = 1
+    only: str = ""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "WallQuery":
@@ -60,12 +66,14 @@ class WallQuery:
             media_type=MediaType(kind) if kind in set(MediaType) else None,
             order=ItemOrder(order) if order in set(ItemOrder) else ItemOrder.NEWEST,
             page=min(max(1, number), PAGES_AT_MOST),
+            only=query.get("only", "") if query.get("only") in ONLY else "",
         )
 
     def path(self, **changed: object) -> str:
         """The address of this with something changed, without what is as usual."""
-        values = {"q": self.text, "type": self.media_type, "sort": self.order, "page": self.page} | changed
-        usual = {"q": "", "type": None, "sort": ItemOrder.NEWEST, "page": 1}
+        values: dict[str, object] = {"q": self.text, "type": self.media_type, "sort": self.order}
+        values |= {"page": self.page, "only": self.only} | changed
+        usual: dict[str, object] = {"q": "", "type": None, "sort": ItemOrder.NEWEST, "page": 1, "only": ""}
         said = {name: str(value) for name, value in values.items() if value != usual[name]}
         return f"/?{urlencode(said)}" if said else "/"
 
@@ -123,30 +131,49 @@ class Wall:
 
     async def _wall(self, request: web.Request) -> Sheet:
         query = WallQuery.of(request.query)
-        found = EnrichedList.model_validate(
-            await self._api.ask(
-                "GET /api/library/items",
-                limit=AT_ONCE,
-                offset=(query.page - 1) * AT_ONCE,
-                type=query.media_type,
-                q=query.text,
-                sort=query.order,
-            )
-        )
-        posters = await asyncio.gather(*map(self._posters.of, found.items))
-        more = query.page * AT_ONCE < found.total
+        total, items = await (self._tracked(query) if query.only else self._all(query))
+        posters = await asyncio.gather(*map(self._posters.of, items))
+        more = query.page * AT_ONCE < total
         values = {
             "query": query,
             "orders": list(ItemOrder),
-            "cards": [Card(item, poster) for item, poster in zip(found.items, posters, strict=True)],
-            "total": found.total,
+            "cards": [Card(item, poster) for item, poster in zip(items, posters, strict=True)],
+            "total": total,
+            "tracked": (await self._api.ask("GET /api/watch/entries", limit=1)).total,
             "later": query.path(page=query.page + 1) if more else None,
             "earlier": query.path(page=query.page - 1) if query.page > 1 else None,
             "attributed": self._attributed(),
         }
-        if not found.total and query == WallQuery():
+        if not total and query == WallQuery():
             return Sheet("welcome.html", {**values, **self._missing()})
         return Sheet("wall.html", values)
+
+    async def _all(self, query: WallQuery) -> tuple[int, Sequence[EnrichedItem]]:
+        """How many items there are, and those of the page."""
+        items = await self._api.ask(
+            "GET /api/library/items",
+            limit=AT_ONCE,
+            offset=(query.page - 1) * AT_ONCE,
+            type=query.media_type,
+            q=query.text,
+            sort=query.order,
+        )
+        found = EnrichedList.model_validate(items)
+        return found.total, found.items
+
+    async def _tracked(self, query: WallQuery) -> tuple[int, Sequence[EnrichedItem]]:
+        """The same of somebody's own titles, but for those that the library has no more."""
+        found = await self._api.ask(
+            "GET /api/watch/entries",
+            limit=AT_ONCE,
+            offset=(query.page - 1) * AT_ONCE,
+            media_type=query.media_type,
+            q=query.text,
+            **{query.only: True},
+        )
+        asked = (self._api.if_had("GET /api/library/items/{id}", id=entry.item_id) for entry in found.entries)
+        items = [item for item in await asyncio.gather(*asked) if item]
+        return found.total, [EnrichedItem.model_validate(item) for item in items]
 
     def _missing(self) -> Mapping[str, object]:
         statuses = self._finder.statuses
@@ -177,6 +204,7 @@ class Wall:
         said = await self._metadata(item)
         tmdb_id = item.tmdb_id or (said and said.tmdb_id)
         tv = item.media_type is MediaType.TV
+        watch = await account.watched(self._api, item.media_type, tmdb_id)
         crew, series = await asyncio.gather(
             self._of_tmdb(
                 "GET /api/tmdb/tv/{id}/credits" if tv else "GET /api/tmdb/movie/{id}/credits", tmdb_id
@@ -194,7 +222,9 @@ class Wall:
             "makers": _makers(crew["crew"]) if crew else [],
             "seasons": [one for one in series["seasons"] if one["season_number"] or one["episode_count"]]
             if series
-            else [],
+            else account.seasons_of(watch),
+            "watch": watch,
+            "open_season": int(season) if (season := request.query.get("season", "")).isdecimal() else None,
             "attributed": self._attributed(),
         }
         return Sheet("title.html", values)
@@ -213,12 +243,13 @@ class Wall:
     async def _season(self, request: web.Request) -> Sheet:
         item = await self._item(request)
         said = await self._metadata(item)
-        season = await self._api.ask(
-            "GET /api/tmdb/tv/{id}/season/{number}",
-            id=item.tmdb_id or (said and said.tmdb_id),
-            number=request.match_info["season"],
-        )
-        return Sheet("season.html", {"item": item, "season": season})
+        tmdb_id, number = item.tmdb_id or (said and said.tmdb_id), int(request.match_info["season"])
+        watch = await account.watched(self._api, item.media_type, tmdb_id)
+        known = account.season_of(watch, number)
+        asked = "GET /api/tmdb/tv/{id}/season/{number}"
+        season = (known and await self._api.if_had(asked, id=tmdb_id, number=number)) or known
+        season = season or await self._api.ask(asked, id=tmdb_id, number=number)
+        return Sheet("season.html", {"item": item, "season": season, "watch": watch})
 
     async def _pictures(self, request: web.Request) -> Sheet:
         """All that the providers have for one role, and why the one that is shown was chosen."""

@@ -206,11 +206,11 @@ class Site:
             script_texts=self.texts.sections["script"],
         )
 
-    def page(self, path: str, show: Showing, who: Access) -> web.RouteDef:
+    def page(self, path: str, show: Showing, who: Access, *, method: str = hdrs.METH_GET) -> web.RouteDef:
         async def answer(request: web.Request) -> web.StreamResponse:
             return self._rendered(request, await show(request))
 
-        return self._guarded(web.get(path, answer), who)
+        return self._guarded(web.route(method, path, answer), who)
 
     def form(self, path: str, do: Doing, who: Access = Access.ADMIN) -> web.RouteDef:
         """Ends at the page that the form stands on, which tells what was done or why not."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -35,6 +35,8 @@ class EntriesParameters(Parameters):
     watched: bool | None = None
     watchlist: bool | None = None
     rating: int | None = Field(None, ge=1, le=5)
+    tmdb_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    q: str = Field("", max_length=200, description="Words that its title has")
     limit: int = Field(50, ge=1, le=200)
     offset: int = Field(0, ge=0, le=10_000_000)
 
@@ -114,14 +116,25 @@ class NewEntry(Body):
     watchlist: bool = False
 
 
-class NewSession(Body):
+class _WhenWatched(Body):
     watched_at: AwareDatetime | None = Field(None, description="Now, where nothing is said")
+    watched_on: date | None = Field(
+        None, description="The day, where nobody knows when: its noon in TIME_ZONE"
+    )
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        if self.watched_at is not None and self.watched_on is not None:
+            raise ValueError("give one of watched_at and watched_on")
+        return self
+
+
+class NewSession(_WhenWatched):
     name: _Name = "Watched"
 
 
-class EpisodeWatched(Body):
+class EpisodeWatched(_WhenWatched):
     watched: bool
-    watched_at: AwareDatetime | None = None
 
 
 class NewRating(Body):
@@ -169,7 +182,9 @@ class EntryApi:
 
     async def some(self, asked: EntriesParameters) -> ShownEntries:
         """Titles with how far somebody is with them, the newest first."""
-        chosen = Filter(asked.media_type, asked.watched, asked.watchlist, asked.rating)
+        chosen = Filter(
+            asked.media_type, asked.watched, asked.watchlist, asked.rating, asked.tmdb_id, asked.q
+        )
         total, found = await self._entries.page(chosen, limit=asked.limit, offset=asked.offset)
         return ShownEntries(total=total, entries=[self._shown(one) for one in found])
 
@@ -223,7 +238,7 @@ class EntryApi:
 
     async def add_session(self, asked: EntryParameters, new: NewSession) -> ShownEntry:
         """A movie was watched."""
-        at = _past(new.watched_at)
+        at = self._past(new)
         return self._shown(await _known(self._entries.add_session(asked.id, at, new.name)))
 
     async def remove_session(self, asked: EntryParameters) -> ShownEntry:
@@ -234,8 +249,16 @@ class EntryApi:
         """An episode was watched once more, or never."""
         place = (asked.id, asked.season, asked.episode)
         if order.watched:
-            return self._shown(await _known(self._entries.watch_episode(*place, _past(order.watched_at))))
+            return self._shown(await _known(self._entries.watch_episode(*place, self._past(order))))
         return self._shown(await _known(self._entries.unwatch_episode(*place)))
+
+    def _past(self, when: _WhenWatched) -> datetime:
+        """Raise Problem for what has not been yet. Trakt counts in seconds, and so do we."""
+        now = utc_now()
+        moment = when.watched_at or (self._entries.noon(when.watched_on) if when.watched_on else now)
+        if moment > now + FUTURE:
+            raise Problem(HTTPStatus.BAD_REQUEST, "Nobody has watched that yet: it lies in the future.")
+        return moment.replace(microsecond=0)
 
     async def rate(self, asked: EntryParameters, new: NewRating) -> ShownEntry:
         """Rate a title in one scale, and so in the other; or not any more."""
@@ -294,11 +317,3 @@ async def _known(asking: Awaitable[_Answer]) -> _Answer:
         return await asking
     except Unknown as error:
         raise Problem(HTTPStatus.NOT_FOUND, str(error)) from None
-
-
-def _past(moment: datetime | None) -> datetime:
-    """Raise Problem for what has not been yet. Trakt counts in seconds, and so do we."""
-    now = utc_now()
-    if moment is not None and moment > now + FUTURE:
-        raise Problem(HTTPStatus.BAD_REQUEST, "Nobody has watched that yet: watched_at lies in the future.")
-    return (moment or now).replace(microsecond=0)

@@ -100,10 +100,6 @@ def sign_in_endpoints(sign_in: SignIn, remembered: Remembered, *, write_back: bo
         await asked_of_trakt(sign_in.finish(code, state))
         return SignedIn(signed_in=True, detail="Signed in at Trakt. This window can be closed.")
 
-    async def device(_asked: Parameters) -> ShownDevice:
-        """Sign in without a callback: a code that somebody types at Trakt. The status says when that was done."""
-        return ShownDevice.model_validate(await asked_of_trakt(sign_in.begin_device()))
-
     async def end(_asked: Parameters) -> None:
         """Sign out: the tokens are forgotten here, and revoked at Trakt."""
         await sign_in.end()
@@ -118,11 +114,29 @@ def sign_in_endpoints(sign_in: SignIn, remembered: Remembered, *, write_back: bo
         Endpoint("GET", f"{path}/status", status, TraktStatus, access=Access.LISTS),
         Endpoint("POST", f"{path}/auth-url", begin, AuthUrl, access=admin),
         Endpoint("GET", f"{path}/callback", callback, SignedIn, CodeParameters, access=Access.RETURNING),
-        Endpoint("GET", "/trakt/callback", callback, SignedIn, CodeParameters, access=Access.RETURNING),
         Endpoint("POST", f"{path}/exchange", exchange, SignedIn, body=ExchangeOrder, access=admin),
-        Endpoint("POST", f"{path}/device", device, ShownDevice, access=admin),
+        *_device_endpoints(sign_in),
         Endpoint("POST", f"{path}/sign-out", end, access=admin),
         Endpoint("PUT", f"{path}/auto-sync", auto_sync, TraktStatus, body=AutoSync, access=admin),
+    ]
+
+
+def _device_endpoints(sign_in: SignIn) -> list[Endpoint]:
+    async def device(_asked: Parameters) -> ShownDevice:
+        """Sign in without a callback: a code that somebody types at Trakt. The status says when that was done."""
+        return ShownDevice.model_validate(await asked_of_trakt(sign_in.begin_device()))
+
+    async def pending(_asked: Parameters) -> ShownDevice:
+        """The code that was given out and waits for somebody to type it."""
+        state = await sign_in.state()
+        if state.device is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "No code waits for somebody.")
+        return ShownDevice.model_validate(state.device)
+
+    path, admin = "/api/trakt/device", Access.ADMIN
+    return [
+        Endpoint("POST", path, device, ShownDevice, access=admin),
+        Endpoint("GET", path, pending, ShownDevice, access=admin),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic_core
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.enricher.api.endpoint import Access, Endpoint, Parameters, SeenOrigin
+from services.enricher.api.endpoint import Access, Endpoint, Parameters, SeenOrigin, SeeOther
 from services.enricher.finder.api.outcomes import askers_urgency, found_or_problem
 from services.enricher.finder.metadata.tmdb_cache import ShelfEntry, TmdbMetadata, TmdbStatistics
 from services.enricher.finder.providers.models import Lenient, TitleKind
@@ -20,7 +20,7 @@ from services.enricher.finder.providers.tmdb import Resource, resources
 from services.enricher.finder.providers.tmdb.models import people, titles
 from services.enricher.pictures.shown import PictureUrls, usual_size
 from shared.http import Problem, RenderedBody
-from shared.pictures.public_paths import TMDB_SIZES, PublicPaths, TmdbForm
+from shared.pictures.public_paths import TMDB_FILE, TMDB_SIZES, PublicPaths, TmdbForm
 
 _LANGUAGE = Field(None, pattern=r"^[a-z]{2}(-[A-Z]{2})?$", description="en, or en-US")
 _ID = Field(ge=1, le=resources.MAX_ID)
@@ -133,6 +133,24 @@ STALE = {"X-Metadata-Stale": "1"}
 PREFIXES = ("/api/tmdb", "/api/tmdb/3")
 """The second is for clients that write the version of TMDB's API behind whatever host they are given."""
 
+FOLDERS: Mapping[str, str] = {
+    "posters": "w500",
+    "backdrops": "w1280",
+    "profiles": "w185",
+    "season_posters": "w300",
+    "stills": "w300",
+    "collections": "w500",
+}
+"""Cinemarco's folders of pictures, with the size it kept each in."""
+
+MOVED_FOR_S = 86_400
+
+
+class InFolder(Parameters):
+    folder: str
+    file: str = Field(pattern=f"^{TMDB_FILE}$", description="TMDB's path without its slash")
+
+
 assert set(TMDB_SIZES) >= {
     size
     for name, field in TmdbImages.model_fields.items()
@@ -155,6 +173,7 @@ class TmdbApi:
             *(endpoint for prefix in PREFIXES for endpoint in self._resources(prefix)),
             *self._ourselves(),
             *self._cache(),
+            self._by_folder(),
         ]
 
     def _resources(self, prefix: str) -> list[Endpoint]:
@@ -309,6 +328,15 @@ class TmdbApi:
             ),
             Endpoint("GET", "/api/tmdb/test", test, ConnectionTest, access=Access.ADMIN),
         ]
+
+    def _by_folder(self) -> Endpoint:
+        async def picture(asked: InFolder) -> SeeOther:
+            """Where a picture is that Cinemarco kept by what it shows and by its name at TMDB."""
+            path = f"{self._base}{FOLDERS[asked.folder]}/{asked.file}"
+            return SeeOther(self._urls.whole(path, ""), MOVED_FOR_S)
+
+        path = f"/images/{{folder:{'|'.join(FOLDERS)}}}/{{file}}"
+        return Endpoint("GET", path, picture, None, InFolder, access=Access.ANYBODY, status=HTTPStatus.FOUND)
 
     def _cache(self) -> list[Endpoint]:
         async def statistics(_asked: Parameters) -> TmdbStatistics:

@@ -162,6 +162,8 @@ async function fill(place, path = place.dataset.load) {
   place.setAttribute("aria-busy", "true");
   try {
     const part = (await fetched(path)).getElementById(place.dataset.part);
+    const { back } = place.dataset;
+    if (back) for (const input of part.querySelectorAll("input[name=back]")) input.value = back;
     place.replaceChildren(part);
     enliven(place);
   } catch {
@@ -173,12 +175,13 @@ async function fill(place, path = place.dataset.load) {
 
 // --- what happens is heard, and the parts that show it are had again
 
-function listen(path, kinds) {
+function listen(path, kinds, lookEveryS) {
   let due = null;
   let again = false;
   const refresh = async () => {
     try {
-      const page = await fetched(location.pathname + location.search);
+      const page = await fetched(document.body.dataset.shown ?? location.pathname + location.search);
+      if (!page.body.dataset.lookEvery) clearInterval(looks);
       for (const part of document.querySelectorAll("[data-live]")) {
         const fresh = page.getElementById(part.id);
         if (!fresh || part.contains(document.activeElement) || part.innerHTML === fresh.innerHTML) continue;
@@ -198,6 +201,7 @@ function listen(path, kinds) {
       refresh();
     }, 400);
   };
+  const looks = lookEveryS && setInterval(soon, lookEveryS * 1000); // for what no event tells of
   const events = new EventSource(path);
   for (const kind of ["hello", ...kinds]) events.addEventListener(kind, soon); // what happened before it listened is told by nobody
   addEventListener("pagehide", () => events.close());
@@ -224,7 +228,10 @@ function enliven(...parts) {
   );
   all("[data-load]").forEach((place) => {
     const details = place.closest("details");
-    if (details) details.addEventListener("toggle", () => details.open && fill(place));
+    if (details) {
+      details.addEventListener("toggle", () => details.open && fill(place));
+      if (details.open) fill(place);
+    }
     else if ("atOnce" in place.dataset) fill(place);
   });
   all("[data-swap]").forEach((link) =>
@@ -265,5 +272,5 @@ addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (card && step) (step > 0 ? card.nextElementSibling : card.previousElementSibling)?.querySelector("a").focus();
 });
-const { events, refreshOn } = document.body.dataset;
-if (events) listen(events, refreshOn.split(" "));
+const { events, refreshOn, lookEvery } = document.body.dataset;
+if (events) listen(events, refreshOn.split(" "), Number(lookEvery ?? 0));
