@@ -30,7 +30,7 @@ PAINTED_PROMISE = 1.5
 SHIFT_PROMISE = 0.02
 ADMIN_TOKEN = "the-token"
 PATIENCE_S = 300
-EAGER = 6
+EAGER = 12
 """Posters that the wall asks for at once."""
 
 FIRST_ROW = """(() => {
