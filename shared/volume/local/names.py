@@ -31,6 +31,7 @@ class LocalNames:
         self._layout = layout
         self._refusals = Refusals(layout)
         self._link = lru_cache(REMEMBERED_AT_MOST)(self._link_of)
+        self._refusal = lru_cache(REMEMBERED_AT_MOST)(self._refusal_of)
 
     async def picture(self, name: Name) -> PictureId | None:
         try:
@@ -50,7 +51,7 @@ class LocalNames:
     def _link_of(self, name: Name) -> Path:
         return self._layout.below(name_path(name))
 
-    def _refusal(self, name: Name) -> Path:
+    def _refusal_of(self, name: Name) -> Path:
         return self._layout.below(name_failure_path(name))
 
 
