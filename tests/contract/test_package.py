@@ -122,6 +122,20 @@ def test_compose_with_a_store_sets_for_each_service_what_it_needs_of_it() -> Non
     assert [port.rpartition(":")[2] for port in services["minio"]["ports"]] == ["9000", "9001"]
 
 
+def test_the_database_of_its_profile_is_the_one_that_compose_tells_to_set() -> None:
+    told = re.search(
+        r"DATABASE_URL=postgresql://(\w+):<POSTGRES_PASSWORD>@(\w+)/(\w+)",
+        (DEPLOY / "compose.yaml").read_text(),
+    )
+    assert told
+    database = compose()["services"][told[2]]
+    environment = database["environment"]
+    assert (environment["POSTGRES_USER"], environment["POSTGRES_DB"]) == (told[1], told[3])
+    assert "DATABASE_URL" in settings()
+    assert "postgresql" in (DEPLOY / "Dockerfile").read_text()  # the extra that speaks to it
+    assert database["profiles"] == ["postgresql"]
+
+
 def test_prometheus_looks_where_the_services_listen() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())
     looked_at = {

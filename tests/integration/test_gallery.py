@@ -42,10 +42,11 @@ pytestmark = [
 class Shop(Onlooker):
     """All that a page needs, running; and a browser."""
 
-    def __init__(self, enricher: RunningEnricher, browser: Browser, media: Path) -> None:
+    def __init__(self, enricher: RunningEnricher, browser: Browser, media: Path, pasted: str) -> None:
         super().__init__(browser, enricher.address)
         self.enricher = enricher
         self.media = media
+        self.pasted = pasted
 
     async def signed_in(self, path: str) -> Page:
         page = await self.page()
@@ -83,7 +84,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
             )
         )
         await enricher.ended("/api/v1/admin/demo")
-        yield Shop(enricher, await enter(running_chromium()), media)
+        yield Shop(enricher, await enter(running_chromium()), media, host.url("/poster/7.jpg"))
 
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -136,6 +137,15 @@ async def test_a_dead_letter_is_sent_again_by_clicking(shop: Shop) -> None:
         page.get_by_role("button", name="Drop", exact=False).first
     ).to_be_visible()  # told by an event
     assert shop.complaints == []
+    await page.context.close()
+
+
+async def test_any_picture_comes_through_by_pasting_its_url(shop: Shop) -> None:
+    page = await shop.signed_in("/add")
+    await page.get_by_label("URL of a picture").fill(shop.pasted)
+    await page.get_by_role("button", name="Show it").click()
+    await page.wait_for_function(SHOWN)
+    await assert_clean(shop, page)
     await page.context.close()
 
 

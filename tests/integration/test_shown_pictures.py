@@ -91,6 +91,24 @@ async def test_an_event_makes_us_look_again(volume: VolumeUnderTest, store: Pict
     assert (await pictures.of(str(SOURCE), Role.POSTER)).width == 1000
 
 
+async def test_what_a_name_points_at_is_read_once_until_an_event(
+    volume: VolumeUnderTest, store: PictureStore
+) -> None:
+    name, pictures = Name(Kind.MOVIE, "tmdb:603", Role.POSTER), ShownPictures(volume.read, URLS)
+    assert await pictures.of_name(name, PICTURE) is None
+    await pictures.of(str(SOURCE), Role.POSTER)  # what is remembered of one that is not stored is no answer
+    assert await pictures.of_name(name, PICTURE) is None
+    await stored(store)
+    pictures.forget(PICTURE)
+    shown = await pictures.of_name(name, PICTURE)
+    assert shown
+    assert shown.width == 1000
+    await store.remove(PICTURE)
+    assert await pictures.of_name(name, PICTURE) == shown
+    pictures.forget(PICTURE)
+    assert await pictures.of_name(name, PICTURE) is None
+
+
 async def test_what_was_read_while_an_event_came_is_not_remembered(
     volume: VolumeUnderTest, store: PictureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

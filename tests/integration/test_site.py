@@ -17,8 +17,10 @@ from services.enricher.finder.metadata import ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.pictures.shown import PictureUrlSettings
 from services.proxy.settings import ProxySettings
-from shared.contracts import TaskProgressed
+from shared.contracts import FetchPicture, TaskProgressed
 from shared.queue import Lane
+from shared.telemetry import utc_now
+from shared.volume import HostPause
 from tests.contract.test_alerts import promtool
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
@@ -181,6 +183,24 @@ async def test_dead_letters_are_filtered_and_dropped(operator: Visitor, enricher
     _, page = await operator.post("/do/drop-all", back="/ops", lane="catalog", **{"class": ""})
     assert "1 of 1" in page
     assert "Dropped, all of them." in page
+
+
+async def test_pauses_are_ended_and_pictures_explained_warmed_up_and_purged_by_forms(
+    operator: Visitor, enricher: RunningEnricher
+) -> None:
+    pause = HostPause(until=utc_now().replace(year=2100), failing=True)
+    await enricher.volume.hosts.pause("slow.example:443", pause)
+    _, page = await operator.get("/ops")
+    assert "slow.example:443" in page
+    _, page = await operator.post("/do/end-pause", back="/ops", host="slow.example:443")
+    assert ("the host is asked again" in page, "slow.example:443" in page) == (True, False)
+    url = "https://image.tmdb.org/t/p/original/a.jpg"
+    _, page = await operator.post("/do/warm", back="/ops", urls=url)
+    assert "On their way: see the tasks." in page
+    await until(lambda: bool(enricher.queue.jobs(FetchPicture)))
+    assert "It is on its way, or cannot be had." in (await operator.get(f"/picture?url={url}"))[1]
+    _, page = await operator.post("/do/purge", back="/ops", url=url)
+    assert "Purged: asked for again, it is fetched again." in page
 
 
 async def test_files_are_kept_for_good_by_their_tag_and_pages_are_not(enricher: RunningEnricher) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tests.integration.enricher import RunningEnricher, running_enricher
+from tests.integration.enricher import ADMIN, RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt import TraktHost, imdb_id
@@ -55,6 +55,8 @@ async def test_what_is_not_clearly_right_is_chosen_by_an_operator(tmp_path: Path
             ("The movie 1", 1, 1999),
             ("The movie 10", 10, None),
         ]
+        async with enricher.client.get(enricher.address + "/unmatched", headers=ADMIN) as answer:
+            assert "The movie 10" in await answer.text()
         assert (await enricher.manage("PUT", f"{UNMATCHED}/{item_id}", {})).status == 400
         chosen = await enricher.manage("PUT", f"{UNMATCHED}/{item_id}", {"tmdb_id": 10})
         assert (chosen.status, chosen.json["tmdb_id"], chosen.json["unmatched"]) == (200, 10, False)

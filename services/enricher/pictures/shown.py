@@ -178,6 +178,9 @@ class ShownPictures:
 
     async def of_name(self, name: Name, picture: PictureId) -> ShownPicture | None:
         """The picture that the name points at, as it is stored; None where it is not."""
+        known = self._shown.get((picture, name.role))
+        if known and known.width is not None:
+            return known
         revision = await self._pictures.current(picture)
         if revision is None:
             return None

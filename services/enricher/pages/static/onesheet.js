@@ -44,13 +44,15 @@ function thumbhashPixels(hash) {
   const ratio = across / down;
   const [width, height] = [Math.round(ratio > 1 ? 32 : 32 * ratio), Math.round(ratio > 1 ? 32 / ratio : 32)];
   const pixels = new ImageData(width, height);
-  const cosine = (n, place, length) => Math.cos((Math.PI / length) * (place + 0.5) * n);
+  const cosines = (length) =>
+    Array.from({ length: 8 }, (_, n) => Float64Array.from({ length }, (_, place) => Math.cos((Math.PI / length) * (place + 0.5) * n)));
+  const [ofX, ofY] = [cosines(width), cosines(height)];
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i += 4) {
       const sum = (mean, parts, nx, ny) => {
         let value = mean;
         for (let v = 0, j = 0; v < ny; v++)
-          for (let u = v ? 0 : 1; u * ny < nx * (ny - v); u++, j++) value += parts[j] * cosine(u, x, width) * cosine(v, y, height) * 2;
+          for (let u = v ? 0 : 1; u * ny < nx * (ny - v); u++, j++) value += parts[j] * ofX[u][x] * ofY[v][y] * 2;
         return value;
       };
       const [l, a, b] = [sum(meanL, light, across, down), sum(meanP, p, 3, 3), sum(meanQ, q, 3, 3)];
@@ -63,7 +65,20 @@ function thumbhashPixels(hash) {
   return pixels;
 }
 
+// A preview takes longer to make than a stored picture to come: it is made of what can be seen and has not come soon.
+const PREVIEW_AFTER_MS = 150;
+const nearby = new IntersectionObserver(
+  (entries) =>
+    entries.filter((one) => one.isIntersecting).forEach(({ target }) => {
+      nearby.unobserve(target);
+      setTimeout(preview, PREVIEW_AFTER_MS, target);
+    }),
+  { rootMargin: "300px 0px" },
+);
+
 function preview(tone) {
+  const image = tone.parentElement?.querySelector("img");
+  if (image?.complete && image.naturalWidth > PLACEHOLDER_PX) return;
   try {
     const pixels = thumbhashPixels(Uint8Array.from(atob(tone.dataset.thumbhash), (one) => one.charCodeAt(0)));
     const canvas = document.createElement("canvas");
@@ -212,7 +227,7 @@ function listen(path, kinds, lookEveryS) {
 
 function enliven(...parts) {
   const all = (selector) => parts.flatMap((part) => [...(part.matches?.(selector) ? [part] : []), ...part.querySelectorAll(selector)]);
-  all("[data-thumbhash]").forEach(preview);
+  all("[data-thumbhash]").forEach((tone) => nearby.observe(tone));
   all("img[data-picture]").forEach(watch);
   all("[data-submit-on-change]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
   all("form[data-confirm]").forEach((form) =>
