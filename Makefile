@@ -19,10 +19,11 @@ WORKERS ?= 3
 N ?= 5000
 SEED ?= 1
 EXAMPLES ?= 8
+KILLS ?= 200
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test fuzz contract-fuzz names lint versions format vocabulary bench clean test-servers bench-tools
+.PHONY: help run demo test chaos fuzz contract-fuzz names lint versions format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 # What tests start and what they rewrite is compiled once, not in each process anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -38,6 +39,9 @@ demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 
 test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=6 shares them out, N=40000 asks nginx longer
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) || { [ $$? = 1 ] && $(ALONE); }
+
+chaos: $(VENV)/.for-test test-servers ## Kill enrichers KILLS times, under load, and one of three RabbitMQ nodes; KILLS=50 is sooner done
+	@KILLS=$(KILLS) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py tests/faults/test_killed_cluster_node.py
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)

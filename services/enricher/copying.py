@@ -88,9 +88,10 @@ async def _last_given(here: AsyncConnection, table: sa.Table) -> int | None:
         asked = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         found: int | None = (await here.execute(asked, {"name": table.name})).scalar()
     else:
-        found = (
-            await here.execute(sa.text(f"SELECT last_value FROM {await _sequence(here, table)}"))
-        ).scalar()
+        asked = sa.text(
+            "SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, 'id') AS regclass))"
+        )
+        found = (await here.execute(asked, {"name": table.name})).scalar()
     highest: int | None = (await here.execute(sa.select(sa.func.max(table.c.id)))).scalar()
     return max(found or 0, highest or 0) or None
 
@@ -103,15 +104,8 @@ async def _give_after(there: AsyncConnection, table: sa.Table, last: int) -> Non
         ):
             await there.execute(sa.text(statement), {"name": table.name, "last": last})
     else:
-        sequence = await _sequence(there, table)
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
         await there.execute(sa.select(sa.func.setval(sequence, last)))
-
-
-async def _sequence(connection: AsyncConnection, table: sa.Table) -> str:
-    found: str = (
-        await connection.execute(sa.select(sa.func.pg_get_serial_sequence(table.name, "id")))
-    ).scalar_one()
-    return found
 
 
 def _gives_numbers(table: sa.Table) -> bool:

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from services.enricher.finder.metadata import MetadataSettings
+from services.enricher.finder.metadata.shared_tier import SharedTierSettings
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.integration.test_events import listening
+from tests.providers.trakt import TraktHost
 from tests.servers.postgresql import PostgresServer
+from tests.servers.redis import running_redis
 
 
 @pytest.fixture
@@ -17,6 +20,28 @@ async def first(postgresql: PostgresServer, tmp_path: Path) -> AsyncIterator[Run
     metadata = MetadataSettings(page_deadline_s=0.01)
     async with running_enricher(tmp_path, database=postgresql.migrated(), metadata=metadata) as enricher:
         yield enricher
+
+
+async def test_a_title_that_one_asked_for_the_other_has_and_no_text_of_trakts_is_where_it_is_written_to_a_disk(
+    postgresql: PostgresServer, tmp_path: Path
+) -> None:
+    for persists in (False, True):
+        database = postgresql.migrated()
+        for redis in running_redis(persists=persists):
+            metadata = MetadataSettings(page_deadline_s=60, shared=SharedTierSettings(url=redis.url))
+            async with (
+                TraktHost.running() as trakt,
+                running_enricher(
+                    tmp_path / str(persists), trakt=trakt, database=database, metadata=metadata
+                ) as one,
+                one.another() as other,
+            ):
+                await one.add(3)
+                for enricher in (one, other):
+                    page = await enricher.get("/api/library/items")
+                    assert all(item["overview"] for item in page.json["items"])
+                assert trakt.total == (6 if persists else 3)
+                assert (await one.get("/readyz")).json["cache"]["redis"].startswith("answers")
 
 
 async def titles_at(enricher: RunningEnricher) -> int:

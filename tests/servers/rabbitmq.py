@@ -11,8 +11,9 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
 disk_free_limit.absolute = 50MB
 log.file.level = warning
+"""
+
+JOINING = """
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = {node}
 """
 
 
@@ -60,12 +66,33 @@ def _running(directory: Path) -> Iterator["RabbitNode"]:
         node.close()
 
 
-class RabbitNode:
-    """A broker with its management API and an own epmd, both children of this process."""
+@contextmanager
+def running_cluster(directory: Path, *, nodes: int = 3) -> Iterator[Sequence["RabbitNode"]]:
+    """So many nodes that are one broker: each queue of quorum has a member on every one of three."""
+    cluster: list[RabbitNode] = []
+    try:
+        for number in range(nodes):
+            place = directory / f"node {number}"
+            place.mkdir()
+            cluster.append(RabbitNode(place, joins=cluster[0] if cluster else None))
+            cluster[-1].ensure_running()
+        yield cluster
+    finally:
+        for node in reversed(cluster):
+            node.close()
 
-    def __init__(self, directory: Path) -> None:
+
+class RabbitNode:
+    """A broker with its management API and an own epmd, both children of this process. `joins`: a node that runs, whose epmd it
+    has, too.
+    """
+
+    def __init__(self, directory: Path, *, joins: "RabbitNode | None" = None) -> None:
         self.directory = directory
+        self._joins = joins
         self.amqp_port, self.management_port, self._dist_port, self._epmd_port = free_ports(4)
+        if joins:
+            self._epmd_port = joins._epmd_port
         self.management_url = f"http://guest:guest@127.0.0.1:{self.management_port}"
         self._name = f"onesheet-{uuid.uuid4().hex[:12]}@localhost"
         # A child with a death signal dies with the *thread* that started it: this one outlives every test.
@@ -86,14 +113,14 @@ class RabbitNode:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
         request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             answer = response.read()
         return json.loads(answer) if answer else None
 
     def ensure_running(self) -> None:
         if self._server is not None and self._server.poll() is None:
             return
-        if self._epmd is None or self._epmd.poll() is not None:
+        if self._joins is None and (self._epmd is None or self._epmd.poll() is not None):
             self._epmd = self._child("epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1")
         self._server = self._child(str(SERVER))
         self._wait_until_ready(self._server)
@@ -117,6 +144,11 @@ class RabbitNode:
 
     def _write_files(self) -> None:
         config = CONFIG.format(amqp=self.amqp_port, management=self.management_port)
+        if self._joins:
+            config += JOINING.format(node=self._joins._name)
+        cookie = self.directory / ".erlang.cookie"
+        cookie.write_text("onesheet")
+        cookie.chmod(0o400)
         (self.directory / "rabbitmq.conf").write_text(config)
         (self.directory / "plugins").write_text("[rabbitmq_management].")
 

@@ -15,8 +15,10 @@ from structlog.testing import capture_logs
 
 from services.enricher.account import account
 from services.enricher.account.account import AccountSettings, AccountWing
+from services.enricher.database.sharing import PostgresSharing
+from services.enricher.finder.metadata.shared_tier import SharedTier
 from services.enricher.finder.metadata.tmdb_cache import TmdbShelf
-from services.enricher.finder.providers.opening import Ledger
+from services.enricher.finder.providers.ledger import Ledger, SharedLedger
 from services.enricher.finder.resolving.opening import refreshing as refreshing_names
 from services.enricher.keeper.catalog.budget import keeping_within
 from services.enricher.keeper.catalog.indexer import AccessTimes, Swept, sweeping
@@ -270,7 +272,46 @@ def _renewing_details(background: Background, fault: Fault, _: object) -> Abstra
     return account.renewing(SimpleNamespace(), applying, background, utc_now)  # type: ignore[arg-type]
 
 
+def _sharing_budgets(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    async def write_at_once(_work: object) -> tuple[object, int, object]:
+        return None, 0, None
+
+    database = SimpleNamespace(beside=lambda _name: SimpleNamespace(write_at_once=write_at_once))
+    budget = SimpleNamespace(
+        share=lambda: None,
+        granted=lambda *_: None,
+        claim=fault.answering(((), ())),
+        worth_keeping=asyncio.Event(),
+        limits=(),
+    )
+    return SharedLedger(database, background).keeping("key", budget)  # type: ignore[arg-type]
+
+
+def _sharing_the_database(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    sharing = PostgresSharing(SimpleNamespace(), SimpleNamespace(), lost=())  # type: ignore[arg-type]
+    patch.setattr(sharing, "keep", fault.soon)
+    return sharing.keeping(background)
+
+
+def _sharing_metadata(method: str) -> Starting:
+    def starting(
+        background: Background, fault: Fault, patch: pytest.MonkeyPatch
+    ) -> AbstractAsyncContextManager[None]:
+        tier = SharedTier(SimpleNamespace(), ())  # type: ignore[arg-type]
+        for one in ("look", "renew"):
+            patch.setattr(tier, one, fault.soon if one == method else nothing)
+        return tier.keeping(background)
+
+    return starting
+
+
 LOOPS: dict[str, Starting] = {
+    "sharing budgets": _sharing_budgets,
+    "sharing the database": _sharing_the_database,
+    "looking at Redis": _sharing_metadata("look"),
+    "renewing claims": _sharing_metadata("renew"),
     "syncing with Trakt": _syncing_with_trakt,
     "writing to Trakt": _writing_to_trakt,
     "renewing titles' details": _renewing_details,
@@ -577,3 +618,24 @@ def test_an_endless_loop_is_found(source: str) -> None:
 
 def test_a_loop_that_ends_is_none() -> None:
     assert not list(endless_loops(ast.parse("async def f():\n while True:\n  if await g():\n   return 1")))
+
+
+async def test_work_that_one_process_does_waits_until_it_is_this_one() -> None:
+    leads, rounds = asyncio.Event(), asyncio.Queue[int]()
+
+    async def lead() -> None:
+        await leads.wait()
+
+    async def once() -> None:
+        rounds.put_nowait(1)
+
+    background = Background(Metrics())
+    async with background.led(lead).repeating("led", once, every_s=0.001):
+        async with background.repeating("not led", once, every_s=None, wake=asyncio.Event()):
+            async with asyncio.timeout(PATIENCE_S):
+                await rounds.get()
+        assert rounds.empty()
+        leads.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await rounds.get()
+    assert background.failing() == {}

@@ -143,10 +143,10 @@ async def test_what_is_done_exclusively_is_done_by_one_process_at_a_time(another
     order = []
 
     async def also() -> None:
-        async with second.sharing.exclusively("tokens"):
+        async with second.exclusively("tokens"):
             order.append("second")
 
-    async with first.sharing.exclusively("tokens"):
+    async with first.exclusively("tokens"):
         waiting = asyncio.create_task(also())
         await second.ping()
         order.append("first")

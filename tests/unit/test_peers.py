@@ -61,6 +61,21 @@ def test_a_second_enricher_is_told_until_it_is_gone() -> None:
     assert world.value("onesheet_processes", service="enricher") == 1
 
 
+def test_several_enrichers_are_none_too_many_where_they_share_a_database() -> None:
+    world = World()
+    for instance in ("host/one", "host/two", "host/three"):
+        world.says("enricher", instance, DATABASE_URL="aa")
+    assert world.peers.troubles() == {}
+    assert world.value("onesheet_settings_unlike", setting="enricher") == 0
+    world.says("enricher", "host/four")
+    assert "enricher" in world.peers.troubles()
+    assert world.value("onesheet_settings_unlike", setting="enricher") == 1
+    world.now_s += HEARD_LASTS_S + 1
+    world.says("enricher", "host/one", DATABASE_URL="aa")
+    world.says("enricher", "host/two", DATABASE_URL="bb")
+    assert world.peers.troubles() == {"DATABASE_URL": "It is not the same in all services."}
+
+
 def test_a_service_that_is_gone_altogether_is_counted_as_none() -> None:
     world = World()
     world.says("fetcher", "host/one")

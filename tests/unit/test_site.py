@@ -176,6 +176,27 @@ def test_sessions_end_by_themselves() -> None:
     assert sessions.of(asked("GET", key)) is None
 
 
+def test_a_session_counts_at_every_process_that_has_the_same_tokens_until_it_is_over() -> None:
+    now = 1_000_000.0
+    key = BearerTokens("admin").session_key
+    begun, elsewhere = (Sessions(key=key, now=lambda: now) for _ in range(2))
+    other = Sessions(key=BearerTokens("another").session_key, now=lambda: now)
+    for is_admin in (True, False):
+        cookie = begun.begin(is_admin=is_admin)
+        session = elsewhere.of(asked("GET", cookie))
+        assert session
+        assert session.is_admin is is_admin
+        assert other.of(asked("GET", cookie)) is None
+        forged = cookie.replace(".0.", ".1.") if not is_admin else cookie[:-1]
+        assert elsewhere.of(asked("GET", forged)) is None
+    elsewhere.end(asked("POST", cookie))
+    assert elsewhere.of(asked("GET", cookie)) is None
+    cookie = begun.begin(is_admin=True)
+    assert elsewhere.of(asked("GET", cookie))
+    now += SESSION_LASTS_S + 1
+    assert elsewhere.of(asked("GET", cookie)) is None
+
+
 def test_whoever_guesses_is_not_listened_to_any_more(gate: Gate) -> None:
     for _ in range(ATTEMPTS_AT_MOST):
         with pytest.raises(Problem) as refused:

@@ -192,7 +192,7 @@ async def open_account(
         remembered,
         cipher,
         state_dir,
-        exclusively=database.sharing.exclusively,
+        exclusively=database.exclusively,
         now=now,
         sleep=sleep,
         at=at,

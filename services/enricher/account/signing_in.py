@@ -112,7 +112,7 @@ class SignIn:
         cipher: Cipher,
         state_dir: Path,
         *,
-        exclusively: Callable[[str], AbstractAsyncContextManager[None]] = nullcontext,
+        exclusively: Callable[[str], AbstractAsyncContextManager[None]] = lambda _what: nullcontext(),
         now: Callable[[], datetime] = utc_now,
         sleep: Sleep = asyncio.sleep,
         at: Callable[[str], None] = _no_step,

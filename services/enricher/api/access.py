@@ -123,8 +123,8 @@ class Sessions:
 
     def of(self, request: web.Request) -> Session | None:
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        if self._key and cookie not in self._open and cookie not in self._ended:
-            self._admit(cookie)
+        if self._key and cookie not in self._ended and (is_admin := self._signed_for(cookie)) is not None:
+            self._open.setdefault(cookie, Session(is_admin))
         return self._open.get(cookie)
 
     def begin(self, *, is_admin: bool) -> str:
@@ -140,14 +140,16 @@ class Sessions:
         if self._open.pop(cookie, None):
             self._ended[cookie] = None
 
-    def _admit(self, cookie: str) -> None:
-        """One that another process began, unless it has ended."""
+    def _signed_for(self, cookie: str) -> bool | None:
+        """Whether an admin's session is meant, whichever process began it; None: nobody's, or it is over."""
         begun, _, _ = cookie.rpartition(".")
         if not begun or not hmac.compare_digest(self._signed(begun).encode(), cookie.encode()):
-            return
+            return None
         _, until, is_admin = begun.split(".")
-        if float(until) > self._now():
-            self._open[cookie] = Session(is_admin == "1")
+        if float(until) <= self._now():
+            self._open.pop(cookie, None)
+            return None
+        return is_admin == "1"
 
     def _signed(self, begun: str) -> str:
         return f"{begun}.{hmac.new(self._key, begun.encode(), hashlib.sha256).hexdigest()}"

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
@@ -125,6 +125,15 @@ class Database:
     def sharing(self) -> Sharing:
         """With the other processes that have the same database."""
         return self._engines.sharing
+
+    @asynccontextmanager
+    async def exclusively(self, what: str) -> AsyncIterator[None]:
+        """No other process does the same within. Raise DatabaseUnavailable where another one does not come to an end for a
+        minute.
+        """
+        async with AsyncExitStack() as stack:
+            await _translated(stack.enter_async_context(self.sharing.exclusively(what)))
+            yield
 
     def watched(self, on_written: OnWritten, *, topic: str) -> Self:
         """The same database, telling of each transaction that was written through it, or through another process's of the
@@ -274,7 +283,7 @@ async def _at_once(
         await greenlet_spawn(pooled.close)
 
 
-async def _translated(transaction: Coroutine[Any, Any, Answer]) -> Answer:
+async def _translated(transaction: Awaitable[Answer]) -> Answer:
     """Raise DatabaseUnavailable for whatever says nothing against the statements."""
     try:
         return await transaction

@@ -17,7 +17,6 @@ from services.enricher.database.migrations import bring_up_to_date
 from services.enricher.database.sharing import (
     ALONE,
     EXCLUSIVE_WITHIN_S,
-    KEEP_EVERY_S,
     SILENT_S,
     PostgresSharing,
     Turns,
@@ -173,14 +172,7 @@ async def open_postgresql(
         if background:
             stack.push_async_callback(sharing.leave)
             await sharing.keep()
-            keeping = background.repeating(
-                "sharing the database",
-                sharing.keep,
-                every_s=KEEP_EVERY_S,
-                at_once=False,
-                expected=sharing.failures,
-            )
-            await stack.enter_async_context(keeping)
+            await stack.enter_async_context(sharing.keeping(background))
         yield database
 
 

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, PoolProxiedConnection, bindparam, exc, func, 
 from sqlalchemy.util import greenlet_spawn
 
 from services.enricher.database.connection import AsyncEngine
+from shared.background import Background
 
 LEASE_S = 3.0
 SILENT_S = 5
@@ -139,7 +140,7 @@ class PostgresSharing(Sharing):
             yield bool((await connection.execute(free)).scalar())
 
     async def keep(self) -> None:
-        """Be there, and take the lead where nobody has it. Raises one of `failures` where the database does not answer."""
+        """Be there, and take the lead where nobody has it. Raises where the database does not answer."""
         began_s = self._clock()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -158,9 +159,10 @@ class PostgresSharing(Sharing):
                 _log.info("leads", database=self.identity)
             self._gained.set()
 
-    @property
-    def failures(self) -> tuple[type[Exception], ...]:
-        return self._lost
+    def keeping(self, background: Background) -> AbstractAsyncContextManager[None]:
+        return background.repeating(
+            "sharing the database", self.keep, every_s=KEEP_EVERY_S, at_once=False, expected=self._lost
+        )
 
     async def leave(self) -> None:
         """Somebody else may lead at once."""

@@ -191,11 +191,11 @@ class Cache:
     ) -> outcomes.CacheEntry[outcomes.Value]:
         """What another process was told, or else the provider says, of which others then know."""
         key = f"{self._name}:{wanted.key}"
-        async with tier.asking(key, turn.until) as others_asked:
-            if others_asked:
-                known = self._read(wanted, await tier.load(key))
-                if known and known.counts(self._now(), turn.until):
-                    return known
+        async with tier.asking(key, turn.until):
+            # Also where nobody was waited for: another one may have been told between the first look and now.
+            known = self._read(wanted, await tier.load(key))
+            if known and known.counts(self._now(), turn.until):
+                return known
             entry = await self._asked(wanted, turn, before)
             if entry.error is None:
                 value = None if entry.value is None else entry.value.model_dump_json(exclude_defaults=True)

@@ -10,7 +10,8 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from pydantic import Field
@@ -38,22 +39,33 @@ class SharedTierSettings(Settings):
 PREFIX = "onesheet:1:"
 """Before all keys; the number changes with what they hold."""
 
-ANSWER_WITHIN_S = 0.5
+ANSWER_WITHIN_S = 1.0
+SILENT_AT_MOST = 3
+"""Questions in a row without an answer: one may be lost to a process that was busy itself. Then Redis counts as away."""
+
 LEFT_ALONE_S = 2.0
-"""After it did not answer."""
+"""After that, or where there is no connection."""
+
+AT_ONCE = 16
+"""Connections of a process; further questions wait for one."""
 
 LOOK_EVERY_S = 30.0
-CLAIM_LASTS_S = 6.0
+CLAIM_LASTS_S = 10.0
 """So long others wait for a process that died while it asked."""
 
 RENEW_EVERY_S = 1.5
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.02, 0.25
 """Pauses between two looks of who waits for another process."""
 
+_CLAIM = (
+    "local by = redis.call('get', KEYS[1]) if by and by ~= ARGV[1] then return 0 end"
+    " redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2]) return 1"
+)
+"""Also where it is ours already, and the answer that said so was lost."""
+
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 _RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
-_Answer = TypeVar("_Answer")
 _log = structlog.get_logger()
 
 
@@ -64,7 +76,7 @@ class TierUnavailable(Exception):
 class SharedTier:
     def __init__(
         self,
-        redis: "Redis[Any]",
+        redis: "Redis",
         lost: tuple[type[Exception], ...],
         *,
         now: Callable[[], datetime] = utc_now,
@@ -72,10 +84,12 @@ class SharedTier:
     ) -> None:
         """`lost`: what the client raises."""
         self._redis = redis
-        self._lost = (*lost, OSError, TimeoutError)
+        self._lost: tuple[type[Exception], ...] = (*lost, OSError, TimeoutError)
         self._now = now
         self._sleep = sleep
         self._away_until_s = 0.0
+        self._silent = 0
+        self._seats = asyncio.Semaphore(AT_ONCE)
         self._trouble: str | None = None
         self._token = uuid.uuid4().hex
         self._claims: set[str] = set()
@@ -94,7 +108,7 @@ class SharedTier:
     async def look(self) -> None:
         """See whether it is there, and whether it keeps what it is given."""
         try:
-            said = [await self._ask(self._redis.config_get(name)) for name in ("save", "appendonly")]
+            said = [await self._ask(partial(self._redis.config_get, name)) for name in ("save", "appendonly")]
         except TierUnavailable:
             return
         except self._refused() as error:
@@ -114,10 +128,18 @@ class SharedTier:
             else:
                 _log.info("metadata is shared by Redis, which keeps nothing on a disk")
 
+    @asynccontextmanager
+    async def keeping(self, background: Background) -> AsyncIterator[None]:
+        """Look at it, and renew what is claimed, while the context lasts."""
+        looking = background.repeating("looking at Redis", self.look, every_s=LOOK_EVERY_S, at_once=False)
+        renewing = background.repeating("renewing claims", self.renew, every_s=RENEW_EVERY_S, at_once=False)
+        async with looking, renewing:
+            yield
+
     async def load(self, key: str) -> Row | None:
         """None also where it does not answer."""
         try:
-            found = await self._ask(self._redis.get(f"{PREFIX}said:{key}"))
+            found = await self._ask(partial(self._redis.get, f"{PREFIX}said:{key}"))
             said = json.loads(found) if found else None
             return said and Row(
                 said["value"],
@@ -138,7 +160,7 @@ class SharedTier:
             "fetched_at": row.fetched_at.isoformat(),
         }
         with suppress(TierUnavailable):
-            await self._ask(self._redis.set(f"{PREFIX}said:{key}", json.dumps(said), px=lasts_ms))
+            await self._ask(partial(self._redis.set, f"{PREFIX}said:{key}", json.dumps(said), px=lasts_ms))
 
     async def clear(self, name: str) -> None:
         """Forget all that one provider said."""
@@ -146,78 +168,86 @@ class SharedTier:
             cursor = 0
             while True:
                 cursor, keys = await self._ask(
-                    self._redis.scan(cursor, match=f"{PREFIX}said:{name}:*", count=500)
+                    partial(self._redis.scan, cursor, match=f"{PREFIX}said:{name}:*", count=500)
                 )
                 if keys:
-                    await self._ask(self._redis.unlink(*keys))
+                    await self._ask(partial(self._redis.unlink, *keys))
                 if not cursor:
                     return
 
     @asynccontextmanager
-    async def asking(self, key: str, until: datetime) -> AsyncIterator[bool]:
-        """No other process asks for the same within; whether another one did before, so that it may be known by now.
+    async def asking(self, key: str, until: datetime) -> AsyncIterator[None]:
+        """No other process asks for the same within; what one was told before is known by then.
 
         Nobody waits beyond `until`, nor while Redis does not answer.
         """
         name = f"{PREFIX}asking:{key}"
-        waited = False
         try:
-            waited = await self._claimed(name, until)
-            yield waited
+            await self._claim(name, until)
+            yield
         finally:
             if name in self._claims:
                 self._claims.discard(name)
                 with suppress(TierUnavailable):
-                    await self._ask(self._redis.eval(_RELEASE, 1, name, self._token))
+                    await self._ask(partial(self._redis.eval, _RELEASE, 1, name, self._token))
 
     async def renew(self) -> None:
         """So that claims outlast what they are for, and not their process."""
-        with suppress(TierUnavailable):
-            for name in tuple(self._claims):
-                await self._ask(self._redis.eval(_RENEW, 1, name, self._token, int(CLAIM_LASTS_S * 1000)))
+        lasts_ms = int(CLAIM_LASTS_S * 1000)
+        renewing = [
+            partial(self._redis.eval, _RENEW, 1, name, self._token, lasts_ms) for name in self._claims
+        ]
+        await asyncio.gather(*(self._ask(one) for one in renewing), return_exceptions=True)
 
-    async def _claimed(self, name: str, until: datetime) -> bool:
-        pause_s, waited = FIRST_LOOK_S, False
+    async def _claim(self, name: str, until: datetime) -> None:
+        pause_s = FIRST_LOOK_S
+        claim = partial(self._redis.eval, _CLAIM, 1, name, self._token, int(CLAIM_LASTS_S * 1000))
         with suppress(TierUnavailable):
-            while not await self._ask(
-                self._redis.set(name, self._token, nx=True, px=int(CLAIM_LASTS_S * 1000))
-            ):
-                waited = True
+            while not await self._ask(claim):
                 if self._now() >= until:
-                    return waited
+                    return
                 await self._sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_LOOK_S)
             self._claims.add(name)
-        return waited
 
-    async def _ask(self, asked: Awaitable[_Answer]) -> _Answer:
-        """Raise TierUnavailable where it does not answer in time."""
+    async def _ask(self, question: Callable[[], Any]) -> Any:
+        """The answer, to a question that may be asked twice. Raise TierUnavailable where there is none in time."""
         loop = asyncio.get_running_loop()
-        if loop.time() < self._away_until_s:
-            if asyncio.iscoroutine(asked):
-                asked.close()
-            raise TierUnavailable
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                answer = await asked
-        except self._refused():
-            raise
-        except self._lost as error:
-            self._away_until_s = loop.time() + LEFT_ALONE_S
-            if self._trouble is None:
-                _log.warning("redis does not answer: each process goes on by itself", reason=str(error))
-            self._trouble = f"does not answer ({type(error).__name__}): each process goes on by itself"
-            raise TierUnavailable from error
+        while True:
+            if loop.time() < self._away_until_s:
+                raise TierUnavailable
+            try:
+                async with self._seats, asyncio.timeout(ANSWER_WITHIN_S):
+                    answer = await question()
+            except self._refused():
+                self._is_there()
+                raise
+            except self._lost as error:
+                self._silent += 1
+                if isinstance(error, TimeoutError) and self._silent < SILENT_AT_MOST:
+                    continue
+                self._leave_alone(error)
+                raise TierUnavailable from error
+            self._is_there()
+            return answer
+
+    def _leave_alone(self, error: Exception) -> None:
+        self._away_until_s = asyncio.get_running_loop().time() + LEFT_ALONE_S
+        if self._trouble is None:
+            _log.warning("redis does not answer: each process goes on by itself", reason=repr(error))
+        self._trouble = f"does not answer ({type(error).__name__}): each process goes on by itself"
+
+    def _is_there(self) -> None:
+        self._silent = 0
         if self._trouble is not None:
             _log.info("redis answers again")
             self._trouble = None
-        return answer
 
     @staticmethod
-    def _refused() -> type[Exception]:
+    def _refused() -> tuple[type[Exception], ...]:
         from redis.exceptions import ResponseError  # noqa: PLC0415 - where Redis is meant
 
-        return ResponseError
+        return (ResponseError,)
 
 
 def _text(said: Any) -> str | None:
@@ -241,18 +271,13 @@ async def open_shared_tier(
         raise ValueError(f"CACHE_URL is set, but {error.name} is not installed.") from error
     redis = Redis.from_url(
         settings.url,
-        socket_timeout=ANSWER_WITHIN_S,
         socket_connect_timeout=ANSWER_WITHIN_S,
         retry=None,
-        max_connections=32,
     )
     tier = SharedTier(redis, (RedisError,), now=now)
     try:
         await tier.look()
-        async with (
-            background.repeating("looking at Redis", tier.look, every_s=LOOK_EVERY_S, at_once=False),
-            background.repeating("renewing claims", tier.renew, every_s=RENEW_EVERY_S, at_once=False),
-        ):
+        async with tier.keeping(background):
             yield tier
     finally:
         with suppress(RedisError, OSError):

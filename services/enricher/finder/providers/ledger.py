@@ -91,7 +91,7 @@ class SharedLedger:
 
         await _settle(database, credential, budget, (), ())
         async with self._background.repeating(
-            "keeping budgets",
+            "sharing budgets",
             settle,
             every_s=KEEP_EVERY_S,
             wake=budget.worth_keeping,
