@@ -22,8 +22,8 @@ from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted, S
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import AdoptPictures, FetchPicture, PurgePicture
-from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, Rendition, Source, SourceUrl
+from shared.contracts import AdoptPictures, FetchPicture, PointName, PurgePicture, StoreUpload
+from shared.pictures import ORIGINAL, HostRules, Kind, Name, PictureId, Rendition, Source, SourceUrl, Upload
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Lane, Queue
 from shared.settings import Settings
@@ -102,6 +102,14 @@ class Finder:
     async def adopt(self, job: AdoptPictures) -> None:
         """Have pictures that lie in the inbox stored, behind what somebody waits for."""
         await self._resolving.jobs.queue(job, LATER.pictures)
+
+    async def keep(self, inbox_id: str, upload: Upload) -> None:
+        """Have bytes that lie in the inbox kept, behind what somebody waits for: nobody else has them."""
+        await self._resolving.jobs.queue(StoreUpload(inbox=inbox_id, sha256=upload.sha256), LATER.pictures)
+
+    async def point(self, name: Name, picture: PictureId) -> None:
+        """Have it show a picture that is stored."""
+        await self._resolving.jobs.queue(PointName(name=name, picture=picture), LATER.pictures)
 
     async def names_of(self, kind: Kind, *, after: int = 0) -> Sequence[tuple[int, Name]]:
         """Of this kind, some of those that something was found for, each with the number that the next ones come after."""

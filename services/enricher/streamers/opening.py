@@ -12,9 +12,11 @@ from services.enricher.api.endpoint import Endpoint
 from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.finder.providers.twitch.client import TwitchClient
+from services.enricher.library.listsync.importing import Adopting
 from services.enricher.library.sync import Syncing
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.streamers import api
+from services.enricher.streamers.adoption import ImportStreamVault
 from services.enricher.streamers.export import Export, ExportNotes, NoteUse
 from services.enricher.streamers.pictures import ShelfPictures
 from services.enricher.streamers.placing import OnStep
@@ -123,6 +125,12 @@ async def open_streamers(
     works: dict[str, Work] = {
         SyncShelf.KIND: SyncShelf(upkeep, syncing),
         CleanShelf.KIND: CleanShelf(shelf, pictures),
+        ImportStreamVault.KIND: ImportStreamVault(
+            shelf,
+            pictures,
+            refreshing,
+            Adopting(finder, syncing, volume.pictures, volume.inbox, note_use),
+        ),
     }
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
