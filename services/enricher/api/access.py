@@ -44,6 +44,7 @@ class Access(Enum):
     ANYBODY = "Pictures"
     DESCRIPTION = "How the API is called"
     RETURNING = "Coming back from Trakt after signing in, with the state that proves it"
+    TELLING = "What Twitch tells, with the signature that proves it"
     API = "What providers say, and counts"
     LISTS = "The library, lists, file paths, source URLs, events"
     ADMIN = "Changing, uploading, operating"
@@ -176,7 +177,7 @@ class Gate:
             return
         if self._checks_host:
             self._check_host(request.headers.get("Host", "localhost"))
-        if access in {Access.DESCRIPTION, Access.RETURNING}:
+        if access in {Access.DESCRIPTION, Access.RETURNING, Access.TELLING}:
             return
         if access is Access.ADMIN or not self._is_open(access, request):
             is_admin = access is Access.ADMIN

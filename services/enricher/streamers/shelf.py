@@ -398,8 +398,8 @@ class StreamShelf:
         stream = await self.streams.get(int(number)) or await self.streams.one(columns.twitch_id == number)
         return stream.artwork_source if stream else None
 
-    async def _thumbnail(self, stream: int, second: int) -> str | None:
-        return next((one.source for one in await self.thumbnails(stream) if one.second == second), None)
+    async def _thumbnail(self, stream: int, moment: int) -> str | None:
+        return next((one.source for one in await self.thumbnails(stream) if one.moment == moment), None)
 
     async def thumbnails(self, stream: int) -> Sequence["Thumbnail"]:
         """What the stream looked like, the newest first."""
@@ -451,8 +451,8 @@ class Thumbnail:
     source: str
 
     @property
-    def second(self) -> int:
-        return int(self.taken_at.timestamp())
+    def moment(self) -> int:
+        return naming.moment_of(self.taken_at)
 
     @property
     def name(self) -> Name:
