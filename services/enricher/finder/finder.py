@@ -39,7 +39,7 @@ class FinderSettings(Settings):
 
     @model_validator(mode="after")
     def _orders_name_registered_providers(self) -> Self:
-        names = [spec.name for spec in self.providers]
+        names = [spec.name for spec in self.providers if spec.artwork]
         if unknown := self.artwork.named - set(names):
             raise ValueError(
                 f"PROVIDER_ORDER_…: there is no provider {', '.join(sorted(unknown))}, only {', '.join(names)}."

@@ -53,18 +53,19 @@ class StreamerSettings(Settings):
         examples=["https://pictures.example/api/twitch/eventsub"],
     )
     """Where Twitch reaches this server; empty: it is asked who is live."""
-    eventsub_secret: SecretStr = Field(
-        SecretStr(""), validation_alias="TWITCH_EVENTSUB_SECRET", max_length=100
-    )
+    eventsub_secret: SecretStr | None = Field(None, validation_alias="TWITCH_EVENTSUB_SECRET", max_length=100)
 
     @property
     def eventsub(self) -> EventSub | None:
-        secret = self.eventsub_secret.get_secret_value()
-        return EventSub(self.eventsub_callback, secret) if self.eventsub_callback else None
+        return EventSub(self.eventsub_callback, self._secret) if self.eventsub_callback else None
+
+    @property
+    def _secret(self) -> str:
+        return self.eventsub_secret.get_secret_value() if self.eventsub_secret else ""
 
     @model_validator(mode="after")
     def _has_a_secret_to_be_told(self) -> Self:
-        if self.eventsub_callback and len(self.eventsub_secret.get_secret_value()) < SHORTEST_SECRET:
+        if self.eventsub_callback and len(self._secret) < SHORTEST_SECRET:
             raise ValueError("TWITCH_EVENTSUB_CALLBACK needs TWITCH_EVENTSUB_SECRET, of 10 to 100 letters")
         return self
 
