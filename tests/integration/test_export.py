@@ -151,3 +151,44 @@ async def test_after_a_restart_files_from_before_are_still_ours(
 def test_the_folder_is_a_whole_path_of_one_in_another(folder: str) -> None:
     with pytest.raises(ValueError, match="whole path"):
         StreamerSettings(export_dir=folder)
+
+
+NAMES = (
+    (Path(__file__).parents[1] / "data" / "twitch_categories.txt").read_text(encoding="utf-8").splitlines()
+)
+
+
+async def test_more_than_sixty_names_with_every_sign_and_script_survive_a_restart_and_are_stored_served_exported_and_unique(
+    streaming: StartStreaming, twitch: TwitchHost, picture_host: PictureHost, recordings: Path
+) -> None:
+    assert len(NAMES) > 60
+    for number, name in enumerate(NAMES):
+        twitch.world.add_game(str(number + 1), name)
+
+    def fetched() -> int:
+        return sum(picture_host.count(f"/boxart-{number + 1}-1200x1600.jpg") for number in range(len(NAMES)))
+
+    async with streaming(streamers=exporting(recordings)) as enricher:
+        added = await enricher.manage("POST", "/api/categories", {"names": NAMES})
+        assert added.status == 201, added.json
+        await until(lambda: fetched() >= 5, every_s=0.01)
+    async with streaming(streamers=exporting(recordings)) as enricher:
+
+        async def all_are_stored() -> bool:
+            status = (await enricher.manage("GET", "/api/categories/cache-status")).json
+            return bool(status["cached_categories"] == len(NAMES))
+
+        await until(all_are_stored, every_s=0.2)
+        categories = (await enricher.manage("GET", "/api/categories?limit=1000")).json["categories"]
+        served = [await enricher.picture(one["box_art_url"]) for one in categories]
+        files = [recordings / HIDDEN / "categories" / f"{one['file_name']}.jpg" for one in categories]
+        await there(*files)
+    assert sorted(one["name"] for one in categories) == sorted(NAMES)
+    assert {status for status, _ in served} == {200}
+    assert len({body for _, body in served}) == len(NAMES)
+    assert [file.read_bytes() for file in files] == [body for _, body in served]
+    assert len({one["file_name"] for one in categories} | {one["slug"] for one in categories}) >= len(NAMES)
+    assert {one["name"]: one["called_alike"] for one in categories if one["called_alike"]} == {
+        "Foo: Bar": ["Foo Bar"],
+        "Foo Bar": ["Foo: Bar"],
+    }
