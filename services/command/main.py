@@ -353,6 +353,31 @@ def listsync(
     session.finish(task, wait=wait, needs_fetcher=images is not None and not dry_run)
 
 
+class WhoseIds(StrEnum):
+    INTERNAL = "internal"
+    TWITCH = "twitch"
+
+
+@command(imports)
+def streamvault(
+    session: CommandSession,
+    directory: Annotated[
+        Path,
+        typer.Argument(help="Its .images or .media, or the folder it is in, where the server sees it so."),
+    ],
+    ids: Annotated[
+        WhoseIds | None,
+        typer.Option(help="Whose numbers are in the files' names: the streamers' here, or Twitch's."),
+    ] = None,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+) -> None:
+    """Pictures of streamers, categories and streams of StreamVault, without a download. Nothing of it is changed."""
+    order = {"directory": str(directory.absolute()), "ids": ids, "dry_run": dry_run}
+    task = session.ask("POST", "/api/import/streamvault", body=order)
+    session.finish(task, wait=wait, needs_fetcher=not dry_run)
+
+
 @command(app)
 def backup(
     session: CommandSession,

@@ -12,7 +12,6 @@ _LISTS = "Lists are not fetched here: let whoever fetches them POST to /api/libr
 _CELERY = "Jobs go through QUEUE_URL."
 _AI = "Nothing is made or searched by other services here: pin or upload such pictures."
 _AZURE = "Pictures are kept in files: set VOLUME_URL. Uploads are kept there, too."
-_TWITCH = "Twitch is not asked here: give a picture's URL, which is fetched from static-cdn.jtvnw.net."
 
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
@@ -52,10 +51,10 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "SUPABASE_KEY": "Set DATABASE_URL.",
         "SUPABASE_URL": "Set DATABASE_URL.",
         # StreamVault
-        "EXPORT_DIR": "Pictures are not written beside recordings: they are at /data/images/….",
-        "RECORDING_DIRECTORY": "Recordings are not looked through: give streamers' pictures by name.",
-        "TWITCH_CLIENT_ID": _TWITCH,
-        "TWITCH_CLIENT_SECRET": _TWITCH,
+        "ARTWORK_BASE_PATH": "Set EXPORT_DIR: the folder in the recordings that pictures are put into, /recordings/.images.",
+        "RECORDING_DIRECTORY": "Set EXPORT_DIR: the folder in it that pictures are put into, /recordings/.images.",
+        "EVENTSUB_SECRET": "Set TWITCH_EVENTSUB_SECRET.",
+        "WEBHOOK_URL": "Set TWITCH_EVENTSUB_CALLBACK: the whole https URL of /api/twitch/eventsub here.",
     }
 )
 """By the names that ListSync, the TVDB proxy, Cinemarco, SceneXtras and StreamVault know. What is used here must not be here."""

@@ -27,6 +27,7 @@ from tests.bench.rendering import rendering
 from tests.bench.report import Figure, report
 from tests.bench.shares import shares
 from tests.bench.standing import standing
+from tests.bench.streamers import streamers
 from tests.servers.rabbitmq import RabbitNode
 
 
@@ -52,6 +53,7 @@ async def main(root: Path) -> int:
                 *await hits(root, node),
                 *await shares(_fresh(root, "shares"), node),
                 *await library(_fresh(root, "library")),
+                *await streamers(_fresh(root, "streamers")),
                 *await catalog(_fresh(root, "catalog")),
                 *await imports(_fresh(root, "imports")),
                 *await account(_fresh(root, "account")),

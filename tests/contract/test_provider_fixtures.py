@@ -1,6 +1,7 @@
 """The providers' recorded replies, where they are at hand, are read by our models."""
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ from services.enricher.finder.providers.tvdb.client import (
     TvdbSeason,
     TvdbTitle,
     TvdbUpdate,
+)
+from services.enricher.finder.providers.twitch.client import (
+    TwitchGame,
+    TwitchStream,
+    TwitchUser,
+    read_list,
+    sized,
 )
 
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
@@ -119,6 +127,50 @@ def test_every_title_in_trakts_recorded_replies_is_read(name: str) -> None:
     assert titles
     for title in titles:
         assert TraktTitle.model_validate(title).title == title["title"]
+
+
+def said_by_twitch(name: str) -> list[Any]:
+    """The answers of Helix that are none of its errors, whole."""
+    replies = json.loads(recorded(f"twitch/{name}.json"))["interactions"]
+    helix = [one for one in replies if "/helix/" in one["request"]["url"]]
+    return [one["response"]["json"] for one in helix if one["response"]["status"] == HTTPStatus.OK]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        (
+            "get_users_when_token_type_is_application_with_correct_client_credentials_with_tokens_1_4_1",
+            TwitchUser,
+        ),
+        ("get_games_data_length_1_6_1_1", TwitchGame),
+        ("get_top_games_data_length_1_7_1_1", TwitchGame),
+        (
+            "search_categories_with_options_when_token_type_is_application_data_1_15_2_1_1_1",
+            TwitchGame,
+        ),
+        ("get_streams_with_username_1_3_2_1", TwitchStream),
+        ("get_streams_with_empty_kwargs_data_length_1_3_1_1_1", TwitchStream),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.__name__,
+)
+def test_twitchs_recorded_replies_are_read_with_a_place_for_the_size(
+    name: str, model: type[TwitchUser | TwitchGame | TwitchStream]
+) -> None:
+    replies = said_by_twitch(name)
+    assert replies
+    for reply in replies:
+        read = read_list(json.dumps(reply).encode(), model)
+        assert len(read) == len(reply["data"]) > 0
+        for one in read:
+            match one:
+                case TwitchUser():
+                    assert one.profile_image_url
+                case TwitchGame():
+                    assert str(one.cover(285, 380)).endswith("-285x380.jpg")
+                case TwitchStream():
+                    assert one.thumbnail_url
+                    assert "1920x1080" in sized(one.thumbnail_url, 1920, 1080)
 
 
 def test_the_searches_of_trakt_are_read() -> None:

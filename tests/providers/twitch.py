@@ -140,11 +140,13 @@ class TwitchHost(MetadataHost):
         return Said(body, 429, self._budget(left=0, reset_s=reset_s))
 
     def _budget(self, left: int | None = None, reset_s: float = 0) -> Mapping[str, str]:
-        spent = len(self.limit._asked)
+        asked = self.limit._asked
+        spent = len(asked)
+        reset_s = reset_s or (asked[0] + self.limit.period_s - time.monotonic() if asked else 0)
         return {
             "Ratelimit-Limit": str(self.limit.requests),
             "Ratelimit-Remaining": str(max(0, self.limit.requests - spent) if left is None else left),
-            "Ratelimit-Reset": str(int(time.time() + (reset_s or self.limit.period_s)) + 1),
+            "Ratelimit-Reset": str(int(time.time() + reset_s) + 1),
         }
 
     def _users(self, asked: Mapping[str, list[str]]) -> Iterable[dict[str, str]]:

@@ -46,6 +46,7 @@ class Access(Enum):
     ANYBODY = "Pictures"
     DESCRIPTION = "How the API is called"
     RETURNING = "Coming back from Trakt after signing in, with the state that proves it"
+    TELLING = "What Twitch tells, with the signature that proves it"
     API = "What providers say, and counts"
     LISTS = "The library, lists, file paths, source URLs, events"
     UPLOADING = "Uploading a picture, and letting one's own go"
@@ -260,7 +261,7 @@ class Gate:
             return
         if self._checks_host:
             self._check_host(request.headers.get("Host", "localhost"))
-        if access in {Access.DESCRIPTION, Access.RETURNING}:
+        if access in {Access.DESCRIPTION, Access.RETURNING, Access.TELLING}:
             return
         if access in _FOR_USERS and user is not None:
             return

@@ -23,8 +23,19 @@ from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted, O
 from services.enricher.finder.resolving.table import SourcesElsewhere
 from services.enricher.pictures.shown import PictureUrls
 from shared.background import Background
-from shared.contracts import AdoptPictures, FetchPicture, PurgePicture
-from shared.pictures import ORIGINAL, Failure, HostRules, Kind, Name, PictureId, Rendition, Source, SourceUrl
+from shared.contracts import AdoptPictures, FetchPicture, PointName, PurgePicture, StoreUpload
+from shared.pictures import (
+    ORIGINAL,
+    Failure,
+    HostRules,
+    Kind,
+    Name,
+    PictureId,
+    Rendition,
+    Source,
+    SourceUrl,
+    Upload,
+)
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Lane, Queue
 from shared.settings import Settings
@@ -40,7 +51,7 @@ class FinderSettings(Settings):
 
     @model_validator(mode="after")
     def _orders_name_registered_providers(self) -> Self:
-        names = [spec.name for spec in self.providers]
+        names = [spec.name for spec in self.providers if spec.artwork]
         if unknown := self.artwork.named - set(names):
             raise ValueError(
                 f"PROVIDER_ORDER_…: there is no provider {', '.join(sorted(unknown))}, only {', '.join(names)}."
@@ -126,6 +137,14 @@ class Finder:
     async def let_go(self, name: Name) -> None:
         """Forget what it shows, and have the picture removed."""
         await self._resolving.pinning.purge(name)
+
+    async def store(self, inbox_id: str, upload: Upload) -> None:
+        """Have bytes that lie in the inbox kept, behind what somebody waits for: nobody else has them."""
+        await self._resolving.jobs.queue(StoreUpload(inbox=inbox_id, sha256=upload.sha256), LATER.pictures)
+
+    async def point(self, name: Name, picture: PictureId) -> None:
+        """Have it show a picture that is stored."""
+        await self._resolving.jobs.queue(PointName(name=name, picture=picture), LATER.pictures)
 
     async def names_of(self, kind: Kind, *, after: int = 0) -> Sequence[tuple[int, Name]]:
         """Of this kind, some of those that something was found for, each with the number that the next ones come after."""

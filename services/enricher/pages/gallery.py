@@ -31,6 +31,7 @@ WHERE_KEYS_ARE = {
     "trakt": "https://trakt.tv/oauth/applications",
     "tvdb": "https://thetvdb.com/api-information",
     "fanart": "https://fanart.tv/get-an-api-key/",
+    "twitch": "https://dev.twitch.tv/console/apps",
 }
 
 

@@ -19,19 +19,28 @@ from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.streamers import naming, nfo
 from services.enricher.streamers.pictures import ShelfPictures
-from services.enricher.streamers.placing import ExportFolder, Noted, OnStep, Placed, Prepared, WantedFile
+from services.enricher.streamers.placing import (
+    ExportFolder,
+    Noted,
+    OnStep,
+    Placed,
+    Prepared,
+    WantedFile,
+    identity_of,
+)
 from services.enricher.streamers.shelf import ALL_AT_MOST, Streamer, StreamShelf
 from services.enricher.streamers.tables import exported_files
 from shared.background import Background
 from shared.contracts import Envelope, PictureStored, changed_pictures
 from shared.pictures import ORIGINAL, Format, Kind, Name, PictureId, Rendition, parse_source
+from shared.pictures.rendition import ORIGINAL_EXTENSIONS
 from shared.queue import Queue, QueueError
 from shared.telemetry import utc_now
 from shared.volume import Revision, StoredFile
 
 WHOLE_EVERY_S = 3600.0
 SOON_S = 1.0
-WHOLE_AGAIN_S = 5.0
+WHOLE_AGAIN_S = 2.0
 """At the earliest, however often something changes."""
 
 AS_JPEG = Rendition("large", Format.JPG)
@@ -305,6 +314,9 @@ class Export:
             await self._have_jpeg(name, revision)
             return {path for path in notes if path.rpartition(".")[0] == one.path}
         path = f"{one.path}.{file.extension}"
+        if not one.as_jpeg and (others := await asyncio.to_thread(_others, folder, path, notes)):
+            done.foreign |= others
+            return set()
         content = Path(file.local.path) if file.local else await file.content.whole()
         await self._place(WantedFile(path, f"{revision.id}/{file.file_name}", content), folder, notes, done)
         return {path}
@@ -431,6 +443,13 @@ def _folders_in(folder: Path) -> Mapping[str, str]:
         }
     except OSError:
         return {}
+
+
+def _others(folder: ExportFolder, path: str, notes: Mapping[str, Sequence[Noted]]) -> set[str]:
+    """Somebody else's pictures that are called the same but for what they are: there ours would only be in the way."""
+    stem = path.rpartition(".")[0]
+    others = {f"{stem}.{extension}" for extension in ORIGINAL_EXTENSIONS}
+    return {one for one in others if one not in notes and identity_of(folder.root / one) is not None}
 
 
 def _text_file(path: str, body: bytes) -> WantedFile:

@@ -76,7 +76,12 @@ def artwork_of(id_: int | str) -> Name:
 
 def thumbnail_of(stream: int, taken_at: datetime) -> Name:
     """What a live stream looked like then."""
-    return Name(Kind.STREAM, f"{stream}:{int(taken_at.timestamp())}", Role.THUMBNAIL)
+    return Name(Kind.STREAM, f"{stream}:{moment_of(taken_at)}", Role.THUMBNAIL)
+
+
+def moment_of(taken_at: datetime) -> int:
+    """In milliseconds since 1970."""
+    return round(taken_at.timestamp() * 1000)
 
 
 def twitchs(id_: str) -> str:

@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.finder.providers.twitch.client import TwitchClient
+from services.enricher.library.listsync.importing import Adopting
 from services.enricher.library.sync import Syncing
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.streamers import api
+from services.enricher.streamers.adoption import ImportStreamVault
 from services.enricher.streamers.export import Export, ExportNotes, NoteUse
+from services.enricher.streamers.live import EventSub, EventSubApi, LiveThumbnails, ToldMessages
 from services.enricher.streamers.pictures import ShelfPictures
 from services.enricher.streamers.placing import OnStep
 from services.enricher.streamers.refreshing import StreamerRefresh
@@ -28,12 +33,41 @@ from shared.queue import Queue
 from shared.settings import Settings
 from shared.volume import KeeperVolume
 
+SHORTEST_SECRET = 10
+"""Letters, as Twitch has it."""
+
 
 class StreamerSettings(Settings):
     export_dir: str = Field("", validation_alias="EXPORT_DIR", examples=["/recordings/.images"])
     """Where pictures are put as files for media servers; empty: nowhere."""
     export_beside: bool = Field(default=True, validation_alias="EXPORT_BESIDE")
     """Also into the folders of streamers beside it."""
+
+    live_every_s: float = Field(300, validation_alias="LIVE_THUMBNAILS_EVERY", ge=0, le=86_400)
+    """How often thumbnails of live streams are taken; 0: never."""
+    live_kept: int = Field(48, validation_alias="LIVE_THUMBNAILS_KEPT", ge=1, le=10_000)
+    eventsub_callback: str = Field(
+        "",
+        validation_alias="TWITCH_EVENTSUB_CALLBACK",
+        pattern=r"^$|^https://[^\s?#/]+(:443)?/[^\s?#]*$",
+        examples=["https://pictures.example/api/twitch/eventsub"],
+    )
+    """Where Twitch reaches this server; empty: it is asked who is live."""
+    eventsub_secret: SecretStr | None = Field(None, validation_alias="TWITCH_EVENTSUB_SECRET", max_length=100)
+
+    @property
+    def eventsub(self) -> EventSub | None:
+        return EventSub(self.eventsub_callback, self._secret) if self.eventsub_callback else None
+
+    @property
+    def _secret(self) -> str:
+        return self.eventsub_secret.get_secret_value() if self.eventsub_secret else ""
+
+    @model_validator(mode="after")
+    def _has_a_secret_to_be_told(self) -> Self:
+        if self.eventsub_callback and len(self._secret) < SHORTEST_SECRET:
+            raise ValueError("TWITCH_EVENTSUB_CALLBACK needs TWITCH_EVENTSUB_SECRET, of 10 to 100 letters")
+        return self
 
     @field_validator("export_dir")
     @classmethod
@@ -54,6 +88,7 @@ class StreamersWing:
     _upkeep: Upkeep
     _queue: Queue
     _export: Export | None
+    _eventsub: EventSubApi | None
 
     def troubles(self) -> Mapping[str, str]:
         """What is not as it is set, for who looks after the server."""
@@ -77,6 +112,7 @@ class StreamersWing:
                 queue=self._queue,
                 counted=counted,
             ).endpoints,
+            *(self._eventsub.endpoints if self._eventsub else ()),
             *api.ShelfApi(self._shelf, self._pictures, self._refreshing, rules).endpoints,
         ]
 
@@ -120,16 +156,38 @@ async def open_streamers(
         asyncio.Event(),
         changed=export.changed if export else lambda: None,
     )
+    live = None
+    if refreshing.client and settings.live_every_s:
+        live = LiveThumbnails(
+            shelf,
+            pictures,
+            refreshing.client,
+            timedelta(seconds=settings.live_every_s),
+            settings.live_kept,
+            settings.eventsub,
+            changed=refreshing.changed,
+        )
+    hearing = None
+    if live and settings.eventsub:
+        hearing = EventSubApi(settings.eventsub, ToldMessages(database), live.tell)
     upkeep = Upkeep(shelf, pictures)
     syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
     works: dict[str, Work] = {
         SyncShelf.KIND: SyncShelf(upkeep, syncing),
         CleanShelf.KIND: CleanShelf(shelf, pictures),
+        ImportStreamVault.KIND: ImportStreamVault(
+            shelf,
+            pictures,
+            refreshing,
+            Adopting(finder, syncing, volume.pictures, volume.inbox, note_use),
+        ),
     }
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(refreshing.repeating(background))
         await enter(upkeep.looking(background))
+        if live:
+            await enter(live.repeating(background))
         if export:
             await enter(export.keeping_up(queue, background))
-        yield StreamersWing(works, shelf, pictures, refreshing, upkeep, queue, export)
+        yield StreamersWing(works, shelf, pictures, refreshing, upkeep, queue, export, hearing)

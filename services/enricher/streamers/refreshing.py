@@ -76,8 +76,8 @@ class StreamerRefresh:
             return True
         return len(due) == AT_ONCE or len(others) == AT_ONCE
 
-    async def streamers(self, some: Sequence[Streamer]) -> None:
-        """Ask about AT_ONCE at most, and have their pictures where they are new. Raise ProviderError."""
+    async def streamers(self, some: Sequence[Streamer], *, order: bool = True) -> None:
+        """Ask about AT_ONCE at most, and have their pictures where they are new, unless somebody else will. Raise ProviderError."""
         if not some or self.client is None:
             return
         said = await self.client.users(
@@ -90,7 +90,8 @@ class StreamerRefresh:
         found = {one.id: _of_user(known[one.key]) for one in some if one.key in known}
         await self.shelf.streamers.change_each(found)
         fresh = [await self.shelf.streamers.get(one.id) or one for one in some if one.id in found]
-        await in_turn(fresh, self.order_streamer)
+        if order:
+            await in_turn(fresh, self.order_streamer)
         await self.shelf.streamers.change_each(self._checked(some, found, "streamer"))
         self.changed()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, or_, select, update
@@ -185,10 +185,14 @@ class StreamShelf:
         self.streams = Rows(database, streams, LiveStream, _fields(LiveStream))
 
     async def add_streamers(
-        self, *, logins: Collection[str] = (), twitch_ids: Collection[str] = ()
+        self,
+        *,
+        logins: Collection[str] = (),
+        twitch_ids: Collection[str] = (),
+        check_in: timedelta = timedelta(0),
     ) -> Sequence[Streamer]:
-        """Those that are here already, and new ones of which nothing else is known yet: Twitch is asked about them next. In this
-        order.
+        """Those that are here already, and new ones of which nothing else is known yet: Twitch is asked about them next, or in a
+        while. In this order.
         """
         now, columns = self._now(), streamers.c
         wanted = [("login", one) for one in logins] + [("twitch_id", one) for one in twitch_ids]
@@ -200,13 +204,16 @@ class StreamShelf:
                 if row:
                     added.append(self.streamers.read(row))
                     continue
-                new = {column: value, "is_favorite": False, "added_at": now, "seen_at": now, "check_at": now}
+                new = {column: value, "is_favorite": False, "added_at": now, "seen_at": now}
+                new["check_at"] = now + check_in
                 added.append(await self.streamers.insert(connection, **new))
             return added
 
         return await self._database.write(writing)
 
-    async def add_categories(self, wanted: Sequence[NewCategory]) -> Sequence[Category]:
+    async def add_categories(
+        self, wanted: Sequence[NewCategory], *, check_in: timedelta = timedelta(0)
+    ) -> Sequence[Category]:
         """The same of categories, each with a file name and a slug that nobody else has. Raise ValueError for a name that is none."""
         now = self._now()
         for one in wanted:
@@ -220,10 +227,12 @@ class StreamShelf:
                     said: dict[str, object] = {"last_seen": now}
                     if one.twitch_id and not known.twitch_id:
                         said |= {"twitch_id": one.twitch_id}
+                    if one.name and known.name == known.file_name:
+                        said |= {"name": one.name, "check_at": now}
                     await connection.execute(
                         update(categories).where(categories.c.id == known.id).values(**said)
                     )
-                added.append(known or await self._new_category(connection, one, now))
+                added.append(known or await self._new_category(connection, one, now, check_in))
             return added
 
         return await self._database.write(writing)
@@ -233,13 +242,16 @@ class StreamShelf:
         columns = categories.c
         same = columns.twitch_id == one.twitch_id
         if one.name is not None:
-            named = columns.name == one.name
+            named = columns.name.in_([one.name, _file_name(one)])  # of some only the file was known
             same = or_(same, named & columns.twitch_id.is_(None)) if one.twitch_id else named
-        query = select(categories).where(same).order_by(columns.twitch_id.is_(None), columns.id).limit(1)
+        first = (columns.twitch_id.is_(None), columns.name != one.name, columns.id)
+        query = select(categories).where(same).order_by(*first).limit(1)
         row = (await connection.execute(query)).first()
         return self.categories.read(row) if row else None
 
-    async def _new_category(self, connection: AsyncConnection, one: NewCategory, now: datetime) -> Category:
+    async def _new_category(
+        self, connection: AsyncConnection, one: NewCategory, now: datetime, check_in: timedelta
+    ) -> Category:
         file_name, slug = await _free_names(connection, one)
         return await self.categories.insert(
             connection,
@@ -252,7 +264,7 @@ class StreamShelf:
             is_favorite=False,
             first_seen=now,
             last_seen=now,
-            check_at=now,
+            check_at=now + check_in,
         )
 
     async def category_called(self, text: str) -> Category | None:
@@ -385,8 +397,8 @@ class StreamShelf:
         stream = await self.streams.get(int(number)) or await self.streams.one(columns.twitch_id == number)
         return stream.artwork_source if stream else None
 
-    async def _thumbnail(self, stream: int, second: int) -> str | None:
-        return next((one.source for one in await self.thumbnails(stream) if one.second == second), None)
+    async def _thumbnail(self, stream: int, moment: int) -> str | None:
+        return next((one.source for one in await self.thumbnails(stream) if one.moment == moment), None)
 
     async def thumbnails(self, stream: int) -> Sequence["Thumbnail"]:
         """What the stream looked like, the newest first."""
@@ -438,8 +450,8 @@ class Thumbnail:
     source: str
 
     @property
-    def second(self) -> int:
-        return int(self.taken_at.timestamp())
+    def moment(self) -> int:
+        return naming.moment_of(self.taken_at)
 
     @property
     def name(self) -> Name:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, known, started
 from services.enricher.keeper.catalog.statistics import CatalogStatistics
 from services.enricher.streamers import naming
+from services.enricher.streamers.adoption import ImportStreamVault
 from services.enricher.streamers.pictures import Pair, ShelfPictures
 from services.enricher.streamers.refreshing import StreamerRefresh
 from services.enricher.streamers.shelf import Category, NewCategory, Streamer, StreamShelf
@@ -38,6 +39,18 @@ class CategoryParameters(Parameters):
 
 class DaysParameters(Parameters):
     days_old: float = Field(30, ge=0, le=36_500, description="Artwork of streams that began before")
+
+
+class StreamVaultOrder(Body):
+    directory: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="StreamVault's .images or .media, or the folder it is in, on the server",
+    )
+    ids: Literal["internal", "twitch"] | None = Field(
+        None, description="Whose numbers are in the files' names: the streamers' here, or Twitch's"
+    )
+    dry_run: bool = Field(default=False, description="Only say what would come")
 
 
 class CategoryNames(Body):
@@ -244,6 +257,15 @@ class ImagesApi:
                 Endpoint("POST", f"{where}/cleanup", self.clean, CleanupOutcome, DaysParameters, access=admin)
                 for where in (images, files)
             ),
+            Endpoint(
+                "POST",
+                "/api/import/streamvault",
+                self.take_over,
+                ShownTask,
+                body=StreamVaultOrder,
+                access=admin,
+                status=HTTPStatus.ACCEPTED,
+            ),
             *self._of_categories,
         ]
 
@@ -380,6 +402,14 @@ class ImagesApi:
             skipped=counts.get("was stored", 0),
             failed=counts.get("failed", 0) + counts.get("not due", 0),
         )
+
+    async def take_over(self, _asked: Parameters, order: StreamVaultOrder) -> ShownTask:
+        """Take over StreamVault's folder of pictures: a task, which may be done again.
+
+        Pictures are adopted as they lie there, without a download, checked and rendered as any other; the folder stays as it is.
+        """
+        arguments = {"directory": order.directory, "ids": order.ids or "", "dry_run": order.dry_run}
+        return await started(self._tasks, ImportStreamVault.KIND, arguments)
 
     async def check_missing(self, _asked: Parameters) -> MissingOutcome:
         """Have what is missing fetched again, from where it is known to come."""

@@ -143,7 +143,7 @@ class TwitchClient:
     ) -> Sequence[_Entry]:
         query = urlencode(asked, doseq=True)
         return await self._provider.get(
-            f"{path}?{query}", {}, turn, lambda reply: _entries(reply.body, entry)
+            f"{path}?{query}", {}, turn, lambda reply: read_list(reply.body, entry)
         )
 
 
@@ -156,8 +156,8 @@ class _AppToken(BaseModel):
     expires_in: int = 0
 
 
-def _entries(body: bytes, entry: type[_Entry]) -> Sequence[_Entry]:
-    """Those that can be read."""
+def read_list(body: bytes, entry: type[_Entry]) -> Sequence[_Entry]:
+    """What an answer lists, as far as it can be read. Raise Unreadable for what is none."""
     try:
         return tuple(_readable(_Data.model_validate_json(body).data, entry))
     except ValidationError:
