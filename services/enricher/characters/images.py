@@ -16,9 +16,9 @@ from services.enricher.characters.chain import (
     CharacterCandidate,
     ImageSource,
     TitleCasts,
-    Wanted,
+    WantedCharacter,
 )
-from services.enricher.characters.local_files import LocalFiles
+from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.matching import folded
 from services.enricher.characters.store import (
     Character,
@@ -141,7 +141,7 @@ class CharacterImages:
         table: CharacterTable,
         *,
         fast: FastCache,
-        files: LocalFiles,
+        files: CharacterFiles,
         urls: CharacterUrls,
         pictures: PictureWork,
         lifetimes: Lifetimes,
@@ -176,7 +176,7 @@ class CharacterImages:
         return kept
 
     async def by_name(
-        self, wanted: Wanted, *, force: bool = False, may_create: bool = False
+        self, wanted: WantedCharacter, *, force: bool = False, may_create: bool = False
     ) -> CharacterImageAnswer:
         """Of the character that is meant. `force`: whatever is known, the chain is asked."""
         wanted = replace(wanted, cast_limit=self._cast_limit)
@@ -209,7 +209,7 @@ class CharacterImages:
             batches=len(batches),
         )
 
-    async def enhance(self, wanted: Wanted, source: str | None) -> CharacterImageAnswer:
+    async def enhance(self, wanted: WantedCharacter, source: str | None) -> CharacterImageAnswer:
         """From one source alone, or from whoever has one."""
         if source is None:
             return await self.by_name(wanted)
@@ -223,7 +223,7 @@ class CharacterImages:
         result = await self._run(await self._known(wanted), only=step, may_create=False)
         return await self._told(wanted, result)
 
-    async def preload(self, wanted: Wanted) -> PreloadAnswer:
+    async def preload(self, wanted: WantedCharacter) -> PreloadAnswer:
         """Every character of a title, with one request for its cast to each provider that knows it."""
         asking = Asking(self._now() + WITHIN, Urgency.LATER)
         parts, reasons = await self._whole_cast(wanted, asking)
@@ -263,7 +263,7 @@ class CharacterImages:
             reasons=reasons,
         )
 
-    async def explain(self, wanted: Wanted) -> ChainResult:
+    async def explain(self, wanted: WantedCharacter) -> ChainResult:
         """Every step's candidate, and why it was taken or not."""
         known = await self._known(replace(wanted, cast_limit=self._cast_limit))
         asking = Asking(self._now() + WITHIN)
@@ -351,7 +351,7 @@ class CharacterImages:
             _log.info("a character is not looked for again", character=id_, reason=error.detail)
 
     async def _answer(
-        self, wanted: Wanted, key: str, ttl_s: float, *, force: bool, may_create: bool
+        self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
         if not force and (kept := await self.fast.get(key)):
             self._count("fast")
@@ -375,13 +375,13 @@ class CharacterImages:
         return answer
 
     async def _run(
-        self, wanted: Wanted, *, may_create: bool, only: frozenset[str] | None = None
+        self, wanted: WantedCharacter, *, may_create: bool, only: frozenset[str] | None = None
     ) -> ChainResult:
         asking = Asking(self._now() + WITHIN)
         dropped = await self._dropped(wanted)
         return await self._chain.run(wanted, asking, without=dropped, may_create=may_create, only=only)
 
-    async def _told(self, wanted: Wanted, result: ChainResult) -> CharacterImageAnswer:
+    async def _told(self, wanted: WantedCharacter, result: ChainResult) -> CharacterImageAnswer:
         """Kept where something was found."""
         title = title_of(wanted)
         if result.chosen is None:
@@ -424,7 +424,7 @@ class CharacterImages:
         else:
             self._pinned[character.id] = state
 
-    async def _in_table(self, wanted: Wanted) -> CharacterImage | None:
+    async def _in_table(self, wanted: WantedCharacter) -> CharacterImage | None:
         """The best row, unless a file is there that it does not know of."""
         rows = [row for row in await self._rows(wanted) if not row.dropped]
         best = max(rows, key=lambda row: row.worth, default=None)
@@ -435,13 +435,13 @@ class CharacterImages:
             return None if not best or best.source is not ImageSource.CHARACTER_SPECIFIC else best
         return best
 
-    async def _rows(self, wanted: Wanted) -> list[CharacterImage]:
+    async def _rows(self, wanted: WantedCharacter) -> list[CharacterImage]:
         return await self.table.images(wanted.character_id or character_id(wanted.name, title_of(wanted)))
 
-    async def _dropped(self, wanted: Wanted) -> frozenset[str]:
+    async def _dropped(self, wanted: WantedCharacter) -> frozenset[str]:
         return frozenset(row.image_url for row in await self._rows(wanted) if row.dropped)
 
-    async def _known(self, wanted: Wanted) -> Wanted:
+    async def _known(self, wanted: WantedCharacter) -> WantedCharacter:
         """With what the database has of the character."""
         character = await self.table.character(
             wanted.character_id or character_id(wanted.name, title_of(wanted))
@@ -455,13 +455,13 @@ class CharacterImages:
             subject=wanted.subject or subject_in(character.subject),
         )
 
-    async def _of_id(self, id_: str) -> Wanted:
+    async def _of_id(self, id_: str) -> WantedCharacter:
         """Raise Problem where nobody knows it."""
         character = (
             await self.table.by_number(int(id_)) if id_.isdecimal() else await self.table.character(id_)
         )
         if character:
-            return Wanted(
+            return WantedCharacter(
                 character.name,
                 character.title,
                 subject=subject_in(character.subject),
@@ -477,7 +477,7 @@ class CharacterImages:
         if not isinstance(outcome, Found):
             raise Problem(HTTPStatus.BAD_GATEWAY, "The provider of this number did not answer.")
         (part,), cast = outcome.value.parts, outcome.value
-        return Wanted(
+        return WantedCharacter(
             part.character,
             cast.title,
             subject=Subject(kind=cast.kind, ids=cast.ids),
@@ -486,7 +486,7 @@ class CharacterImages:
         )
 
     async def _whole_cast(
-        self, wanted: Wanted, asking: Asking
+        self, wanted: WantedCharacter, asking: Asking
     ) -> tuple[Sequence[CastPart], Mapping[str, str]]:
         """Each character once, of all providers at once."""
         sources = sorted(self._casts.names)
@@ -582,7 +582,7 @@ def _as_answer(id_: str, answer: CharacterImageAnswer | BaseException) -> Charac
     return CharacterImageAnswer(success=False, character_name=id_, movie_title="", reason=reason)
 
 
-def _with(character: Character, wanted: Wanted, result: ChainResult) -> Character:
+def _with(character: Character, wanted: WantedCharacter, result: ChainResult) -> Character:
     """What was learned of it."""
     chosen = result.chosen
     generated = chosen.profile_path if chosen and chosen.source is ImageSource.AI_GENERATED else None
@@ -595,7 +595,7 @@ def _with(character: Character, wanted: Wanted, result: ChainResult) -> Characte
     )
 
 
-def title_of(wanted: Wanted) -> str:
+def title_of(wanted: WantedCharacter) -> str:
     """As the table calls it: with its year, where that was said."""
     return f"{wanted.title} ({wanted.year})" if wanted.year else wanted.title
 

@@ -14,7 +14,7 @@ from yarl import URL
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.characters import audit, chain, images, store
 from services.enricher.characters.api import CharacterApi
-from services.enricher.characters.local_files import LocalFiles
+from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.measuring import penalty
 from services.enricher.characters.urls import OWN, CharacterUrls
 from services.enricher.database.database import Database, DatabaseUnavailable
@@ -101,7 +101,7 @@ async def open_characters(
     tmdb_url = finder.providers.settings.of(TmdbSettings).image_url
     own = CharacterUrls(settings.backend_url, settings.own_path, tmdb_url)
     changed = asyncio.Event()
-    files = LocalFiles((settings.own_folder, settings.folder), changed.set)
+    files = CharacterFiles((settings.own_folder, settings.folder), changed.set)
     casts = chain.TitleCasts(finder.casts)
     start_at_zero(metrics.character_images, images.OUTCOMES)
 
@@ -151,28 +151,35 @@ async def open_characters(
             audit.CLEAN_UP: audit.CleanUp(found),
         }
         await enter(files.watching(background))
-        await enter(
-            background.repeating(
-                "forgetting characters whose files changed",
-                found.files_changed,
-                every_s=None,
-                wake=changed,
-                expected=(DatabaseUnavailable,),
-            )
-        )
+        await enter(forgetting(found, changed, background))
         await enter(queue.listen(hear))
-        await enter(
-            background.repeating(
-                "measuring characters' pictures",
-                found.measure_what_came,
-                every_s=None,
-                soon_s=MEASURE_SOON_S,
-                wake=found.measuring.wake,
-                at_once=False,
-                expected=(DatabaseUnavailable,),
-            )
-        )
+        await enter(measuring(found, background))
         yield CharacterWing(works, found, background, now)
+
+
+def forgetting(
+    found: images.CharacterImages, changed: asyncio.Event, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """Whenever files changed, what was answered before."""
+    return background.repeating(
+        "forgetting characters whose files changed",
+        found.files_changed,
+        every_s=None,
+        wake=changed,
+        expected=(DatabaseUnavailable,),
+    )
+
+
+def measuring(found: images.CharacterImages, background: Background) -> AbstractAsyncContextManager[None]:
+    """Pictures that were chosen, once they are stored."""
+    return background.repeating(
+        "measuring characters' pictures",
+        found.measure_what_came,
+        every_s=None,
+        soon_s=MEASURE_SOON_S,
+        wake=found.measuring.wake,
+        expected=(DatabaseUnavailable,),
+    )
 
 
 def _portraits(found: images.CharacterImages) -> Callable[[Name], Awaitable[SourceUrl | str | None]]:
@@ -184,7 +191,7 @@ def _portraits(found: images.CharacterImages) -> Callable[[Name], Awaitable[Sour
 
 def _steps(
     settings: CharacterSettings,
-    files: LocalFiles,
+    files: CharacterFiles,
     own: CharacterUrls,
     casts: chain.TitleCasts,
     create: chain.Create,
