@@ -196,12 +196,20 @@ def match(name: str, parts: Sequence[CastPart], *, actor: str | None = None) -> 
     if best < ENOUGH:
         return Match()
     meant = [part for points, part in scored if points == best]
+    if best == IN_PART:
+        meant += [part for points, part in scored if not points and _has_words_of(asked, part.character)]
     by_actor = [part for part in meant if actor and words_of(part.actor) == words_of(actor)]
     meant = by_actor or meant
     persons = {(part.actor_id, words_of(part.actor)) for part in meant}
     if len(persons) > 1:
         return Match(score=best, ambiguous=tuple(meant))
     return Match(next((part for part in meant if part.picture), meant[0]), best)
+
+
+def _has_words_of(asked: tuple[str, ...], character: str) -> bool:
+    """Whether it may be another one of the same name, a son's for instance."""
+    plain = set(_plain(asked))
+    return any(plain < set(name) for name in names_in(character))
 
 
 def _score(asked: tuple[str, ...], name: str, part: CastPart) -> float:
