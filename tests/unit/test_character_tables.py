@@ -51,7 +51,9 @@ async def sources(table: CharacterTable, character: Character = NEO) -> Sequence
 
 async def test_the_best_picture_comes_first_and_each_source_has_one(table: CharacterTable) -> None:
     await table.keep([(NEO, (TMDB, TVDB))])
-    await table.keep([(Character.called("NEO", "the matrix"), (one(ImageSource.TMDB, 45, "https://x/new.jpg"),))])
+    await table.keep(
+        [(Character.called("NEO", "the matrix"), (one(ImageSource.TMDB, 45, "https://x/new.jpg"),))]
+    )
     rows = await table.images(NEO.id)
     assert [(row.source, row.quality_score) for row in rows] == [("tvdb", 70), ("tmdb", 45)]
     assert (rows[1].image_url, rows[1].character_name) == ("https://x/new.jpg", "Neo")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -529,7 +530,7 @@ class Batched(CharacterImages):
         await asyncio.sleep(0)
         self.running -= 1
         if id_ == "3":
-            raise Problem(404, "Nobody.")
+            raise Problem(HTTPStatus.NOT_FOUND, "Nobody.")
         return CharacterImageAnswer(success=True, character_name=id_, movie_title="x")
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.enricher.characters.matching import Match, is_called, match
 from services.enricher.characters.urls import CharacterUrls, is_generated
-from services.enricher.finder.artwork.casts import Cast, CastPart, Casts, NamedTitle
+from services.enricher.finder.artwork.casts import Cast, CastPart, Casts, NamedTitle, NamedTitles
 from services.enricher.finder.artwork.source import Asking, Subject
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.pictures.shown import known_id
@@ -413,10 +413,10 @@ class TitleCasts:
         )
 
     async def _of_kind(
-        self, source: str, kind: Kind, named: Outcome[object], wanted: WantedCharacter, asking: Asking
+        self, source: str, kind: Kind, named: Outcome[NamedTitles], wanted: WantedCharacter, asking: Asking
     ) -> tuple[Kind, Sequence[Outcome[Cast]]]:
         if not isinstance(named, Found):
-            return kind, [named]  # type: ignore[list-item] # it is nothing of either
+            return kind, [named]
         meant = meant_titles(named.value.titles, wanted.title, wanted.year)
         asked = (self._casts.of(source, Subject(kind=kind, ids=one.ids), asking) for one in meant)
         return kind, await asyncio.gather(*asked)
