@@ -28,6 +28,7 @@ from services.enricher.settings import EnricherSettings
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.http import Skeleton
+from shared.http.early import EARLY
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
 from shared.settings import ONESHEET_VERSION
@@ -166,6 +167,9 @@ async def add_enricher(
             public_url=settings.urls.public_url,
         )
         skeleton.app[GATE] = gate
+        skeleton.app[EARLY] = characters.answering_early(
+            gate.may_read, skeleton.service, skeleton.app.get(EARLY)
+        )
         api = demo_library.api = OwnApi(endpoints)
         site = Site(
             skeleton.app,

@@ -19,6 +19,7 @@ from shared.http import Problem, RenderedBody
 from shared.pictures import Kind
 
 PATH = "/api/v1/characters"
+BY_NAME = f"{PATH}/image"
 LONGEST = 200
 IN_A_BATCH = 200
 _TITLE = "The title as it is called, or an id of it: tmdb:603, imdb:tt0133093, tvdb:81189"
@@ -201,7 +202,7 @@ class CharacterApi:
         if not asked.force_regenerate and not asked.actor:
             kept = await self._found.at_hand(asked.name, images.title_of(wanted))
             if kept:
-                return RenderedBody(kept, _ETAG_OF_NONE)
+                return RenderedBody.of(kept)
         return await self._found.by_name(wanted, force=asked.force_regenerate, may_create=showed_token())
 
     async def by_id(self, asked: CharacterIdParameters) -> images.CharacterImageAnswer:
@@ -301,7 +302,7 @@ class CharacterApi:
         image, one, accepted = images.CharacterImageAnswer, CharacterIdParameters, HTTPStatus.ACCEPTED
         explained = "/api/v1/admin/characters/explain"
         return [
-            Endpoint("GET", f"{PATH}/image", self.by_name, image, CharacterParameters),
+            Endpoint("GET", BY_NAME, self.by_name, image, CharacterParameters),
             Endpoint("GET", f"{PATH}/stats", self.statistics, images.CharacterStatistics),
             Endpoint("GET", f"{PATH}/profile-image", self.profile_image, QualifiedUrl, CastMemberParameters),
             Endpoint("GET", f"{PATH}/title-image", self.title_image, QualifiedUrl, TitleImageParameters),
@@ -320,9 +321,6 @@ class CharacterApi:
             Endpoint("POST", f"{PATH}/clean-up", self.clean_up, ShownTask, access=admin, status=accepted),
             Endpoint("GET", explained, self.explain, ChainResult, CharacterParameters, access=admin),
         ]
-
-
-_ETAG_OF_NONE = '"character"'
 
 
 def _wanted(asked: CharacterParameters) -> WantedCharacter:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -37,7 +38,6 @@ from services.enricher.finder.metadata.outcomes import Found, NotFound
 from services.enricher.finder.providers import Urgency
 from services.enricher.pictures.shown import PictureUrls
 from shared.http import Problem
-from shared.locks import KeyedLock
 from shared.pictures import Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import Metrics
@@ -164,7 +164,7 @@ class CharacterImages:
         self._metrics = metrics
         self._now = now
         self._sleep = sleep
-        self._turns = KeyedLock()
+        self._flights: dict[object, asyncio.Future[CharacterImageAnswer]] = {}
         self._pinned: dict[str, str] = {}
         self.measuring = Measuring()
 
@@ -251,10 +251,12 @@ class CharacterImages:
         await asyncio.gather(*(one(part) for part in parts))
         await self.table.keep([(character, images) for character, images in kept if images])
         counts: dict[str, int] = {}
-        for character, result in answers:
+        for _, result in answers:
             if result.chosen:
                 counts[result.chosen.source] = counts.get(result.chosen.source, 0) + 1
-                await self._remember(character, result.chosen)
+        await asyncio.gather(
+            *(self._remember(character, result.chosen) for character, result in answers if result.chosen)
+        )
         return PreloadAnswer(
             movie_title=title_of(wanted),
             characters=len(parts),
@@ -353,26 +355,46 @@ class CharacterImages:
     async def _answer(
         self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
+        """Whoever wants the same at the same time has the same answer."""
         if not force and (kept := await self.fast.get(key)):
             self._count("fast")
             return CharacterImageAnswer.model_validate_json(kept)
+        shared = (key, force, may_create, wanted.actor)
+        while flight := self._flights.get(shared):
+            with suppress(asyncio.CancelledError):
+                return await asyncio.shield(flight)
+            if not flight.cancelled():
+                raise asyncio.CancelledError
+        flight = self._flights[shared] = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._looked_for(wanted, key, ttl_s, force=force, may_create=may_create)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                flight.set_exception(error)
+                flight.exception()  # it is told here, whether or not anybody else waits
+            else:
+                flight.cancel()
+            raise
+        else:
+            flight.set_result(answer)
+            return answer
+        finally:
+            del self._flights[shared]
+
+    async def _looked_for(
+        self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
+    ) -> CharacterImageAnswer:
+        known, rows = await self._looked_up(wanted)
+        if not force and (row := self._best(known, rows)):
+            self._count("table")
+            return await self._kept_fast(key, ttl_s, self._of_row(row, cache_hit=True))
         began = self._now()
-        async with self._turns.hold(key):
-            if not force and (kept := await self.fast.get(key)):
-                self._count("fast")
-                return CharacterImageAnswer.model_validate_json(kept)
-            known = await self._known(wanted)
-            if not force and (row := await self._in_table(known)):
-                self._count("table")
-                return await self._kept_fast(key, ttl_s, self._of_row(row, cache_hit=True))
-            result = await self._run(known, may_create=may_create)
-            answer = await self._told(known, result)
+        result = await self._run(known, may_create=may_create)
+        answer = await self._told(known, result)
         self._count(_outcome(result))
         took_s = (self._now() - began).total_seconds()
         answer = answer.model_copy(update={"generation_time": round(took_s, 3)})
-        if answer.success:
-            await self._kept_fast(key, ttl_s, answer)
-        return answer
+        return await self._kept_fast(key, ttl_s, answer) if answer.success else answer
 
     async def _run(
         self, wanted: WantedCharacter, *, may_create: bool, only: frozenset[str] | None = None
@@ -424,9 +446,9 @@ class CharacterImages:
         else:
             self._pinned[character.id] = state
 
-    async def _in_table(self, wanted: WantedCharacter) -> CharacterImage | None:
+    def _best(self, wanted: WantedCharacter, rows: Sequence[CharacterImage]) -> CharacterImage | None:
         """The best row, unless a file is there that it does not know of."""
-        rows = [row for row in await self._rows(wanted) if not row.dropped]
+        rows = [row for row in rows if not row.dropped]
         best = max(rows, key=lambda row: row.worth, default=None)
         file = self._files.of_character(wanted.name)
         if file and (best is None or best.image_url != self._urls.own(file)):
@@ -443,17 +465,21 @@ class CharacterImages:
 
     async def _known(self, wanted: WantedCharacter) -> WantedCharacter:
         """With what the database has of the character."""
-        character = await self.table.character(
-            wanted.character_id or character_id(wanted.name, title_of(wanted))
-        )
+        return (await self._looked_up(wanted))[0]
+
+    async def _looked_up(self, wanted: WantedCharacter) -> tuple[WantedCharacter, Sequence[CharacterImage]]:
+        """The same, and the character's pictures, those that were dropped too."""
+        id_ = wanted.character_id or character_id(wanted.name, title_of(wanted))
+        character, rows = await self.table.known(id_)
         if character is None:
-            return wanted
-        return replace(
+            return wanted, rows
+        known = replace(
             wanted,
             character_id=character.id,
             profile_path=wanted.profile_path or character.profile_path,
             subject=wanted.subject or subject_in(character.subject),
         )
+        return known, rows
 
     async def _of_id(self, id_: str) -> WantedCharacter:
         """Raise Problem where nobody knows it."""

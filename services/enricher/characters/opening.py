@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from multidict import MultiMapping
 from pydantic import Field, field_validator
 from yarl import URL
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.characters import audit, chain, images, store
+from services.enricher.characters import audit, chain, early, images, store
 from services.enricher.characters.api import CharacterApi
 from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.measuring import penalty
@@ -25,6 +26,7 @@ from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.contracts import Envelope, PictureStored
+from shared.http.early import Early
 from shared.pictures import HostRules, Kind, Name, PictureId, SourceUrl, picture_host
 from shared.queue import Queue
 from shared.settings import Settings
@@ -70,11 +72,19 @@ class CharacterWing:
     """The kinds of tasks that it does."""
 
     found: images.CharacterImages
+    _fast: store.MemoryCache
+    _metrics: Metrics
     _background: Background
     _now: Callable[[], datetime]
 
     def endpoints(self, tasks: Tasks) -> list[Endpoint]:
         return CharacterApi(self.found, tasks).endpoints
+
+    def answering_early(
+        self, may_read: Callable[[MultiMapping[str]], bool], service: str, before: Early | None
+    ) -> Early:
+        """What is at hand; whatever is asked otherwise is left to `before`, and to aiohttp."""
+        return early.answering_early(self._fast.at_hand, may_read, service, self._metrics, before)
 
     def looking_after(self, tasks: Tasks) -> AbstractAsyncContextManager[None]:
         """Tasks that are due are started while the context lasts."""
@@ -112,6 +122,7 @@ async def open_characters(
     async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
         return await measure(PictureId(candidate.picture_id)) if candidate.picture_id else None
 
+    fast = store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic)
     create = chain.Create(
         generator,
         own,
@@ -122,7 +133,7 @@ async def open_characters(
         chain.Chain(_steps(settings, files, own, casts, create), measure_candidate),
         casts,
         store.CharacterTable(database, now),
-        fast=store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic),
+        fast=fast,
         files=files,
         urls=own,
         pictures=images.PictureWork(urls, finder.fetch, finder.keep, measure),
@@ -154,7 +165,7 @@ async def open_characters(
         await enter(forgetting(found, changed, background))
         await enter(queue.listen(hear))
         await enter(measuring(found, background))
-        yield CharacterWing(works, found, background, now)
+        yield CharacterWing(works, found, fast, metrics, background, now)
 
 
 def forgetting(
