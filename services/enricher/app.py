@@ -32,6 +32,7 @@ from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.uploads import open_uploads, upload_endpoints
 from shared.http import Skeleton
+from shared.http.early import EARLY
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
 from shared.queue.peers import SHARED, fingerprint
@@ -204,6 +205,9 @@ async def add_enricher(
             *demo.demo_endpoints(tasks, demo_library),
         ]
         skeleton.app[GATE] = gate
+        skeleton.app[EARLY] = characters.answering_early(
+            gate.may_read, skeleton.service, skeleton.app.get(EARLY)
+        )
         api = demo_library.api = OwnApi(endpoints)
         site = Site(
             skeleton.app,

@@ -11,6 +11,7 @@ from tests.bench.account import account
 from tests.bench.backlog import backlog
 from tests.bench.by_name import by_name, cpu_by_name
 from tests.bench.catalog import catalog
+from tests.bench.characters import characters
 from tests.bench.crowded import hits_among_misses, metrics_under_load
 from tests.bench.fetcher_memory import memory_of_a_fetcher
 from tests.bench.gallery import gallery
@@ -42,6 +43,7 @@ async def main(root: Path) -> int:
                 *await cpu_of_a_miss(_fresh(root, "beside")),
                 await miss_rabbitmq(_fresh(root, "clustered"), node),
                 *await pages(_fresh(root, "pages")),
+                *await characters(_fresh(root, "characters")),
                 *await by_name(_fresh(root, "names")),
                 *await cpu_by_name(_fresh(root, "named")),
                 *await multiplexed(_fresh(root, "multiplexed")),

@@ -34,11 +34,11 @@ async def against_bare_handler(standing: Standing) -> list[Figure]:
     small = standing.proxy.address + standing.by_url
     large = await _large_original(standing)
     async with AsyncExitStack() as stack:
-        bare = await stack.enter_async_context(_bare(standing.file))
-        bare_large = await stack.enter_async_context(_bare(large))
+        bare_small = await stack.enter_async_context(bare(standing.file))
+        bare_large = await stack.enter_async_context(bare(large))
         pid, known = standing.proxy.pid, f"If-None-Match: {await etag_of(small)}"
         served = {
-            "bare": bare,
+            "bare": bare_small,
             "bare, large": bare_large,
             "as browsers ask": Served(small, pid),
             "through a front end": Served(small, pid, FRONT_END),
@@ -98,7 +98,7 @@ async def _large_original(standing: Standing) -> Path:
 
 
 @asynccontextmanager
-async def _bare(file: Path) -> AsyncIterator[Served]:
+async def bare(file: Path) -> AsyncIterator[Served]:
     async with _process(sys.executable, "-m", "tests.bench.bare", str(file)) as process:
         assert process.stdout is not None
         yield Served((await process.stdout.readline()).decode().strip(), process.pid)

@@ -64,6 +64,39 @@ def tvdb_cast(number: int, roles: Sequence[str], picture: str) -> list[dict[str,
     ]
 
 
+def put_cast(
+    tmdb: TmdbHost,
+    tvdb: TvdbHost,
+    name: str,
+    number: int,
+    *,
+    at_tmdb: Sequence[str] | None,
+    at_tvdb: Sequence[str] | None,
+    role: str,
+    face: str = FACE,
+) -> None:
+    """A movie with its cast at both; None: one that it does not know."""
+    entry = {"id": number, "title": name, "release_date": "1999-03-31"}
+    results = [] if at_tmdb is None else [entry]
+    for kind, listed in (("movie", results), ("tv", [])):
+        page = {"page": 1, "total_pages": 1, "total_results": 1, "results": listed}
+        key = f"api_key={tmdb_stand_in.API_KEY}&query={quote(name.casefold())}".replace("%20", "+")
+        tmdb.put(f"/3/search/{kind}?{key}", Said(page))
+    other = {"imdb_id": f"tt{number:07}", "tvdb_id": None}
+    cast = {"cast": tmdb_cast(at_tmdb or (), face), "crew": []}
+    tmdb.put(f"/3/movie/{number}", Said({**entry, "credits": cast, "external_ids": other}))
+
+    hit = {"tvdb_id": str(number), "type": "movie", "name": name, "year": "1999"}
+    for kind, found in (("movie", [] if at_tvdb is None else [hit]), ("series", [])):
+        query = f"query={quote(name)}&type={kind}&limit=10".replace("%20", "+")
+        tvdb.put(f"/v4/search?{query}", Said({"status": "success", "data": found}))
+    characters = tvdb_cast(number, at_tvdb or (), role)
+    title = {"id": number, "name": name, "artworks": [], "remoteIds": [], "characters": characters}
+    tvdb.put(f"/v4/movies/{number}/extended", Said({"status": "success", "data": title}))
+    for one in characters:
+        tvdb.put(f"/v4/characters/{one['id']}", Said({"status": "success", "data": one}))
+
+
 @dataclass
 class Casting:
     """`pictures` is TMDB's picture host here, and TVDB's."""
@@ -85,33 +118,19 @@ class Casting:
     ) -> str:
         """A movie that both know by this number, or that one of them does not know; how it is called."""
         name = f"Movie {number}"
-        self._at_tmdb(name, number, tmdb, face)
-        self._at_tvdb(name, number, tvdb, self.pictures.url(role) if role else "")
-        return name
-
-    def _at_tmdb(self, name: str, number: int, roles: Sequence[str] | None, face: str) -> None:
-        entry = {"id": number, "title": name, "release_date": "1999-03-31"}
-        results = [] if roles is None else [entry]
-        for kind, listed in (("movie", results), ("tv", [])):
-            page = {"page": 1, "total_pages": 1, "total_results": 1, "results": listed}
-            key = f"api_key={tmdb_stand_in.API_KEY}&query={quote(name.casefold())}".replace("%20", "+")
-            self.tmdb.put(f"/3/search/{kind}?{key}", Said(page))
-        other = {"imdb_id": f"tt{number:07}", "tvdb_id": None}
-        cast = {"cast": tmdb_cast(roles or (), face), "crew": []}
-        for place in range(len(roles or ())):
+        for place in range(len(tmdb or ())):
             self.pictures.put(f"/t/p/original{face.format(place=place)}", SMALL)
-        self.tmdb.put(f"/3/movie/{number}", Said({**entry, "credits": cast, "external_ids": other}))
-
-    def _at_tvdb(self, name: str, number: int, roles: Sequence[str] | None, picture: str) -> None:
-        hit = {"tvdb_id": str(number), "type": "movie", "name": name, "year": "1999"}
-        for kind, listed in (("movie", [] if roles is None else [hit]), ("series", [])):
-            query = f"query={quote(name)}&type={kind}&limit=10".replace("%20", "+")
-            self.tvdb.put(f"/v4/search?{query}", Said({"status": "success", "data": listed}))
-        characters = tvdb_cast(number, roles or (), picture)
-        title = {"id": number, "name": name, "artworks": [], "remoteIds": [], "characters": characters}
-        self.tvdb.put(f"/v4/movies/{number}/extended", Said({"status": "success", "data": title}))
-        for one in characters:
-            self.tvdb.put(f"/v4/characters/{one['id']}", Said({"status": "success", "data": one}))
+        put_cast(
+            self.tmdb,
+            self.tvdb,
+            name,
+            number,
+            at_tmdb=tmdb,
+            at_tvdb=tvdb,
+            role=self.pictures.url(role),
+            face=face,
+        )
+        return name
 
     async def ask(self, name: str, title: str, **given: object) -> dict[str, Any]:
         reply = await self.reply(name, title, **given)

@@ -132,7 +132,7 @@ async def test_a_file_of_an_operators_wins_within_seconds_and_is_served(found: C
     file.write_bytes(encode(photo(1, (300, 400)), "png"))
 
     async def is_curated() -> bool:
-        return (await found.ask("Agent Smith", title))["source"] == "character_specific"
+        return bool((await found.ask("Agent Smith", title))["source"] == "character_specific")
 
     await until(is_curated, within_s=30, every_s=0.2)
     answer = await found.ask("Agent Smith", title)

@@ -15,6 +15,9 @@ from structlog.testing import capture_logs
 
 from services.enricher.account import account
 from services.enricher.account.account import AccountSettings, AccountWing
+from services.enricher.characters import audit
+from services.enricher.characters import opening as characters
+from services.enricher.characters.files import CharacterFiles
 from services.enricher.database.sharing import PostgresSharing
 from services.enricher.finder.metadata.shared_tier import SharedTier
 from services.enricher.finder.metadata.tmdb_cache import TmdbShelf
@@ -307,11 +310,67 @@ def _sharing_metadata(method: str) -> Starting:
     return starting
 
 
+def _character_files(method: str) -> Starting:
+    def starting(
+        background: Background, fault: Fault, patch: pytest.MonkeyPatch
+    ) -> AbstractAsyncContextManager[Any]:
+        files = CharacterFiles(())
+        patch.setattr(files, "hear", nothing)
+        if method == "look":
+            patch.setattr(files, "look", Later(fault.soon))
+        else:
+            patch.setattr(files, method, fault.soon)
+        return files.watching(background)
+
+    return starting
+
+
+class Later:
+    """The first time all is well."""
+
+    def __init__(self, then: Callable[..., Any]) -> None:
+        self._then = then
+        self._called = False
+
+    async def __call__(self) -> Any:
+        if self._called:
+            return await self._then()
+        self._called = True
+        return None
+
+
+def _forgetting_characters(
+    background: Background, fault: Fault, _: object
+) -> AbstractAsyncContextManager[None]:
+    return characters.forgetting(SimpleNamespace(files_changed=fault.soon), asyncio.Event(), background)  # type: ignore[arg-type]
+
+
+def _measuring_characters(
+    background: Background, fault: Fault, _: object
+) -> AbstractAsyncContextManager[None]:
+    found: Any = SimpleNamespace(
+        measure_what_came=fault.soon, measuring=SimpleNamespace(wake=asyncio.Event())
+    )
+    return characters.measuring(found, background)
+
+
+def _looking_after_characters(
+    background: Background, fault: Fault, _: object
+) -> AbstractAsyncContextManager[None]:
+    tasks: Any = SimpleNamespace(list=fault.answering([]).soon, start=nothing)
+    return audit.looking_after(tasks, background, utc_now)
+
+
 LOOPS: dict[str, Starting] = {
     "sharing budgets": _sharing_budgets,
     "sharing the database": _sharing_the_database,
     "looking at Redis": _sharing_metadata("look"),
     "renewing claims": _sharing_metadata("renew"),
+    "looking at characters' files": _character_files("look"),
+    "hearing of characters' files": _character_files("hear"),
+    "forgetting characters whose files changed": _forgetting_characters,
+    "measuring characters' pictures": _measuring_characters,
+    "looking after characters": _looking_after_characters,
     "syncing with Trakt": _syncing_with_trakt,
     "writing to Trakt": _writing_to_trakt,
     "renewing titles' details": _renewing_details,

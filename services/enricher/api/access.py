@@ -21,6 +21,7 @@ from typing import Self
 import structlog
 from aiohttp import hdrs, web
 from cachetools import TTLCache
+from multidict import MultiMapping
 from pydantic import Field
 from yarl import URL
 
@@ -273,6 +274,17 @@ class Gate:
             if authorization is None and self._is_signed_in(access, request):
                 return
             self._tokens.check(authorization, admin=is_admin)
+
+    def may_read(self, headers: MultiMapping[str]) -> bool:
+        """Whether who sends these may read what providers say. False: that takes a closer look."""
+        try:
+            if self._checks_host:
+                self._check_host(headers.get("Host", "localhost"))
+        except Problem:
+            return False
+        through = any(name in headers for name in FORWARDED)
+        is_open = self._is_home and (self._expose_api or not through)
+        return is_open or self._tokens.know(headers.get("Authorization"))
 
     def sign_in(self, request: web.Request, token: str) -> str:
         """What the session's cookie says, for whoever shows a token. Raise Problem for any other."""

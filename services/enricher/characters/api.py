@@ -10,7 +10,7 @@ from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
 from services.enricher.characters import images
 from services.enricher.characters.audit import AUDIT, CLEAN_UP
-from services.enricher.characters.chain import ChainResult, Wanted
+from services.enricher.characters.chain import ChainResult, WantedCharacter
 from services.enricher.characters.matching import folded
 from services.enricher.characters.store import Character
 from services.enricher.finder.artwork.source import Subject
@@ -19,6 +19,7 @@ from shared.http import Problem, RenderedBody
 from shared.pictures import Kind
 
 PATH = "/api/v1/characters"
+BY_NAME = f"{PATH}/image"
 LONGEST = 200
 IN_A_BATCH = 200
 _TITLE = "The title as it is called, or an id of it: tmdb:603, imdb:tt0133093, tvdb:81189"
@@ -169,7 +170,7 @@ class Forgotten(BaseModel):
     forgotten: int
 
 
-def wanted_title(title: str, media_type: str | None, year: int | None) -> Wanted:
+def wanted_title(title: str, media_type: str | None, year: int | None) -> WantedCharacter:
     """Raise Problem where an id is none. `Dune (2021)` is Dune of 2021."""
     kind = _KINDS[media_type] if media_type else None
     if title.partition(":")[0] in {"tmdb", "imdb", "tvdb", "trakt"}:
@@ -177,7 +178,7 @@ def wanted_title(title: str, media_type: str | None, year: int | None) -> Wanted
             subject = Subject.parse(kind or Kind.MOVIE, title)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        return Wanted("", f"{subject.kind} {title}", kind=subject.kind, subject=subject)
+        return WantedCharacter("", f"{subject.kind} {title}", kind=subject.kind, subject=subject)
     before, _, after = title.rpartition(" (")
     if (
         before
@@ -187,7 +188,7 @@ def wanted_title(title: str, media_type: str | None, year: int | None) -> Wanted
         and len(after) == len("2021)")
     ):
         title, year = before, int(after[:-1])
-    return Wanted("", title, year=year, kind=kind)
+    return WantedCharacter("", title, year=year, kind=kind)
 
 
 class CharacterApi:
@@ -201,7 +202,7 @@ class CharacterApi:
         if not asked.force_regenerate and not asked.actor:
             kept = await self._found.at_hand(asked.name, images.title_of(wanted))
             if kept:
-                return RenderedBody(kept, _ETAG_OF_NONE)
+                return RenderedBody.of(kept)
         return await self._found.by_name(wanted, force=asked.force_regenerate, may_create=showed_token())
 
     async def by_id(self, asked: CharacterIdParameters) -> images.CharacterImageAnswer:
@@ -275,7 +276,7 @@ class CharacterApi:
 
     async def _enhanced(self, one: NamedCharacter, source: str | None) -> EnhancedCharacter:
         title = wanted_title(one.movie_title, one.media_type, one.year)
-        wanted = Wanted(
+        wanted = WantedCharacter(
             one.name,
             title.title,
             year=title.year,
@@ -301,7 +302,7 @@ class CharacterApi:
         image, one, accepted = images.CharacterImageAnswer, CharacterIdParameters, HTTPStatus.ACCEPTED
         explained = "/api/v1/admin/characters/explain"
         return [
-            Endpoint("GET", f"{PATH}/image", self.by_name, image, CharacterParameters),
+            Endpoint("GET", BY_NAME, self.by_name, image, CharacterParameters),
             Endpoint("GET", f"{PATH}/stats", self.statistics, images.CharacterStatistics),
             Endpoint("GET", f"{PATH}/profile-image", self.profile_image, QualifiedUrl, CastMemberParameters),
             Endpoint("GET", f"{PATH}/title-image", self.title_image, QualifiedUrl, TitleImageParameters),
@@ -322,11 +323,8 @@ class CharacterApi:
         ]
 
 
-_ETAG_OF_NONE = '"character"'
-
-
-def _wanted(asked: CharacterParameters) -> Wanted:
+def _wanted(asked: CharacterParameters) -> WantedCharacter:
     title = wanted_title(asked.movie_title, asked.media_type, asked.year)
-    return Wanted(
+    return WantedCharacter(
         asked.name, title.title, year=title.year, kind=title.kind, actor=asked.actor, subject=title.subject
     )

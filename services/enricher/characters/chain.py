@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.enricher.characters.matching import Match, is_called, match
 from services.enricher.characters.urls import CharacterUrls, is_generated
-from services.enricher.finder.artwork.casts import Cast, CastPart, Casts, NamedTitle
+from services.enricher.finder.artwork.casts import Cast, CastPart, Casts, NamedTitle, NamedTitles
 from services.enricher.finder.artwork.source import Asking, Subject
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Outcome, Pending, Unavailable
 from services.enricher.pictures.shown import known_id
@@ -35,7 +35,7 @@ class ImageSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedCharacter:
     """A character of a title, as somebody named them. `subject`: which title it is, where that is known.
 
     `cast_limit`: so many of a cast are looked through; None: all. `profile_path`: what the database has of the character.
@@ -151,10 +151,10 @@ class Step(Protocol):
     name: ClassVar[str]
     last_resort: ClassVar[bool]
 
-    async def look(self, wanted: Wanted, worth: Worth, asking: Asking) -> StepAnswer: ...
+    async def look(self, wanted: WantedCharacter, worth: Worth, asking: Asking) -> StepAnswer: ...
 
 
-class LocalPictures(Protocol):
+class OwnFiles(Protocol):
     """Pictures that an operator put into a folder."""
 
     def of_character(self, name: str) -> str | None:
@@ -165,11 +165,11 @@ class Curated:
     name: ClassVar[str] = "curated"
     last_resort: ClassVar[bool] = False
 
-    def __init__(self, files: LocalPictures, urls: CharacterUrls) -> None:
+    def __init__(self, files: OwnFiles, urls: CharacterUrls) -> None:
         self._files = files
         self._urls = urls
 
-    async def look(self, wanted: Wanted, worth: Worth, asking: Asking) -> StepAnswer:  # noqa: ARG002 - it waits for nothing
+    async def look(self, wanted: WantedCharacter, worth: Worth, asking: Asking) -> StepAnswer:  # noqa: ARG002 - it waits for nothing
         file = self._files.of_character(wanted.name)
         if file is None:
             return nothing(self.name, "No file is called after the character.")
@@ -189,7 +189,7 @@ class Generated:
     def __init__(self, urls: CharacterUrls) -> None:
         self._urls = urls
 
-    async def look(self, wanted: Wanted, worth: Worth, asking: Asking) -> StepAnswer:  # noqa: ARG002 - as Curated
+    async def look(self, wanted: WantedCharacter, worth: Worth, asking: Asking) -> StepAnswer:  # noqa: ARG002 - as Curated
         path = wanted.profile_path
         if not path:
             return nothing(self.name, "The database has no picture of the character.")
@@ -207,7 +207,7 @@ class OfCast:
         self._casts = casts
         self._urls = urls
 
-    async def look(self, wanted: Wanted, worth: Worth, asking: Asking) -> StepAnswer:
+    async def look(self, wanted: WantedCharacter, worth: Worth, asking: Asking) -> StepAnswer:
         if part := wanted.parts.get(self.name):
             return self._of_part(part, worth.first, f"It is number {part.character_id} there.")
         if self.name not in self._casts.names:
@@ -234,7 +234,9 @@ class OfCast:
     kinds: ClassVar[tuple[Kind, ...]] = ()
     source: ClassVar[ImageSource]
 
-    def _of_cast(self, outcome: Outcome[Cast], wanted: Wanted, kind: Kind, worth: Worth) -> StepAnswer:
+    def _of_cast(
+        self, outcome: Outcome[Cast], wanted: WantedCharacter, kind: Kind, worth: Worth
+    ) -> StepAnswer:
         if not isinstance(outcome, Found):
             return lack_of(self.name, outcome)
         cast = outcome.value
@@ -319,7 +321,7 @@ class Create:
         self._timed = timed
         self._failed = failed
 
-    async def look(self, wanted: Wanted, worth: Worth, asking: Asking) -> StepAnswer:  # noqa: ARG002 - it takes what it takes
+    async def look(self, wanted: WantedCharacter, worth: Worth, asking: Asking) -> StepAnswer:  # noqa: ARG002 - it takes what it takes
         if self._generator is None:
             reason = "Making pictures is not set up."
             return StepAnswer(step=self.name, result=StepResult.NOT_SET_UP, reason=reason)
@@ -396,7 +398,7 @@ class TitleCasts:
         return await self._casts.character(number, asking)
 
     async def of(
-        self, source: str, wanted: Wanted, kinds: Sequence[Kind], asking: Asking
+        self, source: str, wanted: WantedCharacter, kinds: Sequence[Kind], asking: Asking
     ) -> Sequence[tuple[Kind, Sequence[Outcome[Cast]]]]:
         """Of each kind in this order the casts of the titles that are meant, all asked for at once."""
         if wanted.subject:
@@ -411,10 +413,10 @@ class TitleCasts:
         )
 
     async def _of_kind(
-        self, source: str, kind: Kind, named: Outcome[object], wanted: Wanted, asking: Asking
+        self, source: str, kind: Kind, named: Outcome[NamedTitles], wanted: WantedCharacter, asking: Asking
     ) -> tuple[Kind, Sequence[Outcome[Cast]]]:
         if not isinstance(named, Found):
-            return kind, [named]  # type: ignore[list-item] # it is nothing of either
+            return kind, [named]
         meant = meant_titles(named.value.titles, wanted.title, wanted.year)
         asked = (self._casts.of(source, Subject(kind=kind, ids=one.ids), asking) for one in meant)
         return kind, await asyncio.gather(*asked)
@@ -444,7 +446,7 @@ class Chain:
 
     async def run(
         self,
-        wanted: Wanted,
+        wanted: WantedCharacter,
         asking: Asking,
         *,
         without: frozenset[str] = frozenset(),
@@ -467,7 +469,7 @@ class Chain:
         return decided(answers)
 
     async def explain(
-        self, wanted: Wanted, asking: Asking, *, without: frozenset[str] = frozenset()
+        self, wanted: WantedCharacter, asking: Asking, *, without: frozenset[str] = frozenset()
     ) -> ChainResult:
         """The same with all steps that cost nothing asked."""
         asked = [(step, worth) for step, worth in self._steps if not step.last_resort]
@@ -484,7 +486,7 @@ class Chain:
         return decided([*answers, *rest])
 
     async def _asked(
-        self, step: Step, worth: Worth, wanted: Wanted, asking: Asking, without: frozenset[str]
+        self, step: Step, worth: Worth, wanted: WantedCharacter, asking: Asking, without: frozenset[str]
     ) -> StepAnswer:
         answer = await step.look(wanted, worth, asking)
         candidate = answer.candidate

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -16,9 +17,9 @@ from services.enricher.characters.chain import (
     CharacterCandidate,
     ImageSource,
     TitleCasts,
-    Wanted,
+    WantedCharacter,
 )
-from services.enricher.characters.local_files import LocalFiles
+from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.matching import folded
 from services.enricher.characters.store import (
     Character,
@@ -37,7 +38,6 @@ from services.enricher.finder.metadata.outcomes import Found, NotFound
 from services.enricher.finder.providers import Urgency
 from services.enricher.pictures.shown import PictureUrls
 from shared.http import Problem
-from shared.locks import KeyedLock
 from shared.pictures import Kind, Name, PictureId, Role, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import Metrics
@@ -141,7 +141,7 @@ class CharacterImages:
         table: CharacterTable,
         *,
         fast: FastCache,
-        files: LocalFiles,
+        files: CharacterFiles,
         urls: CharacterUrls,
         pictures: PictureWork,
         lifetimes: Lifetimes,
@@ -164,7 +164,7 @@ class CharacterImages:
         self._metrics = metrics
         self._now = now
         self._sleep = sleep
-        self._turns = KeyedLock()
+        self._flights: dict[object, asyncio.Future[CharacterImageAnswer]] = {}
         self._pinned: dict[str, str] = {}
         self.measuring = Measuring()
 
@@ -176,7 +176,7 @@ class CharacterImages:
         return kept
 
     async def by_name(
-        self, wanted: Wanted, *, force: bool = False, may_create: bool = False
+        self, wanted: WantedCharacter, *, force: bool = False, may_create: bool = False
     ) -> CharacterImageAnswer:
         """Of the character that is meant. `force`: whatever is known, the chain is asked."""
         wanted = replace(wanted, cast_limit=self._cast_limit)
@@ -209,7 +209,7 @@ class CharacterImages:
             batches=len(batches),
         )
 
-    async def enhance(self, wanted: Wanted, source: str | None) -> CharacterImageAnswer:
+    async def enhance(self, wanted: WantedCharacter, source: str | None) -> CharacterImageAnswer:
         """From one source alone, or from whoever has one."""
         if source is None:
             return await self.by_name(wanted)
@@ -223,7 +223,7 @@ class CharacterImages:
         result = await self._run(await self._known(wanted), only=step, may_create=False)
         return await self._told(wanted, result)
 
-    async def preload(self, wanted: Wanted) -> PreloadAnswer:
+    async def preload(self, wanted: WantedCharacter) -> PreloadAnswer:
         """Every character of a title, with one request for its cast to each provider that knows it."""
         asking = Asking(self._now() + WITHIN, Urgency.LATER)
         parts, reasons = await self._whole_cast(wanted, asking)
@@ -251,10 +251,12 @@ class CharacterImages:
         await asyncio.gather(*(one(part) for part in parts))
         await self.table.keep([(character, images) for character, images in kept if images])
         counts: dict[str, int] = {}
-        for character, result in answers:
+        for _, result in answers:
             if result.chosen:
                 counts[result.chosen.source] = counts.get(result.chosen.source, 0) + 1
-                await self._remember(character, result.chosen)
+        await asyncio.gather(
+            *(self._remember(character, result.chosen) for character, result in answers if result.chosen)
+        )
         return PreloadAnswer(
             movie_title=title_of(wanted),
             characters=len(parts),
@@ -263,7 +265,7 @@ class CharacterImages:
             reasons=reasons,
         )
 
-    async def explain(self, wanted: Wanted) -> ChainResult:
+    async def explain(self, wanted: WantedCharacter) -> ChainResult:
         """Every step's candidate, and why it was taken or not."""
         known = await self._known(replace(wanted, cast_limit=self._cast_limit))
         asking = Asking(self._now() + WITHIN)
@@ -351,37 +353,57 @@ class CharacterImages:
             _log.info("a character is not looked for again", character=id_, reason=error.detail)
 
     async def _answer(
-        self, wanted: Wanted, key: str, ttl_s: float, *, force: bool, may_create: bool
+        self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
+        """Whoever wants the same at the same time has the same answer."""
         if not force and (kept := await self.fast.get(key)):
             self._count("fast")
             return CharacterImageAnswer.model_validate_json(kept)
+        shared = (key, force, may_create, wanted.actor)
+        while flight := self._flights.get(shared):
+            with suppress(asyncio.CancelledError):
+                return await asyncio.shield(flight)
+            if not flight.cancelled():
+                raise asyncio.CancelledError
+        flight = self._flights[shared] = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._looked_for(wanted, key, ttl_s, force=force, may_create=may_create)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                flight.set_exception(error)
+                flight.exception()  # it is told here, whether or not anybody else waits
+            else:
+                flight.cancel()
+            raise
+        else:
+            flight.set_result(answer)
+            return answer
+        finally:
+            del self._flights[shared]
+
+    async def _looked_for(
+        self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
+    ) -> CharacterImageAnswer:
+        known, rows = await self._looked_up(wanted)
+        if not force and (row := self._best(known, rows)):
+            self._count("table")
+            return await self._kept_fast(key, ttl_s, self._of_row(row, cache_hit=True))
         began = self._now()
-        async with self._turns.hold(key):
-            if not force and (kept := await self.fast.get(key)):
-                self._count("fast")
-                return CharacterImageAnswer.model_validate_json(kept)
-            known = await self._known(wanted)
-            if not force and (row := await self._in_table(known)):
-                self._count("table")
-                return await self._kept_fast(key, ttl_s, self._of_row(row, cache_hit=True))
-            result = await self._run(known, may_create=may_create)
-            answer = await self._told(known, result)
+        result = await self._run(known, may_create=may_create)
+        answer = await self._told(known, result)
         self._count(_outcome(result))
         took_s = (self._now() - began).total_seconds()
         answer = answer.model_copy(update={"generation_time": round(took_s, 3)})
-        if answer.success:
-            await self._kept_fast(key, ttl_s, answer)
-        return answer
+        return await self._kept_fast(key, ttl_s, answer) if answer.success else answer
 
     async def _run(
-        self, wanted: Wanted, *, may_create: bool, only: frozenset[str] | None = None
+        self, wanted: WantedCharacter, *, may_create: bool, only: frozenset[str] | None = None
     ) -> ChainResult:
         asking = Asking(self._now() + WITHIN)
         dropped = await self._dropped(wanted)
         return await self._chain.run(wanted, asking, without=dropped, may_create=may_create, only=only)
 
-    async def _told(self, wanted: Wanted, result: ChainResult) -> CharacterImageAnswer:
+    async def _told(self, wanted: WantedCharacter, result: ChainResult) -> CharacterImageAnswer:
         """Kept where something was found."""
         title = title_of(wanted)
         if result.chosen is None:
@@ -424,9 +446,9 @@ class CharacterImages:
         else:
             self._pinned[character.id] = state
 
-    async def _in_table(self, wanted: Wanted) -> CharacterImage | None:
+    def _best(self, wanted: WantedCharacter, rows: Sequence[CharacterImage]) -> CharacterImage | None:
         """The best row, unless a file is there that it does not know of."""
-        rows = [row for row in await self._rows(wanted) if not row.dropped]
+        rows = [row for row in rows if not row.dropped]
         best = max(rows, key=lambda row: row.worth, default=None)
         file = self._files.of_character(wanted.name)
         if file and (best is None or best.image_url != self._urls.own(file)):
@@ -435,33 +457,37 @@ class CharacterImages:
             return None if not best or best.source is not ImageSource.CHARACTER_SPECIFIC else best
         return best
 
-    async def _rows(self, wanted: Wanted) -> list[CharacterImage]:
+    async def _rows(self, wanted: WantedCharacter) -> list[CharacterImage]:
         return await self.table.images(wanted.character_id or character_id(wanted.name, title_of(wanted)))
 
-    async def _dropped(self, wanted: Wanted) -> frozenset[str]:
+    async def _dropped(self, wanted: WantedCharacter) -> frozenset[str]:
         return frozenset(row.image_url for row in await self._rows(wanted) if row.dropped)
 
-    async def _known(self, wanted: Wanted) -> Wanted:
+    async def _known(self, wanted: WantedCharacter) -> WantedCharacter:
         """With what the database has of the character."""
-        character = await self.table.character(
-            wanted.character_id or character_id(wanted.name, title_of(wanted))
-        )
+        return (await self._looked_up(wanted))[0]
+
+    async def _looked_up(self, wanted: WantedCharacter) -> tuple[WantedCharacter, Sequence[CharacterImage]]:
+        """The same, and the character's pictures, those that were dropped too."""
+        id_ = wanted.character_id or character_id(wanted.name, title_of(wanted))
+        character, rows = await self.table.known(id_)
         if character is None:
-            return wanted
-        return replace(
+            return wanted, rows
+        known = replace(
             wanted,
             character_id=character.id,
             profile_path=wanted.profile_path or character.profile_path,
             subject=wanted.subject or subject_in(character.subject),
         )
+        return known, rows
 
-    async def _of_id(self, id_: str) -> Wanted:
+    async def _of_id(self, id_: str) -> WantedCharacter:
         """Raise Problem where nobody knows it."""
         character = (
             await self.table.by_number(int(id_)) if id_.isdecimal() else await self.table.character(id_)
         )
         if character:
-            return Wanted(
+            return WantedCharacter(
                 character.name,
                 character.title,
                 subject=subject_in(character.subject),
@@ -477,7 +503,7 @@ class CharacterImages:
         if not isinstance(outcome, Found):
             raise Problem(HTTPStatus.BAD_GATEWAY, "The provider of this number did not answer.")
         (part,), cast = outcome.value.parts, outcome.value
-        return Wanted(
+        return WantedCharacter(
             part.character,
             cast.title,
             subject=Subject(kind=cast.kind, ids=cast.ids),
@@ -486,7 +512,7 @@ class CharacterImages:
         )
 
     async def _whole_cast(
-        self, wanted: Wanted, asking: Asking
+        self, wanted: WantedCharacter, asking: Asking
     ) -> tuple[Sequence[CastPart], Mapping[str, str]]:
         """Each character once, of all providers at once."""
         sources = sorted(self._casts.names)
@@ -582,7 +608,7 @@ def _as_answer(id_: str, answer: CharacterImageAnswer | BaseException) -> Charac
     return CharacterImageAnswer(success=False, character_name=id_, movie_title="", reason=reason)
 
 
-def _with(character: Character, wanted: Wanted, result: ChainResult) -> Character:
+def _with(character: Character, wanted: WantedCharacter, result: ChainResult) -> Character:
     """What was learned of it."""
     chosen = result.chosen
     generated = chosen.profile_path if chosen and chosen.source is ImageSource.AI_GENERATED else None
@@ -595,7 +621,7 @@ def _with(character: Character, wanted: Wanted, result: ChainResult) -> Characte
     )
 
 
-def title_of(wanted: Wanted) -> str:
+def title_of(wanted: WantedCharacter) -> str:
     """As the table calls it: with its year, where that was said."""
     return f"{wanted.title} ({wanted.year})" if wanted.year else wanted.title
 

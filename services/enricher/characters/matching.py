@@ -52,8 +52,11 @@ _ADDRESSED = _words(
     "king lady lieutenant lt lord madame major master miss mister monsieur mr mrs ms officer prince princess prof professor "
     "private queen sergeant sgt sheriff sir sister the uncle aunt special"
 )
+_AGES = _words("young old little baby teen teenage child adult future past")
+"""Words for somebody at another time: who is asked for without them is meant without them."""
+
 _OTHER_THAN = _words(
-    "young younger old older little baby teen teenage child adult future past evil fake clone jr sr junior senior ii iii iv "
+    "younger older elder evil fake clone jr sr junior senior ii iii iv "
     "wife husband mother father mom dad son daughter brother boyfriend girlfriend friend assistant secretary guard driver "
     "double stunt ghost soldier man woman boy girl"
 )
@@ -118,7 +121,10 @@ def _spelled(character: str) -> Iterator[str]:
 
 def _plain(words: tuple[str, ...]) -> tuple[str, ...]:
     """Without what somebody is addressed by; as it is where nothing would be left."""
-    return tuple(word for word in words if word not in _ADDRESSED) or words
+    rest = words
+    while rest and rest[0] in _ADDRESSED:
+        rest = rest[1:]
+    return rest or words
 
 
 def _addressed_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
@@ -127,14 +133,17 @@ def _addressed_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return not mine or not its or mine <= its or its <= mine
 
 
+def _is_telling(asked: tuple[str, ...]) -> bool:
+    return any(len(word) >= _LEAST_WORD and not word.isdecimal() for word in asked)
+
+
 def _is_part(asked: tuple[str, ...], name: tuple[str, ...]) -> bool:
     """Whether it is the first or the last name of somebody, and nothing else makes that another one."""
-    telling = any(len(word) >= _LEAST_WORD and not word.isdecimal() for word in asked)
     rest = set(name) - set(asked)
     return (
-        telling
+        _is_telling(asked)
         and set(asked) < set(name)
-        and not rest & _OTHER_THAN
+        and not rest & (_OTHER_THAN | _AGES)
         and not any(map(str.isdecimal, rest))
         and (name[: len(asked)] == asked or name[-len(asked) :] == asked)
     )
@@ -165,10 +174,12 @@ def score(asked: tuple[str, ...], character: str) -> float:
     if sorted(asked) in map(sorted, names):
         return OTHERWISE_WRITTEN
     plain = _plain(asked)
-    if any(plain == _plain(name) and _addressed_alike(asked, name) for name in names):
+    if _is_telling(plain) and any(plain == _plain(name) and _addressed_alike(asked, name) for name in names):
         return PLAIN
-    if any(_is_part(plain, name) and _addressed_alike(asked, name) for name in names):
-        return IN_PART
+    in_part = [name for name in names if _is_part(plain, name) and _addressed_alike(asked, name)]
+    if in_part:
+        addressed = asked[: len(asked) - len(plain)]
+        return IN_PART + any(bool(addressed) and set(addressed) <= set(name) for name in in_part)
     misspelt = (fuzz.ratio(" ".join(asked), " ".join(name)) for name in names if _is_misspelt(asked, name))
     best = max(misspelt, default=0.0)
     return min(best, IN_PART) if best >= ENOUGH else 0.0
@@ -196,12 +207,23 @@ def match(name: str, parts: Sequence[CastPart], *, actor: str | None = None) -> 
     if best < ENOUGH:
         return Match()
     meant = [part for points, part in scored if points == best]
+    if best == IN_PART:
+        meant += [part for points, part in scored if not points and _may_be(asked, part.character)]
     by_actor = [part for part in meant if actor and words_of(part.actor) == words_of(actor)]
     meant = by_actor or meant
     persons = {(part.actor_id, words_of(part.actor)) for part in meant}
     if len(persons) > 1:
         return Match(score=best, ambiguous=tuple(meant))
     return Match(next((part for part in meant if part.picture), meant[0]), best)
+
+
+def _may_be(asked: tuple[str, ...], character: str) -> bool:
+    """Whether it may be another one of the same name, a son's for instance."""
+    plain = set(_plain(asked))
+    return any(
+        plain < set(name) and not _AGES & set(name) and _addressed_alike(asked, name)
+        for name in names_in(character)
+    )
 
 
 def _score(asked: tuple[str, ...], name: str, part: CastPart) -> float:

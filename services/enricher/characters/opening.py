@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from multidict import MultiMapping
 from pydantic import Field, field_validator
 from yarl import URL
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.characters import audit, chain, images, store
+from services.enricher.characters import audit, chain, early, images, store
 from services.enricher.characters.api import CharacterApi
-from services.enricher.characters.local_files import LocalFiles
+from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.measuring import penalty
 from services.enricher.characters.urls import OWN, CharacterUrls
 from services.enricher.database.database import Database, DatabaseUnavailable
@@ -25,6 +26,7 @@ from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.contracts import Envelope, PictureStored
+from shared.http.early import Early
 from shared.pictures import HostRules, Kind, Name, PictureId, SourceUrl, picture_host
 from shared.queue import Queue
 from shared.settings import Settings
@@ -43,7 +45,6 @@ class CharacterSettings(Settings):
     own_path: str = Field(
         OWN, validation_alias="IMAGE_API_ENDPOINT", pattern=r"^/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$"
     )
-    cache_url: str = Field("memory:", validation_alias="CACHE_URL")
     cache_mb: float = Field(64, validation_alias="CHARACTER_CACHE_MB", gt=0)
     by_name_ttl_s: float = Field(14 * 24 * 3600, validation_alias="CHARACTER_CACHE_TTL", ge=1)
     by_id_ttl_s: float = Field(24 * 3600, validation_alias="CHARACTER_ID_CACHE_TTL", ge=1)
@@ -56,13 +57,6 @@ class CharacterSettings(Settings):
         chain.Worth.read(text)
         return text
 
-    @field_validator("cache_url")
-    @classmethod
-    def _is_known(cls, url: str) -> str:
-        if url != "memory:":
-            raise ValueError(f"the fast tier is kept in memory: only, and not in {url!r}")
-        return url
-
 
 @dataclass(frozen=True, slots=True)
 class CharacterWing:
@@ -70,11 +64,19 @@ class CharacterWing:
     """The kinds of tasks that it does."""
 
     found: images.CharacterImages
+    _fast: store.MemoryCache
+    _metrics: Metrics
     _background: Background
     _now: Callable[[], datetime]
 
     def endpoints(self, tasks: Tasks) -> list[Endpoint]:
         return CharacterApi(self.found, tasks).endpoints
+
+    def answering_early(
+        self, may_read: Callable[[MultiMapping[str]], bool], service: str, before: Early | None
+    ) -> Early:
+        """What is at hand; whatever is asked otherwise is left to `before`, and to aiohttp."""
+        return early.answering_early(self._fast.at_hand, may_read, service, self._metrics, before)
 
     def looking_after(self, tasks: Tasks) -> AbstractAsyncContextManager[None]:
         """Tasks that are due are started while the context lasts."""
@@ -101,7 +103,7 @@ async def open_characters(
     tmdb_url = finder.providers.settings.of(TmdbSettings).image_url
     own = CharacterUrls(settings.backend_url, settings.own_path, tmdb_url)
     changed = asyncio.Event()
-    files = LocalFiles((settings.own_folder, settings.folder), changed.set)
+    files = CharacterFiles((settings.own_folder, settings.folder), changed.set)
     casts = chain.TitleCasts(finder.casts)
     start_at_zero(metrics.character_images, images.OUTCOMES)
 
@@ -112,6 +114,7 @@ async def open_characters(
     async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
         return await measure(PictureId(candidate.picture_id)) if candidate.picture_id else None
 
+    fast = store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic)
     create = chain.Create(
         generator,
         own,
@@ -122,7 +125,7 @@ async def open_characters(
         chain.Chain(_steps(settings, files, own, casts, create), measure_candidate),
         casts,
         store.CharacterTable(database, now),
-        fast=store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic),
+        fast=fast,
         files=files,
         urls=own,
         pictures=images.PictureWork(urls, finder.fetch, finder.pin, measure),
@@ -151,28 +154,35 @@ async def open_characters(
             audit.CLEAN_UP: audit.CleanUp(found),
         }
         await enter(files.watching(background))
-        await enter(
-            background.repeating(
-                "forgetting characters whose files changed",
-                found.files_changed,
-                every_s=None,
-                wake=changed,
-                expected=(DatabaseUnavailable,),
-            )
-        )
+        await enter(forgetting(found, changed, background))
         await enter(queue.listen(hear))
-        await enter(
-            background.repeating(
-                "measuring characters' pictures",
-                found.measure_what_came,
-                every_s=None,
-                soon_s=MEASURE_SOON_S,
-                wake=found.measuring.wake,
-                at_once=False,
-                expected=(DatabaseUnavailable,),
-            )
-        )
-        yield CharacterWing(works, found, background, now)
+        await enter(measuring(found, background))
+        yield CharacterWing(works, found, fast, metrics, background, now)
+
+
+def forgetting(
+    found: images.CharacterImages, changed: asyncio.Event, background: Background
+) -> AbstractAsyncContextManager[None]:
+    """Whenever files changed, what was answered before."""
+    return background.repeating(
+        "forgetting characters whose files changed",
+        found.files_changed,
+        every_s=None,
+        wake=changed,
+        expected=(DatabaseUnavailable,),
+    )
+
+
+def measuring(found: images.CharacterImages, background: Background) -> AbstractAsyncContextManager[None]:
+    """Pictures that were chosen, once they are stored."""
+    return background.repeating(
+        "measuring characters' pictures",
+        found.measure_what_came,
+        every_s=None,
+        soon_s=MEASURE_SOON_S,
+        wake=found.measuring.wake,
+        expected=(DatabaseUnavailable,),
+    )
 
 
 def _portraits(found: images.CharacterImages) -> Callable[[Name], Awaitable[SourceUrl | str | None]]:
@@ -184,7 +194,7 @@ def _portraits(found: images.CharacterImages) -> Callable[[Name], Awaitable[Sour
 
 def _steps(
     settings: CharacterSettings,
-    files: LocalFiles,
+    files: CharacterFiles,
     own: CharacterUrls,
     casts: chain.TitleCasts,
     create: chain.Create,

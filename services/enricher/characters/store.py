@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from cachetools import TLRUCache
@@ -12,7 +13,7 @@ from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from services.enricher.characters.chain import CharacterCandidate, ImageSource
-from services.enricher.characters.matching import folded
+from services.enricher.characters.matching import REMEMBERED_AT_MOST, folded
 from services.enricher.characters.tables import character_images, characters
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
@@ -65,9 +66,13 @@ class MemoryCache:
             getsizeof=lambda value: len(value[0]) + 200,
         )
 
-    async def get(self, key: str) -> bytes | None:
+    def at_hand(self, key: str) -> bytes | None:
+        """The same without waiting."""
         kept = self._kept.get(key)
         return kept[0] if kept else None
+
+    async def get(self, key: str) -> bytes | None:
+        return self.at_hand(key)
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         if len(value) < self._kept.maxsize // 2:
@@ -87,6 +92,7 @@ class MemoryCache:
         return sum(key.startswith(prefix) for key in self._kept)
 
 
+@lru_cache(REMEMBERED_AT_MOST)
 def character_id(name: str, title: str) -> str:
     """Ours, of a character: the same for the same name and title, however they are written."""
     return str(uuid.uuid5(_OURS, f"{folded(name)}\0{folded(title)}"))
@@ -167,6 +173,17 @@ class CharacterTable:
         )
         rows = self._database.readable(found, _read_image, of=character_images)
         return sorted(rows, key=lambda row: -row.worth)
+
+    async def known(self, character: str) -> tuple[Character | None, list[CharacterImage]]:
+        """Both at once."""
+        found, images = await self._database.read_at_once(
+            lambda visit: (
+                visit.rows(_BY_ID, {"id": character}),
+                visit.rows(_OF_CHARACTER, {"character": character}),
+            )
+        )
+        rows = self._database.readable(images, _read_image, of=character_images)
+        return next(map(_read_character, found), None), sorted(rows, key=lambda row: -row.worth)
 
     async def character(self, character: str) -> Character | None:
         found = await self._database.read_at_once(lambda visit: visit.rows(_BY_ID, {"id": character}))

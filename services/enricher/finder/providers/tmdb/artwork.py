@@ -10,7 +10,12 @@ from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata
 from services.enricher.finder.providers.models import TitleKind
 from services.enricher.finder.providers.tmdb import resources
 from services.enricher.finder.providers.tmdb.models import titles
-from services.enricher.finder.providers.tmdb.models.people import TitleCast, TmdbPictures
+from services.enricher.finder.providers.tmdb.models.people import (
+    CastMember,
+    SeriesCastMember,
+    TitleCast,
+    TmdbPictures,
+)
 from shared.pictures import Kind, Role
 
 _NO_LANGUAGE = (None, *resources.WITHOUT_LANGUAGE)
@@ -90,27 +95,30 @@ class TmdbSource:
         return NotFound()
 
     async def called(self, text: str, kind: Kind, asking: Asking) -> Outcome[NamedTitles]:
+        outcome: Outcome[titles.MoviePage] | Outcome[titles.TvPage]
         try:
-            wanted = (resources.search_movie if kind is Kind.MOVIE else resources.search_tv)(text)
+            if kind is Kind.MOVIE:
+                outcome = await self._tmdb.look(resources.search_movie(text), asking.until, asking.urgency)
+            else:
+                outcome = await self._tmdb.look(resources.search_tv(text), asking.until, asking.urgency)
         except ValueError:
             return NotFound()
-        outcome = await self._tmdb.look(wanted, asking.until, asking.urgency)
         if not isinstance(outcome, Found):
             return outcome
-        found = tuple(_named(entry) for entry in outcome.value.results)
-        return Found(NamedTitles(titles=found), outcome.stale)
+        return Found(NamedTitles(titles=tuple(map(_named, outcome.value.results))), outcome.stale)
 
     def _cast(self, kind: Kind, said: TitleCast) -> Cast:
         other = said.external_ids
         ids = Ids(tmdb=said.id, imdb=other.imdb_id if other else None, tvdb=other.tvdb_id if other else None)
         members = said.credits.cast if said.credits else ()
-        played = [(place, member, member.character) for place, member in enumerate(members)]
+        played = [(place, member.character, member) for place, member in enumerate(members)]
         members_of_series = said.aggregate_credits.cast if said.aggregate_credits else ()
         in_series = [
-            (place, member, role.character)
+            (place, role.character, member)
             for place, member in enumerate(members_of_series)
             for role in member.roles
         ]
+        every: list[tuple[int, str | None, CastMember | SeriesCastMember]] = [*played, *in_series]
         parts = (
             CastPart(
                 character=character,
@@ -119,7 +127,7 @@ class TmdbSource:
                 picture=f"{self._image_url}/original{member.profile_path}" if member.profile_path else None,
                 place=place,
             )
-            for place, member, character in [*played, *in_series]
+            for place, character, member in every
             if character
         )
         return Cast(kind=kind, ids=ids, title=said.title or said.name or "", parts=tuple(parts))

@@ -41,7 +41,7 @@ def described(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalFile:
+class CharacterFile:
     path: Path
     size: int
     changed_ns: int
@@ -55,33 +55,33 @@ class LocalFile:
 class FileIndex:
     """Files by their names without extensions, as they are written and without case, accents and punctuation."""
 
-    by_stem: Mapping[str, LocalFile] = field(default_factory=dict)
-    by_words: Mapping[str, LocalFile] = field(default_factory=dict)
-    by_name: Mapping[str, LocalFile] = field(default_factory=dict)
+    by_stem: Mapping[str, CharacterFile] = field(default_factory=dict)
+    by_words: Mapping[str, CharacterFile] = field(default_factory=dict)
+    by_name: Mapping[str, CharacterFile] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, files: Iterable[LocalFile]) -> Self:
+    def of(cls, files: Iterable[CharacterFile]) -> Self:
         """Of several of one name the first, by extension and then as they come."""
 
-        def key(file: LocalFile) -> int:
+        def key(file: CharacterFile) -> int:
             return EXTENSIONS.index(file.path.suffix[1:].lower())
 
-        by_stem: dict[str, LocalFile] = {}
-        by_words: dict[str, LocalFile] = {}
-        by_name: dict[str, LocalFile] = {}
+        by_stem: dict[str, CharacterFile] = {}
+        by_words: dict[str, CharacterFile] = {}
+        by_name: dict[str, CharacterFile] = {}
         for file in sorted(files, key=key):
             by_stem.setdefault(file.path.stem.lower(), file)
             by_words.setdefault(folded(file.path.stem), file)
             by_name.setdefault(file.name, file)
         return cls(by_stem, by_words, by_name)
 
-    def find(self, pattern: str, name: str) -> LocalFile | None:
+    def find(self, pattern: str, name: str) -> CharacterFile | None:
         exact = self.by_stem.get(pattern.format(name=described(name)))
         words = folded(name)
         return exact or (self.by_words.get(folded(pattern.format(name=words))) if words else None)
 
 
-class LocalFiles:
+class CharacterFiles:
     """Of folders, the first of which counts more. `on_change` hears of every change, once there is something else."""
 
     def __init__(self, folders: Sequence[Path], on_change: Callable[[], None] = lambda: None) -> None:
@@ -104,7 +104,7 @@ class LocalFiles:
                 at_once=False,
             )
             hearing = background.repeating(
-                "hearing of characters' files", self._hear, every_s=HEAR_EVERY_MS / 1000
+                "hearing of characters' files", self.hear, every_s=HEAR_EVERY_MS / 1000
             )
             await stack.enter_async_context(looking)
             await stack.enter_async_context(hearing)
@@ -144,17 +144,17 @@ class LocalFiles:
         ]
         return (file.name for file in files if file)
 
-    def called(self, file_name: str) -> LocalFile | None:
+    def called(self, file_name: str) -> CharacterFile | None:
         return self._index.by_name.get(file_name)
 
     @property
     def names(self) -> Iterable[str]:
         return self._index.by_name
 
-    def _first(self, patterns: Sequence[str], name: str) -> LocalFile | None:
+    def _first(self, patterns: Sequence[str], name: str) -> CharacterFile | None:
         return next((file for pattern in patterns if (file := self._index.find(pattern, name))), None)
 
-    async def _hear(self) -> None:
+    async def hear(self) -> None:
         """Until another of the folders is there, or one is not any more."""
         there = await asyncio.to_thread(self._there)
         if not there:
@@ -174,11 +174,11 @@ class LocalFiles:
         return [folder for folder in self._folders if folder.is_dir()]
 
 
-def _name(file: LocalFile | None) -> str | None:
+def _name(file: CharacterFile | None) -> str | None:
     return file.name if file else None
 
 
-def _files(folders: Sequence[Path]) -> Iterator[LocalFile]:
+def _files(folders: Sequence[Path]) -> Iterator[CharacterFile]:
     """Plain files with a picture's extension, no links: nothing outside of the folders can be shown by putting one there."""
     count = 0
     for folder in folders:
@@ -190,7 +190,7 @@ def _files(folders: Sequence[Path]) -> Iterator[LocalFile]:
                     said = entry.stat(follow_symlinks=False)
                     if S_ISREG(said.st_mode) and 0 < said.st_size <= MAX_BYTES and count < MAX_FILES:
                         count += 1
-                        yield LocalFile(Path(entry.path), said.st_size, said.st_mtime_ns)
+                        yield CharacterFile(Path(entry.path), said.st_size, said.st_mtime_ns)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 _log.warning(
