@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -175,14 +175,15 @@ async def open_uploads(
     background: Background,
 ) -> AsyncIterator[Uploads]:
     uploads = Uploads(UploadTable(database), finder, volume, settings, KeyedLock())
-    async with (
-        queue.listen(uploads.hear),
-        background.repeating(
-            "settling uploads",
-            uploads.settle,
-            every_s=SETTLE_EVERY_S,
-            at_once=False,
-            expected=(DatabaseUnavailable, QueueError),
-        ),
-    ):
+    async with queue.listen(uploads.hear), settling(uploads, background):
         yield uploads
+
+
+def settling(uploads: Uploads, background: Background) -> AbstractAsyncContextManager[None]:
+    """Look now and then while the context lasts."""
+    return background.repeating(
+        "settling uploads",
+        uploads.settle,
+        every_s=SETTLE_EVERY_S,
+        expected=(DatabaseUnavailable, QueueError),
+    )
