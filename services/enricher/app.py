@@ -128,7 +128,14 @@ async def add_enricher(
         )
         users = await enter(open_users(settings.users))
         uploads = await enter(
-            open_uploads(settings.uploads, finder, database=database, volume=volume, background=background)
+            open_uploads(
+                settings.uploads,
+                finder,
+                database=database,
+                queue=queue,
+                volume=volume,
+                background=background,
+            )
         )
         streamers = await enter(
             open_streamers(

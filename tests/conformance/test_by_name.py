@@ -1,11 +1,13 @@
 """By name, every server shows the same picture: wherever it lies, and as soon as it is another one."""
 
 import asyncio
+import shutil
 
 import pytest
 
 from services.proxy.hot_answers import PASSED_LASTS_S
-from shared.pictures import Kind, Name, Role
+from shared.pictures import Kind, Name, PictureId, Role, Tree
+from shared.pictures.cache_control import PRIVATE
 from tests.conformance.servers import Servers
 from tests.conformance.signing import sign
 from tests.conformance.test_stored import DAY, WEBP
@@ -15,11 +17,14 @@ FILES = {
     "/data/images/profiles/profile_avatar_{}.png": (Kind.STREAMER, Role.PROFILE),
     "/data/images/categories/{}.png": (Kind.CATEGORY, Role.COVER),
     "/data/images/artwork/somebody/stream_{}.png": (Kind.STREAM, Role.ARTWORK),
+    "/api/image-no-auth/{}.png": (Kind.UPLOAD, Role.IMAGE),
 }
+NO_AUTH = "/api/image-no-auth"
+"""Open to whoever knows the name, also where others have to be signed."""
 
 
 @pytest.mark.parametrize("path", FILES)
-async def test_the_streamer_librarys_files_are_names(
+async def test_files_of_the_streamer_library_and_of_uploads_are_names(
     world: World, servers: Servers, signed: Servers, path: str
 ) -> None:
     stored = await world.stored("small.png")
@@ -37,8 +42,30 @@ async def test_the_streamer_librarys_files_are_names(
             assert (answer.status, answer.body) == (200, stored.files[file])
             assert answer.headers["Cache-Control"] == DAY
             assert "Vary" not in answer.headers
-            assert (await signed.ask(target + size)).status == 403
+            unsigned = await signed.ask(target + size)
+            assert unsigned.status == (200 if target.startswith(NO_AUTH) else 403)
             assert (await signed.ask(sign(target + size))).body == stored.files[file]
+
+
+async def test_a_private_upload_is_shown_by_no_server_without_its_signature(
+    world: World, servers: Servers, signed: Servers
+) -> None:
+    stored = await world.stored("small.png")
+    picture = PictureId(stored.subject.picture[:20] + "0" * 12)
+    trees = [(world.layout.picture(Tree.CACHE, one), one) for one in (stored.subject.picture, picture)]
+    shutil.copytree(trees[0][0], trees[1][0], symlinks=True)
+    name = Name(Kind.UPLOAD, f"private_{picture}", Role.IMAGE)
+    await world.volume.names.point(name, picture)
+    revision = await world.volume.pictures.current(picture)
+    assert revision
+    by_path = f"/p/{picture}/{revision.id}/original.jpg"
+    for target in (f"{NO_AUTH}/{name.id}.jpg", f"/api/v1/images/{name}/original", by_path):
+        for some in (servers, signed):
+            assert (await some.ask(target)).status == 403, target
+        answer = await signed.ask(sign(target))
+        assert (answer.status, answer.body) == (200, stored.files["original.jpg"])
+        assert answer.headers["Cache-Control"] == PRIVATE
+        assert (await servers.ask(sign(target))).status == 403  # they have no keys
 
 
 async def test_a_name_that_leads_into_the_other_tree_is_followed_there(

@@ -14,15 +14,16 @@ from shared.pictures.rendition import SIZES
 TMDB_TOKENS = [size for size in SIZES if size[0] in "wh" and size[1:].isdigit()]
 FORMATS = ("webp", "avif", "jpg", "png")
 NAMED_FILES = (
-    "profiles/profile_avatar_",
-    "categories/",
-    "artwork/somebody/stream_",
-    "artwork/a%3Ab.c-1/stream_",
+    "/data/images/profiles/profile_avatar_",
+    "/data/images/categories/",
+    "/data/images/artwork/somebody/stream_",
+    "/data/images/artwork/a%3Ab.c-1/stream_",
+    "/api/image-no-auth/",
 )
 ODD_IDS = (
     ". .. ... .a -a _a :a a/b a%2Fb ..%2Fa a%5Cb a%00 a%20b a+b a%2Bb %61 a%3a a%3A %3Aa a%253A a;b a,b a~ a! %C3%A9 "
     "\u0142 a%C5%82 603 0 007 12345678901234567890 6%33 1e3 0x1 1.2 tmdb: tmdb:: tt0133093 Tmdb:603 a.jpg a..b a.webp "
-    "constructor __proto__ a' a\" a$uri a{b} a|b a? a# current a%0A \xe9"
+    "private_a private_ Private_a private- %70rivate_a constructor __proto__ a' a\" a$uri a{b} a|b a? a# current a%0A \xe9"
 )
 BROWSERS = (
     "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
@@ -113,13 +114,13 @@ def plain(random_: random.Random) -> Request:
 
 
 def _name_path(random_: random.Random, id_: str) -> str:
-    """By what is shown: in our form, or as a file of the streamer library."""
+    """By what is shown: in our form, or as a file of the streamer library or of uploads."""
     format_ = random_.choice(FORMATS)
     if random_.random() < 0.7:
         file = random_.choice([*SIZES, *(f"{size}.{format_}" for size in SIZES), "original"])
         return f"/api/v1/images/{random_.choice(list(Kind))}/{id_}/{random_.choice(list(Role))}/{file}"
     size = random_.choice(["", "", *(f"?size={size}" for size in SIZES)])
-    return f"/data/images/{random_.choice(NAMED_FILES)}{id_}.{format_}{size}"
+    return f"{random_.choice(NAMED_FILES)}{id_}.{format_}{size}"
 
 
 def _id(random_: random.Random) -> str:
@@ -281,6 +282,7 @@ def odd_path(random_: random.Random) -> Request:
         [*FORMATS, "gif", "svg", "ico", "json", "bmp", "tiff", "jpeg"]
     )
     picture, revision = f"{random_.getrandbits(128):032x}", f"{random_.getrandbits(64):016x}"
+    picture = random_.choice((picture, picture, picture[:20] + "0" * 12, picture[:21] + "0" * 11))
     target = random_.choice(
         [f"/p/{picture}/{revision}/{name}"] * 3
         + [

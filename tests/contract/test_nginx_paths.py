@@ -105,6 +105,7 @@ async def telling_proxy(keys: Sequence[str] = ()) -> AsyncIterator[int]:
         settings=ProxySettings(),
         rules=HostRules.of("*"),
         signatures=signatures,
+        private_signatures=signatures,
         delivery=delivery,
         hot=hot,
         answers=Answers(responder, delivery, signatures, PUBLIC_PATHS, redirects=False),

@@ -1,13 +1,18 @@
 """The providers' recorded replies, where they are at hand, are read by our models."""
 
 import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.enricher.finder.providers.errors import allowance_in, error_for
 from services.enricher.finder.providers.fanart.client import FanartMovie, FanartSeries
+from services.enricher.finder.providers.hardcover import client as hardcover
 from services.enricher.finder.providers.models import Lenient
 from services.enricher.finder.providers.tmdb.models.people import (
     CombinedCredits,
@@ -49,6 +54,7 @@ from services.enricher.finder.providers.twitch.client import (
     sized,
 )
 
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
 KOTLIN = "tmdb/tmdb-kotlin/tmdb3_"
 PHP = "tmdb/php-tmdb/"
@@ -258,3 +264,77 @@ def test_every_picture_of_fanart_that_has_a_role_is_read(name: str, model: type[
         pictures = getattr(read, what)
         assert len(pictures) == len(said.get(what, []))
         assert all(one.url.startswith("https://assets.fanart.tv/") and " " not in one.url for one in pictures)
+
+
+def fields_asked(query: str) -> Iterator[tuple[tuple[str, ...], frozenset[str]]]:
+    """Each field by the way that leads to it, with its arguments."""
+    way: list[str] = []
+    last = ""
+    for word in re.findall(r"\((?:[^()]|\([^()]*\))*\)|[{}]|\w+", query.partition("{")[2]):
+        if word == "{":
+            way.append(last)
+        elif word == "}":
+            way = way[:-1]
+        elif word.startswith("("):
+            while (
+                plain := re.sub(r"\{[^{}]*\}", "", word)
+            ) != word:  # what is within others is of other types
+                word = plain  # noqa: PLW2901 - see above
+            yield (*way, last), frozenset(re.findall(r"(\w+):", plain))
+        else:
+            last = word
+            yield (*way, last), frozenset()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        hardcover.SEARCH,
+        hardcover.CHARACTERS,
+        hardcover.CHARACTER,
+        hardcover.BOOKS,
+        hardcover.BOOK,
+        hardcover.IMAGES,
+        hardcover.EDITIONS,
+    ],
+)
+def test_what_hardcover_is_asked_for_is_in_its_schema(query: str) -> None:
+    schema = json.loads(recorded("hardcover/introspection-subset.json"))["data"]["__schema"]
+    types = {one["name"]: {f["name"]: f for f in one["fields"]} for one in schema["types"] if one["fields"]}
+
+    def named(of: dict[str, Any]) -> str:
+        return named(of["ofType"]) if of["ofType"] else of["name"]
+
+    top: set[str] = set()
+    for way, arguments in fields_asked(query):
+        place = schema["queryType"]["name"]
+        for name in way[:-1]:
+            place = named(types[place][name]["type"])
+        field = types[place][way[-1]]
+        assert arguments <= {one["name"] for one in field["args"]}
+        top.add(way[0])
+    assert 0 < len(top) <= 5
+
+
+@pytest.mark.parametrize(
+    ("case", "status", "error"),
+    [
+        ("400", 400, "Refused"),
+        ("401", 401, "Misconfigured"),
+        ("403_scope", 403, "Misconfigured"),
+        ("403_toplevel", 403, "Misconfigured"),
+        ("408", 408, "Broken"),
+        ("503", 503, "Broken"),
+        ("429", 429, "Busy"),
+    ],
+)
+def test_each_of_hardcovers_errors_is_told_apart(case: str, status: int, error: str) -> None:
+    """Behind status 200 there is none of these; and their limits are read, the tightest first."""
+    said = json.loads(recorded("hardcover/errors.json"))[case]
+    headers = said.get("headers", {})
+    failure = error_for("Hardcover", status, headers, NOW)
+    assert type(failure).__name__ == error
+    if headers:
+        allowance = allowance_in(headers, NOW)
+        assert allowance
+        assert (allowance.left, allowance.until - NOW) == (0, timedelta(seconds=10))

@@ -187,7 +187,8 @@ class _FinderOf(Finder):
     """One without what resolves names; it notes what is to be fetched."""
 
     def __init__(self, metadata: Any, providers: Any, settings: Any, pictures: list[SourceUrl]) -> None:
-        super().__init__(metadata, providers, None, None, settings, None)  # type: ignore[arg-type]
+        nobody: Any = None
+        super().__init__(metadata, providers, nobody, nobody, settings, nobody)
         object.__setattr__(self, "_resolving", pictures)
 
     async def fetch(self, source: SourceUrl) -> None:

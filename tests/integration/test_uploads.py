@@ -6,15 +6,17 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from services.fetcher.rendering import heif
 from shared.contracts import FetchPicture, PictureFailed, PictureStored, RenderPicture, StoreUpload
-from shared.pictures import ORIGINAL, FailureClass, Name, Rendition, Tree, Upload
+from shared.pictures import ORIGINAL, FailureClass, Format, Name, Rendition, Tree, Upload
 from shared.queue import Lane
 from shared.volume import Revision
 from tests.integration.conftest import Start
 from tests.integration.heard import Heard
 from tests.integration.onesheet import Onesheet, until
 from tests.integration.test_named_pictures import NAME, do, outcome
-from tests.providers.drawing import encode, photo
+from tests.providers import vectors
+from tests.providers.drawing import encode, encode_animation, frames, photo
 from tests.providers.gallery import picture_at
 from tests.providers.variants import bomb, cut
 
@@ -183,6 +185,42 @@ async def test_an_upload_larger_than_what_is_kept_of_others_when_drawn_again_is_
     assert revision.manifest.original.mime == "image/png"
     assert revision.manifest.original.bytes > 1024**2
     assert "original.png" in revision.files
+
+
+PROMISED = {
+    "jpeg": (a_photo(), (640, 400)),
+    "png": (encode(photo(6, (60, 40)), "png"), (60, 40)),
+    "webp": (encode(photo(6, (60, 40)), "webp"), (60, 40)),
+    "heic": (heif.SAMPLE, (8, 8)),
+    "animation": (encode_animation(frames(1, 3, (48, 32)), "gif"), (48, 32)),
+    "drawing": (vectors.ACTIVE, None),
+}
+
+
+async def test_what_is_promised_as_jpeg_is_one_whatever_was_sent(onesheet: Onesheet) -> None:
+    for case, (body, size) in PROMISED.items():
+        job = await put(onesheet, body, name=None)
+        await do(onesheet, job.model_copy(update={"mark": "ab" * 16, "kept_as": Format.JPG}))
+        upload = Upload(upload_of(body).sha256, "ab" * 16)
+        found = await onesheet.volume.pictures.find(upload.picture, (ORIGINAL,))
+        assert found, case
+        kept = await found.content.whole()
+        assert SECRET not in kept
+        with Image.open(BytesIO(kept)) as image:
+            assert (image.format, image.size) == ("JPEG", size or image.size), case
+        revision = await onesheet.volume.pictures.current(upload.picture)
+        assert revision
+        original = revision.manifest.original
+        assert (found.file_name, original.mime, original.frames) == ("original.jpg", "image/jpeg", 1)
+        assert revision.manifest.source_url == str(upload)
+
+
+async def test_two_names_are_pinned_to_an_upload_that_has_two(onesheet: Onesheet) -> None:
+    also, body = Name.parse("user/7/avatar"), a_photo()
+    await do(onesheet, (await put(onesheet, body)).model_copy(update={"also": also}))
+    for name in (NAME, also):
+        assert await onesheet.volume.names.picture(name) == upload_of(body).picture
+        assert await onesheet.volume.pins.holds(upload_of(body).picture, name)
 
 
 async def test_of_a_full_disk_the_sender_is_told(start: Start) -> None:

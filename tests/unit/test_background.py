@@ -30,6 +30,7 @@ from services.enricher.keeper.keeper import counting
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.library.matching.matching import Matching
 from services.enricher.tasks.tasks import Tasks
+from services.enricher.uploads.uploads import settling
 from services.fetcher import app as fetcher_app
 from services.proxy.access_counts import AccessCounts
 from services.proxy.waiting_room import WaitingRoom
@@ -361,6 +362,10 @@ def _looking_after_characters(
     return audit.looking_after(tasks, background, utc_now)
 
 
+def _settling_uploads(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    return settling(SimpleNamespace(settle=fault.soon), background)  # type: ignore[arg-type]
+
+
 LOOPS: dict[str, Starting] = {
     "sharing budgets": _sharing_budgets,
     "sharing the database": _sharing_the_database,
@@ -374,6 +379,7 @@ LOOPS: dict[str, Starting] = {
     "syncing with Trakt": _syncing_with_trakt,
     "writing to Trakt": _writing_to_trakt,
     "renewing titles' details": _renewing_details,
+    "settling uploads": _settling_uploads,
     "telling work": _telling_work,
     "sweeping the volume": _sweeping_volume,
     "telling use": _telling_use,

@@ -1,12 +1,17 @@
 """Which uploads there are, whose, and how much may be, on both engines."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from services.enricher.database.database import Database
 from services.enricher.uploads.tables import LimitReached, UploadedFile, UploadTable
-from services.enricher.uploads.uploads import avatar_name, user_in_names
+from services.enricher.uploads.uploads import Uploads, UploadSettings, avatar_name, user_in_names
+from shared.contracts import Envelope, PicturePurged
+from shared.locks import KeyedLock
+from shared.pictures import picture_id
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -14,7 +19,7 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 def file(
     id_: str, bytes_: int, user: str | None = None, *, avatar: bool = False, minutes: int = 0
 ) -> UploadedFile:
-    return UploadedFile(id_, user, avatar, bytes_, False, NOON + timedelta(minutes=minutes))
+    return UploadedFile(id_, user, picture_id(id_), avatar, bytes_, False, NOON + timedelta(minutes=minutes))
 
 
 async def reserved(table: UploadTable, one: UploadedFile) -> str:
@@ -58,6 +63,45 @@ async def test_those_that_are_stored_are_listed_with_what_they_take(database: Da
     assert await table.unsettled(NOON, at_most=9) == []
     assert await table.get("f1") == unsettled[0]
     assert await table.get("f9") is None
+    assert await table.of_picture(picture_id("f1")) == unsettled[0]
+    assert await table.of_picture(picture_id("f9")) is None
+
+
+class StoredOriginals:
+    """Of the port of pictures: what is stored, by its bytes."""
+
+    def __init__(self) -> None:
+        self.bytes_of: dict[str, int] = {}
+
+    async def current(self, picture: str) -> Any:
+        original = SimpleNamespace(bytes=self.bytes_of.get(picture))
+        return SimpleNamespace(manifest=SimpleNamespace(original=original)) if original.bytes else None
+
+
+async def test_what_became_of_uploads_that_took_long_is_looked_for_and_the_lost_count_no_longer(
+    database: Database,
+) -> None:
+    table, pictures, volume = UploadTable(database), StoredOriginals(), cast(Any, SimpleNamespace())
+    volume.pictures = pictures
+    later = NOON + timedelta(days=1, minutes=30)
+    uploads = Uploads(table, cast(Any, None), volume, UploadSettings(), KeyedLock(), lambda: later)
+    for id_, minutes in (("lost", 0), ("late", 0), ("on its way", 60), ("just sent", 24 * 60 + 25)):
+        await reserved(table, file(id_, 10, minutes=minutes))
+    pictures.bytes_of = {picture_id("late"): 30, picture_id("just sent"): 30}
+    await uploads.settle()
+    listed, total = await table.listed(offset=0, limit=9)
+    assert ([(one.id, one.bytes) for one in listed], total) == ([("late", 30)], 1)
+    assert [one.id for one in await table.unsettled(later, at_most=9)] == ["on its way", "just sent"]
+
+
+async def test_what_somebody_purged_counts_no_longer(database: Database) -> None:
+    table = UploadTable(database)
+    uploads = Uploads(table, cast(Any, None), cast(Any, None), UploadSettings(), KeyedLock())
+    await reserved(table, file("a", 100))
+    for picture in (picture_id("another"), picture_id("a")):
+        assert await reserved(table, file("b", 1)) == "of all"
+        await uploads.hear(Envelope.of(PicturePurged(picture=picture), trace_id="test"))
+    assert await reserved(table, file("b", 100)) == "yes"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,11 @@ ONE, OTHER = (generate_private_key(65537, 2048) for _ in range(2))
 
 
 def settings(**values: Any) -> UserSettings:
-    usual = {"secret": SecretStr(SECRET), "issuer": "https://id.example", "audience": ("onesheet",)}
+    usual: dict[str, Any] = {
+        "secret": SecretStr(SECRET),
+        "issuer": "https://id.example",
+        "audience": ("onesheet",),
+    }
     return UserSettings(**usual | values)
 
 

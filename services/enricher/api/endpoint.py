@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
@@ -40,7 +40,8 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
 MAX_FORM_PARTS = 20
-"""Before the file."""
+MAX_FIELD_BYTES = 4096
+"""Of a form's field that is no file."""
 
 NOTHING_SAID = b"{}"
 """What an empty body says."""
@@ -67,9 +68,10 @@ class Body(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is sent to an endpoint that takes other things than JSON, too."""
+    """What is sent to an endpoint that takes other things than JSON, too. `fields`: short ones of a form, beside its file."""
 
     body: bytes
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Endpoint:
                 headers={"Accept-Encoding": "identity"},
             )
         if self.max_sent_bytes and request.content_type == FORM:
-            return Sent(await _file_of(request, self.max_sent_bytes))
+            return await _sent_by_form(request, self.max_sent_bytes)
         if self.max_sent_bytes and request.content_type != JSON:
             return Sent(await _bounded(request, self.max_sent_bytes))
         limit = self.max_json_bytes
@@ -222,19 +224,27 @@ async def _bounded(request: web.Request, at_most: int) -> bytes:
     return bytes(body)
 
 
-async def _file_of(request: web.Request, at_most: int) -> bytes:
-    """The first file of a form. Raise Problem where there is none, or it is larger."""
+async def _sent_by_form(request: web.Request, at_most: int) -> Sent:
+    """The first file of a form, and its fields. Raise Problem where there is none, or it is larger."""
+    body: bytes | None = None
+    fields: dict[str, str] = {}
     try:
         parts = await request.multipart()
         for _ in range(MAX_FORM_PARTS):
             part = await parts.next()
             if not isinstance(part, aiohttp.BodyPartReader):
                 break
-            if part.filename is not None:
-                return await _bounded_part(part, at_most)
+            if part.filename is None:
+                fields[part.name or ""] = (await _bounded_part(part, MAX_FIELD_BYTES)).decode(
+                    errors="replace"
+                )
+            elif body is None:
+                body = await _bounded_part(part, at_most)
     except (ValueError, LookupError, AssertionError, aiohttp.ClientError):
         raise Problem(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from None
-    raise Problem(HTTPStatus.BAD_REQUEST, "There is no file in the form.")
+    if body is None:
+        raise Problem(HTTPStatus.BAD_REQUEST, "There is no file in the form.")
+    return Sent(body, fields)
 
 
 async def _bounded_part(part: aiohttp.BodyPartReader, at_most: int) -> bytes:

@@ -14,6 +14,7 @@ from services.enricher.api.endpoint import Endpoint
 
 _IN_PATH = re.compile(r"\{(\w+)[^}]*\}")
 _BEARER = "token"
+_NEVER_OPEN = frozenset({Access.ADMIN, Access.UPLOADING, Access.USER})
 
 
 class ProblemBody(BaseModel):
@@ -70,7 +71,7 @@ def _operation(endpoint: Endpoint) -> oa.Operation:
         parameters=list(_parameters(endpoint)) or None,
         requestBody=body,
         responses={str(status.value): answer, "default": problem},
-        security=[{_BEARER: []}] if endpoint.access is Access.ADMIN else None,
+        security=[{_BEARER: []}] if endpoint.access in _NEVER_OPEN else None,
     )
 
 

@@ -126,13 +126,13 @@ class Finder:
         await self._resolving.jobs.queue(job, LATER.pictures)
 
     async def keep(
-        self, name: Name, body: bytes, *, mark: str, also: Name | None = None
-    ) -> tuple[PictureId, bool] | Failure:
+        self, name: Name, body: bytes, upload: Upload, *, also: Name | None = None
+    ) -> bool | Failure:
         """Have somebody's own picture stored as a JPEG and shown under the names, and whether it is by now; or why it
         cannot be. Raise OSError where it cannot be written.
         """
-        kept = await self._resolving.pinning.keep(name, body, mark=mark, also=also)
-        return kept if isinstance(kept, Failure) else (kept[0].picture, kept[1])
+        kept = await self._resolving.pinning.keep(name, body, upload, also=also)
+        return kept if isinstance(kept, Failure) else kept[1]
 
     async def let_go(self, name: Name) -> None:
         """Forget what it shows, and have the picture removed."""

@@ -50,6 +50,10 @@ class DataUrl(Body):
             raise Problem(HTTPStatus.BAD_REQUEST, "What follows the comma in image is no base64.") from None
 
 
+class ImageDataUrl(DataUrl):
+    avatar: bool = Field(default=False, description="Calls the file avatar_…")
+
+
 class UploadParameters(Parameters):
     private: bool = Field(default=False, description="Served by signed URLs only")
 
@@ -131,17 +135,19 @@ class UploadApi:
         It is kept as a JPEG without metadata, under a name that nobody guesses. Counted: 429 where it is too much for
         who uploads, 507 for all.
         """
-        return self._told(await self._stored(sent, Purpose.CHARACTER, private=_is_private(asked, sent)))
+        return self._told(
+            await self._stored(sent, Purpose.CHARACTER, private=asked.private or _wants("private", sent))
+        )
 
-    async def image(self, asked: UploadImageParameters, sent: DataUrl | Sent) -> UploadedAndSearched:
+    async def image(self, asked: UploadImageParameters, sent: ImageDataUrl | Sent) -> UploadedAndSearched:
         """Upload a picture. Pictures like it are not searched for yet: `results` is null, and says why."""
-        purpose = Purpose.AVATAR if asked.avatar else Purpose.IMAGE
-        told = self._told(await self._stored(sent, purpose, private=_is_private(asked, sent)))
+        purpose = Purpose.AVATAR if asked.avatar or _wants("avatar", sent) else Purpose.IMAGE
+        told = self._told(await self._stored(sent, purpose, private=asked.private or _wants("private", sent)))
         return UploadedAndSearched(**dict(told))
 
     async def avatar(self, _: Parameters, sent: DataUrl | Sent) -> UploadedAvatar:
         """Upload the avatar of who is signed in. The one before is let go. Avatars are never private."""
-        if isinstance(sent, DataUrl) and sent.private:
+        if _wants("private", sent):
             raise Problem(HTTPStatus.BAD_REQUEST, "An avatar is shown to everybody: leave out private.")
         user = _user()
         file = _kept(await self._limited(self._uploads.store_avatar(_bytes_of(sent), user)))
@@ -215,17 +221,25 @@ class UploadApi:
 
 def upload_endpoints(uploads: Uploads, urls: PictureUrls) -> list[Endpoint]:
     its = UploadApi(uploads, urls)
-    uploading = partial(
-        Endpoint, "POST", body=DataUrl, max_sent_bytes=MAX_BYTES, max_json_bytes=MAX_JSON_BYTES
-    )
+    uploading = partial(Endpoint, "POST", max_sent_bytes=MAX_BYTES, max_json_bytes=MAX_JSON_BYTES)
     return [
         uploading(
-            "/upload-character-image", its.character, ShownUpload, UploadParameters, access=Access.UPLOADING
+            "/upload-character-image",
+            its.character,
+            ShownUpload,
+            UploadParameters,
+            DataUrl,
+            access=Access.UPLOADING,
         ),
         uploading(
-            "/upload-image", its.image, UploadedAndSearched, UploadImageParameters, access=Access.UPLOADING
+            "/upload-image",
+            its.image,
+            UploadedAndSearched,
+            UploadImageParameters,
+            ImageDataUrl,
+            access=Access.UPLOADING,
         ),
-        uploading("/upload-avatar", its.avatar, UploadedAvatar, access=Access.USER),
+        uploading("/upload-avatar", its.avatar, UploadedAvatar, body=DataUrl, access=Access.USER),
         Endpoint("GET", "/api/users/me", its.me, SignedInUser, access=Access.USER),
         Endpoint("GET", "/api/images", its.listed, OwnPictures, UploadListParameters, access=Access.ADMIN),
         Endpoint(
@@ -234,8 +248,11 @@ def upload_endpoints(uploads: Uploads, urls: PictureUrls) -> list[Endpoint]:
     ]
 
 
-def _is_private(asked: UploadParameters, sent: DataUrl | Sent) -> bool:
-    return asked.private or (isinstance(sent, DataUrl) and sent.private)
+def _wants(what: str, sent: DataUrl | Sent) -> bool:
+    """As it says itself, in JSON or in a form."""
+    if isinstance(sent, DataUrl):
+        return bool(getattr(sent, what, False))
+    return sent.fields.get(what, "").strip().lower() in ("true", "1", "yes", "on")
 
 
 def _bytes_of(sent: DataUrl | Sent) -> bytes:

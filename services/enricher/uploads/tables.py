@@ -9,12 +9,14 @@ from sqlalchemy import Boolean, Column, Row, Table, and_, delete, func, insert, 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import Moment, Number, Words, metadata, whole_sum
+from shared.pictures import PictureId
 
 uploads = Table(
     "uploads",
     metadata,
     Column("id", Words, primary_key=True),
     Column("user_id", Words, index=True),
+    Column("picture_id", Words, nullable=False, index=True),
     Column("is_avatar", Boolean, nullable=False),
     Column("bytes", Number, nullable=False),
     Column("is_stored", Boolean, nullable=False),
@@ -29,6 +31,7 @@ the original as it is kept, or as it was sent while `is_stored` is false.
 class UploadedFile:
     id: str
     user: str | None
+    picture: PictureId
     is_avatar: bool
     bytes: int
     is_stored: bool
@@ -40,7 +43,9 @@ class UploadedFile:
 
     @classmethod
     def of(cls, row: Row[Any]) -> "UploadedFile":
-        return cls(row.id, row.user_id, row.is_avatar, row.bytes, row.is_stored, row.created_at)
+        return cls(
+            row.id, row.user_id, row.picture_id, row.is_avatar, row.bytes, row.is_stored, row.created_at
+        )
 
 
 class LimitReached(Exception):
@@ -79,6 +84,7 @@ class UploadTable:
             values = {
                 "id": file.id,
                 "user_id": file.user,
+                "picture_id": file.picture,
                 "is_avatar": file.is_avatar,
                 "bytes": file.bytes,
                 "is_stored": False,
@@ -95,6 +101,11 @@ class UploadTable:
     async def remove(self, id_: str) -> None:
         gone = delete(uploads).where(uploads.c.id == id_)
         await self._database.write(lambda connection: connection.execute(gone))
+
+    async def of_picture(self, picture: PictureId) -> UploadedFile | None:
+        query = select(uploads).where(uploads.c.picture_id == picture)
+        found = await self._database.rows(query, UploadedFile.of, of=uploads, limit=1)
+        return found[0] if found else None
 
     async def get(self, id_: str) -> UploadedFile | None:
         query = select(uploads).where(uploads.c.id == id_)

@@ -4,10 +4,11 @@ import hashlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from pydantic import Field
 
@@ -15,10 +16,11 @@ from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.finder import Finder
 from services.enricher.uploads.tables import UploadedFile, UploadTable
 from shared.background import Background
+from shared.contracts import Envelope, PicturePurged
 from shared.locks import KeyedLock
-from shared.pictures import Failure, Kind, Name, PictureId, Role
+from shared.pictures import Failure, Kind, Name, PictureId, Role, Upload
 from shared.pictures.name import PRIVATE_PREFIX
-from shared.queue import QueueError
+from shared.queue import Queue, QueueError
 from shared.settings import Settings
 from shared.telemetry import utc_now
 from shared.volume import KeeperVolume
@@ -88,17 +90,14 @@ class Uploads:
         self, body: bytes, purpose: Purpose, *, user: str | None, private: bool = False
     ) -> UploadedFile | Failure:
         """The file, stored or on its way (`is_stored`), or why it is none. Raise LimitReached."""
-        mark = secrets.token_hex(16)
-        id_ = f"{PRIVATE_PREFIX if private else purpose}{_as_uuid(mark)}"
-        return await self._stored(body, UploadedFile(id_, user, False, len(body), False, self._now()), mark)
+        prefix = PRIVATE_PREFIX if private else purpose.value
+        return await self._stored(body, prefix, user)
 
     async def store_avatar(self, body: bytes, user: str) -> UploadedFile | Failure:
         """The same, and what the user had before is let go."""
-        mark = secrets.token_hex(16)
-        id_ = f"{Purpose.AVATAR}{user_in_names(user)}_{_as_uuid(mark)}"
+        prefix = f"{Purpose.AVATAR}{user_in_names(user)}_"
         async with self._turns.hold(user):
-            file = UploadedFile(id_, user, True, len(body), False, self._now())
-            stored = await self._stored(body, file, mark, also=avatar_name(user))
+            stored = await self._stored(body, prefix, user, also=avatar_name(user))
             if isinstance(stored, UploadedFile) and stored.is_stored:
                 for one in await self.table.avatars(user, at_most=AT_MOST):
                     if one.id != stored.id:
@@ -108,53 +107,61 @@ class Uploads:
     async def let_go(self, file: UploadedFile) -> None:
         """It is gone from everywhere but the caches of browsers."""
         await self._finder.let_go(upload_name(file.id))
-        if file.is_avatar and file.user is not None and await self._shows(avatar_name(file.user), file):
+        if (
+            file.is_avatar
+            and file.user is not None
+            and await self._shown(avatar_name(file.user)) == file.picture
+        ):
             await self._finder.let_go(avatar_name(file.user))
         await self.table.remove(file.id)
+
+    async def hear(self, event: Envelope) -> None:
+        """What somebody purged counts no longer."""
+        purged = event.payload
+        if isinstance(purged, PicturePurged) and (file := await self.table.of_picture(purged.picture)):
+            await self.table.remove(file.id)
 
     async def settle(self) -> None:
         """Look what became of uploads that took long."""
         now = self._now()
         for file in await self.table.unsettled(now - SETTLED_AFTER, at_most=AT_MOST):
-            picture = await self._volume.names.picture(upload_name(file.id))
-            if picture:
-                await self.table.stored(file.id, await self._bytes_of(picture) or file.bytes)
+            if bytes_ := await self._bytes_of(file.picture):
+                await self.table.stored(file.id, bytes_)
             elif file.created_at < now - GIVEN_UP_AFTER:
                 await self.table.remove(file.id)
 
     async def _stored(
-        self, body: bytes, file: UploadedFile, mark: str, *, also: Name | None = None
+        self, body: bytes, prefix: str, user: str | None, *, also: Name | None = None
     ) -> UploadedFile | Failure:
+        """`prefix`: what the file's name begins with. `also`: of an avatar, what shows it whichever it is."""
+        mark = secrets.token_hex(16)
+        id_ = f"{prefix}{UUID(mark)}"
+        upload = Upload(hashlib.sha256(body).hexdigest(), mark, upload_name(id_).is_private)
+        file = UploadedFile(id_, user, upload.picture, also is not None, len(body), False, self._now())
         await self.table.reserve(
             file, limit=self._settings.max_bytes, user_limit=self._settings.max_user_bytes
         )
         name = upload_name(file.id)
         try:
-            kept = await self._finder.keep(name, body, mark=mark, also=also)
+            kept = await self._finder.keep(name, body, upload, also=also)
         except (QueueError, OSError):
             await self.table.remove(file.id)
             raise
         if isinstance(kept, Failure):
             await self.table.remove(file.id)
             return kept
-        picture, there = kept
-        if not there:
+        if not kept:
             return file
-        bytes_ = await self._bytes_of(picture) or file.bytes
+        bytes_ = await self._bytes_of(file.picture) or file.bytes
         await self.table.stored(file.id, bytes_)
         return replace(file, bytes=bytes_, is_stored=True)
 
-    async def _shows(self, name: Name, file: UploadedFile) -> bool:
-        shown = await self._volume.names.picture(name)
-        return shown is not None and shown == await self._volume.names.picture(upload_name(file.id))
+    async def _shown(self, name: Name) -> PictureId | None:
+        return await self._volume.names.picture(name)
 
     async def _bytes_of(self, picture: PictureId) -> int | None:
         revision = await self._volume.pictures.current(picture)
         return revision.manifest.original.bytes if revision else None
-
-
-def _as_uuid(mark: str) -> str:
-    return f"{mark[:8]}-{mark[8:12]}-{mark[12:16]}-{mark[16:20]}-{mark[20:]}"
 
 
 @asynccontextmanager
@@ -163,15 +170,20 @@ async def open_uploads(
     finder: Finder,
     *,
     database: Database,
+    queue: Queue,
     volume: KeeperVolume,
     background: Background,
 ) -> AsyncIterator[Uploads]:
     uploads = Uploads(UploadTable(database), finder, volume, settings, KeyedLock())
-    async with background.repeating(
+    async with queue.listen(uploads.hear), settling(uploads, background):
+        yield uploads
+
+
+def settling(uploads: Uploads, background: Background) -> AbstractAsyncContextManager[None]:
+    """Look now and then while the context lasts."""
+    return background.repeating(
         "settling uploads",
         uploads.settle,
         every_s=SETTLE_EVERY_S,
-        at_once=False,
         expected=(DatabaseUnavailable, QueueError),
-    ):
-        yield uploads
+    )

@@ -127,16 +127,20 @@ class Pinning:
         await self._table.put(name, Shown.pinned(upload), now=now, refresh_at=now, pinned=True)
 
     async def keep(
-        self, name: pictures.Name, body: bytes, *, mark: str, also: pictures.Name | None = None
+        self,
+        name: pictures.Name,
+        body: bytes,
+        upload: pictures.Upload,
+        *,
+        also: pictures.Name | None = None,
     ) -> tuple[KnownArtwork, bool] | pictures.Failure:
-        """The same with a picture that is somebody's own, by its mark, as a JPEG. `also`: another name that shows it."""
-        upload = pictures.Upload(hashlib.sha256(body).hexdigest(), mark, name.is_private)
+        """The same with a picture that is somebody's own, as a JPEG. `also`: another name that shows it."""
         job = contracts.StoreUpload(
             inbox=await self._inbox.put(body),
             sha256=upload.sha256,
             name=name,
             also=also,
-            mark=mark,
+            mark=upload.mark,
             private=upload.private,
             kept_as=pictures.Format.JPG,
         )

@@ -15,6 +15,7 @@ def upgrade() -> None:
         "uploads",
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("user_id", sa.Text),
+        sa.Column("picture_id", sa.Text, nullable=False),
         sa.Column("is_avatar", sa.Boolean, nullable=False),
         sa.Column("bytes", NUMBER, nullable=False),
         sa.Column("is_stored", sa.Boolean, nullable=False),
@@ -23,3 +24,4 @@ def upgrade() -> None:
     )
     op.create_index("ix_uploads_user_id", "uploads", ["user_id"])
     op.create_index("ix_uploads_created_at", "uploads", ["created_at"])
+    op.create_index("ix_uploads_picture_id", "uploads", ["picture_id"])
