@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import psutil
 
-from services.enricher.finder.providers.budget import RESERVED
+from services.enricher.finder.providers.spending import RESERVED
 from services.enricher.finder.providers.tmdb.spec import TMDB_LIMIT
 from tests.bench.report import Figure, report
 from tests.providers import tmdb as tmdb_stand_in

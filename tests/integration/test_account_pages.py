@@ -1,7 +1,6 @@
 """The account in the gallery: signing in, importing, and what was watched of a title; in Chromium, and without a script."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,18 +9,19 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from services.enricher.finder.metadata import ProviderSettings
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
-from tests.integration.test_gallery import CHROMIUM, OPTIONS, Shop, assert_clean
+from tests.integration.test_gallery import Shop
 from tests.integration.test_site import Visitor
 from tests.integration.test_trakt_api import settings
 from tests.integration.test_trakt_import import fill
 from tests.providers.drawing import encode, poster
 from tests.providers.tmdb import TmdbHost
 from tests.providers.trakt_account import TraktAccountHost
+from tests.servers.browser import CHROMIUM, assert_clean, running_chromium
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -187,7 +187,7 @@ async def test_a_code_that_is_typed_elsewhere_signs_in_and_signing_out_forgets(
     assert "5055CC52" in (await operator.get("/account"))[1]
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no Chromium here: make test installs it")
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: make test installs it")
 async def test_from_signing_in_to_an_episode_by_clicking(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -195,10 +195,7 @@ async def test_from_signing_in_to_an_episode_by_clicking(tmp_path: Path) -> None
         fill(trakt, tmdb)
         providers: ProviderSettings = settings(trakt, tmdb)
         enricher = await enter(running_enricher(tmp_path, providers=providers))
-        playwright = await enter(async_playwright())
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        stack.push_async_callback(browser.close)
-        shop = Shop(enricher, browser, tmp_path)
+        shop = Shop(enricher, await enter(running_chromium()), tmp_path, "")
         page = await shop.signed_in("/account")
         drawn = encode(poster(1, (100, 150)), "png")  # nobody serves pictures here
         await page.route(

@@ -42,8 +42,7 @@ _UNAVAILABLE = ("08", "25", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATE that say nothing against the statement: no connection, no room, shut down, broken."""
 
 Answer = TypeVar("Answer")
-Work = Callable[[AsyncConnection], Awaitable[Answer]]
-WholeWork = Callable[[AsyncConnection], Coroutine[Any, Any, Answer]]
+Work = Callable[[AsyncConnection], Coroutine[Any, Any, Answer]]
 WorkAtOnce = Callable[[DatabaseVisit], Answer]
 
 
@@ -194,11 +193,11 @@ class Database:
         """All of it or nothing. Raise DatabaseUnavailable where the database cannot be written."""
         return await self._whole(self._written(_transaction(self._engines.writing, self._in_turn(work))))
 
-    async def read_on_one_visit(self, work: WholeWork[Answer]) -> Answer:
+    async def read_on_one_visit(self, work: Work[Answer]) -> Answer:
         """As `read`, for work of many statements that waits for nothing else: a thread is woken once for all of them."""
         return await self._whole(_translated(_on_one_visit(self._engines.reading, work)))
 
-    async def write_on_one_visit(self, work: WholeWork[Answer]) -> Answer:
+    async def write_on_one_visit(self, work: Work[Answer]) -> Answer:
         """As `write`, in the same way."""
         return await self._whole(self._written(_on_one_visit(self._engines.writing, self._in_turn(work))))
 
@@ -250,7 +249,7 @@ async def _transaction(engine: AsyncEngine, work: Work[Answer]) -> Answer:
         return await work(connection)
 
 
-async def _on_one_visit(engine: AsyncEngine, work: WholeWork[Answer]) -> Answer:
+async def _on_one_visit(engine: AsyncEngine, work: Work[Answer]) -> Answer:
     async with engine.begin() as connection:
         driver = connection.driver
         return await (

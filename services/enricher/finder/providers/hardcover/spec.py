@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.enricher.finder.artwork.source import ArtworkParts
-from services.enricher.finder.providers.budget import Limit
+from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.hardcover import client
 from services.enricher.finder.providers.hardcover.artwork import HardcoverSource
 from services.enricher.finder.providers.registry import ProviderSpec

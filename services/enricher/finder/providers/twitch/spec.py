@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.enricher.finder.providers.budget import Limit
+from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.twitch.client import PROVIDER, TwitchSettings, twitch_address
 
