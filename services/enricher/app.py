@@ -1,36 +1,27 @@
-"""The enricher, composed: wings over one database. What finds and what keeps stand alone, the others on them."""
+"""The enricher, composed: its wings, the tasks that they do, and how they are asked."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
-from services.enricher.account import open_account
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.docs import docs_routes
 from services.enricher.api.events import EventStreams
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.api.users import open_users
-from services.enricher.characters import open_characters
-from services.enricher.database.engines import open_database
-from services.enricher.finder import open_finder
-from services.enricher.finder.tables import PICTURES_OF_NAMES
-from services.enricher.keeper import open_keeper
-from services.enricher.library import open_library
-from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pages import demo
 from services.enricher.pages.account import AccountPages
 from services.enricher.pages.gallery import ShownPosters, Wall
 from services.enricher.pages.history import History
 from services.enricher.pages.operations import Operations
 from services.enricher.pages.site import OwnApi, Site
-from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
-from services.enricher.streamers import open_streamers
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
-from services.enricher.uploads import open_uploads, upload_endpoints
+from services.enricher.wings import Wings, open_wings
 from shared.http import Skeleton
 from shared.http.early import EARLY
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
@@ -41,8 +32,6 @@ from shared.telemetry import start_at_zero
 from shared.volume import KeeperVolume, following
 
 GATE = web.AppKey("gate", Gate)
-SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
-"""What shows pictures; where several show one, the last has the word."""
 
 
 @asynccontextmanager
@@ -56,194 +45,93 @@ async def add_enricher(
     paths: PublicPaths = PUBLIC_PATHS,
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
-    urls, rules = PictureUrls(settings.urls, paths), settings.hosts.rules
     metrics, background = skeleton.metrics, skeleton.background
-
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(following(volume.live, queue.listen, metrics))
-        database = await enter(
-            open_database(settings.database, state_dir=state_dir, metrics=metrics, background=background)
-        )
-        keeper = await enter(
-            open_keeper(
-                settings.catalog,
-                database=database,
-                queue=queue,
-                volume=volume,
-                shown_by=SHOWN_BY,
-                rules=rules,
-                metrics=metrics,
-                background=background,
-            )
-        )
-        finder = await enter(
-            open_finder(
-                settings.finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                evicted=keeper.source_of,
-                also_from=(SOURCES_OF_ITEMS,),
-                paths=paths,
-                metrics=metrics,
-                background=background,
-            )
-        )
-        library = await enter(
-            open_library(
-                settings.library,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                rules=rules,
-                note_use=keeper.note_use,
-                background=background,
-            )
-        )
-        account = await enter(
-            open_account(
-                settings.account,
-                finder,
-                library.items,
-                database=database,
-                state_dir=state_dir,
-                background=background,
-            )
-        )
-        characters = await enter(
-            open_characters(
-                settings.characters,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                rules=rules,
-                metrics=metrics,
-                background=background,
-            )
-        )
-        users = await enter(open_users(settings.users))
-        uploads = await enter(
-            open_uploads(
-                settings.uploads,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                background=background,
-            )
-        )
-        streamers = await enter(
-            open_streamers(
-                settings.streamers,
-                finder,
-                database=database,
-                state_dir=state_dir,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                note_use=keeper.note_use,
-                background=background,
-            )
-        )
-        demo_library = demo.DemoLibrary(finder)
-        works: dict[str, Work] = {
-            **keeper.works,
-            **library.works,
-            **account.works,
-            **characters.works,
-            **streamers.works,
-            demo.KIND: demo_library,
-        }
+        opened = open_wings(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths)
+        wings = await enter(opened)
+        sharing = wings.database.sharing
+        demo_library = demo.DemoLibrary(wings.finder)
+        works: dict[str, Work] = {**wings.works, demo.KIND: demo_library}
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(
-                database,
+                wings.database,
                 works,
                 background=background,
                 tell=announcing(queue),
                 on_end=lambda kind, state: metrics.tasks.labels(kind, state).inc(),
-                alone=database.sharing.identity is None,
+                alone=sharing.identity is None,
             )
         )
-        await enter(account.syncing(tasks))
-        await enter(characters.looking_after(tasks))
+        await enter(wings.account.syncing(tasks))
+        await enter(wings.characters.looking_after(tasks))
         gate = Gate.of(
             settings.access,
             state_dir,
             signs=bool(settings.urls.signing_keys),
             public_url=settings.urls.public_url,
-            users=users,
-            shared=database.sharing.identity is not None,
+            users=await enter(open_users(settings.users)),
+            shared=sharing.identity is not None,
         )
-
-        def setup() -> dict[str, str]:
-            told = alike(
-                volume=volume.identity(),
-                allowed_hosts=settings.hosts.allowed_hosts,
-                signing_keys=settings.urls.signing_keys,
-            )
-            if database.sharing.identity:  # what several enrichers have to agree in
-                told |= {
-                    SHARED: database.sharing.identity,
-                    "ADMIN_TOKEN": fingerprint(gate.tokens_name),
-                    "SECRET_KEY": fingerprint(account.key_name),
-                }
-            return told
-
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
         await enter(history.listening(queue))
+        setup = partial(_setup, settings, volume, wings, gate)
         await enter(telling_work(queue, metrics, "enricher", background=background, setup=setup))
         endpoints = [
-            *library.endpoints(tasks, urls, rules, paths, volume.pictures),
-            *finder.endpoints(urls, rules, paths, size_of=keeper.size_of),
-            *account.endpoints(tasks, urls),
-            *characters.endpoints(tasks),
-            *upload_endpoints(uploads, urls),
-            *streamers.endpoints(tasks, rules, keeper.statistics),
-            *keeper.endpoints(tasks),
+            *wings.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,
             *demo.demo_endpoints(tasks, demo_library),
         ]
         skeleton.app[GATE] = gate
-        skeleton.app[EARLY] = characters.answering_early(
-            gate.may_read, skeleton.service, skeleton.app.get(EARLY)
-        )
+        early = wings.characters.answering_early(gate.may_read, skeleton.service, skeleton.app.get(EARLY))
+        skeleton.app[EARLY] = early
+        skeleton.app.on_shutdown.append(streams.end)
+        skeleton.checks.update(queue=queue.ping)
+        wings.tell_troubles(skeleton)
         api = demo_library.api = OwnApi(endpoints)
-        site = Site(
-            skeleton.app,
-            gate,
-            public_url=settings.urls.public_url,
-            picture_url=settings.urls.cdn_base_url,
-            providers={spec.name: spec.title for spec in finder.providers.settings},
-            settings=settings.pages,
+        posters = ShownPosters(volume.names, wings.library.shown, wings.urls, wings.finder)
+        pages = (
+            Wall(api, posters, wings.urls, wings.finder, settings.library.folders),
+            AccountPages(api),
+            Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
         )
-        posters = ShownPosters(volume.names, library.shown, urls, finder)
-        skeleton.add_routes(Wall(api, posters, urls, finder, settings.library.folders).routes(site))
-        skeleton.add_routes(AccountPages(api).routes(site))
-        skeleton.add_routes(Operations(api, history, urls, finder, keeper.peers).routes(site))
+        site = _site(skeleton, settings, wings, gate)
+        for page in pages:
+            skeleton.add_routes(page.routes(site))
         live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)
         skeleton.add_routes([*site.routes, live])
-        skeleton.app.on_shutdown.append(streams.end)
-        skeleton.checks.update(queue=queue.ping, database=database.ping)
-        skeleton.notes["providers"] = lambda: {
-            name: f"{status.condition}: {status.detail}" for name, status in finder.statuses.items()
-        }
-        skeleton.notes["account"] = account.troubles
-        skeleton.notes["streamers"] = streamers.troubles
-        skeleton.notes["cache"] = finder.metadata.status
-        if database.sharing.identity:
-            skeleton.notes["lead"] = lambda: {
-                "enricher": "leads" if database.sharing.leads else "follows another one"
-            }
-        skeleton.notes["services"] = keeper.peers.troubles
-        skeleton.notes["disk"] = lambda: {"room": keeper.obstacle or "is made as it is needed"}
         skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)
         skeleton.add_routes(docs_routes(endpoints, gate, version=ONESHEET_VERSION))
         yield
+
+
+def _site(skeleton: Skeleton, settings: EnricherSettings, wings: Wings, gate: Gate) -> Site:
+    return Site(
+        skeleton.app,
+        gate,
+        public_url=settings.urls.public_url,
+        picture_url=settings.urls.cdn_base_url,
+        providers={spec.name: spec.title for spec in wings.finder.providers.settings},
+        settings=settings.pages,
+    )
+
+
+def _setup(settings: EnricherSettings, volume: KeeperVolume, wings: Wings, gate: Gate) -> Mapping[str, str]:
+    """What services that share a queue have to agree in."""
+    told = alike(
+        volume=volume.identity(),
+        allowed_hosts=settings.hosts.allowed_hosts,
+        signing_keys=settings.urls.signing_keys,
+    )
+    shared = wings.database.sharing.identity
+    if shared:  # and what several enrichers have to
+        told |= {
+            SHARED: shared,
+            "ADMIN_TOKEN": fingerprint(gate.tokens_name),
+            "SECRET_KEY": fingerprint(wings.account.key_name),
+        }
+    return told

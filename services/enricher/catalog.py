@@ -4,10 +4,10 @@ import time
 
 import structlog
 
-from services.enricher.app import SHOWN_BY
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.keeper.catalog.indexer import Sweep
 from services.enricher.keeper.catalog.table import CatalogTable
+from services.enricher.wings import SHOWN_BY
 from shared.process.start import start
 from shared.telemetry import utc_now
 from shared.volume import VolumeSettings, volume_to_keep

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from services.enricher.app import SHOWN_BY
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.keeper.catalog.indexer import WHOLE_WITHIN_S, Sweep
 from services.enricher.keeper.catalog.table import CatalogTable
+from services.enricher.wings import SHOWN_BY
 from shared.telemetry import utc_now
 from shared.volume import VolumeSettings, volume_to_keep
 from tests.bench.report import Figure

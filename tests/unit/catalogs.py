@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from services.enricher.app import SHOWN_BY
 from services.enricher.database.database import Database
 from services.enricher.keeper.catalog.table import CatalogTable
+from services.enricher.wings import SHOWN_BY
 from shared.pictures import (
     Failure,
     FailureClass,

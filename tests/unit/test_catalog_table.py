@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.enricher.app import SHOWN_BY
 from services.enricher.database.database import Database
 from services.enricher.finder.resolving.table import ArtworkTable, Shown
 from services.enricher.keeper.catalog.entry import CatalogEntry, Group, Slice, Sums
 from services.enricher.keeper.catalog.statistics import statistics
 from services.enricher.keeper.catalog.table import CatalogFilter, CatalogTable
+from services.enricher.wings import SHOWN_BY
 from shared.pictures import FailureClass, Kind, Name, PictureId
 from shared.volume import NOTHING, Extent, Holding
 from tests.unit.catalogs import NOON, SIZE, failed, gone, holding, picture, source

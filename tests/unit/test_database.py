@@ -32,7 +32,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import shared.volume.local.layout
-from services.enricher.app import SHOWN_BY
 from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
@@ -44,6 +43,7 @@ from services.enricher.database.statements import DatabaseVisit, Statement, Stat
 from services.enricher.finder.tables import tmdb_cache
 from services.enricher.library.tables import NEVER, media_items
 from services.enricher.tasks.rows import tasks
+from services.enricher.wings import SHOWN_BY
 from tests.servers.databases import opened_database
 from tests.servers.postgresql import PostgresServer
 

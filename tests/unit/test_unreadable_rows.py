@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
-from services.enricher.app import SHOWN_BY
 from services.enricher.database.database import Database
 from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.finder.resolving.opening import AT_MOST
@@ -19,6 +18,7 @@ from services.enricher.keeper.catalog.table import CatalogTable
 from services.enricher.keeper.dead_letters import LetterFilter
 from services.enricher.keeper.dead_letters.table import LetterTable
 from services.enricher.keeper.tables import cached_images, dead_letters
+from services.enricher.wings import SHOWN_BY
 from shared.pictures import Name
 from shared.telemetry import Metrics
 from shared.volume import Extent

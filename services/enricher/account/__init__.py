@@ -8,6 +8,6 @@ What Trakt's history has is mirrored by its entries' ids (`mirror`), and made in
 (`applying`). A person's own changes are `here`, and stay whatever happens at Trakt. Trakt's texts are never kept.
 """
 
-from services.enricher.account.account import AccountSettings, open_account
+from services.enricher.account.account import AccountSettings, AccountWing, open_account
 
-__all__ = ["AccountSettings", "open_account"]
+__all__ = ["AccountSettings", "AccountWing", "open_account"]

@@ -15,7 +15,7 @@ Titles, years, ids, places and picture URLs are kept; what providers say of a ti
 
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.library import Library
-from services.enricher.library.opening import LibrarySettings, library_with_scans, open_library
+from services.enricher.library.opening import LibrarySettings, LibraryWing, library_with_scans, open_library
 from services.enricher.library.scan.scan import ScanRefused
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Library",
     "LibraryEntry",
     "LibrarySettings",
+    "LibraryWing",
     "MediaType",
     "Page",
     "ScanRefused",

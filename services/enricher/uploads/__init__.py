@@ -7,6 +7,6 @@ The bytes go the way of an operator's own (`StoreUpload`), are kept as JPEG, and
 """
 
 from services.enricher.uploads.api import upload_endpoints
-from services.enricher.uploads.uploads import UploadSettings, open_uploads
+from services.enricher.uploads.uploads import Uploads, UploadSettings, open_uploads
 
-__all__ = ["UploadSettings", "open_uploads", "upload_endpoints"]
+__all__ = ["UploadSettings", "Uploads", "open_uploads", "upload_endpoints"]

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from services.enricher.finder.artwork.source import ArtworkParts
-from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.hardcover import client
 from services.enricher.finder.providers.hardcover.artwork import HardcoverSource
 from services.enricher.finder.providers.registry import ProviderSpec
+from services.enricher.finder.providers.spending import Limit
 
 HARDCOVER_LIMITS = (Limit(60, timedelta(minutes=1)), Limit(5000, timedelta(days=1)))
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.registry import ProviderSpec
+from services.enricher.finder.providers.spending import Limit
 from services.enricher.finder.providers.twitch.client import PROVIDER, TwitchSettings, twitch_address
 
 TWITCH_LIMIT = Limit(800, timedelta(minutes=1))
