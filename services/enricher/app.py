@@ -59,6 +59,7 @@ async def add_enricher(
             volume=volume.identity(),
             allowed_hosts=settings.hosts.allowed_hosts,
             signing_keys=settings.urls.signing_keys,
+            upload_signing_keys=settings.urls.upload_signing_keys,
         )
 
     async with AsyncExitStack() as stack:
