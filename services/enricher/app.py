@@ -126,6 +126,7 @@ def _setup(settings: EnricherSettings, volume: KeeperVolume, wings: Wings, gate:
         volume=volume.identity(),
         allowed_hosts=settings.hosts.allowed_hosts,
         signing_keys=settings.urls.signing_keys,
+        upload_signing_keys=settings.urls.upload_signing_keys,
     )
     shared = wings.database.sharing.identity
     if shared:  # and what several enrichers have to

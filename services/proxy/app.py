@@ -69,6 +69,7 @@ def add_proxy(
             volume=volume.identity(),
             allowed_hosts=settings.hosts.allowed_hosts,
             signing_keys=settings.signing_keys,
+            upload_signing_keys=settings.upload_signing_keys,
         )
 
     skeleton.notes["services"] = peers.troubles

@@ -34,12 +34,17 @@ def fingerprint(*values: object) -> str:
 
 
 def alike(
-    *, volume: str, allowed_hosts: Sequence[str], signing_keys: Sequence[str] | None = None
+    *,
+    volume: str,
+    allowed_hosts: Sequence[str],
+    signing_keys: Sequence[str] | None = None,
+    upload_signing_keys: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """What has to be the same in all services, by the settings' names. `volume`: its identity; `signing_keys`: None of who
-    has nothing to do with them.
+    """What has to be the same in all services, by the settings' names. `volume`: its identity; keys: None of who has nothing to
+    do with them.
     """
-    keys = {} if signing_keys is None else {"SIGNING_KEYS": fingerprint(signing_keys)}
+    given = {"SIGNING_KEYS": signing_keys, "UPLOAD_SIGNING_KEYS": upload_signing_keys}
+    keys = {name: fingerprint(value) for name, value in given.items() if value is not None}
     return {"VOLUME_URL": volume, "ALLOWED_HOSTS": fingerprint(allowed_hosts), **keys}
 
 

@@ -6,12 +6,12 @@ from http import HTTPStatus
 import pytest
 from yarl import URL
 
-from services.proxy.wanted import Named, by_bare_name, by_file, by_key, by_name
+from services.proxy.wanted import Named, by_bare_name, by_file, by_key, by_name, is_private
 from shared.http import Problem
 from shared.pictures import Format, Kind, Name, Rendition, Role
 from shared.pictures.public_paths import NUMBERED_KINDS, PUBLIC_PATHS, FileForm
 
-PROFILE, _, _, CATEGORY, STREAM = PUBLIC_PATHS.all(FileForm)
+PROFILE, _, _, CATEGORY, STREAM, UPLOAD = PUBLIC_PATHS.all(FileForm)
 WELCOME = (Format.AVIF, Format.WEBP)
 ODD_IDS = (
     *(
@@ -261,3 +261,14 @@ def test_an_original_is_what_it_is_whatever_the_file_is_called() -> None:
     named = by_file(STREAM, ("somebody", "7", "png"), URL("/?size=small"))
     assert str(named.name) == "stream/7/artwork"
     assert named.renditions == (Rendition.parse("small.png"),)
+
+
+@pytest.mark.parametrize(
+    ("id_", "private"),
+    [("private_a", True), ("private_", True), ("anonymous_a", False), ("Private_a", False)],
+)
+def test_a_file_of_an_upload_says_by_its_name_whether_it_is_private(id_: str, private: bool) -> None:
+    asked = by_file(UPLOAD, (id_, "jpg"), URL(""))
+    assert asked.name == Name(Kind.UPLOAD, id_, Role.IMAGE)
+    assert is_private(asked) == private
+    assert not is_private(by_file(PROFILE, (id_, "jpg"), URL("")))

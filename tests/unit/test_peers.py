@@ -94,3 +94,9 @@ def test_what_is_told_of_keys_does_not_give_them_away() -> None:
 
 def test_who_has_nothing_to_do_with_keys_tells_nothing_of_them() -> None:
     assert alike(volume="0f1e2d3c", allowed_hosts=()).keys() == {"VOLUME_URL", "ALLOWED_HOSTS"}
+
+
+def test_keys_of_uploads_have_to_be_the_same_where_they_are_used() -> None:
+    own = alike(volume="0f1e2d3c", allowed_hosts=(), signing_keys=(), upload_signing_keys=("one",))
+    other = alike(volume="0f1e2d3c", allowed_hosts=(), signing_keys=(), upload_signing_keys=("two",))
+    assert {name for name in own if own[name] != other[name]} == {"UPLOAD_SIGNING_KEYS"}

@@ -238,8 +238,9 @@ async def _sent_by_form(request: web.Request, at_most: int) -> Sent:
                 fields[part.name or ""] = (await _bounded_part(part, MAX_FIELD_BYTES)).decode(
                     errors="replace"
                 )
-            elif body is None:
-                body = await _bounded_part(part, at_most)
+            else:  # further files are read within the same bound, and dropped
+                sent = await _bounded_part(part, at_most)
+                body = sent if body is None else body
     except (ValueError, LookupError, AssertionError, aiohttp.ClientError):
         raise Problem(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from None
     if body is None:
