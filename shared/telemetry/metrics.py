@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 
 from shared.settings import ONESHEET_VERSION
 
-disable_created_metrics()  # a sixth of all series, which nobody asks for: Prometheus sees a restart by itself
+# A sixth of all series, which nobody asks for: Prometheus sees a restart by itself.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library says no types of it
 
 
 @dataclass(frozen=True, slots=True)
