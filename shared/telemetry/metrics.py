@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from shared.settings import ONESHEET_VERSION
+
+# A sixth of all series, which nobody asks for: Prometheus sees a restart by itself.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library says no types of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ METRICS_PROMISE_MS = 50
 
 async def metrics_under_load(standing: Standing) -> Figure:
     """What Prometheus waits for, while the proxy is asked for hits as fast as it answers, and misses wait."""
-    took = []
+    took: list[float] = []
     async with _misses(standing, 3), aiohttp.ClientSession(raise_for_status=True) as session:
         hits = asyncio.create_task(load(standing.proxy.address + standing.by_url, seconds=SECONDS))
         while not hits.done() and len(took) < METRICS_ROUNDS:

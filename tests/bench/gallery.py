@@ -140,8 +140,8 @@ async def _fill(origin: str) -> None:
             async with at_once, session.get(path, headers={"Accept": "image/webp"}) as answer:
                 await answer.read()
 
-        for item in items:
-            paths = [part.split()[0] for part in item["images"]["poster"]["srcset"].split(",")]
+        for hung in items:
+            paths = [part.split()[0] for part in hung["images"]["poster"]["srcset"].split(",")]
             await asyncio.gather(*map(ask, paths))
 
 

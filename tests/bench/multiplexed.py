@@ -53,7 +53,9 @@ async def multiplexed(directory: Path) -> list[Figure]:
     """In turns, each time by services that know nothing. The posters are drawn beforehand: 1000 × 1500 pixels."""
     tls = made_certificate(directory)
     posters = range(1, POSTERS + 1)
-    ours, older, direct = [], [], []
+    ours: list[float] = []
+    older: list[float] = []
+    direct = []
     async with SeparateHost.running() as host, TmdbHost.running(requests=1000) as tmdb:
         await drawn_posters(host, [*posters])
         tmdb.latency_s = LATENCY_S

@@ -73,6 +73,13 @@ def test_a_counter_of_known_labels_starts_at_zero() -> None:
     assert metrics.registry.get_sample_value("onesheet_requests_total", labels) == 1
 
 
+def test_no_series_tells_when_another_began() -> None:
+    metrics = Metrics()
+    metrics.answered("proxy", "/p", 200)[1].observe(0.1)
+    samples = [sample.name for family in metrics.registry.collect() for sample in family.samples]
+    assert [name for name in samples if name.endswith("_created")] == []
+
+
 def test_a_wait_is_seen_while_it_lasts_and_measured_once() -> None:
     metrics = Metrics()
     value = metrics.registry.get_sample_value
