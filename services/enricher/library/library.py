@@ -255,7 +255,8 @@ class Library:
                 await name_lists(connection, [one for source, one in named.items() if source not in known])
             return taken
 
-        return await (self._database.read(working) if dry_run else self._database.write(working))
+        do = self._database.read_on_one_visit if dry_run else self._database.write_on_one_visit
+        return await do(working)
 
     async def remove(self, item_id: int) -> Item | None:
         """The item that was removed, with every place it was found at; None where there was none."""
