@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -49,7 +48,7 @@ async def another(redis: RedisServer, client: Redis) -> AsyncIterator[Opening]:
         yield opened
 
 
-def opening(redis: RedisServer) -> Any:
+def opening(redis: RedisServer) -> AbstractAsyncContextManager[SharedTier | None]:
     return open_shared_tier(SharedTierSettings(url=redis.url), Background(Metrics()))
 
 
@@ -165,6 +164,7 @@ async def test_without_redis_each_process_goes_on_by_itself_and_with_it_again(
         assert [line["event"] for line in lines] == ["redis does not answer: each process goes on by itself"]
         assert "does not answer" in tier.status()["redis"]
         async with opening(redis) as started_without:
+            assert started_without
             assert started_without.persists
     finally:
         redis.start()
@@ -189,6 +189,7 @@ async def test_a_redis_that_persists_is_told_of_at_the_start_and_one_that_does_n
     for persisting in running_redis(persists=True):
         with capture_logs() as lines:
             async with opening(persisting) as tier:
+                assert tier
                 assert tier.persists
                 assert "keeps Trakt's texts out of it" in tier.status()["redis"]
         assert any("Trakt's texts stay out of it" in line["event"] for line in lines)

@@ -192,11 +192,14 @@ async def _sharing(address: URL) -> PostgresSharing:
     patient = without_pool(lock_timeout=str(EXCLUSIVE_WITHIN_S * 1000))
     from asyncpg import (  # type: ignore[import-untyped] # noqa: PLC0415 - where PostgreSQL is meant
         InterfaceError,
+        InternalClientError,
         PostgresError,
     )
 
     sharing = PostgresSharing(
-        without_pool(idle_session_timeout=str(SILENT_S * 1000)), patient, lost=(InterfaceError, PostgresError)
+        without_pool(idle_session_timeout=str(SILENT_S * 1000)),
+        patient,
+        lost=(InterfaceError, InternalClientError, PostgresError),
     )
     try:
         async with patient.begin() as connection:

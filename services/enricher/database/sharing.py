@@ -168,17 +168,18 @@ class PostgresSharing(Sharing):
         """Somebody else may lead at once."""
         session, self._session, self._holds_since_s = self._session, None, None
         if session:
+            driver: Any = session.driver_connection
+            driver.terminate()  # one that was given up in the middle of an answer can be asked nothing more
             with suppress(*self._lost):
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    await greenlet_spawn(session.close)
+                    await greenlet_spawn(session.invalidate)
 
     async def _joined(self) -> Any:
         if self._session is None:
-            session = await self._connecting.raw_connection()
+            self._session = session = await self._connecting.raw_connection()
             driver: Any = session.driver_connection
             await driver.add_listener(CHANNEL, self._hear)
             driver.add_termination_listener(lambda _: self._forget_the_lead())
-            self._session = session
             if self._has_missed:  # whatever was written meanwhile
                 for topic in self._watchers:
                     self._tell(topic)
