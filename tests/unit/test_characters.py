@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import ValidationError
 
+from services.enricher.api.access import AccessSettings, BearerTokens, Gate
 from services.enricher.characters import CharacterSettings, GenerationFailed
+from services.enricher.characters.api import wanted_title
+from services.enricher.characters.audit import start_what_is_due
 from services.enricher.characters.chain import (
     CHAIN,
     Chain,
@@ -18,6 +23,8 @@ from services.enricher.characters.chain import (
     Curated,
     Generated,
     ImageSource,
+    OfTmdb,
+    OfTvdb,
     StepAnswer,
     StepResult,
     WantedCharacter,
@@ -26,6 +33,7 @@ from services.enricher.characters.chain import (
     meant_titles,
     nothing,
 )
+from services.enricher.characters.early import answering_early
 from services.enricher.characters.files import CharacterFiles, described
 from services.enricher.characters.images import CharacterImageAnswer, CharacterImages, Lifetimes
 from services.enricher.characters.matching import is_called, match
@@ -34,7 +42,12 @@ from services.enricher.characters.store import MemoryCache, character_id, id_key
 from services.enricher.characters.urls import CharacterUrls, first_of, is_generated
 from services.enricher.finder.artwork.casts import CastPart, NamedTitle
 from services.enricher.finder.artwork.source import Asking, Ids
+from services.enricher.finder.providers.tmdb.artwork import TmdbSource
+from services.enricher.finder.providers.tmdb.models.people import TitleCast
+from services.enricher.finder.providers.tvdb.artwork import _parts
+from services.enricher.finder.providers.tvdb.client import TvdbCharacter
 from shared.http import Problem
+from shared.http.early import Head
 from shared.pictures import Kind, Measure
 from shared.telemetry import Metrics, utc_now
 from tests.contract.volumes import manifest_of
@@ -238,10 +251,10 @@ def test_the_described_scores_are_the_default_and_settings_change_order_and_scor
 class Says:
     """A step that answers as it is told."""
 
-    last_resort: ClassVar[bool] = False
+    last_resort = False
 
     def __init__(self, name: str, score: float | None, url: str = "https://x/y.jpg") -> None:
-        self.name = name  # type: ignore[misc] # several of one class
+        self.name = name
         self._score = score
         self._url = url
         self.asked = 0
@@ -544,3 +557,186 @@ async def test_a_batch_is_five_at_once_a_second_apart_and_none_after_the_last(
     failed = [id_ for id_, one in answer.results.items() if not one.success]
     assert failed == (["3"] if count > 3 else [])
     assert answer.succeeded + answer.failed == count
+
+
+# --- early answers
+
+KNOWN = b'{"success":true}'
+KEY = name_key("Neo", "The Matrix")
+HOME = {"Host": "localhost"}
+
+
+def early_answer(target: str, headers: dict[str, str] | None = None, *, may: bool = True) -> bytes | None:
+    early = answering_early(
+        lambda key: KNOWN if key == KEY else None, lambda _headers: may, "enricher", Metrics()
+    )
+    said = CIMultiDictProxy(CIMultiDict(headers or HOME))
+    answer = early.answer(Head(target, is_1_1=True, stays=True, headers=said))
+    return answer.bytes if answer else None
+
+
+ASKED = "/api/v1/characters/image?name=Neo&movie_title=The%20Matrix"
+
+
+def test_what_is_at_hand_is_answered_whole_before_the_request_is_parsed() -> None:
+    for target in (ASKED, ASKED.replace("%20", "+").replace("Neo", "NEO")):
+        head, _, body = (early_answer(target) or b"").partition(b"\r\n\r\n")
+        assert (body, head.splitlines()[0]) == (KNOWN, b"HTTP/1.1 200 OK")
+        assert f"Content-Length: {len(KNOWN)}".encode() in head
+        assert b"X-Trace-Id: " in head
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        ASKED.replace("Neo", "Trinity"),
+        f"{ASKED}&force_regenerate=true",
+        f"{ASKED}&actor=x",
+        f"{ASKED}&name=Neo",
+        f"{ASKED}&year=1999",
+        f"{ASKED}&year=x",
+        ASKED.replace("Neo", "%FF"),
+        ASKED.replace("name=Neo", "name="),
+        "/api/v1/characters/image",
+        "/api/v1/characters/stats?name=Neo&movie_title=The%20Matrix",
+    ],
+)
+def test_what_is_asked_otherwise_is_left_to_aiohttp(target: str) -> None:
+    assert early_answer(target) is None
+
+
+def test_who_may_not_read_or_has_an_answer_already_is_left_to_aiohttp() -> None:
+    assert early_answer(ASKED, may=False) is None
+    assert early_answer(ASKED, {**HOME, "If-None-Match": "*"}) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "may"),
+    [
+        ({}, HOME, True),
+        ({}, {"Host": "elsewhere.example"}, False),
+        ({}, {**HOME, "X-Forwarded-For": "203.0.113.5"}, False),
+        ({"expose_api": True}, {**HOME, "X-Forwarded-For": "203.0.113.5"}, True),
+        ({"api_tokens": ("one",)}, HOME, False),
+        ({"api_tokens": ("one",)}, {**HOME, "Authorization": "Bearer one"}, True),
+        ({"api_tokens": ("one",)}, {**HOME, "Authorization": "Bearer two"}, False),
+    ],
+)
+def test_early_answers_are_for_those_whom_the_gate_lets_read(
+    settings: dict[str, Any], headers: dict[str, str], may: bool
+) -> None:
+    given = AccessSettings(**settings)
+    gate = Gate(BearerTokens("admin", given.api_tokens), given)
+    assert gate.may_read(CIMultiDict(headers)) == may
+
+
+# --- what providers have, and what is due
+
+
+def test_of_tvdbs_fields_the_first_that_is_not_empty_is_taken_and_crew_is_no_cast() -> None:
+    fields = ("image", "image_url", "personImgURL", "personImage")
+    urls = {field: f"https://artworks.thetvdb.com/{field}.jpg" for field in fields}
+    characters = [
+        {"id": 1, "name": "Neo", "sort": 2, **dict(list(urls.items())[place:]), "peopleType": "Actor"}
+        for place in range(len(fields))
+    ]
+    crew = {"id": 9, "name": "Director", "peopleType": "Director", **urls}
+    read = [TvdbCharacter.model_validate(one) for one in (*characters, crew, {"id": 8, "image": ""})]
+    assert [part.picture for part in _parts(read)] == list(urls.values())
+
+
+async def test_tvdb_that_says_what_it_said_before_is_worth_65_and_tmdbs_series_45() -> None:
+    worth = Worth.read(CHAIN)
+    casts: Any = None
+    tvdb, tmdb = OfTvdb(casts, URLS), OfTmdb(casts, URLS)
+    assert [tvdb.score(worth["tvdb"], Kind.SERIES, stale=stale) for stale in (False, True)] == [70, 65]
+    assert [tmdb.score(worth["tmdb"], kind, stale=False) for kind in (Kind.MOVIE, Kind.SERIES)] == [50, 45]
+
+
+def test_of_a_series_each_role_that_somebody_plays_is_a_part() -> None:
+    said = TitleCast.model_validate(
+        {
+            "id": 1,
+            "name": "Orphan Black",
+            "aggregate_credits": {
+                "cast": [
+                    {
+                        "id": 5,
+                        "name": "Tatiana Maslany",
+                        "roles": [{"character": "Sarah Manning"}, {"character": "Alison Hendrix"}],
+                        "profile_path": "/a.jpg",
+                    }
+                ]
+            },
+            "external_ids": {"tvdb_id": 260315},
+        }
+    )
+    metadata: Any = None
+    cast = TmdbSource(metadata, image_url="https://x/t/p", languages=())._cast(Kind.SERIES, said)
+    assert [(part.character, part.place) for part in cast.parts] == [
+        ("Sarah Manning", 0),
+        ("Alison Hendrix", 0),
+    ]
+    assert cast.ids == Ids(tmdb=1, tvdb=260315)
+
+
+@pytest.mark.parametrize(("days", "started"), [(None, 2), (1, 0), (8, 1), (31, 2)])
+async def test_the_clean_up_is_weekly_and_the_audit_monthly_however_often_the_process_starts(
+    days: int | None, started: int
+) -> None:
+    kinds: list[str] = []
+
+    async def newest(*, limit: int, kind: str) -> list[Any]:
+        return [] if days is None else [SimpleNamespace(created_at=NOON - timedelta(days=days))]
+
+    async def start(kind: str, _arguments: object) -> None:
+        kinds.append(kind)
+
+    tasks: Any = SimpleNamespace(list=newest, start=start)
+    await start_what_is_due(tasks, NOON)
+    assert len(kinds) == started
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "year", "called"),
+    [
+        ("Dune (2021)", None, 2021, "Dune"),
+        ("Dune", None, None, "Dune"),
+        ("Airplane (II)", None, None, "Airplane (II)"),
+        ("tmdb:603", Kind.MOVIE, None, "movie tmdb:603"),
+    ],
+)
+def test_a_title_may_have_its_year_with_it_or_be_an_id(
+    title: str, kind: Kind | None, year: int | None, called: str
+) -> None:
+    wanted = wanted_title(title, None, None)
+    assert (wanted.kind, wanted.year, wanted.title) == (kind, year, called)
+    with pytest.raises(Problem):
+        wanted_title("tmdb:x", None, None)
+
+
+class Images(Batched):
+    """Looked for one after the other, as a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fast = MemoryCache(10_000, lambda: 0.0)
+        self.looked = 0
+        self.gate = asyncio.Event()
+
+    async def _looked_for(self, *_: Any, **__: Any) -> CharacterImageAnswer:
+        self.looked += 1
+        await self.gate.wait()
+        return CharacterImageAnswer(success=True, character_name="Neo", movie_title="x")
+
+
+async def test_whoever_wants_the_same_at_once_has_one_answer_also_where_the_first_gives_up() -> None:
+    images = Images()
+    first, *others = [asyncio.create_task(images.by_name(NEO)) for _ in range(5)]
+    await asyncio.sleep(0)
+    first.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    images.gate.set()
+    assert all(answer.success for answer in await asyncio.gather(*others))
+    assert images.looked == 2

@@ -148,8 +148,11 @@ class Worth:
 class Step(Protocol):
     """Who may have a picture. `last_resort`: asked only where nobody else has one."""
 
-    name: ClassVar[str]
-    last_resort: ClassVar[bool]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def last_resort(self) -> bool: ...
 
     async def look(self, wanted: WantedCharacter, worth: Worth, asking: Asking) -> StepAnswer: ...
 

@@ -166,6 +166,7 @@ class CharacterImages:
         self._sleep = sleep
         self._flights: dict[object, asyncio.Future[CharacterImageAnswer]] = {}
         self._pinned: dict[str, str] = {}
+        self._changes: LRUCache[str, int] = LRUCache(WATCHED_AT_MOST)
         self.measuring = Measuring()
 
     async def at_hand(self, name: str, title: str) -> bytes | None:
@@ -384,10 +385,15 @@ class CharacterImages:
     async def _looked_for(
         self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
+        id_ = wanted.character_id or character_id(wanted.name, title_of(wanted))
+        changes = self._changes.get(id_, 0)
         known, rows = await self._looked_up(wanted)
         if not force and (row := self._best(known, rows)):
             self._count("table")
-            return await self._kept_fast(key, ttl_s, self._of_row(row, cache_hit=True))
+            answer = self._of_row(row, cache_hit=True)
+            if changes == self._changes.get(id_, 0):  # else it may be otherwise by now
+                await self._kept_fast(key, ttl_s, answer)
+            return answer
         began = self._now()
         result = await self._run(known, may_create=may_create)
         answer = await self._told(known, result)
@@ -416,6 +422,7 @@ class CharacterImages:
             )
         character = _with(Character.called(wanted.name, title), wanted, result)
         await self.table.keep([(character, result.candidates)])
+        await self._forget(character.id, character.name, character.title)
         await self._remember(character, result.chosen)
         return self._of_candidate(character, result.chosen)
 
@@ -537,6 +544,8 @@ class CharacterImages:
         return answer
 
     async def _forget(self, id_: str, name: str, title: str) -> None:
+        """What the fast tier has, and what somebody is about to put there who looked before."""
+        self._changes[id_] = self._changes.get(id_, 0) + 1
         await self.fast.drop(name_key(name, title), id_key(id_, name, title))
 
     def _of_row(self, row: CharacterImage, *, cache_hit: bool) -> CharacterImageAnswer:

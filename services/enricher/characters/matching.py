@@ -202,7 +202,8 @@ def match(name: str, parts: Sequence[CastPart], *, actor: str | None = None) -> 
     asked = words_of(_NOTES.sub(" ", name))
     if not asked:
         return Match()
-    scored = [(_score(asked, name, part), part) for part in parts]
+    exact = [part for part in parts if asked in names_in(part.character) and not is_self(part.character)]
+    scored = [(WHOLE, part) for part in exact] or [(_score(asked, name, part), part) for part in parts]
     best = max((points for points, _ in scored), default=0.0)
     if best < ENOUGH:
         return Match()
