@@ -42,17 +42,23 @@ async def streamers(
         TwitchHost.running(requests=POINTS, period_s=PERIOD_S) as twitch,
     ):
         _settle(twitch, host, streamers, categories)
+        paths = _paths(streamers, categories)
+
+        def fetched() -> int:
+            return sum(host.count(path) > 0 for path in paths)
+
         begun = time.perf_counter()
         async with _running(directory, twitch, host) as enricher:
             await _add(enricher, twitch)
-            await until(
-                lambda: _stored(enricher, (streamers + categories) // 2), within_s=PATIENCE_S, every_s=0.5
-            )
+            half = (streamers + categories) // 2
+            await until(lambda: fetched() >= half, within_s=PATIENCE_S, every_s=0.5)
         async with _running(directory, twitch, host) as enricher:
-            await until(lambda: _stored(enricher, streamers + categories), within_s=PATIENCE_S, every_s=0.5)
+            whole = streamers + categories
+            await until(lambda: fetched() == whole, within_s=PATIENCE_S, every_s=0.5)
+            await until(lambda: _stored(enricher, whole), within_s=PATIENCE_S, every_s=2)
             took_s = time.perf_counter() - begun
             listed = (await enricher.manage("GET", "/data/images/stats")).json
-    twice = sum(host.count(path) > 1 for path in _paths(streamers, categories))
+    twice = sum(host.count(path) > 1 for path in paths)
     ratio = took_s / demanded_s if demanded_s else math.inf
     return [
         Figure(

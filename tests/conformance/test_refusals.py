@@ -107,7 +107,7 @@ BY_NAME = [
     "/data/images/profiles/profile_avatar_123.jpg?size=huge",
     "/data/images/profiles/profile_avatar_123.jpg?size=small&size=small",
     "/data/images/categories/just-chatting.json",
-    "/data/images/categories/.hidden.jpg",
+    "/data/images/categories/...jpg",
     "/data/images/artwork/-somebody/stream_7.jpg",
     "/data/images/artwork/somebody/stream_-7.jpg",
 ]

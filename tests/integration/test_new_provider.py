@@ -184,7 +184,8 @@ async def test_a_new_provider_says_at_readyz_how_it_is(registered: ProviderSetti
     async with running_enricher(tmp_path, providers=registered) as enricher:
         ready = await enricher.get("/readyz")
     assert ready.json["providers"]["bookshelf"] == "ready: Bookshelf has a key, and was not asked yet."
-    assert set(ready.json["providers"]) == {"tvdb", "tmdb", "trakt", "fanart", "hardcover", "bookshelf"}
+    expected = {"tvdb", "tmdb", "trakt", "fanart", "hardcover", "twitch", "bookshelf"}
+    assert set(ready.json["providers"]) == expected
 
 
 def test_a_new_provider_without_what_it_requires_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +216,7 @@ def test_a_row_of_the_hosts_lets_a_new_providers_pictures_in() -> None:
 def test_every_provider_has_its_picture_hosts_and_every_host_a_provider() -> None:
     names = {spec.name for spec in specs_of()}
     known = {host.provider for host in hosts.PICTURE_HOSTS}
-    assert known - names == {"twitch"}  # pictures by their URLs only
+    assert known == names
     assert all(spec.picture_hosts for spec in specs_of())
     assert [spec.name for spec in specs_of()] == [package.rpartition(".")[2] for package in PACKAGES]
 

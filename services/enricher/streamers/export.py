@@ -222,6 +222,7 @@ class Export:
         try:
             for one in wanted:
                 if only is None or one.name in only:
+                    await asyncio.sleep(0)  # looking at the volume lets nobody else go on
                     paths |= await self._export(one, folder, notes, done)
             for beside in besides:
                 for file in await self._nfo_of(beside):

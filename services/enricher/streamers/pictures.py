@@ -7,7 +7,7 @@ from services.enricher.finder import Finder
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.streamers import naming
 from services.enricher.streamers.shelf import Category, LiveStream, Streamer
-from shared.pictures import DOWNLOAD, Failure, Name, SourceUrl
+from shared.pictures import DOWNLOAD, ORIGINAL, Failure, Name, SourceUrl
 from shared.telemetry import utc_now
 from shared.volume import Names, Pictures, Revision
 
@@ -97,7 +97,8 @@ class ShelfPictures:
         return f"/data/images/artwork/{folder}/stream_{stream.id}.jpg"
 
     async def is_stored(self, name: Name) -> bool:
-        return await self.revision(name) is not None
+        picture = await self.names.picture(name)
+        return picture is not None and await self.stored.find(picture, (ORIGINAL,)) is not None
 
     async def _url(self, name: Name, path: str, source: str | None) -> str | None:
         return self.urls.of_file(path) if await self.is_stored(name) else source

@@ -485,10 +485,11 @@ def _begins_with(text: str) -> ColumnElement[bool]:
 
 async def _free_names(connection: AsyncConnection, one: NewCategory) -> tuple[str, str]:
     """A file name and a slug that no other category has for either."""
-    file_name = naming.unlike(*await _taken(connection, _file_name(one)))
+    called = _file_name(one)
+    file_name = naming.unlike(*await _taken(connection, called))
     slug = naming.slug_of(one.name or "") or f"category_{one.twitch_id or file_id(file_name)[-8:]}"
-    if slug == file_name:
-        return file_name, slug
+    if slug == called:
+        return file_name, file_name
     wanted, taken = await _taken(connection, slug)
     return file_name, naming.unlike(wanted, taken | {file_name})
 

@@ -63,16 +63,19 @@ class Upkeep:
 
     async def missing(self, pairs: Sequence[Pair]) -> Sequence[Pair]:
         """Those that are not here, and that nothing forbids to try."""
-        return [
-            (name, source)
-            for name, source in pairs
-            if not await self._pictures.is_current(name, source)
-            and not await self._pictures.failure(name, source)
-        ]
+        missing = []
+        for name, source in pairs:
+            await asyncio.sleep(0)  # looking at the volume takes time, and lets nobody else go on
+            if await self._pictures.is_current(name, source):
+                continue
+            if not await self._pictures.failure(name, source):
+                missing.append((name, source))
+        return missing
 
     async def count(self, pairs: Sequence[Pair]) -> PicturesCount:
         stored = failed = 0
         for name, source in pairs:
+            await asyncio.sleep(0)  # as above
             if await self._pictures.is_stored(name):
                 stored += 1
             elif await self._pictures.failure(name, source):
