@@ -23,7 +23,14 @@ from services.proxy.settings import ProxySettings
 from shared.http import STORED_READY
 from shared.queue import QueueSettings
 from shared.settings import ONESHEET_VERSION
-from shared.volume import FloorSettings, VolumeRefused, VolumeSettings, check_state_dir, volume_identity
+from shared.volume import (
+    FloorSettings,
+    VolumeRefused,
+    VolumeSettings,
+    check_state_dir,
+    volume_identity,
+    volume_to_keep,
+)
 
 
 class Health(StrEnum):
@@ -129,6 +136,17 @@ def disk(place: VolumeSettings) -> Iterator[Diagnosis]:
         yield Diagnosis(check=name, state=state, said=said, remedy="" if state is Health.GOOD else remedy)
 
 
+def _store(name: str, place: VolumeSettings, url: str) -> Diagnosis:
+    """As a service finds it at its start: whether it answers, lets us in, and keeps what it promises."""
+    try:
+        volume_to_keep(place)
+    except VolumeRefused as refused:
+        return Diagnosis(
+            check=name, state=Health.BROKEN, said=str(refused), remedy="See docs/object-storage.md."
+        )
+    return Diagnosis(check=name, state=Health.GOOD, said=f"The volume is in {url}, which keeps conditions.")
+
+
 def mounts(place: VolumeSettings) -> Diagnosis:
     """That the volume is there and is one, and that databases do not lie on a network file system."""
     name = "mounts"
@@ -138,6 +156,8 @@ def mounts(place: VolumeSettings) -> Diagnosis:
         return Diagnosis(
             check=name, state=Health.BROKEN, said=str(refused), remedy="Set STATE_DIR to a local disk."
         )
+    if place.objects:
+        return _store(name, place, place.objects.url)
     if not place.root.is_dir():
         return Diagnosis(
             check=name,

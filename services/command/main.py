@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from pydantic import ValidationError
 from rich.live import Live
 from rich.table import Table
 
@@ -19,7 +20,7 @@ from services.command.server import CommandFailed, Exit, lines_of, replace_proce
 from services.command.session import CommandSession, command
 from shared.queue import QueueSettings
 from shared.settings import ONESHEET_VERSION
-from shared.volume import VolumeSettings
+from shared.volume import VolumeRefused, VolumeSettings
 
 EXIT_CODES = (
     "Ends with 0: done; 1: it failed, or something is wrong; 2: the command line makes no sense; 3: no server is"
@@ -37,6 +38,8 @@ catalog = typer.Typer(help="The index of what is stored.", no_args_is_help=True)
 app.add_typer(dead, name="dead")
 app.add_typer(hosts, name="hosts")
 app.add_typer(catalog, name="catalog")
+volume = typer.Typer(help="Where pictures are kept.", no_args_is_help=True)
+app.add_typer(volume, name="volume")
 imports = typer.Typer(help="Take over what another program has.", no_args_is_help=True)
 app.add_typer(imports, name="import")
 database = typer.Typer(help="Where the enricher keeps what it knows.", no_args_is_help=True)
@@ -438,6 +441,30 @@ def copy(
         )
         rows = asyncio.run(copied)
     session.output.show({"rows": rows}, lambda: f"{rows} rows are there. Set DATABASE_URL to it.")
+
+
+@command(volume, "copy")
+def copy_volume(
+    session: CommandSession,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="file:data, or s3://bucket/prefix")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The same, of another.")],
+) -> None:
+    """Copy all pictures and names into another volume, while the site runs; again, only what is left."""
+    from services.command import volumes  # noqa: PLC0415 - heavy, and needed here alone
+
+    with session.output.bar() as bar:
+        shown = bar.add_task("copying", total=None)
+        try:
+            done = volumes.copy(source, target, on_picture=lambda: bar.advance(shown))
+        except (VolumeRefused, ValidationError, OSError) as error:
+            raise CommandFailed(str(error)) from error
+    session.output.show(
+        dict(done),
+        lambda: (
+            f"{done['copied']} pictures copied, {done['there']} were there, {done['changed']} changed meanwhile;"
+            f" {done['names']} names pointed."
+        ),
+    )
 
 
 @command(app)

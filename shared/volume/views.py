@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import contracts
-from shared.pictures import Tree
+from shared.pictures import Name, PictureId, Tree
 from shared.telemetry import Metrics
 from shared.volume import port
 from shared.volume.inventory import Integrity, Inventory, Mending
@@ -20,7 +20,7 @@ from shared.volume.local.pictures import LocalPictures
 from shared.volume.local.pins import LocalPins
 from shared.volume.local.store import LocalPictureStore
 from shared.volume.local.sweep import sweep
-from shared.volume.settings import VolumeSettings
+from shared.volume.settings import VolumeRefused, VolumeSettings
 
 if TYPE_CHECKING:
     from shared.volume.objects.opening import ObjectVolume
@@ -114,6 +114,8 @@ class WriteVolume:
     mending: Mending
     sweep: Callable[[], Awaitable[int]]
     """Remove what was put aside and left there, and what is over; return how many. Raise OSError."""
+    shown: Callable[[], AsyncIterator[tuple[Name, PictureId]]]
+    """All names that show something, for whoever copies them."""
     drafts: port.LocalDirectory
     """Where all drafts lie."""
     files: tuple[port.LocalDirectory, ...]
@@ -193,6 +195,7 @@ def volume_to_write(
             mending=LocalIntegrity(layout),
             identity=layout.identity,
             sweep=sweep_once,
+            shown=LocalArchive(layout).shown,
             drafts=port.LocalDirectory(layout.scratch.absolute()),
             files=tuple(port.LocalDirectory((layout.root / tree).absolute()) for tree in Tree),
         )
@@ -201,7 +204,12 @@ def volume_to_write(
 
 
 def volume_to_archive(settings: VolumeSettings) -> LocalArchive:
-    """To copy what is kept, or to put it back. Raise VolumeRefused for directories that cannot be used."""
+    """To copy what is kept, or to put it back. Raise VolumeRefused for what are no files, or directories that cannot be used."""
+    if settings.objects:
+        raise VolumeRefused(
+            f"VOLUME_URL: what lies in {settings.url} is not put into a backup: copy it with `onesheet volume copy`, or by the"
+            " store's own means."
+        )
     return LocalArchive(prepared_layout(settings))
 
 

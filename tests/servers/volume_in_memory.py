@@ -211,6 +211,10 @@ class MemoryNames:
     async def failure(self, name: Name) -> Failure | None:
         return self.failures.get(name)
 
+    async def all_shown(self) -> AsyncIterator[tuple[Name, PictureId]]:
+        for name, picture in self.shown.items():
+            yield name, picture
+
     async def point(self, name: Name, picture: PictureId) -> None:
         self.shown[name] = picture
         self.failures.pop(name, None)
@@ -309,6 +313,7 @@ def memory_volume() -> tuple[WriteVolume, ReadVolume]:
         hosts=hosts,
         mending=cast(Mending, None),
         sweep=sweep,
+        shown=names.all_shown,
         drafts=LocalDirectory(Path(tempfile.gettempdir())),
         files=(),
     )

@@ -3,14 +3,17 @@
 What is in `cache` is left out: it is fetched again when somebody asks.
 """
 
+import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.pictures import Tree
+from shared.pictures import Name, PictureId, Tree
 from shared.pictures.paths import POINTER
+from shared.pictures.source import parse_picture_id
 from shared.volume.local.layout import Layout
 
 READ_AGAIN = 3
@@ -68,6 +71,14 @@ class LocalArchive:
                 links = [entry.path for entry in entries if entry.is_symlink()]
             for link in sorted(map(Path, links)):
                 yield Piece(self._relative(link), points_to=os.readlink(link))  # noqa: PTH115 - as it is written
+
+    async def shown(self) -> AsyncIterator[tuple[Name, PictureId]]:
+        """The names with the pictures that they show."""
+        for piece in await asyncio.to_thread(lambda: list(self.names())):
+            _, kind, _, _, id_, role = piece.path.split("/")
+            with suppress(ValueError):  # of another version, or nothing of ours
+                picture = parse_picture_id((piece.points_to or "").rpartition("/")[2])
+                yield Name.parse(f"{kind}/{id_}/{role}"), picture
 
     def put(self, piece: Piece) -> None:
         """Raise ValueError for what is no part of an archive: it may come from anywhere."""

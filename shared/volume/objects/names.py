@@ -5,7 +5,8 @@ import hashlib
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -113,6 +114,15 @@ class ObjectNames:
 
     async def failure(self, name: Name) -> Failure | None:
         return await self._refused.get(refusal_key(name))
+
+    async def shown(self) -> AsyncIterator[tuple[Name, PictureId]]:
+        """All, with the pictures that they show: a listing, and a request for each."""
+        async for listed in self._client.list("names"):
+            with suppress(ValueError):
+                _, kind, _, _, id_, role = listed.key.split("/")
+                name = Name.parse(f"{kind}/{id_}/{role}")
+                if picture := await self._read_shown(listed.key):
+                    yield name, picture
 
     def forget(self, name: Name) -> None:
         """Something happened to it."""

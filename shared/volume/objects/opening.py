@@ -93,6 +93,7 @@ class ObjectVolume:
             hosts=self._hosts,
             mending=ObjectIntegrity(self.client, self.records),
             sweep=sweep_once,
+            shown=self._names.shown,
             drafts=port.LocalDirectory(self._drafts),
             files=(),
             identity=lambda: self._identity,

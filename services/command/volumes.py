@@ -1,0 +1,111 @@
+"""Copying a volume into another, while the site runs on the first one; done again, it does what is left."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from services.command.server import CommandFailed
+from shared.pictures import PictureId
+from shared.pictures.paths import is_spool
+from shared.volume import (
+    Draft,
+    PictureStore,
+    Revision,
+    RevisionGone,
+    StoredFile,
+    Superseded,
+    VolumeSettings,
+    WriteVolume,
+    volume_to_write,
+)
+
+AT_ONCE = 8
+PIECE_BYTES = 1024 * 1024
+
+
+def copy(source: str, target: str, *, on_picture: Callable[[], object]) -> Counter[str]:
+    """From URL to URL; how many pictures and names were `copied`, were `there`, or `changed` meanwhile. `on_picture` hears of each.
+
+    Raises VolumeRefused, VolumeAway and OSError.
+    """
+    if source == target:
+        raise CommandFailed("Both are the same volume.")
+    return asyncio.run(
+        _copy(VolumeSettings(volume_url=source), VolumeSettings(volume_url=target), on_picture)
+    )
+
+
+async def _copy(
+    source: VolumeSettings, target: VolumeSettings, on_picture: Callable[[], object]
+) -> Counter[str]:
+    with volume_to_write(source) as old, volume_to_write(target) as new:
+        return await copy_all(old, new, on_picture=on_picture)
+
+
+async def copy_all(old: WriteVolume, new: WriteVolume, *, on_picture: Callable[[], object]) -> Counter[str]:
+    """Pictures first, and then the names: what a name shows is there."""
+    done: Counter[str] = Counter()
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(picture: PictureId) -> None:
+        try:
+            done[await copy_picture(old, new, picture)] += 1
+        except (FileNotFoundError, Superseded, RevisionGone):
+            done["changed"] += 1
+        finally:
+            limit.release()
+            on_picture()
+
+    async with asyncio.TaskGroup() as group:
+        async for picture in old.pictures.pictures():
+            await limit.acquire()
+            group.create_task(one(picture))
+    async for name, picture in old.shown():
+        if await new.names.picture(name) != picture:
+            await new.names.point(name, picture)
+            done["names"] += 1
+    return done
+
+
+async def copy_picture(old: WriteVolume, new: WriteVolume, picture: PictureId) -> str:
+    """`copied`, `there`, or `nothing`, where only a failure is remembered."""
+    revision = await old.pictures.current(picture)
+    if revision is None:
+        return "nothing"
+    there, pins = await new.pictures.current(picture), await old.pins.names(picture)
+    held = there.files if there and there.id == revision.id else frozenset[str]()
+    lacking = {name for name in revision.files - held if not is_spool(name)}
+    if lacking or not held:
+        async with new.pictures.draft() as draft:
+            await _fill(draft, old.pictures, revision, lacking)
+            await new.pictures.commit(
+                picture,
+                revision.id,
+                draft,
+                revision.manifest,
+                await old.pictures.state(picture),
+                expected=there.id if there else None,
+                into=revision.tree,
+            )
+    unpinned = [name for name in pins if not await new.pins.holds(picture, name)]
+    for name in unpinned:
+        await new.pins.pin(picture, name)
+    return "copied" if lacking or not held or unpinned else "there"
+
+
+async def _fill(draft: Draft, pictures: PictureStore, revision: Revision, names: set[str]) -> None:
+    for name in sorted(names):
+        file = await pictures.at(revision.picture, revision.id, name)
+        if file is None:
+            raise FileNotFoundError(name)
+        await _write(file, draft.directory / name)
+
+
+async def _write(file: StoredFile, target: Path) -> None:
+    """In one request of a store, which sends it piece by piece; of a file, in as many reads as that takes."""
+    at_once = PIECE_BYTES if file.local else file.bytes
+    with target.open("wb") as out:
+        for first in range(0, file.bytes, at_once):
+            async for piece in file.content.part(first, min(at_once, file.bytes - first)):
+                out.write(piece)

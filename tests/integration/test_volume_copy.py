@@ -1,0 +1,71 @@
+"""Copying a volume of files into a store of objects and back, and what other commands say of such a volume."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.command import doctor, volumes
+from shared.pictures import Name, SourceUrl, State, Tree
+from shared.volume import VolumeRefused, WriteVolume, volume_to_archive, volume_to_write
+from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, settings_in
+from tests.servers.object_stores import ObjectStore
+
+NAME = Name.parse("series/tvdb:81189/poster")
+PINNED = SourceUrl.parse("http://a.example/pinned.jpg").picture
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[WriteVolume]:
+    with volume_to_write(settings_in(tmp_path / "first")) as write:
+        yield write
+
+
+async def test_all_of_a_volume_is_copied_there_and_back_and_again_only_what_is_left(
+    tmp_path: Path, files: WriteVolume, object_volume: Objects
+) -> None:
+    state = State(redelivered_starts=3)
+    revision = await commit(files.pictures, b"one", MEDIUM, state=state)
+    await commit(files.pictures, b"two", picture=PINNED)
+    await files.pins.pin(PINNED, NAME)
+    await files.names.point(NAME, PINNED)
+    heard: list[None] = []
+    objects = object_volume.write
+
+    async def copied(old: WriteVolume, new: WriteVolume) -> dict[str, int]:
+        return dict(await volumes.copy_all(old, new, on_picture=lambda: heard.append(None)))
+
+    assert await copied(files, objects) == {"copied": 2, "names": 1}
+    assert len(heard) == 2
+    assert await copied(files, objects) == {"there": 2}
+    await commit(files.pictures, b"one", SMALL, expected=revision.id)  # the site goes on
+    assert await copied(files, objects) == {"copied": 1, "there": 1}
+    with volume_to_write(settings_in(tmp_path / "second")) as back:
+        assert await copied(objects, back) == {"copied": 2, "names": 1}
+        for volume in (objects, back):
+            current = await volume.pictures.current(PICTURE)
+            assert current
+            assert (current.id, current.tree, current.manifest) == (
+                revision.id,
+                Tree.CACHE,
+                revision.manifest,
+            )
+            assert current.files == {"original.jpg", "medium.webp", "small.webp"}
+            small = await volume.pictures.find(PICTURE, (SMALL,))
+            assert small
+            assert await small.content.whole() == b"onesmall.webp"
+            assert await volume.names.picture(NAME) == PINNED
+            assert await volume.pins.names(PINNED) == {NAME}
+        assert await copied(objects, back) == {"there": 2}
+
+
+def test_the_doctor_looks_at_a_store_and_a_backup_does_not_take_its_cache_for_a_volume(
+    tmp_path: Path, seaweedfs: ObjectStore
+) -> None:
+    place = seaweedfs.settings(tmp_path / "state", cache_directory=tmp_path / "kept")
+    assert doctor.mounts(place).state is doctor.Health.GOOD
+    away = place.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:1"})
+    found = doctor.mounts(away)
+    assert (found.state, "does not answer" in found.said) == (doctor.Health.BROKEN, True)
+    with pytest.raises(VolumeRefused, match="onesheet volume copy"):
+        volume_to_archive(place)
