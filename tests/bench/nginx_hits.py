@@ -7,7 +7,7 @@ from tests.bench.report import Figure
 from tests.bench.standing import Standing
 from tests.servers.onesheet_nginx import running_onesheet_nginx
 
-STATIC_PROMISES = {"/p/…": 0.95, "?url=": 0.6, "/t/p/": 0.6, "by name": 0.6}
+STATIC_PROMISES = {"/p/…": 0.95, "?url=": 0.6, "/t/p/": 0.6, "by name": 0.6, "/data/images/…": 0.6}
 PROXY_PROMISE = 1.5
 
 
@@ -26,6 +26,7 @@ async def hits_through_nginx(standing: Standing) -> list[Figure]:
             "?url=": standing.by_url,
             "/t/p/": standing.by_tmdb_path,
             "by name": standing.by_name,
+            "/data/images/…": standing.by_file,
         }
         static = nginx.url("/plain.webp")
         return [

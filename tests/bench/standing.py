@@ -25,6 +25,7 @@ from tests.servers.service import RunningService, measured_service
 
 FILE = "bench.jpg"
 NAME = Name.parse("movie/tmdb:603/poster")
+OF_FILE = Name.parse("streamer/1/profile")
 ACCEPT = {"Accept": "image/webp"}
 
 
@@ -63,6 +64,10 @@ class Standing:
         return f"/api/v1/images/{NAME}/{SIZE}.webp"
 
     @property
+    def by_file(self) -> str:
+        return f"/data/images/profiles/profile_avatar_1.webp?size={SIZE}"
+
+    @property
     def by_stored_path(self) -> str:
         revision = self.file.parent.resolve().name
         return f"/p/{self.picture}/{revision}/{SIZE}.webp"
@@ -90,7 +95,8 @@ async def standing(directory: Path, node: RabbitNode) -> AsyncIterator[Standing]
         # As if TMDB had been asked: what pages ask for names a provider's host, without a port.
         source = SourceUrl.parse(f"https://image.tmdb.org/t/p/original/{FILE}")
         store(fetched.volume, source.picture, fetched.file)
-        await LocalNameStore(Layout(fetched.volume)).point(NAME, source.picture)
+        for name in (NAME, OF_FILE):
+            await LocalNameStore(Layout(fetched.volume)).point(name, source.picture)
         yield replace(fetched, source=source)
 
 

@@ -59,13 +59,13 @@ async def streamers(
             took_s = time.perf_counter() - begun
             listed = (await enricher.manage("GET", "/data/images/stats")).json
     twice = sum(host.count(path) > 1 for path in paths)
-    ratio = took_s / demanded_s if demanded_s else math.inf
+    ratio = took_s / demanded_s if demanded_s else 0.0
     return [
         Figure(
             what=f"{streamers} streamers and {categories:,} categories at once, a restart in the middle",
             ours=f"{took_s:.0f} s, {listed['total_cached']:,} pictures, {twice} fetched twice, {twitch.over_limit} refused",
             reference=f"{demanded_s:.0f} s that {POINTS} requests in {PERIOD_S:.0f} s demand for {requests}",
-            compared=f"{ratio:.2f} ×",
+            compared=f"{ratio:.2f} ×" if demanded_s else "–",
             promise=f"≤ {PROMISE} ×, none lost",
             kept=ratio <= PROMISE and listed["total_cached"] == streamers + categories,
         )
