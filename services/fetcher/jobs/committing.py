@@ -92,8 +92,9 @@ async def commit_original(
     *,
     draft: Draft,
     expected: pictures.RevisionId | None,
+    shows: pictures.Name | None = None,
 ) -> Revision:
-    """Check it, make the renditions of it, and commit all of it as one revision.
+    """Check it, make the renditions of it, and commit all of it as one revision. `shows`: the name it was fetched for.
 
     An upload is kept without its metadata, and always: nobody could fetch it again.
     """
@@ -127,6 +128,7 @@ async def commit_original(
             _state(original, since),
             expected=expected,
             into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
+            shows=shows,
         )
     deps.on_step(FetchStep.COMMITTED)
     return revision

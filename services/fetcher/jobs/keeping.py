@@ -101,7 +101,9 @@ async def _commit(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps:
     async with deps.pictures.draft() as draft:
         file = await _taken(job, draft, deps, max_bytes=deps.settings.render.max_kept_bytes)
         original = Uploaded(file, revision_id(upload.sha256))
-        return await commit_original(upload, original, (), delivery, deps, draft=draft, expected=None)
+        return await commit_original(
+            upload, original, (), delivery, deps, draft=draft, expected=None, shows=job.name
+        )
 
 
 async def _taken(job: StoreUpload | AdoptedFile, draft: Draft, deps: Deps, *, max_bytes: int) -> Path:
