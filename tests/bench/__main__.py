@@ -22,6 +22,7 @@ from tests.bench.memory import idle_proxy, one_process
 from tests.bench.miss import cpu_of_a_miss, miss_embedded, miss_rabbitmq
 from tests.bench.multiplexed import multiplexed
 from tests.bench.nginx_hits import hits_through_nginx
+from tests.bench.object_store import hits_on_objects
 from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
 from tests.bench.rendering import rendering
@@ -53,6 +54,7 @@ async def main(root: Path) -> int:
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
                 *await hits(root, node),
+                *await hits_on_objects(_fresh(root, "objects")),
                 *await shares(_fresh(root, "shares"), node),
                 *await library(_fresh(root, "library")),
                 *await streamers(_fresh(root, "streamers")),

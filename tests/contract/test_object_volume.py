@@ -159,6 +159,7 @@ async def test_what_several_ask_for_at_once_is_asked_for_once(volume: Objects, a
     assert another.client.costs.requests["get", "done"] - before.get(("get", "done"), 0) == asked
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_commit_asks_the_store_twice_in_sequence_and_lists_nothing(volume: Objects) -> None:
     client = volume.opened.client
     assert await volume.read.find(PICTURE, (MEDIUM,)) is None  # as the proxy has just asked

@@ -29,10 +29,12 @@ def place(tmp_path: Path, seaweedfs: ObjectStore, relay: StoreRelay) -> VolumeSe
     )
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_miss_asks_the_store_four_times_in_sequence_and_a_hit_never(
     start: Start, place: VolumeSettings, relay: StoreRelay
 ) -> None:
-    onesheet = await start(place=place, ENABLE_IMAGE_OPTIMIZATION="false")
+    unhurried = place.model_copy(update={"pointer_s": 300.0})
+    onesheet = await start(place=unhurried, ENABLE_IMAGE_OPTIMIZATION="false")
     before = len(relay.asked)
     assert (await onesheet.get(POSTER, size="small")).status == 200  # now it is known which hosts are paused
     await until(lambda: any(line.startswith("POST") for line in relay.asked[before:]), within_s=5)

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from shared.volume import VolumeSettings
-from shared.volume.objects import names, records
+from shared.volume.objects import names, records, store
 from tests.servers.rabbitmq import free_ports
 
 READY_WITHIN_S = 60
@@ -127,6 +127,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read of a store stays young, however busy this machine is."""
+    monkeypatch.setattr(records, "ABSENT_S", 60.0)
+    monkeypatch.setattr(store, "KNOWN_UNDER_LOCK_S", 60.0)
+
+
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[ObjectStore]:
     """One server for the whole run; each test has a volume of its own in it."""
@@ -145,12 +152,12 @@ def juicefs() -> Iterator[ObjectStore]:
 
 def _running(made: Callable[[Path], ObjectStore]) -> Iterator[ObjectStore]:
     with TemporaryDirectory(prefix="onesheet-store-", ignore_cleanup_errors=True) as directory:
-        store = made(Path(directory))
+        server = made(Path(directory))
         try:
-            store.start()
-            yield store
+            server.start()
+            yield server
         finally:
-            store.close()
+            server.close()
 
 
 def seaweedfs_in(directory: Path) -> ObjectStore:

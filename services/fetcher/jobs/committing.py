@@ -93,8 +93,9 @@ async def commit_original(
     draft: Draft,
     expected: pictures.RevisionId | None,
     kept_as: pictures.Format | None = None,
+    shows: pictures.Name | None = None,
 ) -> Revision:
-    """Check it, make the renditions of it, and commit all of it as one revision.
+    """Check it, make the renditions of it, and commit all of it as one revision. `shows`: the name it was fetched for.
 
     An upload is kept without its metadata, in the format `kept_as` if there is one, and always: nobody could fetch it
     again.
@@ -129,6 +130,7 @@ async def commit_original(
             _state(original, since),
             expected=expected,
             into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
+            shows=shows,
         )
     deps.on_step(FetchStep.COMMITTED)
     return revision

@@ -158,6 +158,7 @@ async def _download_and_commit(
             deps,
             draft=draft,
             expected=base.id if base else None,
+            shows=job.name,
         )
 
 

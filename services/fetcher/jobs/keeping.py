@@ -102,7 +102,15 @@ async def _commit(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps:
         file = await _taken(job, draft, deps, max_bytes=deps.settings.render.max_kept_bytes)
         original = Uploaded(file, revision_id(upload.sha256))
         return await commit_original(
-            upload, original, (), delivery, deps, draft=draft, expected=None, kept_as=job.kept_as
+            upload,
+            original,
+            (),
+            delivery,
+            deps,
+            draft=draft,
+            expected=None,
+            kept_as=job.kept_as,
+            shows=job.name,
         )
 
 

@@ -181,7 +181,7 @@ class PictureRecords:
         token = uuid4().hex
         failures = 0
         for attempt in range(CHANGES_AT_MOST):
-            known, is_old = await self._to_change(picture, read=attempt > 0, removing=removing)
+            known, is_old = await self._to_change(picture, token, read=attempt > 0, removing=removing)
             if token in known.record.tokens:
                 return known.record
             try:
@@ -263,7 +263,9 @@ class PictureRecords:
             flight.cancel()
         await asyncio.gather(*self._flights.values(), return_exceptions=True)
 
-    async def _to_change(self, picture: PictureId, *, read: bool, removing: bool) -> tuple[KnownRecord, bool]:
+    async def _to_change(
+        self, picture: PictureId, token: str, *, read: bool, removing: bool
+    ) -> tuple[KnownRecord, bool]:
         """And whether it is only remembered. That will do the first time: who writes on it is told where it is too old."""
         known = self._known.get(picture)
         is_old = not read and known is not None and not known.record.going_since
@@ -271,6 +273,8 @@ class PictureRecords:
             known = await self.read(picture)
         waited_s = 0.0
         while since := known.record.going_since:
+            if token in known.record.tokens:
+                break  # it is we who remove it, and were not told
             if removing and (utc_now() - since).total_seconds() > GOING_S:
                 break  # whoever removed it did not get to the end
             if waited_s > GOING_WAIT_S:

@@ -1,0 +1,127 @@
+"""Hits at a proxy whose pictures lie in a store of objects: warm against files, cold against the store itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import aiohttp
+
+from shared.pictures import SourceUrl
+from shared.volume.objects.opening import ObjectVolume
+from tests.bench.load import Served, cpu_us
+from tests.bench.report import Figure
+from tests.bench.standing import ask
+from tests.contract.volumes import MEDIUM, commit
+from tests.providers.drawing import encode, poster
+from tests.providers.separate_host import SeparateHost
+from tests.servers.object_stores import seaweedfs_in
+from tests.servers.service import RunningService, measured_service
+
+WARM_PROMISE, COLD_PROMISE = 0.9, 0.6
+COLD_PICTURES, CLIENTS = 1000, 32
+COLD_BYTES = 53_000
+T = TypeVar("T")
+W = TypeVar("W")
+
+
+async def hits_on_objects(directory: Path) -> list[Figure]:
+    """Both proxies serve one picture that each has fetched; then one serves many that it never saw."""
+    store = seaweedfs_in(directory)
+    try:
+        await asyncio.to_thread(store.start)
+        settings = store.settings(directory / "writer", cache_directory=directory / "writing")
+        volume = await asyncio.to_thread(ObjectVolume, settings)
+        on_objects = {
+            **store.environment(settings),
+            "STATE_DIR": str(directory / "state"),
+            "VOLUME_CACHE_DIR": str(directory / "kept"),
+        }
+        on_files = {"VOLUME_URL": f"file:{directory}/data", "STATE_DIR": str(directory / "files")}
+        async with SeparateHost.running() as host:
+            await host.put("/1.jpg", encode(poster(1, size=(620, 930)), "jpeg", quality=92))
+            path = f"/api/images/proxy?url={quote(host.url('/1.jpg'), safe='')}&size=w342&format=webp"
+            async with (
+                _served(on_files, host, directory) as files,
+                _served(on_objects, host, directory) as objects,
+            ):
+                await ask(files.address + path)
+                await ask(objects.address + path)
+                served = {
+                    "files": Served(files.address + path, files.pid),
+                    "objects": Served(objects.address + path, objects.pid),
+                }
+                took = await cpu_us(served)
+                return [_warm(took), await _cold(volume, objects)]
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+@asynccontextmanager
+async def _served(
+    settings: dict[str, str], host: SeparateHost, directory: Path
+) -> AsyncIterator[RunningService]:
+    authority = host.root.removeprefix("http://")
+    allowed = {"ALLOWED_HOSTS": authority, "ALLOW_PRIVATE": authority}
+    async with measured_service("services", {**settings, **allowed}, cwd=directory) as service:
+        yield service
+
+
+def _warm(took: dict[str, float]) -> Figure:
+    ratio = took["files"] / took["objects"]
+    return Figure(
+        what="a warm hit at a proxy on a store of objects",
+        ours=f"{took['objects']:.0f} µs",
+        reference=f"{took['files']:.0f} µs on files",
+        compared=f"{ratio:.2f} × as fast",
+        promise=f"≥ {WARM_PROMISE} ×",
+        kept=ratio >= WARM_PROMISE,
+    )
+
+
+async def _cold(volume: ObjectVolume, proxy: RunningService) -> Figure:
+    """Each of as many pictures once, by as many clients: from the store, and through a proxy that has none of them."""
+    pictures = [SourceUrl.parse(f"http://a.example/{number}.jpg").picture for number in range(COLD_PICTURES)]
+    body, writer = bytes(COLD_BYTES), volume.to_write().pictures
+    made = await _each(pictures, lambda picture: commit(writer, body, MEDIUM, picture=picture))
+    keys = [f"p/{one.picture}/{one.id}/{MEDIUM}" for one in made]
+    rates: dict[str, list[float]] = {"bare": [], "ours": []}
+    async with aiohttp.ClientSession(proxy.address, connector=aiohttp.TCPConnector(limit=CLIENTS)) as client:
+
+        async def through(key: str) -> None:
+            async with client.get(f"/{key}") as answer:
+                assert answer.status == 200, await answer.text()
+                await answer.read()
+
+        for first in range(0, COLD_PICTURES, COLD_PICTURES // 4):
+            some = keys[first : first + COLD_PICTURES // 4]
+            rates["bare"].append(await _rate(some, volume.client.get))
+            rates["ours"].append(await _rate(some, through))
+    bare, ours = (sorted(each)[len(each) // 2] for each in (rates["bare"], rates["ours"]))
+    return Figure(
+        what=f"a cold hit there, {COLD_BYTES / 1000:.0f} kB, {CLIENTS} clients",
+        ours=f"{ours:.0f}/s",
+        reference=f"{bare:.0f}/s bare obstore",
+        compared=f"{ours / bare:.2f} ×",
+        promise=f"≥ {COLD_PROMISE} ×",
+        kept=ours / bare >= COLD_PROMISE,
+    )
+
+
+async def _rate(keys: Sequence[str], get: Callable[[str], Awaitable[object]]) -> float:
+    began = time.perf_counter()
+    await _each(keys, get)
+    return len(keys) / (time.perf_counter() - began)
+
+
+async def _each(over: Sequence[W], do: Callable[[W], Awaitable[T]]) -> list[T]:
+    limit = asyncio.Semaphore(CLIENTS)
+
+    async def one(what: W) -> T:
+        async with limit:
+            return await do(what)
+
+    return await asyncio.gather(*map(one, over))
