@@ -322,7 +322,7 @@ async def test_with_its_provider_slow_or_down_a_page_has_what_was_known_before(
 async def test_after_429_nobody_asks_before_the_time_and_pages_still_answer_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, told: bool
 ) -> None:
-    monkeypatch.setattr("services.enricher.finder.providers.budget.FIRST_PAUSE", timedelta(minutes=10))
+    monkeypatch.setattr("services.enricher.finder.providers.spending.FIRST_PAUSE", timedelta(minutes=10))
     async with (
         TraktHost.running(requests=10, period_s=300, told=told) as trakt,
         TmdbHost.running() as tmdb,

@@ -40,7 +40,7 @@ async def account(tmp_path: Path, trakt: TraktAccountHost, tmdb: TmdbHost) -> As
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """After what Trakt does not say how long to wait for."""
-    monkeypatch.setattr("services.enricher.finder.providers.budget.FIRST_PAUSE", FIRST_PAUSE / 100)
+    monkeypatch.setattr("services.enricher.finder.providers.spending.FIRST_PAUSE", FIRST_PAUSE / 100)
 
 
 def describe(tmdb: TmdbHost, number: int, **seasons: int) -> None:
