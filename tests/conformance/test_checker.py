@@ -135,7 +135,7 @@ REFUSED = {
     "/api/images/proxy": 400,
     "/t/p/w343/x.jpg": 400,
     "/api/images/proxy?url=http%3A%2F%2Fa.example%2Fx.jpg": 403,
-    f"/p/{'0' * 32}/{'0' * 16}/small.webp": 404,
+    f"/p/{'1' * 32}/{'0' * 16}/small.webp": 404,
     "/nothing/here": 404,
 }
 

@@ -99,7 +99,7 @@ async def test_whatever_is_sent_is_kept_as_a_jpeg_over_white_and_listed_for_admi
     assert (of_form.json["results"], "SERPAPI_KEY" in of_form.json["results_reason"]) == (None, True)
     named = await post(site, IMAGE, ADMIN, json=data_url(a_photo()) | {"avatar": True})
     assert named.json["filename"].startswith("avatar_")
-    await site.manage("DELETE", f"/api/images/{named.json['filename']}")
+    await site.manage("DELETE", f"/api/images/uploads/{named.json['filename']}")
     raw = await post(
         site,
         f"{IMAGE}?avatar=true",
@@ -197,7 +197,7 @@ async def test_beyond_the_limits_nothing_is_stored_and_what_is_let_go_is_gone(si
     assert (await post(site, AVATAR, signed_in("two"), data=BytesIO(too_much))).status == 429
     assert (await post(site, IMAGE, ADMIN, data=BytesIO(picture + bytes(3 * 1024 * 1024)))).status == 507
     assert (await site.manage("GET", "/api/images")).json["total"] == 1
-    file = f"/api/images/{own.json['filename']}"
+    file = f"/api/images/uploads/{own.json['filename']}"
     for headers, status in (({}, 401), (signed_in("two"), 404), ({"Authorization": "Bearer a-program"}, 404)):
         assert (await site.ask("DELETE", file, headers=headers)).status == status
     assert (await fetched(site, own.json["url"]))[0] == 200
@@ -205,7 +205,7 @@ async def test_beyond_the_limits_nothing_is_stored_and_what_is_let_go_is_gone(si
     await gone(site, own.json["url"])
     assert (await site.manage("GET", "/api/images")).json == {"images": [], "total": 0}
     again = await post(site, IMAGE, signed_in("one"), data=picture)
-    assert (await site.manage("DELETE", f"/api/images/{again.json['filename']}")).status == 204
+    assert (await site.manage("DELETE", f"/api/images/uploads/{again.json['filename']}")).status == 204
 
 
 JSON = {"Content-Type": "application/json"}

@@ -243,7 +243,11 @@ def upload_endpoints(uploads: Uploads, urls: PictureUrls) -> list[Endpoint]:
         Endpoint("GET", "/api/users/me", its.me, SignedInUser, access=Access.USER),
         Endpoint("GET", "/api/images", its.listed, OwnPictures, UploadListParameters, access=Access.ADMIN),
         Endpoint(
-            "DELETE", "/api/images/{file}", its.delete, parameters=FileParameters, access=Access.UPLOADING
+            "DELETE",
+            "/api/images/uploads/{file}",
+            its.delete,
+            parameters=FileParameters,
+            access=Access.UPLOADING,
         ),
     ]
 
