@@ -1,6 +1,6 @@
 import pytest
 
-from services.fetcher.download.addresses import Policy, report
+from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused
 from shared.http.addresses import AddressPolicy
 from shared.pictures import HostRules, RefusalReason, SourceUrl

@@ -14,10 +14,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
 
-from services.fetcher.download.addresses import Policy, report
 from services.fetcher.download.answers import Freshness, Limits, error_for, error_of, freshness, take_body
 from services.fetcher.download.heads import say_lengths_once
 from services.fetcher.download.host_breaker import ANYBODY, Announce, Asker, HostBreaker
+from services.fetcher.download.policy import Policy, report
 from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.shares import Seats
