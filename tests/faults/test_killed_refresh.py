@@ -26,8 +26,8 @@ async def test_a_refresh_passes_its_steps_in_their_order(world: World) -> None:
     [fetcher] = await world.fetchers(1)
     subject = await stored_subject(world)
     await world.host.put(subject.path, drawn("webp")[1], content_type="image/webp")
-    trace = await world.publish(RefreshPicture(source_url=subject.source), Lane.PICTURES_LATER)
     before = len(fetcher.lines)
+    trace = await world.publish(RefreshPicture(source_url=subject.source), Lane.PICTURES_LATER)
     await world.done(trace)
     assert [line["step"] for line in fetcher.lines[before:] if "step" in line] == list(OF_A_REFRESH)
 

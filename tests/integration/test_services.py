@@ -114,6 +114,7 @@ async def test_every_service_tells_its_health_and_its_numbers(services: Services
         "tmdb": "TMDB_API_KEY",
         "tvdb": "TVDB_API_KEY",
         "fanart": "FANART_API_KEY",
+        "hardcover": "HARDCOVER_API_KEY",
         "twitch": "TWITCH_CLIENT_ID",
     }
     off = {name: f"off: {key} is not set." for name, key in keys.items()}
