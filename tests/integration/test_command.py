@@ -197,8 +197,10 @@ async def test_each_key_is_tried_for_real(typing: Typing) -> None:
 NOT_TYPED_HERE = {
     "serve": "tests/integration/test_one_process.py",
     "catalog rebuild": "where no server runs: test_the_catalog_is_made_anew_from_the_files",
+    "database copy": "where no server runs, into PostgreSQL: tests/unit/test_copying.py",
     "restore": "tests/integration/test_backup.py",
-    "import": "tests/integration/test_listsync.py",
+    "import": "tests/integration/test_listsync.py, test_streamvault.py",
+    "volume copy": "into a store of objects: tests/integration/test_volume_copy.py",
     "--install-completion": "it would install something in somebody's home",
 }
 """Where it is, or why not."""

@@ -1,11 +1,12 @@
 """Artwork: asks the sources in their order until one has a picture that suits; and their composition."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -99,6 +100,10 @@ SOON = timedelta(seconds=5)
 NO_KEY_FOR = timedelta(minutes=1)
 
 
+Off = Callable[[Kind], Iterable[tuple[str, str]]]
+"""Providers that may have pictures of this kind and are not asked, each with the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What one provider told."""
@@ -123,7 +128,7 @@ class _Told:
 
 
 class Artwork:
-    """Of sources in the order in which they are preferred. `off`: why the others are not asked, by their names."""
+    """Of sources in the order in which they are preferred. `off` tells why others are not asked."""
 
     def __init__(
         self,
@@ -131,7 +136,7 @@ class Artwork:
         ids: IdMapping,
         settings: ArtworkSettings,
         *,
-        off: Mapping[str, str],
+        off: Off,
         languages: Sequence[str],
         original: Callable[[Subject, Asking], Awaitable[str | None]] | None = None,
         now: Callable[[], datetime] = utc_now,
@@ -224,7 +229,8 @@ class Artwork:
         answers = [one.answer for one in told]
         answers += [Answer(provider=name, answered=Answered.NOT_ASKED) for name in order[len(told) :]]
         answers += [
-            Answer(provider=name, answered=Answered.OFF, reason=reason) for name, reason in self._off.items()
+            Answer(provider=name, answered=Answered.OFF, reason=reason)
+            for name, reason in self._off(subject.kind)
         ]
         lack = None if choice.chosen else self._lack(subject, order, [one.outcome for one in told])
         return Finding(choice=choice, answers=tuple(answers), lack=lack)
@@ -285,16 +291,21 @@ async def open_artwork(
                 lambda asked: ArtworkParts(asked, providers.settings, metadata, records, languages, now),
             )
         )
-        statuses = providers.statuses.items()
         yield Artwork(
             sources,
             IdMapping([source for source in sources if isinstance(source, IdSource)]),
             settings,
-            off={name: status.detail for name, status in statuses if not providers.get(name)},
+            off=partial(_off, providers),
             languages=languages,
             original=lambda subject, asking: _original_language(metadata, subject, asking, now),
             now=now,
         )
+
+
+def _off(providers: Providers, kind: Kind) -> Iterator[tuple[str, str]]:
+    for spec in providers.settings:
+        if spec.artwork and kind in spec.of and not providers.get(spec.name):
+            yield spec.name, providers.statuses[spec.name].detail
 
 
 async def _original_language(

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter
 
 from services.enricher.finder.providers.spending import Limit
 from shared.http.outbound import OutboundSettings
+from shared.pictures import Kind
 from shared.pictures.hosts import PictureHost, hosts_of
 from shared.settings import ONESHEET_VERSION, Settings
 
@@ -30,6 +31,8 @@ PACKAGES = (
 )
 """In the order in which their pictures are preferred, where nothing else is set."""
 
+TITLE_KINDS = frozenset({Kind.SERIES, Kind.MOVIE, Kind.EPISODE, Kind.SEASON, Kind.PERSON, Kind.COLLECTION})
+
 _Set = TypeVar("_Set", bound=Settings)
 
 
@@ -39,7 +42,7 @@ class ProviderSpec(Generic[_Set]):
 
     `name` stands in settings, at `/readyz` and beside pictures, `title` in sentences. `required` are the fields of
     its settings without which it is off; the first is the key that its budget is kept by. `limits` hold together;
-    `writes` is the limit of what is no GET, where it has one of its own. `probe` is the path of a small answer by which a
+    `writes` is the limit of what is no GET, where it has one of its own. `of`: kinds of things that `artwork` has pictures of. `probe` is the path of a small answer by which a
     key is tried; without one the key is tried by what is asked for anyhow.
     """
 
@@ -51,6 +54,7 @@ class ProviderSpec(Generic[_Set]):
     limits: tuple[Limit, ...]
     writes: Limit | None = None
     artwork: "Callable[[ArtworkParts], ArtworkSource | None] | None" = None
+    of: frozenset[Kind] = TITLE_KINDS
     probe: str = ""
 
     @property

@@ -7,6 +7,7 @@ from services.enricher.finder.providers.hardcover import client
 from services.enricher.finder.providers.hardcover.artwork import HardcoverSource
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.spending import Limit
+from shared.pictures import Kind
 
 HARDCOVER_LIMITS = (Limit(60, timedelta(minutes=1)), Limit(5000, timedelta(days=1)))
 
@@ -23,4 +24,5 @@ SPEC = ProviderSpec(
     address=client.hardcover_address,
     limits=HARDCOVER_LIMITS,
     artwork=_artwork,
+    of=frozenset({Kind.BOOK, Kind.CHARACTER}),
 )
