@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import tarfile
 from collections import Counter
@@ -48,6 +49,8 @@ def place(sample: Path, tmp_path: Path) -> VolumeSettings:
     settings = VolumeSettings(volume_url=f"file:{tmp_path}/volume", state_directory=tmp_path / "state")
     with tarfile.open(sample / "volume.tar.xz") as archive:
         archive.extractall(settings.root, filter="data")
+    for upload in settings.root.glob("inbox/*"):
+        os.utime(upload)  # it was sent just now: after a day nobody would come for it
     settings.state_dir.mkdir()
     for name, file in (("enricher", "enricher.sqlite"), ("queue", "queue.sqlite")):
         database = sqlite3.connect(settings.state_dir / file)

@@ -105,7 +105,7 @@ async def test_a_picture_that_was_evicted_is_fetched_again_under_its_path(
         assert stored
         assert await whole.volume.pictures.remove(stored.picture)
         again = await whole.picture(f"/p/{stored.picture}/{stored.id}/small.webp")
-        assert (await whole.get(f"/p/{'0' * 32}/{stored.id}/small.webp")).status == 404
+        assert (await whole.get(f"/p/{'1' * 32}/{stored.id}/small.webp")).status == 404
     assert (status, again) == (200, (200, body))
     assert picture_host.count(FOUND) == 2
 
