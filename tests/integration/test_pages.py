@@ -479,7 +479,10 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
     rest = {"/healthz", "/readyz", "/readyz/stored", "/metrics", "/{anything}", "/api/images/openapi.json"}
     rest |= {"/{key}/isValid"}
     assert served - plain - pictures == rest
-    to_read_with_a_body = {"/api/v1/characters/batch", "/api/v1/characters/enhance"}
+    to_read_with_a_body = {
+        *(f"/api/v1/characters/{what}" for what in ("batch", "enhance", "preload")),
+        "/api/categories/images/batch",
+    }
     to_sign_in = {"/login", "/logout", "/api/trakt/callback", "/trakt/callback"}
     for (method, path), access in app[GATE].guarded_routes.items():
         manages = (

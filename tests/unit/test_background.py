@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,10 @@ from services.enricher.keeper.catalog.opening import refreshing as refreshing_pi
 from services.enricher.keeper.keeper import counting
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.library.matching.matching import Matching
+from services.enricher.streamers.export import Export
+from services.enricher.streamers.live import LiveThumbnails
+from services.enricher.streamers.refreshing import StreamerRefresh
+from services.enricher.streamers.upkeep import Upkeep
 from services.enricher.tasks.tasks import Tasks
 from services.enricher.uploads.uploads import settling
 from services.fetcher import app as fetcher_app
@@ -366,7 +371,40 @@ def _settling_uploads(background: Background, fault: Fault, _: object) -> Abstra
     return settling(SimpleNamespace(settle=fault.soon), background)  # type: ignore[arg-type]
 
 
+def _asking_about_streamers(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    patch.setattr(StreamerRefresh, "round", fault.soon)
+    nobody: Any = None
+    return StreamerRefresh(nobody, nobody, nobody, asyncio.Event()).keeping(background)
+
+
+def _looking_who_is_live(
+    background: Background, fault: Fault, patch: pytest.MonkeyPatch
+) -> AbstractAsyncContextManager[None]:
+    patch.setattr(LiveThumbnails, "round", fault.soon)
+    live: Any = SimpleNamespace(every=timedelta(seconds=1), wake=asyncio.Event(), round=fault.soon)
+    return LiveThumbnails.keeping(live, background)
+
+
+def _exporting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    export: Any = SimpleNamespace(_hear=nothing, _wake=asyncio.Event(), round=fault.soon)
+    queue: Any = SimpleNamespace(listen=nobody_speaks)
+    return Export.keeping_up(export, queue, background)
+
+
+def _looking_for_streamers_pictures(
+    background: Background, fault: Fault, _: object
+) -> AbstractAsyncContextManager[None]:
+    upkeep: Any = SimpleNamespace(order_missing=fault.soon)
+    return Upkeep.looking(upkeep, background)
+
+
 LOOPS: dict[str, Starting] = {
+    "asking about streamers": _asking_about_streamers,
+    "looking who is live": _looking_who_is_live,
+    "exporting for media servers": _exporting,
+    "looking for streamers' missing pictures": _looking_for_streamers_pictures,
     "sharing budgets": _sharing_budgets,
     "sharing the database": _sharing_the_database,
     "looking at Redis": _sharing_metadata("look"),
@@ -587,6 +625,12 @@ async def test_whoever_waits_is_woken_by_the_event_which_is_cleared() -> None:
 
 ONE_OFF = {
     "services/command/files.py": "a server for the time of one command, which ends it",
+    "services/command/volumes.py": "one picture of a copy, which waits for it",
+    "shared/volume/objects/leases.py": "one lease, until it is given back",
+    "shared/volume/objects/names.py": "one object that is read",
+    "shared/volume/objects/pictures.py": "one file that is fetched",
+    "shared/volume/objects/records.py": "one record that is read",
+    "shared/volume/objects/store.py": "what is left to do after one commit",
     "services/fetcher/rendering/lockdown.py": "a thread that ends at once, to see whether there may be one",
     "services/enricher/account/importing.py": "one title, which its task waits for",
     "services/enricher/account/signing_in.py": "asking about a device code, until that ends",

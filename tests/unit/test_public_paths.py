@@ -25,7 +25,7 @@ def test_a_shell_reads_the_vocabulary_as_it_was_meant(tmp_path: Path) -> None:
     read = subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, capture_output=True, text=True)
     sizes, tmdb_file, day, *files = read.stdout.splitlines()
     assert (sizes.split("|"), tmdb_file, day) == (list(SIZES), TMDB_FILE, DAY)
-    assert files[-1] == "/data/images/artwork/{other}/stream_{id} stream artwork"
+    assert "/data/images/artwork/{other}/stream_{id} stream artwork" in files
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class LiveThumbnails:
     _subscribed: set[str] = field(default_factory=set)
     _next_at: datetime | None = None
 
-    def repeating(self, background: Background) -> AbstractAsyncContextManager[None]:
+    def keeping(self, background: Background) -> AbstractAsyncContextManager[None]:
         return background.repeating(
             "looking who is live",
             self.round,

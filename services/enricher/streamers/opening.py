@@ -184,10 +184,10 @@ async def open_streamers(
     }
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        await enter(refreshing.repeating(background))
+        await enter(refreshing.keeping(background))
         await enter(upkeep.looking(background))
         if live:
-            await enter(live.repeating(background))
+            await enter(live.keeping(background))
         if export:
             await enter(export.keeping_up(queue, background))
         yield StreamersWing(works, shelf, pictures, refreshing, upkeep, queue, export, hearing)

@@ -52,7 +52,7 @@ class StreamerRefresh:
     changed: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = utc_now
 
-    def repeating(self, background: Background) -> AbstractAsyncContextManager[None]:
+    def keeping(self, background: Background) -> AbstractAsyncContextManager[None]:
         return background.repeating(
             "asking about streamers",
             self.round,
