@@ -5,8 +5,9 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from stat import S_IMODE
 from typing import Any
@@ -123,6 +124,13 @@ async def test_it_goes_on_with_the_same_data(tmp_path: Path, picture_host: Pictu
     assert {*folders.values()} == {0o755}
 
 
+def queued(directory: Path) -> int:
+    """Messages that the queue's file holds."""
+    with closing(sqlite3.connect(f"file:{directory}/state/queue.sqlite?mode=ro", uri=True)) as file:
+        count: int = file.execute("SELECT count(*) FROM messages").fetchone()[0]
+    return count
+
+
 async def test_what_was_queued_when_it_was_killed_is_done_after_the_next_start(
     tmp_path: Path, picture_host: PictureHost
 ) -> None:
@@ -131,6 +139,7 @@ async def test_what_was_queued_when_it_was_killed_is_done_after_the_next_start(
         await service.listening()
         asking = asyncio.create_task(get(service, "/api/images/proxy", url=picture_host.url(POSTER)))
         await gate.arrived()
+        await until(lambda: queued(tmp_path))  # the job is begun while it is being written
         os.killpg(service.pid, signal.SIGKILL)
         with pytest.raises(aiohttp.ClientError):
             await asking
