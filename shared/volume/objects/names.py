@@ -158,6 +158,34 @@ class ObjectNames:
             return None
 
 
+async def _change(
+    what: str,
+    make: Callable[[], Awaitable[tuple[bytes, str] | None]],
+    write: Callable[[bytes, str], Awaitable[None]],
+) -> None:
+    """Write what `make` makes of what there is, on the condition that it is still there, and anew where it is not.
+
+    `make` returns the bytes and the tag of what they replace, empty: of nothing; None: there is nothing to do. One write may
+    fail: whether it was done all the same, `make` sees. Raise VolumeAway.
+    """
+    failed = False
+    for attempt in range(CHANGES_AT_MOST):
+        made = await make()
+        if made is None:
+            return
+        try:
+            await write(*made)
+        except ConditionLost:
+            await asyncio.sleep(attempt * 0.01)
+        except VolumeAway:
+            if failed:
+                raise
+            failed = True
+        else:
+            return
+    raise VolumeAway(f"{what} changed by too many at once")
+
+
 class ObjectNameStore(ObjectNames):
     """`NameStore` in a bucket. A name is switched on the condition that it is what was read: the one who comes last wins, and
     no answer that was late.
@@ -173,27 +201,20 @@ class ObjectNameStore(ObjectNames):
         self._shown.note(key, picture)
 
     async def _point(self, key: str, picture: PictureId, token: str) -> None:
-        failed = False
-        for attempt in range(CHANGES_AT_MOST):
-            read = await self._read_name(key)
-            known, e_tag = read or (NameFile(picture=""), "")
+        async def pointed() -> tuple[bytes, str] | None:
+            known, e_tag = await self._read_name(key) or (NameFile(picture=""), "")
             if token in known.tokens or known.picture == picture:
-                return
-            body = NameFile(picture=picture, tokens=(token, *known.tokens)[:TOKENS_KEPT]).model_dump_json()
-            try:
-                if e_tag:
-                    await self._client.replace(key, body.encode(), media_type=_JSON, e_tag=e_tag)
-                else:
-                    await self._create(key, body.encode())
-            except ConditionLost:
-                await asyncio.sleep(attempt * 0.01)
-            except VolumeAway:
-                if failed:
-                    raise
-                failed = True
+                return None
+            file = NameFile(picture=picture, tokens=(token, *known.tokens)[:TOKENS_KEPT])
+            return file.model_dump_json().encode(), e_tag
+
+        async def written(body: bytes, e_tag: str) -> None:
+            if e_tag:
+                await self._client.replace(key, body, media_type=_JSON, e_tag=e_tag)
             else:
-                return
-        raise VolumeAway("a name is changed by too many at once")
+                await self._create(key, body)
+
+        await _change("a name is", pointed, written)
 
     async def _create(self, key: str, body: bytes) -> None:
         """What lies there and cannot be read is nobody's to keep."""
@@ -304,26 +325,22 @@ class ObjectHostPauses:
 
     async def _change(self, change: Callable[[dict[str, PauseFile]], dict[str, PauseFile]]) -> None:
         """Done twice it comes to the same, so that an answer that was lost needs no looking after."""
-        failed = False
-        for attempt in range(CHANGES_AT_MOST):
+        changed = PausesFile()
+
+        async def made() -> tuple[bytes, str]:
+            nonlocal changed
             known, e_tag = await self._read()
             changed = PausesFile(hosts=change(known.hosts))
-            body = changed.model_dump_json().encode()
-            try:
-                if e_tag:
-                    await self._client.replace(PAUSES, body, media_type=_JSON, e_tag=e_tag)
-                else:
-                    await self._client.create(PAUSES, body, media_type=_JSON)
-            except ConditionLost:
-                await asyncio.sleep(attempt * 0.01)
-            except VolumeAway:
-                if failed:
-                    raise
-                failed = True
+            return changed.model_dump_json().encode(), e_tag
+
+        async def written(body: bytes, e_tag: str) -> None:
+            if e_tag:
+                await self._client.replace(PAUSES, body, media_type=_JSON, e_tag=e_tag)
             else:
-                self._known.note(PAUSES, changed)
-                return
-        raise VolumeAway("the pauses of hosts are changed by too many at once")
+                await self._client.create(PAUSES, body, media_type=_JSON)
+
+        await _change("the pauses of hosts are", made, written)
+        self._known.note(PAUSES, changed)
 
     async def _read_all(self, _key: str) -> PausesFile:
         return (await self._read())[0]

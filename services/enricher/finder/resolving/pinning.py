@@ -112,19 +112,20 @@ class Pinning:
 
     async def upload(self, name: pictures.Name, body: bytes) -> tuple[KnownArtwork, bool] | pictures.Failure:
         """The same with a picture that nobody else has. Raise OSError where the bytes cannot be written."""
-        upload = pictures.Upload(hashlib.sha256(body).hexdigest())
-        inbox_id = await self._inbox.put(body)
-        job = contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
+        upload, job = await self._sent(name, body)
         return await self._pinned(name, upload, job)
 
     async def pin_soon(self, name: pictures.Name, body: bytes) -> None:
         """The same without waiting for it. Raise OSError where the bytes cannot be written."""
+        upload, job = await self._sent(name, body)
+        await self._jobs.queue(job, Lane.PICTURES_NOW)
+        await self._note(name, upload)
+
+    async def _sent(self, name: pictures.Name, body: bytes) -> tuple[pictures.Upload, contracts.StoreUpload]:
+        """In the inbox, with the job that stores it under the name."""
         upload = pictures.Upload(hashlib.sha256(body).hexdigest())
         inbox_id = await self._inbox.put(body)
-        job = contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
-        await self._jobs.queue(job, Lane.PICTURES_NOW)
-        now = self._now()
-        await self._table.put(name, Shown.pinned(upload), now=now, refresh_at=now, pinned=True)
+        return upload, contracts.StoreUpload(inbox=inbox_id, sha256=upload.sha256, name=name)
 
     async def keep(
         self,
@@ -146,8 +147,7 @@ class Pinning:
         )
         kept = await self._pinned(name, upload, job)
         if also and not isinstance(kept, pictures.Failure):
-            now = self._now()
-            await self._table.put(also, Shown.pinned(upload), now=now, refresh_at=now, pinned=True)
+            await self._note(also, upload)
         return kept
 
     async def unpin(self, name: pictures.Name) -> bool:
@@ -201,6 +201,9 @@ class Pinning:
                 failure, there = None, False
         if failure:
             return failure
+        return await self._note(name, source), there
+
+    async def _note(self, name: pictures.Name, source: pictures.Source) -> KnownArtwork:
+        """That the name is pinned to it."""
         now = self._now()
-        known = await self._table.put(name, Shown.pinned(source), now=now, refresh_at=now, pinned=True)
-        return known, there
+        return await self._table.put(name, Shown.pinned(source), now=now, refresh_at=now, pinned=True)
