@@ -20,9 +20,8 @@ from services.enricher.finder.providers.tmdb.spec import TMDB_LIMIT
 from tests.bench.report import Figure, report
 from tests.providers import tmdb as tmdb_stand_in
 from tests.providers.metadata_host import Said
-from tests.providers.tmdb import API_KEY, TmdbHost
-from tests.providers.trakt import CLIENT_ID
-from tests.providers.trakt_account import CLIENT_SECRET, TraktAccountHost
+from tests.providers.tmdb import TmdbHost
+from tests.providers.trakt_account import ADMIN_TOKEN, TraktAccountHost, settings_with
 from tests.servers.service import RunningService, measured_service
 
 ENTRIES = 20_000
@@ -31,7 +30,6 @@ SEASONS = 3
 LATENCY_S = 0.1
 SHARE = 1.2
 GROWTH_MB = 24
-TOKEN = "the-token"
 LOOK_S = 1.0
 
 
@@ -42,23 +40,11 @@ async def account(directory: Path, *, entries: int = ENTRIES) -> list[Figure]:
         movies = max(1, MOVIES * entries // ENTRIES)
         _fill(trakt, tmdb, entries, series, movies)
         trakt.latency_s = tmdb.latency_s = LATENCY_S
-        settings = {
-            "ADMIN_TOKEN": TOKEN,
-            "STATE_DIR": f"{directory}/state",
-            "VOLUME_URL": f"file:{directory}/data",
-            "TRAKT_CLIENT_ID": CLIENT_ID,
-            "TRAKT_CLIENT_SECRET": CLIENT_SECRET,
-            "TRAKT_AUTH_URL": trakt.root,
-            "TRAKT_BASE_URL": trakt.root,
-            "TMDB_API_KEY": API_KEY,
-            "TMDB_BASE_URL": tmdb.base_url,
-            "ALLOWED_HOSTS": "nowhere.invalid",
-            "RENDER_PROCESSES": "1",
-        }
+        settings = settings_with(trakt, tmdb, directory)
         async with (
             measured_service("services", settings, cwd=directory) as service,
             aiohttp.ClientSession(
-                service.address, headers={"Authorization": f"Bearer {TOKEN}"}, raise_for_status=True
+                service.address, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, raise_for_status=True
             ) as client,
         ):
             begun = await _ask(client, "POST", "/api/trakt/auth-url")

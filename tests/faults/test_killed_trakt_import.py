@@ -13,9 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.providers.tmdb import API_KEY, TmdbHost
-from tests.providers.trakt import CLIENT_ID
-from tests.providers.trakt_account import CLIENT_SECRET, TraktAccountHost
+from tests.providers.tmdb import TmdbHost
+from tests.providers.trakt_account import TraktAccountHost, settings_with
 from tests.servers.service import RunningService, running_service
 
 MOVIES = 40
@@ -33,7 +32,7 @@ async def test_an_import_goes_on_after_its_process_was_killed(tmp_path: Path) ->
         for number in range(1, MOVIES + 1):
             trakt.state.play(number, f"2024-01-{1 + number % 28:02}T20:00:00")
         trakt.state.clamp = 10
-        settings = _settings(tmp_path, trakt, tmdb)
+        settings = settings_with(trakt, tmdb, tmp_path)
         tmdb.latency_s = 0.1
         async with running_service("services", settings, cwd=tmp_path) as killed:
             await _sign_in(killed, trakt)
@@ -59,7 +58,7 @@ async def test_killed_at_random_instants_of_imports_and_renewals_nothing_is_lost
     """Each process has to renew its tokens first, and dies some requests later. While it lives, there is always an import."""
     random = Random(7)
     async with TraktAccountHost.running(requests=100_000) as trakt, TmdbHost.running() as tmdb:
-        settings = _settings(tmp_path, trakt, tmdb)
+        settings = settings_with(trakt, tmdb, tmp_path)
         trakt.state.clamp = 5
         for _ in range(60):
             _play(trakt, random)
@@ -139,22 +138,6 @@ async def _importing_for_ever(
         yield
     finally:
         await beginning
-
-
-def _settings(directory: Path, trakt: TraktAccountHost, tmdb: TmdbHost) -> dict[str, str]:
-    return {
-        "ADMIN_TOKEN": "the-token",
-        "STATE_DIR": f"{directory}/state",
-        "VOLUME_URL": f"file:{directory}/data",
-        "TRAKT_CLIENT_ID": CLIENT_ID,
-        "TRAKT_CLIENT_SECRET": CLIENT_SECRET,
-        "TRAKT_AUTH_URL": trakt.root,
-        "TRAKT_BASE_URL": trakt.root,
-        "TMDB_API_KEY": API_KEY,
-        "TMDB_BASE_URL": tmdb.base_url,
-        "ALLOWED_HOSTS": "nowhere.invalid",
-        "RENDER_PROCESSES": "1",
-    }
 
 
 async def _sign_in(service: RunningService, trakt: TraktAccountHost) -> None:

@@ -9,15 +9,18 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
 from tests.providers.metadata_host import Said
+from tests.providers.tmdb import API_KEY, TmdbHost
 from tests.providers.trakt import CLIENT_ID, TITLES, TraktHost, title
 
 CLIENT_SECRET = "the-client-secret"
+ADMIN_TOKEN = "the-token"
 NOON = datetime(2024, 5, 5, 12, tzinfo=UTC)
 
 
@@ -296,3 +299,20 @@ def _title(kind: str, tmdb_id: int | None) -> dict[str, Any]:
     if tmdb_id in TITLES and tmdb_id:
         described = title(tmdb_id, show=kind == "show")
     return {"title": described["title"], "year": 1999, "ids": {**described["ids"], "tmdb": tmdb_id}}
+
+
+def settings_with(trakt: TraktAccountHost, tmdb: TmdbHost, directory: Path) -> dict[str, str]:
+    """Of one process in the directory that asks these two, and fetches no picture."""
+    return {
+        "ADMIN_TOKEN": ADMIN_TOKEN,
+        "STATE_DIR": f"{directory}/state",
+        "VOLUME_URL": f"file:{directory}/data",
+        "TRAKT_CLIENT_ID": CLIENT_ID,
+        "TRAKT_CLIENT_SECRET": CLIENT_SECRET,
+        "TRAKT_AUTH_URL": trakt.root,
+        "TRAKT_BASE_URL": trakt.root,
+        "TMDB_API_KEY": API_KEY,
+        "TMDB_BASE_URL": tmdb.base_url,
+        "ALLOWED_HOSTS": "nowhere.invalid",
+        "RENDER_PROCESSES": "1",
+    }
