@@ -23,7 +23,7 @@ KILLS ?= 200
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test chaos fuzz contract-fuzz names lint versions format vocabulary bench clean test-servers bench-tools
+.PHONY: help run demo test capacity chaos fuzz contract-fuzz names lint versions format vocabulary bench clean test-servers bench-tools
 MAKEFLAGS += --no-print-directory
 # What tests start and what they rewrite is compiled once, not in each process anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -70,6 +70,9 @@ format: $(VENV)/.for-lint ## Put the code in its format, and correct what can be
 vocabulary: $(VENV)/.for-run ## Write what nginx must know of pictures' paths, from the table of them
 	@$(BIN)/python -m shared.pictures.nginx_vocabulary >deploy/nginx/.vocabulary
 	@mv deploy/nginx/.vocabulary deploy/nginx/vocabulary
+
+capacity: $(VENV)/.for-test $(if $(filter 1,$(MEASURE) $(CHECK)),bench-tools) ## Say what sites need: cores, bytes, euros, waits; PICTURES=5e6 REQUESTS=3000 for one, MEASURE=1 with this machine's times, CHECK=1 beside a run
+	@$(BIN)/python -m tests.capacity
 
 bench: $(VENV)/.for-bench $(PEERS)/.made bench-tools ## Measure this machine (wrk; minutes). CHECK=1: fail for a miss; BASE=path: beside that checkout
 	@$(BIN)/python -m tests.bench

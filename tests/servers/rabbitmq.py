@@ -125,6 +125,12 @@ class RabbitNode:
         self._server = self._child(str(SERVER))
         self._wait_until_ready(self._server)
 
+    @property
+    def pid(self) -> int:
+        """Of a node that runs."""
+        assert self._server
+        return self._server.pid
+
     def restart(self) -> None:
         self.stop()
         self.ensure_running()
