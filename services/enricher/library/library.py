@@ -226,17 +226,10 @@ class Library:
 
     async def page(self, selection: Selection = EVERYTHING, window: Window = FIRST_WINDOW) -> Page:
         """The newest first."""
-
-        async def reading(connection: AsyncConnection) -> Page:
-            return await listing.page(connection, selection, window)
-
-        return await self._database.read(reading)
+        return await self._database.read_at_once(lambda visit: listing.page(visit, selection, window))
 
     async def item(self, item_id: int) -> Item | None:
-        async def reading(connection: AsyncConnection) -> Item | None:
-            return await listing.item(connection, item_id)
-
-        return await self._database.read(reading)
+        return await self._database.read_at_once(lambda visit: listing.item(visit, item_id))
 
     async def add(self, entry: LibraryEntry) -> Item:
         """The item that the entry is now part of."""
@@ -246,7 +239,7 @@ class Library:
             if entry.status is not None and entry.list_source is None:  # said of the title, not of a list
                 same = await _of_title(connection, added)
                 await connection.execute(update(media_items).where(same).values(status=entry.status))
-            item = await listing.item(connection, added)
+            item = await connection.at_once(lambda visit: listing.item(visit, added))
             assert item is not None
             return item
 
@@ -272,7 +265,7 @@ class Library:
 
         async def working(connection: AsyncConnection) -> TakenIn:
             taken = await connection.at_once(lambda visit: take_in(visit, entries, moments, dry_run=dry_run))
-            known = await called(connection, named)
+            known = await connection.at_once(lambda visit: called(visit, named))
             if not dry_run:
                 await name_lists(connection, [one for source, one in named.items() if source not in known])
             return taken
@@ -284,7 +277,7 @@ class Library:
         """The item that was removed, with every place it was found at; None where there was none."""
 
         async def writing(connection: AsyncConnection) -> Item | None:
-            item = await listing.item(connection, item_id)
+            item = await connection.at_once(lambda visit: listing.item(visit, item_id))
             if item is not None:
                 same = await _of_title(connection, item_id)
                 rows = await connection.execute(select(media_items.c.id).where(same))
@@ -303,7 +296,7 @@ class Library:
             said["plain_title"] = plain(said["title"])
 
         async def writing(connection: AsyncConnection) -> Item | None:
-            if await listing.item(connection, item_id) is None:
+            if await connection.at_once(lambda visit: listing.item(visit, item_id)) is None:
                 return None
             same = await _of_title(connection, item_id)
             ids = list((await connection.execute(select(_columns.id).where(same))).scalars())
@@ -311,7 +304,7 @@ class Library:
             changed = update(media_items).where(_columns.id.in_(ids))
             await connection.execute(changed.values(**said, updated_at=self._now()))
             await connection.at_once(lambda visit: regroup(visit, links | links_of(visit, ids)))
-            return await listing.item(connection, item_id)
+            return await connection.at_once(lambda visit: listing.item(visit, item_id))
 
         return await self._database.write(writing)
 
