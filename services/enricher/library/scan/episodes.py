@@ -95,6 +95,9 @@ _NO_EPISODE = re.compile(
 """The commonest names, which need no closer look."""
 
 _SEASON_BEFORE = re.compile(r"[ ._\-]+s\d{1,2}[ ._\-]*$")
+_YEAR = re.compile(r"(?:18|19|20)\d\d")
+"""Before words of quality a number is one."""
+
 _NO_NUMBERS = frozenset({"480", "540", "576", "720", "1080", "2160", "4320"})
 
 
@@ -148,7 +151,11 @@ def _looked_at_closely(stem: str) -> Numbered | None:
     title_ends = len(stem) if quality is None else quality.start()
     for sign, pattern in ((Sign.NUMBER, _NUMBERED), (Sign.ENDING, _ENDING)):
         *_, found = (None, *pattern.finditer(folded, 0, title_ends))
-        if found and found["number"] not in _NO_NUMBERS:
+        if (
+            found
+            and found["number"] not in _NO_NUMBERS
+            and not (quality and _YEAR.fullmatch(found["number"]))
+        ):
             return Numbered(sign, _before(stem, found.start()), found["number"])
     return None
 
