@@ -11,6 +11,10 @@ LATER_SHARE = 10
 """Of this many slots given while both wait, one goes to who can wait: `later` never starves."""
 
 
+LATE_SHARE = 4
+"""Of this many given in a lane while both wait, one goes to who has waited for long anyway."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """For whom a slot is wanted: who claims alike stands in one line, and lines take turns."""
@@ -20,6 +24,8 @@ class Claim:
     """With the slot, a seat at the host is wanted."""
     returning: bool = False
     """The slot was lent, and is wanted back."""
+    late: bool = False
+    """Whoever asked has waited for long already: others, who may have it in a moment, go first."""
 
 
 class Seat:
@@ -57,8 +63,8 @@ class PrioritySemaphore:
         self._held: Counter[str | None] = Counter()
 
     @asynccontextmanager
-    async def take(self, *, urgent: bool, host: str | None = None) -> AsyncIterator[None]:
-        claim = Claim(host)
+    async def take(self, *, urgent: bool, host: str | None = None, late: bool = False) -> AsyncIterator[None]:
+        claim = Claim(host, late=late)
         await self._acquire(claim, urgent=urgent)
         try:
             yield
@@ -133,7 +139,11 @@ class PrioritySemaphore:
         return (self._now, now) if now else None
 
     def _next_claim(self, lines: Lines) -> Claim | None:
-        return next((claim for claim in lines if self._may(claim)), None)
+        allowed = (claim for claim in lines if self._may(claim))
+        first = next(allowed, None)
+        if first is None or not first.late or self._given % LATE_SHARE == LATE_SHARE - 1:
+            return first
+        return next((claim for claim in allowed if not claim.late), first)
 
 
 def less(counts: Counter[Any], key: object) -> None:

@@ -186,7 +186,7 @@ class Slots(PrioritySemaphore):
 
     async def regain(self, claim: Claim, *, urgent: bool) -> None:
         """Have a slot again in place of the one that was lent, whatever the host's share is."""
-        await self._acquire(Claim(claim.host, returning=True), urgent=urgent)
+        await self._acquire(Claim(claim.host, returning=True, late=True), urgent=urgent)
         less(self._lent, claim.host or "")
 
     def forgo(self, claim: Claim) -> None:
@@ -255,6 +255,8 @@ class Admitted:
         self._seat = seat
         self._urgent = urgent
         self._is_lent = False
+        self.is_late = False
+        """Its host answered so late that a moment more does not matter."""
 
     @asynccontextmanager
     async def at_host(self) -> AsyncIterator[Seat | None]:
@@ -284,6 +286,7 @@ class Admitted:
             self._slots.end(self._claim)
 
     def _lend(self) -> None:
+        self.is_late = True
         self._is_lent = self._slots.lend(self._claim)
 
     @property
@@ -299,21 +302,34 @@ REMEMBERED_S = 60.0
 """For so long it counts that a host's pictures took long, and that another host's were asked for."""
 
 
+FRESH_FOR_S = 1.0
+"""For so long after somebody could have had a picture in a moment, renderers are kept for the next."""
+
+
 class RendererShares(PrioritySemaphore):
-    """Renderers, of which a host whose pictures take long has at most half while those of others are asked for."""
+    """Renderers, of which a host whose pictures take long has at most half while those of others are asked for; and no
+    more has what can wait a moment, while there is what could be had in one.
+    """
 
     def __init__(self, total: int) -> None:
         super().__init__(total)
         self._share = max(1, total // 2)
         self._took_long: OrderedDict[str, float] = OrderedDict()
         self._asked: OrderedDict[str, float] = OrderedDict()
+        self._held_late = 0
+        self._fresh_until_s = 0.0
 
     @asynccontextmanager
-    async def take(self, *, urgent: bool, host: str | None = None) -> AsyncIterator[None]:
+    async def take(self, *, urgent: bool, host: str | None = None, late: bool = False) -> AsyncIterator[None]:
+        """`late`: who asked has waited for long anyway."""
+        loop = asyncio.get_running_loop()
+        can_wait = late or not urgent
         if host:
             _note(self._asked, host)
-        async with super().take(urgent=urgent, host=host):
-            timer = asyncio.get_running_loop().call_later(LONG_RENDER_S, _note, self._took_long, host or "")
+        if not can_wait:
+            self._fresh_until_s = loop.time() + FRESH_FOR_S
+        async with super().take(urgent=urgent, host=host, late=can_wait):
+            timer = loop.call_later(LONG_RENDER_S, _note, self._took_long, host or "")
             try:
                 yield
             finally:
@@ -321,9 +337,22 @@ class RendererShares(PrioritySemaphore):
 
     def _may(self, claim: Claim) -> bool:
         host = claim.host
+        if claim.late and self._held_late >= self._share and self._is_fresh_work():
+            return False
         if host is None or self._held[host] < self._share:
             return True
         return not (_is_recent(self._took_long, host, REMEMBERED_S) and self._others_ask(host))
+
+    def _is_fresh_work(self) -> bool:
+        return asyncio.get_running_loop().time() < self._fresh_until_s
+
+    def _take(self, claim: Claim) -> Seat | None:
+        self._held_late += claim.late
+        return super()._take(claim)
+
+    def _give_back(self, claim: Claim) -> None:
+        self._held_late -= claim.late
+        super()._give_back(claim)
 
     def _others_ask(self, host: str) -> bool:
         """The last that asked, but for the host."""

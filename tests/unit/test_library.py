@@ -1,6 +1,6 @@
 """The library: adding, removing, listing, each title once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -228,6 +228,45 @@ async def test_however_they_came_about_titles_are_those_of_the_entries(
     assert [item.id for item in (await library.page()).items] == sorted(oldest.values(), reverse=True)
     on_list = {r.title_key for r in rows if r.list_source == "x"}
     assert (await library.page(Selection(list_source="x"))).total == len(on_list)
+
+
+@given(st.lists(entries, unique_by=lambda one: one.full_path))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_entries_that_come_together_make_the_titles_that_they_make_one_by_one(
+    in_a_file: Database, added: Sequence[LibraryEntry]
+) -> None:
+    database, library = in_a_file, Library(in_a_file, now=lambda: NOON)
+    found = []
+    for together in (True, False):
+        await database.write(lambda connection: connection.execute(delete(media_items)))
+        if together:
+            await library.add_all(added)
+        else:
+            for entry in added:
+                await library.add(entry)
+        found.append(
+            [(r.full_path, r.title_key, r.first_of_title, r.first_in_list) for r in await _rows(database)]
+        )
+    assert found[0] == found[1]
+
+
+async def test_a_new_title_is_written_once_whatever_there_is(in_a_file: Database) -> None:
+    library = Library(in_a_file, now=lambda: NOON)
+    await library.add_all([DUNE, LibraryEntry("Heat", MOVIE, 1995)])
+    new = [LibraryEntry(f"Film {number}", MOVIE, 2000, full_path=f"/{number}") for number in range(20)]
+    assert await _changes_by(in_a_file, lambda: library.add_all(new)) == len(new)
+
+
+async def _changes_by(database: Database, writing: Callable[[], Awaitable[None]]) -> int:
+    """Rows that were inserted, changed or removed, each as often as it was."""
+    counted_so_far = text("SELECT total_changes()")
+
+    async def reading(connection: AsyncConnection) -> int:
+        return int((await connection.execute(counted_so_far)).scalar_one())
+
+    before = await database.write(reading)
+    await writing()
+    return await database.write(reading) - before
 
 
 async def _ids_at(database: Database, path: str) -> list[int]:

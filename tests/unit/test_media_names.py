@@ -180,6 +180,14 @@ def test_a_series_title_ends_at_the_number_of_its_episode(
             "1-й сезон",
             "2-ой сезон",
         ),
+        *(
+            "Řada 1",
+            "Erste Staffel",
+            "Première saison",
+            "Primera temporada",
+            "Prima stagione",
+            "Сезон второй",
+        ),
         *("Musim 1", "Mùa 2", "시즌 1", "1기", "シーズン 1", "第1季", "第二季", "الموسم 1", "עונה 1"),
     ],
 )

@@ -38,6 +38,12 @@ def test_a_movie_as_kodi_writes_it(tmp_path: Path) -> None:
             ItemIds("tt0903747", None, 81189),
         ),
         ("<tvshow><tvdbid>81189</tvdbid></tvshow>", TV, ItemIds(tvdb=81189)),
+        ("<movie><imdb>tt1160419</imdb><tmdb>5</tmdb></movie>", MOVIE, ItemIds("tt1160419", 5)),
+        ("<movie><id>tt1160419</id><imdb>8.1</imdb></movie>", MOVIE, ItemIds("tt1160419")),
+        ("<movie><title>a & b</title><imdb>tt1160419</imdb></movie>", MOVIE, ItemIds("tt1160419")),
+        ("<movie xmlns='http://a.example'><tmdbid>5</tmdbid></movie>", MOVIE, ItemIds(tmdb=5)),
+        ("IMDb ....: tt1160419 (7.5)", MOVIE, ItemIds("tt1160419")),
+        ("tt1160419 or tt0133093", MOVIE, ItemIds()),
         ("<movie><id>123</id></movie>", MOVIE, ItemIds()),
         ("<movie><tmdbid>-1</tmdbid><imdbid>nm0000001</imdbid></movie>", MOVIE, ItemIds()),
         ("<episodedetails><id>tt1160419</id></episodedetails>", TV, ItemIds()),
@@ -69,6 +75,12 @@ def test_ids_in_all_the_ways_that_programs_write_them(
     tmp_path: Path, content: str, media_type: MediaType, ids: ItemIds
 ) -> None:
     assert said(tmp_path, content, media_type).ids == ids
+
+
+def test_where_there_is_no_title_the_original_one_is_it(tmp_path: Path) -> None:
+    content = "<movie><title></title><originaltitle>Oben</originaltitle></movie>"
+    assert said(tmp_path, content).title == "Oben"
+    assert said(tmp_path, content.replace("</movie>", "&")).title == "Oben"
 
 
 def test_the_title_stays_where_the_ids_are_in_an_address_after_it(tmp_path: Path) -> None:

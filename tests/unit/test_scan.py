@@ -261,6 +261,7 @@ async def test_what_cannot_be_read_or_kept_is_told_and_costs_only_itself(
 async def test_years_that_span_do_not_stop_a_scan(opened: ScannedLibrary, root: Path) -> None:
     plant(root, "Salt Road (1996-2007)/Salt Road - 317.mkv", "Lost (1999)(2000).mkv", "Found [1999-2000].mkv")
     plant(root, "Sea (1994-2004)/Season 01/Sea S01E01.mkv", "Sky (1994 - 2004) [tvdbid-5]/Season 1/1.mkv")
+    plant(root, "Ice - The Complete Series (1994-2004)/Season 1/Ice S01E01.mkv")
     task = await scanned(opened, root)
     assert (task.state, task.errors) == (TaskState.DONE, ())
     found = {(item.title, item.media_type, item.year) for item in (await listed(opened)).values()}
@@ -270,6 +271,7 @@ async def test_years_that_span_do_not_stop_a_scan(opened: ScannedLibrary, root: 
         ("Found", MOVIE, 1999),
         ("Sea", TV, 1994),
         ("Sky", TV, 1994),
+        ("Ice", TV, 1994),
     }
 
 

@@ -328,13 +328,15 @@ def test_a_turn_that_never_asked_gives_back_both() -> None:
     assert slots._free == 1
 
 
-async def renders(shares: RendererShares, stack: AsyncExitStack, *hosts: str) -> list[str]:
+async def renders(
+    shares: RendererShares, stack: AsyncExitStack, *hosts: str, urgent: bool = True, late: bool = False
+) -> list[str]:
     """Whose pictures are being rendered of those that are asked for; the others wait until the stack is closed."""
     rendering: list[str] = []
     over = asyncio.Event()
 
     async def render(host: str) -> None:
-        async with shares.take(urgent=True, host=host):
+        async with shares.take(urgent=urgent, host=host, late=late):
             rendering.append(host)
             await over.wait()
 
@@ -368,6 +370,42 @@ async def test_a_host_whose_pictures_are_quickly_rendered_may_have_all_renderers
     async with AsyncExitStack() as stack:
         rendering = await renders(shares, stack, "other.example", *["fast.example"] * 5)
         assert rendering == ["other.example", *["fast.example"] * 3]
+
+
+@pytest.mark.parametrize("can_wait", [{"late": True}, {"urgent": False}])
+async def test_what_can_wait_leaves_renderers_to_what_can_be_had_in_a_moment(
+    monkeypatch: pytest.MonkeyPatch, can_wait: dict[str, bool]
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.FRESH_FOR_S", 60.0)
+    shares, slow = RendererShares(2), [f"slow{number}.example" for number in range(5)]
+    async with AsyncExitStack() as stack:
+        assert len(await renders(shares, stack, *slow, **can_wait)) == 2  # nothing else is asked for
+    async with AsyncExitStack() as stack:
+        assert await renders(shares, stack, "fast.example") == ["fast.example"]
+    async with AsyncExitStack() as stack:
+        assert await renders(shares, stack, *slow, **can_wait) == slow[:1]
+        assert await renders(shares, stack, "fast.example") == ["fast.example"]
+
+
+async def test_what_can_wait_has_all_renderers_again_when_nothing_else_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.FRESH_FOR_S", 0.0)
+    shares = RendererShares(2)
+    async with AsyncExitStack() as stack:
+        await renders(shares, stack, "fast.example")
+    async with AsyncExitStack() as stack:
+        assert len(await renders(shares, stack, *["slow.example"] * 3, late=True)) == 2
+
+
+@pytest.mark.usefixtures("slow_at_once")
+async def test_a_job_whose_host_was_slow_is_late_from_then_on() -> None:
+    slots = Slots(2, Seats(8))
+    async with slots.admitted(at("slow.example"), urgent=True, ticket="slow") as job:
+        assert not job.is_late
+        async with job.at_host():
+            await settled()
+        assert job.is_late
 
 
 def test_a_fetcher_of_one_job_at_a_time_takes_none_ahead() -> None:

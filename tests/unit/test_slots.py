@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from services.fetcher.admission import LATER_SHARE, PrioritySemaphore
+from services.fetcher.admission import LATE_SHARE, LATER_SHARE, PrioritySemaphore
 
 
 @asynccontextmanager
@@ -17,12 +17,12 @@ async def all_taken(slots: PrioritySemaphore, total: int) -> AsyncIterator[Async
 
 
 async def line_up(
-    slots: PrioritySemaphore, order: list[str], name: str, *, urgent: bool
+    slots: PrioritySemaphore, order: list[str], name: str, *, urgent: bool, late: bool = False
 ) -> asyncio.Task[None]:
     """Somebody who takes a slot, writes down that it was their turn, and gives it back."""
 
     async def take() -> None:
-        async with slots.take(urgent=urgent):
+        async with slots.take(urgent=urgent, late=late):
             order.append(name)
 
     task = asyncio.create_task(take())
@@ -61,6 +61,16 @@ async def test_a_tenth_goes_to_who_can_wait() -> None:
         tasks += [await line_up(slots, order, "now", urgent=True) for _ in range(100)]
     await asyncio.gather(*tasks)
     shares = [order[start : start + LATER_SHARE].count("later") for start in range(0, 100, LATER_SHARE)]
+    assert shares == [1] * 10
+
+
+async def test_who_has_waited_for_long_anyway_goes_behind_but_for_a_share() -> None:
+    slots, order = PrioritySemaphore(1), list[str]()
+    async with all_taken(slots, 1):
+        tasks = [await line_up(slots, order, "late", urgent=True, late=True) for _ in range(10)]
+        tasks += [await line_up(slots, order, "fresh", urgent=True) for _ in range(30)]
+    await asyncio.gather(*tasks)
+    shares = [order[start : start + LATE_SHARE].count("late") for start in range(0, 40, LATE_SHARE)]
     assert shares == [1] * 10
 
 

@@ -17,6 +17,9 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.util import greenlet_spawn
 
+from services.enricher.database.sqlite_driver import FrugalConnection
+from services.enricher.database.statements import DatabaseVisit, EngineVisit
+
 Columns = TypeVarTuple("Columns")
 Answer = TypeVar("Answer")
 Values = Sequence[Mapping[str, Any]] | Mapping[str, Any]
@@ -51,6 +54,12 @@ class AsyncConnection:
     async def run_sync(self, work: Callable[..., Answer], *given: Any) -> Answer:
         """`work` of SQLAlchemy's connection, and of what is given."""
         return await greenlet_spawn(work, self._sync, *given)
+
+    async def at_once(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
+        """A part of the transaction in one go, of statements that are asked often."""
+        if isinstance(driver := self.driver, FrugalConnection):
+            return await driver.part(work)
+        return await greenlet_spawn(lambda: work(EngineVisit(self._sync)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[None]:

@@ -76,6 +76,19 @@ class FrugalConnection(aiosqlite.Connection):
             work.close()
         raise RuntimeError("What is done on one visit to the database waited for something else.")
 
+    async def part(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
+        """Of the transaction that was begun, in one visit. Raises what `work` does, and sqlite3's errors."""
+        beginning, self._beginning = self._beginning, None
+        if self._is_visited:
+            return self._do_part(work, beginning)
+        answer: Answer = await self._execute(self._do_part, work, beginning)  # type: ignore[no-untyped-call]
+        return answer
+
+    def _do_part(self, work: Callable[[DatabaseVisit], Answer], beginning: str | None) -> Answer:
+        if beginning:
+            self._conn.execute(beginning).close()
+        return work(SqliteVisit(self._conn))
+
     async def at_once(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
         """One transaction in one visit to the connection's thread. Raises what `work` does, and sqlite3's errors."""
         answer: Answer = await self._execute(self._transaction, work)  # type: ignore[no-untyped-call]

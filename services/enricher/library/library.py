@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Insert, Update, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.library import listing
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.lists import Lists, OnList, called, name_lists
-from services.enricher.library.same_title import AT_ONCE, Fields, links_in, links_of, plain, regroup
+from services.enricher.library.same_title import AT_ONCE, Fields, Link, links_in, links_of, plain, regroup
 from services.enricher.library.tables import NEVER, media_items
 from shared.pictures import picture_id
 from shared.telemetry import utc_now
@@ -27,26 +28,26 @@ _NEW: Fields = {column.name: None for column in _columns if column.name != "id"}
 }
 """A row about which nothing is known. `regroup` fills in the rest."""
 
-_UPDATE = update(media_items).where(_columns.id == bindparam("row_id"))
+_INSERT = Statement(insert(media_items).values(_NEW))
+_UPDATE = Statement(update(media_items).where(_columns.id == bindparam("row_id")).values(_NEW))
 
 
-async def store(
-    connection: AsyncConnection,
+def store(
+    visit: DatabaseVisit,
     entries: Sequence[LibraryEntry],
     *,
     now: datetime,
     extras: Sequence[Fields] = (),
 ) -> None:
     """`extras` are further columns of each entry's row. A path may come only once."""
-    known = await _known(connection, entries)
+    known = _known(visit, entries)
     links = links_in(row for row in known if row)
     rows = [
         {**_merged(entry, row or {**_NEW, "created_at": now}), **extra, "updated_at": now}
         for entry, row, extra in zip(entries, known, extras or [{}] * len(entries), strict=True)
     ]
-    await _put(connection, insert(media_items), [row for row in rows if "id" not in row])
-    await _put(connection, _UPDATE, [row | {"row_id": row["id"]} for row in rows if "id" in row])
-    await regroup(connection, links | links_in(rows))
+    new = [row for row in rows if "id" not in row]
+    _put(visit, new, [row for row in rows if "id" in row], links)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class TakenIn:
     unchanged: int
 
 
-async def take_in(
-    connection: AsyncConnection,
+def take_in(
+    visit: DatabaseVisit,
     entries: Sequence[LibraryEntry],
     extras: Sequence[Fields],
     *,
@@ -69,7 +70,7 @@ async def take_in(
 
     But the later word counts of a status. Each path, and each title of a list, may come only once.
     """
-    known = await _known(connection, entries)
+    known = _known(visit, entries)
     links = links_in(row for row in known if row)
     new: list[Fields] = []
     changed: list[Fields] = []
@@ -77,11 +78,9 @@ async def take_in(
         if row is None:
             new.append({**_merged(entry, _NEW), **extra})
         elif completed := _completed(entry, row, extra):
-            changed.append({**row, **completed, "row_id": row["id"]})
+            changed.append({**row, **completed})
     if not dry_run:
-        await _put(connection, insert(media_items), new)
-        await _put(connection, _UPDATE, changed)
-        await regroup(connection, links | links_in([*new, *changed]))
+        _put(visit, new, changed, links)
     return TakenIn(len(new), len(changed), len(entries) - len(new) - len(changed))
 
 
@@ -95,16 +94,22 @@ def _completed(entry: LibraryEntry, row: Fields, extra: Fields) -> dict[str, Any
     return more | of_poster(more["poster_url"]) if "poster_url" in more else more
 
 
-async def remove(connection: AsyncConnection, ids: Collection[int]) -> None:
+_REMOVE = StatementOfSome(lambda some: delete(media_items).where(_columns.id.in_(some)))
+
+
+def remove(visit: DatabaseVisit, ids: Collection[int]) -> None:
     """These rows; what else there is of their titles stays."""
-    links = await links_of(connection, ids)
-    await connection.execute(delete(media_items).where(_columns.id.in_(ids)))
-    await regroup(connection, links)
+    links = links_of(visit, ids)
+    going = list(ids)
+    for start in range(0, len(going), AT_ONCE):
+        visit.run(*_REMOVE.of(going[start : start + AT_ONCE]))
+    regroup(visit, links)
 
 
-async def row_id(connection: AsyncConnection, entry: LibraryEntry) -> int:
-    """Of an entry that is stored."""
-    [row] = await _known(connection, [entry])
+def placed(visit: DatabaseVisit, entry: LibraryEntry, *, now: datetime) -> int:
+    """Store the entry, and return its row's id."""
+    store(visit, [entry], now=now)
+    [row] = _known(visit, [entry])
     assert row is not None
     return int(row["id"])
 
@@ -126,20 +131,28 @@ def _merged(entry: LibraryEntry, row: Fields) -> dict[str, Any]:
     return merged | of_poster(merged["poster_url"])
 
 
-async def _put(connection: AsyncConnection, statement: Insert | Update, rows: Sequence[Fields]) -> None:
-    if rows:
-        await connection.execute(statement, rows)
+def _put(
+    visit: DatabaseVisit, new: Sequence[Fields], changed: Sequence[Fields], links: Collection[Link]
+) -> None:
+    """`links`: of what the changed rows were. Each row is written once where no other's title changes by it."""
+    written = [{**row, "row_id": row["id"]} for row in changed]
+    for row in written:
+        del row["id"]
+    visit.run(_UPDATE, *written)
+    visit.run(_INSERT, *regroup(visit, {*links, *links_in([*new, *changed])}, new))
 
 
-async def _known(connection: AsyncConnection, entries: Sequence[LibraryEntry]) -> list[Fields | None]:
+_AT_PATHS = StatementOfSome(lambda some: select(media_items).where(_columns.full_path.in_(some)))
+
+
+def _known(visit: DatabaseVisit, entries: Sequence[LibraryEntry]) -> list[Fields | None]:
     """The row that each entry has already."""
     paths = [entry.full_path for entry in entries if entry.full_path is not None]
     found: dict[str, Fields] = {}
     for start in range(0, len(paths), AT_ONCE):
-        some = _columns.full_path.in_(paths[start : start + AT_ONCE])
-        rows = await connection.execute(select(media_items).where(some))
+        rows = visit.rows(*_AT_PATHS.of(paths[start : start + AT_ONCE]))
         found.update((row.full_path, row._asdict()) for row in rows)
-    in_lists = iter(await _of_lists(connection, [entry for entry in entries if entry.full_path is None]))
+    in_lists = iter(_of_lists(visit, [entry for entry in entries if entry.full_path is None]))
     return [next(in_lists) if entry.full_path is None else found.get(entry.full_path) for entry in entries]
 
 
@@ -147,12 +160,15 @@ MANY = 100
 """So many entries without a path are looked for among all such rows at once, fewer one by one."""
 
 
-async def _of_lists(connection: AsyncConnection, entries: Sequence[LibraryEntry]) -> list[Fields | None]:
+_WITHOUT_PATH = select(media_items).where(_columns.full_path.is_(None))
+_IN_LISTS = Statement(_WITHOUT_PATH.order_by(_columns.id.desc()))
+
+
+def _of_lists(visit: DatabaseVisit, entries: Sequence[LibraryEntry]) -> list[Fields | None]:
     if len(entries) < MANY:
-        return [await _in_list(connection, entry) for entry in entries]
-    query = select(media_items).where(_columns.full_path.is_(None)).order_by(_columns.id.desc())
+        return [_in_list(visit, entry) for entry in entries]
     oldest: dict[tuple[object, ...], Fields] = {}
-    for row in await connection.execute(query):
+    for row in visit.rows(_IN_LISTS):
         fields = row._asdict()
         place = (fields["list_source"], fields["media_type"])
         for name in ("imdb_id", "tmdb_id", "tvdb_id"):
@@ -163,29 +179,36 @@ async def _of_lists(connection: AsyncConnection, entries: Sequence[LibraryEntry]
 
 
 def _place_of(entry: LibraryEntry) -> tuple[object, ...]:
-    """As `_strongest` has it."""
+    """As `_in_list` has it."""
     strongest = next(((name, value) for name, value in of_ids(entry.ids).items() if value is not None), None)
     return (entry.list_source, entry.media_type.value, *(strongest or (plain(entry.title), entry.year)))
 
 
-async def _in_list(connection: AsyncConnection, entry: LibraryEntry) -> Fields | None:
-    """The row without a path of the same list and title."""
-    same = _strongest(entry)
-    query = select(media_items).where(
-        _columns.full_path.is_(None),
-        _columns.list_source.is_not_distinct_from(entry.list_source),
-        _columns.media_type == entry.media_type.value,
-        *same,
+def _of_list(*same: ColumnElement[bool]) -> Statement:
+    in_list = (
+        _columns.list_source.is_not_distinct_from(bindparam("list_source")),
+        _columns.media_type == bindparam("media_type"),
     )
-    row = (await connection.execute(query.order_by(_columns.id).limit(1))).first()
-    return None if row is None else row._asdict()
+    return Statement(_WITHOUT_PATH.where(*in_list, *same).order_by(_columns.id).limit(1))
 
 
-def _strongest(entry: LibraryEntry) -> list[ColumnElement[bool]]:
-    for name, value in of_ids(entry.ids).items():
-        if value is not None:
-            return [_columns[name] == value]
-    return [_columns.plain_title == plain(entry.title), _columns.year.is_not_distinct_from(entry.year)]
+_OF_LIST = {
+    name: _of_list(_columns[name] == bindparam("value")) for name in ("imdb_id", "tmdb_id", "tvdb_id")
+}
+_CALLED_IN_LIST = _of_list(
+    _columns.plain_title == bindparam("plain_title"), _columns.year.is_not_distinct_from(bindparam("year"))
+)
+
+
+def _in_list(visit: DatabaseVisit, entry: LibraryEntry) -> Fields | None:
+    """The row without a path of the same list and, by the strongest id that is said or by its name, the same title."""
+    place = {"list_source": entry.list_source, "media_type": entry.media_type.value}
+    strongest = next(((name, value) for name, value in of_ids(entry.ids).items() if value is not None), None)
+    if strongest:
+        found = visit.rows(_OF_LIST[strongest[0]], {**place, "value": strongest[1]})
+    else:
+        found = visit.rows(_CALLED_IN_LIST, {**place, "plain_title": plain(entry.title), "year": entry.year})
+    return found[0]._asdict() if found else None
 
 
 EVERYTHING = Selection()
@@ -203,28 +226,20 @@ class Library:
 
     async def page(self, selection: Selection = EVERYTHING, window: Window = FIRST_WINDOW) -> Page:
         """The newest first."""
-
-        async def reading(connection: AsyncConnection) -> Page:
-            return await listing.page(connection, selection, window)
-
-        return await self._database.read(reading)
+        return await self._database.read_at_once(lambda visit: listing.page(visit, selection, window))
 
     async def item(self, item_id: int) -> Item | None:
-        async def reading(connection: AsyncConnection) -> Item | None:
-            return await listing.item(connection, item_id)
-
-        return await self._database.read(reading)
+        return await self._database.read_at_once(lambda visit: listing.item(visit, item_id))
 
     async def add(self, entry: LibraryEntry) -> Item:
         """The item that the entry is now part of."""
 
         async def writing(connection: AsyncConnection) -> Item:
-            await store(connection, [entry], now=self._now())
-            added = await row_id(connection, entry)
+            added = await connection.at_once(lambda visit: placed(visit, entry, now=self._now()))
             if entry.status is not None and entry.list_source is None:  # said of the title, not of a list
                 same = await _of_title(connection, added)
                 await connection.execute(update(media_items).where(same).values(status=entry.status))
-            item = await listing.item(connection, added)
+            item = await connection.at_once(lambda visit: listing.item(visit, added))
             assert item is not None
             return item
 
@@ -232,7 +247,7 @@ class Library:
 
     async def add_all(self, entries: Sequence[LibraryEntry]) -> None:
         """Many in one write."""
-        await self._database.write(lambda connection: store(connection, entries, now=self._now()))
+        await self._database.write_at_once(lambda visit: store(visit, entries, now=self._now()))
 
     async def take_in(
         self,
@@ -249,8 +264,8 @@ class Library:
         ]
 
         async def working(connection: AsyncConnection) -> TakenIn:
-            taken = await take_in(connection, entries, moments, dry_run=dry_run)
-            known = await called(connection, named)
+            taken = await connection.at_once(lambda visit: take_in(visit, entries, moments, dry_run=dry_run))
+            known = await connection.at_once(lambda visit: called(visit, named))
             if not dry_run:
                 await name_lists(connection, [one for source, one in named.items() if source not in known])
             return taken
@@ -262,11 +277,12 @@ class Library:
         """The item that was removed, with every place it was found at; None where there was none."""
 
         async def writing(connection: AsyncConnection) -> Item | None:
-            item = await listing.item(connection, item_id)
+            item = await connection.at_once(lambda visit: listing.item(visit, item_id))
             if item is not None:
                 same = await _of_title(connection, item_id)
                 rows = await connection.execute(select(media_items.c.id).where(same))
-                await remove(connection, list(rows.scalars()))
+                ids = list(rows.scalars())
+                await connection.at_once(lambda visit: remove(visit, ids))
             return item
 
         return await self._database.write(writing)
@@ -280,31 +296,31 @@ class Library:
             said["plain_title"] = plain(said["title"])
 
         async def writing(connection: AsyncConnection) -> Item | None:
-            if await listing.item(connection, item_id) is None:
+            if await connection.at_once(lambda visit: listing.item(visit, item_id)) is None:
                 return None
             same = await _of_title(connection, item_id)
             ids = list((await connection.execute(select(_columns.id).where(same))).scalars())
-            links = await links_of(connection, ids)
+            links = await connection.at_once(lambda visit: links_of(visit, ids))
             changed = update(media_items).where(_columns.id.in_(ids))
             await connection.execute(changed.values(**said, updated_at=self._now()))
-            await regroup(connection, links | await links_of(connection, ids))
-            return await listing.item(connection, item_id)
+            await connection.at_once(lambda visit: regroup(visit, links | links_of(visit, ids)))
+            return await connection.at_once(lambda visit: listing.item(visit, item_id))
 
         return await self._database.write(writing)
 
     async def remove_entries(self, ids: Collection[int]) -> None:
         """Single entries; their titles stay while they have others."""
-        await self._database.write(lambda connection: remove(connection, ids))
+        await self._database.write_at_once(lambda visit: remove(visit, ids))
 
     async def identify(self, ids: Mapping[int, ItemIds]) -> None:
         """What is known by now of these items, in one write. An id that stays unknown is left as it was."""
 
         async def writing(connection: AsyncConnection) -> None:
-            links = await links_of(connection, ids)
+            links = await connection.at_once(lambda visit: links_of(visit, ids))
             for item_id, found in ids.items():
                 values = {name: value for name, value in of_ids(found).items() if value is not None}
                 await _change(connection, item_id, values | {"updated_at": self._now()})
-            await regroup(connection, links | await links_of(connection, ids))
+            await connection.at_once(lambda visit: regroup(visit, links | links_of(visit, ids)))
 
         await self._database.write(writing)
 
@@ -331,12 +347,7 @@ class Library:
 
     async def place(self, entry: LibraryEntry) -> int:
         """The id of the entry itself, added or said more of: it stays, whichever title it turns out to be of."""
-
-        async def writing(connection: AsyncConnection) -> int:
-            await store(connection, [entry], now=self._now())
-            return await row_id(connection, entry)
-
-        return await self._database.write_on_one_visit(writing)
+        return await self._database.write_at_once(lambda visit: placed(visit, entry, now=self._now()))
 
 
 class NewTitle(Protocol):

@@ -1,11 +1,13 @@
 """Pages of items: one entry of each title is marked, so that a page is a walk along an index."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, func, select
 
-from services.enricher.database.connection import AsyncConnection
+from services.enricher.database.statements import DatabaseVisit, Statement
 from services.enricher.library.item import Item, ItemOrder, MediaType, Page, Selection, Window
 from services.enricher.library.lists import OnList, called, lists_of, standing_for
 from services.enricher.library.same_title import plain
@@ -15,37 +17,95 @@ _columns = media_items.c
 _OF_ITEM = [column for column in _columns if column.name in {*Item.__slots__, "title_key", "title_synced"}]
 
 
-async def page(connection: AsyncConnection, selection: Selection, window: Window) -> Page:
-    total = (await connection.execute(counted(selection))).scalar_one()
-    rows = (await connection.execute(windowed(selection, window))).all()
-    return Page(_items(rows, selection.order, await _lists_in(connection, rows)), total, window)
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What selections have in common that are asked by the same statement."""
+
+    order: ItemOrder
+    is_list: bool
+    is_of_type: bool
+    words: int
+
+    @classmethod
+    def of(cls, selection: Selection) -> "_Form":
+        return cls(
+            selection.order,
+            selection.list_source is not None,
+            selection.media_type is not None,
+            min(len(plain(selection.text).split()), WORDS_AT_MOST),
+        )
 
 
-async def item(connection: AsyncConnection, item_id: int) -> Item | None:
+WORDS_AT_MOST = 20
+"""Of those that titles are searched by; further ones are left out."""
+
+
+def page(visit: DatabaseVisit, selection: Selection, window: Window) -> Page:
+    count, choice = _statements(_Form.of(selection))
+    [(total,)] = visit.rows(count, _values(selection))
+    rows = visit.rows(choice, _values(selection) | _bounds(window))
+    return Page(_items(rows, selection.order, _lists_in(visit, rows)), total, window)
+
+
+_TITLE = select(_columns.title_key).where(_columns.id == bindparam("item_id")).scalar_subquery()
+_ENTRIES = Statement(select(*_OF_ITEM).where(_columns.title_key == _TITLE))
+
+
+def item(visit: DatabaseVisit, item_id: int) -> Item | None:
     """The title that has the entry `item_id`."""
-    key = select(_columns.title_key).where(_columns.id == item_id).scalar_subquery()
-    rows = (await connection.execute(select(*_OF_ITEM).where(_columns.title_key == key))).all()
-    return _item(rows, await _lists_in(connection, rows)) if rows else None
+    rows = visit.rows(_ENTRIES, {"item_id": item_id})
+    return _item(rows, _lists_in(visit, rows)) if rows else None
 
 
-async def _lists_in(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> Mapping[str, OnList]:
+def _lists_in(visit: DatabaseVisit, rows: Sequence[Row[Any]]) -> Mapping[str, OnList]:
     sources = {row.list_source for row in rows if row.list_source is not None}
-    return await called(connection, sources) if sources else {}
+    return called(visit, sources) if sources else {}
+
+
+@cache
+def _statements(form: _Form) -> tuple[Statement, Statement]:
+    return Statement(_counted(form)), Statement(_windowed(form))
 
 
 def counted(selection: Selection) -> Select[Any]:
-    return select(func.count()).select_from(media_items).where(*_conditions(selection))
+    """As it is asked of the database."""
+    return _counted(_Form.of(selection)).params(_values(selection))
 
 
 def windowed(selection: Selection, window: Window) -> Select[Any]:
+    """As it is asked of the database."""
+    return _windowed(_Form.of(selection)).params(_values(selection) | _bounds(window))
+
+
+def _values(selection: Selection) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if selection.list_source is not None:
+        values["of_list"] = selection.list_source
+    if selection.media_type is not None:
+        values["of_type"] = selection.media_type.value
+    for place, word in enumerate(plain(selection.text).split()[:WORDS_AT_MOST]):
+        escaped = word.replace("/", "//").replace("%", "/%").replace("_", "/_")
+        values[f"word_{place}"] = f"%{escaped}%"
+    return values
+
+
+def _bounds(window: Window) -> dict[str, int]:
+    return {"at_most": window.limit, "after": window.offset}
+
+
+def _counted(form: _Form) -> Select[Any]:
+    return select(func.count()).select_from(media_items).where(*_conditions(form))
+
+
+def _windowed(form: _Form) -> Select[Any]:
     """All entries of the titles in the window, each with its title's `rank`: the highest comes first."""
     # First the ids alone, for which the index is enough: what the offset skips is never looked up.
     marked = (
-        select(_columns.id, _rank(selection.order).label("rank"))
-        .where(*_conditions(selection))
-        .order_by(*_ORDERS[selection.order])
-        .limit(window.limit)
-        .offset(window.offset)
+        select(_columns.id, _rank(form.order).label("rank"))
+        .where(*_conditions(form))
+        .order_by(*_ORDERS[form.order])
+        .limit(bindparam("at_most", type_=Integer))
+        .offset(bindparam("after", type_=Integer))
         .subquery()
     )
     of_title = media_items.alias("of_title")
@@ -68,16 +128,16 @@ def _rank(order: ItemOrder) -> ColumnElement[int]:
     return -func.row_number().over(order_by=_ORDERS[order])
 
 
-def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
-    if selection.list_source is None:
+def _conditions(form: _Form) -> Iterable[ColumnElement[bool]]:
+    if not form.is_list:
         yield _columns.first_of_title.is_(True)
     else:
         yield _columns.first_in_list.is_(True)
-        yield _columns.list_source == selection.list_source
-    if selection.media_type is not None:
-        yield _columns.media_type == selection.media_type
-    for word in plain(selection.text).split():
-        yield _columns.plain_title.contains(word, autoescape=True)
+        yield _columns.list_source == bindparam("of_list")
+    if form.is_of_type:
+        yield _columns.media_type == bindparam("of_type")
+    for place in range(form.words):
+        yield _columns.plain_title.like(bindparam(f"word_{place}"), escape="/")
 
 
 def _items(rows: Sequence[Row[Any]], order: ItemOrder, known: Mapping[str, OnList]) -> Sequence[Item]:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import replace_rows
+from services.enricher.database.statements import DatabaseVisit, StatementOfSome
 from services.enricher.library.tables import NEVER, lists, media_items
 
 STATUSES = (
@@ -89,13 +90,15 @@ def _on_list(list_source: str, known: OnList | None, synced_at: datetime | None 
     return OnList(list_type, list_id, name, poster, synced_at)
 
 
-async def called(connection: AsyncConnection, sources: Iterable[str]) -> Mapping[str, OnList]:
+_CALLED = StatementOfSome(lambda some: select(lists).where(lists.c.list_source.in_(some)))
+
+
+def called(visit: DatabaseVisit, sources: Iterable[str]) -> Mapping[str, OnList]:
     """What is known of these lists."""
     known: dict[str, OnList] = {}
     wanted = list(dict.fromkeys(sources))
     for start in range(0, len(wanted), _AT_ONCE):
-        some = lists.c.list_source.in_(wanted[start : start + _AT_ONCE])
-        for source, name, poster in await connection.execute(select(lists).where(some)):
+        for source, name, poster in visit.rows(*_CALLED.of(wanted[start : start + _AT_ONCE])):
             known[source] = _on_list(source, OnList("", "", name, poster))
     return known
 
@@ -123,7 +126,7 @@ class Lists:
         async def reading(connection: AsyncConnection) -> Sequence[OnList]:
             sources = {*(await connection.execute(on)).scalars()}
             sources |= {*(await connection.execute(select(lists.c.list_source))).scalars()}
-            known = await called(connection, sources)
+            known = await connection.at_once(lambda visit: called(visit, sources))
             return [_on_list(source, known.get(source)) for source in sorted(sources)]
 
         return await self._database.read(reading)

@@ -2,14 +2,15 @@
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, select, update
 
-from services.enricher.database.connection import AsyncConnection
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.library.item import ItemIds, MediaType
 from services.enricher.library.tables import NEVER, media_items
 
@@ -53,6 +54,15 @@ def plain(title: str) -> str:
 
 def by_title(entries: Iterable[KnownEntry]) -> Mapping[str, list[KnownEntry]]:
     """The entries of each title, by its key: the strongest link that they have."""
+    links = {entry: [link for link in entry.links if link] for entry in entries}
+    holders_of = Counter(link for each in links.values() for link in each)
+    joined = [entry for entry, each in links.items() if any(holders_of[link] > 1 for link in each)]
+    titles = _joined(joined)
+    alone = links.keys() - set(joined)
+    return titles | {":".join(links[entry][0]): [entry] for entry in alone}
+
+
+def _joined(entries: Iterable[KnownEntry]) -> dict[str, list[KnownEntry]]:
     group_of = {entry.id: _Group.of(entry) for entry in entries}
     for strength in range(KINDS):
         holders: defaultdict[Link, set[_Group]] = defaultdict(set)
@@ -114,33 +124,43 @@ _READ = select(
     *(_columns[name] for name in ("list_source", "title_key", "first_of_title", "first_in_list")),
     *(_columns[name] for name in ("last_synced", "title_synced")),
 )
-_WRITE = update(media_items).where(_columns.id == bindparam("row_id"))
+_DERIVED = ("title_key", "first_of_title", "first_in_list", "title_synced")
+_WRITE = Statement(
+    update(media_items).where(_columns.id == bindparam("row_id")).values(dict.fromkeys(_DERIVED))
+)
+_COMING = 2**62
+"""New rows count from here: their ids will be above all that there are."""
 
 
-async def links_of(connection: AsyncConnection, ids: Collection[int]) -> set[Link]:
+def links_of(visit: DatabaseVisit, ids: Collection[int]) -> set[Link]:
     """What joins these entries to others, to be asked before they are changed or removed."""
-    return links_in(await _chosen(connection, _columns.id, ids))
+    return links_in(_chosen(visit, "id", ids))
 
 
 def links_in(rows: Iterable[Fields]) -> set[Link]:
     return {link for row in rows for link in _known(row).links if link}
 
 
-async def regroup(connection: AsyncConnection, links: Iterable[Link]) -> None:
-    """Group anew all that can be reached from these links, and no more."""
-    rows = await _reachable(connection, set(links))
+def regroup(visit: DatabaseVisit, links: Iterable[Link], new: Sequence[Fields] = ()) -> list[Fields]:
+    """Group anew all that can be reached from these links, and no more.
+
+    The links of rows that are about to be added are among them; these are given back with what is derived for them.
+    """
+    coming = {_COMING + place: {**row, "id": _COMING + place} for place, row in enumerate(new)}
+    rows = {**_reachable(visit, set(links)), **coming}
     known = [_known(row) for row in rows.values()]
-    changes: list[dict[str, object]] = []
+    changes: list[dict[str, Any]] = []
     for key, entries in by_title(known).items():
         changes += _changes(key, [rows[entry.id] for entry in entries])
-    if changes:
-        await connection.execute(_WRITE, changes)
+    visit.run(_WRITE, *(change for change in changes if change["row_id"] < _COMING))
+    derived = {change["row_id"]: change for change in changes}
+    return [
+        {**row, **{name: derived[_COMING + place][name] for name in _DERIVED}}
+        for place, row in enumerate(new)
+    ]
 
 
-_DERIVED = ("title_key", "first_of_title", "first_in_list", "title_synced")
-
-
-def _changes(key: str, title: list[Fields]) -> Iterable[dict[str, object]]:
+def _changes(key: str, title: list[Fields]) -> Iterable[dict[str, Any]]:
     oldest_in: dict[str | None, int] = {}
     for row in sorted(title, key=lambda row: row["id"]):
         oldest_in.setdefault(row["list_source"], row["id"])
@@ -152,14 +172,14 @@ def _changes(key: str, title: list[Fields]) -> Iterable[dict[str, object]]:
             yield dict(zip(("row_id", *_DERIVED), (row["id"], *wanted), strict=True))
 
 
-async def _reachable(connection: AsyncConnection, links: set[Link]) -> Mapping[int, Fields]:
+def _reachable(visit: DatabaseVisit, links: set[Link]) -> Mapping[int, Fields]:
     """Entries that have one of the links, those linked to them, and so on."""
     reached: dict[int, Fields] = {}
     asked: set[Link] = set()
     while links:
         asked |= links
         further: set[Link] = set()
-        for row in await _holders(connection, links):
+        for row in _holders(visit, links):
             if row["id"] not in reached:
                 reached[row["id"]] = row
                 further.update(link for link in _known(row).links if link)
@@ -167,31 +187,31 @@ async def _reachable(connection: AsyncConnection, links: set[Link]) -> Mapping[i
     return reached
 
 
-async def _holders(connection: AsyncConnection, links: set[Link]) -> list[Fields]:
+def _holders(visit: DatabaseVisit, links: set[Link]) -> list[Fields]:
     values: defaultdict[str, set[str | int]] = defaultdict(set)
     for kind, _, value, *_ in links:
         values[kind].add(int(value) if kind in ("tmdb", "tvdb") else value)
-    columns = {
-        "imdb": _columns.imdb_id,
-        "tmdb": _columns.tmdb_id,
-        "tvdb": _columns.tvdb_id,
-        "title": _columns.plain_title,
-    }
-    rows = [
-        row for kind, wanted in values.items() for row in await _chosen(connection, columns[kind], wanted)
-    ]
+    rows = [row for kind, wanted in values.items() for row in _chosen(visit, kind, wanted)]
     return [row for row in rows if not links.isdisjoint(_known(row).links)]
 
 
-async def _chosen(
-    connection: AsyncConnection, column: ColumnElement[Any], values: Collection[str | int]
-) -> list[Fields]:
-    rows: list[Fields] = []
+def _with(column: ColumnElement[Any], some: Sequence[BindParameter[Any]]) -> Select[Any]:
+    return _READ.where(column.in_(some))
+
+
+_CHOSEN = {
+    "id": StatementOfSome(partial(_with, _columns.id)),
+    "imdb": StatementOfSome(partial(_with, _columns.imdb_id)),
+    "tmdb": StatementOfSome(partial(_with, _columns.tmdb_id)),
+    "tvdb": StatementOfSome(partial(_with, _columns.tvdb_id)),
+    "title": StatementOfSome(partial(_with, _columns.plain_title)),
+}
+
+
+def _chosen(visit: DatabaseVisit, column: str, values: Collection[str | int]) -> list[Fields]:
     waiting = list(values)
-    for start in range(0, len(waiting), AT_ONCE):
-        some = waiting[start : start + AT_ONCE]
-        rows += [row._asdict() for row in await connection.execute(_READ.where(column.in_(some)))]
-    return rows
+    some = [waiting[start : start + AT_ONCE] for start in range(0, len(waiting), AT_ONCE)]
+    return [row._asdict() for each in some for row in visit.rows(*_CHOSEN[column].of(each))]
 
 
 def _known(row: Fields) -> KnownEntry:

@@ -109,6 +109,7 @@ async def commit_original(
             urgent=delivery.urgent,
             starting=lambda: count_start(source.picture, delivery, deps),
             host=delivery.turn.host,
+            late=delivery.turn.is_late,
         )
     deps.on_step(FetchStep.RENDERED)
     _note_mismatch(source, original, rendered)

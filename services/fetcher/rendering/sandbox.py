@@ -121,12 +121,13 @@ class Sandbox:
         urgent: bool,
         starting: Callable[[], Awaitable[None]],
         host: str | None = None,
+        late: bool = False,
     ) -> RenderResult:
         """Raise PictureError for unsound bytes, RendererDied when the process crashed or had to be killed,
         FileNotFoundError when the original went away. `starting` is awaited once its turn has come.
-        `host`: whose picture it is.
+        `host`: whose picture it is. `late`: it answered late, and who waits does so anyway.
         """
-        async with self._slots.take(urgent=urgent, host=host), self._at_work():
+        async with self._slots.take(urgent=urgent, host=host, late=late), self._at_work():
             await starting()
             pool = self._pool
             try:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from services.enricher.library.same_title import plain
-from services.enricher.library.scan.releases import only_release_words
+from services.enricher.library.scan.releases import SURE, only_release_words
 
 _SEASON_WORDS = (
     "season seasons series saison saisons staffel temporada temporadas tempada temporadă stagione stagioni seizoen"
     " sæson säsong sesong kausi tuotantokausi sezon sezonas sezóna sezona séria seria serie série sezonul évad hooaeg"
-    " denboraldia cyfres séasúr þáttaröð sería musim mùa phần σεζόν κύκλος сезон сезона сезони سيزن الموسم موسم فصل"
+    " denboraldia rada řada cyfres séasúr þáttaröð sería musim mùa phần σεζόν κύκλος сезон сезона сезони سيزن الموسم موسم فصل"
     " עונה ซีซั่น ซีซัน ฤดูกาล सीज़न シーズン 시즌"
 )
 _EPISODE_WORDS = (
@@ -25,7 +25,16 @@ _WORDS = (
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen i ii iii iv v vi vii viii"
     " ix x"
 )
-_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth final"
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth final"
+    " erste zweite dritte vierte fünfte sechste siebte achte neunte zehnte letzte"
+    " première deuxième troisième quatrième cinquième sixième septième huitième neuvième dixième dernière"
+    " primera segunda tercera cuarta quinta sexta séptima octava novena décima última"
+    " primeira terceira quarta sétima oitava nona prima seconda terza sesta settima ottava ultima"
+    " eerste tweede derde vierde vijfde första andra tredje fjärde femte første anden andre fjerde"
+    " pierwszy drugi trzeci czwarty piąty první druhá třetí čtvrtá pátá"
+    " первый второй третий четвёртый четвертый пятый шестой седьмой восьмой девятый десятый"
+)
 _MAYBE_SEASON_WORDS = "volume vol book part arc cour chapter disc disk dvd cd saga tome livre libro teil buch"
 _LOOSE = r"[ ._\-]*"
 
@@ -47,11 +56,14 @@ _NUMBER = rf"(?:\d{{1,4}}|(?:{_any_of(_WORDS)})(?![^\W_]))"
 _TH = r"(?:st|nd|rd|th|ª|º|a|o|er|ere|eme|e|te|и|ыи|ои|я|ая)?"
 _ORDINAL = rf"(?:\d{{1,2}}{_LOOSE}{_TH}{_LOOSE}|(?:{_any_of(_ORDINALS)})[ ._\-]+)"
 _AFTER = r"(?![^\W_])"
+_NUMBER_IN_WORDS = rf"[ ._\-]+(?:{_any_of(_ORDINALS)})"
 _SEASON = re.compile(
-    rf"(?:{_SEASON_WORD}{_LOOSE}{_NUMBER}{_AFTER}|s[ ._\-]?\d{{1,4}}{_AFTER}|{_ORDINAL}{_SEASON_WORD}{_AFTER}"
+    rf"(?:{_SEASON_WORD}(?:{_LOOSE}{_NUMBER}|{_NUMBER_IN_WORDS}){_AFTER}|s[ ._\-]?\d{{1,4}}{_AFTER}|{_ORDINAL}{_SEASON_WORD}{_AFTER}"
     r"|第 ?[\d一二三四五六七八九十]{1,3} ?(?:季|期|部|シーズン|シース.?ン)|\d{1,2} ?기|(?:시즌|シーズン|シースン) ?\d{1,2})"
 )
-_MAYBE_SEASON = re.compile(rf"(?:(?:{_any_of(_MAYBE_SEASON_WORDS)}){_LOOSE}{_NUMBER}{_AFTER}|\d{{1,2}}$)")
+_MAYBE_SEASON = re.compile(
+    rf"(?:(?:{_any_of(_MAYBE_SEASON_WORDS)}){_LOOSE}{_NUMBER}{_AFTER}(?:\s*[-–:,(\[].*)?|\d{{1,2}}$)"
+)
 _GOES_ON = re.compile(r"\s*(?:$|[-–:~,;&+(\[{._])")
 """What may follow the number of a season: its own title stands behind a sign, that of a film behind a blank."""
 
@@ -83,6 +95,9 @@ _NO_EPISODE = re.compile(
 """The commonest names, which need no closer look."""
 
 _SEASON_BEFORE = re.compile(r"[ ._\-]+s\d{1,2}[ ._\-]*$")
+_YEAR = re.compile(r"(?:18|19|20)\d\d")
+"""Before words of quality a number is one."""
+
 _NO_NUMBERS = frozenset({"480", "540", "576", "720", "1080", "2160", "4320"})
 
 
@@ -132,9 +147,15 @@ def _looked_at_closely(stem: str) -> Numbered | None:
         return Numbered(Sign.CODE, _before(stem, found.start()), found[0])
     if found := _WORD.search(folded):
         return Numbered(Sign.WORD, _before(stem, found.start()), found[0])
+    quality = SURE.search(stem)
+    title_ends = len(stem) if quality is None else quality.start()
     for sign, pattern in ((Sign.NUMBER, _NUMBERED), (Sign.ENDING, _ENDING)):
-        *_, found = (None, *pattern.finditer(folded))
-        if found and found["number"] not in _NO_NUMBERS:
+        *_, found = (None, *pattern.finditer(folded, 0, title_ends))
+        if (
+            found
+            and found["number"] not in _NO_NUMBERS
+            and not (quality and _YEAR.fullmatch(found["number"]))
+        ):
             return Numbered(sign, _before(stem, found.start()), found["number"])
     return None
 

@@ -42,7 +42,15 @@ _PROVIDERS = {
 """By what programs call them in NFO files."""
 
 _DATES = ("premiered", "releasedate", "aired", "firstaired", "release_date")
-_TAGS = ("title", "year", "id", *_DATES, *(f"{kind}{end}" for kind in _PROVIDERS for end in ("id", "_id")))
+_ENDS = ("", "id", "_id")
+_TAGS = (
+    "title",
+    "originaltitle",
+    "year",
+    "id",
+    *_DATES,
+    *(f"{kind}{end}" for kind in _PROVIDERS for end in _ENDS),
+)
 _TYPED = ("uniqueid", "id")
 _ELEMENT = re.compile(
     rf"<(?P<tag>{'|'.join(sorted({*_TAGS, 'uniqueid'}, key=len, reverse=True))})(?P<attributes>\s[^<>]{{0,300}})?>"
@@ -52,6 +60,9 @@ _ELEMENT = re.compile(
 _ATTRIBUTE = re.compile(r"""([\w:]{1,40})\s*=\s*["']([^"'<>]{0,100})["']""")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;|apos;|#)[\w.-]+;")
+_IMDB = re.compile(r"(?<![0-9A-Za-z])tt\d{7,10}(?![0-9A-Za-z])")
+"""In a text that says no address."""
+
 _LONGEST_TITLE = 500
 
 
@@ -117,7 +128,7 @@ def _of_xml(text: str, media_type: MediaType) -> Nfo:
     except (DefusedXmlException, ValueError, RecursionError) as error:
         broken = "it has a document type" if isinstance(error, DefusedXmlException) else str(error)
     else:
-        return _said(_elements_of(tree), media_type) if tree.tag.lower() == root else Nfo()
+        return _said(_elements_of(tree), media_type) if _tag(tree) == root else Nfo()
     begins = re.search(rf"<{root}[\s>]", text, re.IGNORECASE)
     if begins is None:
         return Nfo()
@@ -126,12 +137,17 @@ def _of_xml(text: str, media_type: MediaType) -> Nfo:
 
 def _elements_of(root: Element) -> list[_Element]:
     elements = [*root, *root.iterfind("ids/entry")]
-    found = [_Element(str(e.tag).lower(), (e.text or "").strip(), _lower(e.attrib)) for e in elements]
+    found = [_Element(_tag(e), (e.text or "").strip(), _lower(e.attrib)) for e in elements]
     found += [
         _Element("uniqueid", (entry.findtext("value") or "").strip(), {"type": entry.findtext("key") or ""})
         for entry in root.iterfind("ids/entry")
     ]
     return found
+
+
+def _tag(element: Element) -> str:
+    """Without a namespace."""
+    return str(element.tag).rpartition("}")[2].lower()
 
 
 def _pieces(text: str) -> list[_Element]:
@@ -152,7 +168,7 @@ def _said(elements: Sequence[_Element], media_type: MediaType) -> Nfo:
     for element in elements:
         if element.text and not (element.tag in _TYPED and element.attributes):
             first.setdefault(element.tag, element.text)
-    title = legible(first.get("title", ""))[:_LONGEST_TITLE]
+    title = legible(first.get("title") or first.get("originaltitle", ""))[:_LONGEST_TITLE]
     return Nfo(_ids(elements, first, media_type), title or None, _year(first))
 
 
@@ -166,8 +182,8 @@ def _ids(elements: Sequence[_Element], first: Mapping[str, str], media_type: Med
     # Of a series, older versions of Kodi wrote the TVDB id as <id>.
     said = {"imdb" if plain_id.startswith("tt") else "tvdb" if media_type is MediaType.TV else "": plain_id}
     for name, kind in _PROVIDERS.items():
-        for tag in (f"{name}_id", f"{name}id"):
-            said |= {kind: first[tag]} if first.get(tag) else {}
+        for tag in (f"{name}{end}" for end in _ENDS):
+            said |= {kind: first[tag]} if first.get(tag) and (tag != name or not said.get(kind)) else {}
     for element in elements:
         if element.tag in _TYPED:
             said |= dict(_typed(element, media_type))
@@ -193,5 +209,8 @@ def _typed(element: _Element, media_type: MediaType) -> Iterable[tuple[str, str]
 
 def _of_text(text: str, media_type: MediaType) -> ItemIds:
     addresses = _ADDRESSES | {"tmdb": _TMDB_ADDRESS[media_type]}
-    found = {kind: address.search(text) for kind, address in addresses.items()}
-    return parsed_ids({kind: match[1] for kind, match in found.items() if match})
+    found = {kind: match[1] for kind, address in addresses.items() if (match := address.search(text))}
+    alone = set(_IMDB.findall(text))
+    if not found and "<" not in text and len(alone) == 1:
+        found = {"imdb": alone.pop()}
+    return parsed_ids(found)

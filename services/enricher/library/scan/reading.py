@@ -1,6 +1,7 @@
 """What earlier scans have found: to leave out what is as it was, and to take out what is no more."""
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from sqlalchemy import Row, bindparam, select, update
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
+from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.guessing.guesser import Guess
 from services.enricher.library.item import ItemIds, LibraryEntry, MediaType
 from services.enricher.library.library import remove, store
@@ -25,7 +27,9 @@ AT_ONCE = 500
 Scanned = Row[Any]
 
 _columns = media_items.c
-_MOVED = update(media_items).where(_columns.full_path == bindparam("path"))
+_MOVED = Statement(
+    update(media_items).where(_columns.full_path == bindparam("path")).values(scan_device=None)
+)
 
 
 class RememberedFiles:
@@ -35,20 +39,20 @@ class RememberedFiles:
 
     async def changed(self, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
         """Those that are new or differ from what was found there before."""
-        known = await self._database.read(lambda connection: _known(connection, sightings))
+        known = await self._database.read_at_once(lambda visit: _known(visit, sightings))
         moved = [
             {"path": as_text(s.path), "scan_device": s.device}
             for s in sightings
             if known.get(as_text(s.path), (s.state, s.device))[1] != s.device
         ]
         if moved:
-            await self._database.write(lambda connection: connection.execute(_MOVED, moved))
+            await self._database.write_at_once(lambda visit: visit.run(_MOVED, *moved))
         return [s for s in sightings if known.get(as_text(s.path), (None, 0))[0] != s.state]
 
     async def keep(self, entries: Sequence[LibraryEntry], sightings: Sequence[Sighting]) -> None:
         extras = [{"scan_state": s.state, "scan_device": s.device} for s in sightings]
-        await self._database.write(
-            lambda connection: store(connection, entries, now=self._now(), extras=extras)
+        await self._database.write_at_once(
+            lambda visit: store(visit, entries, now=self._now(), extras=extras)
         )
 
     async def below(self, root: str, *, after: str = "") -> Sequence[Scanned]:
@@ -69,15 +73,19 @@ class RememberedFiles:
         return await self._database.read(reading)
 
     async def forget(self, ids: Collection[int]) -> None:
-        await self._database.write(lambda connection: remove(connection, ids))
+        await self._database.write_at_once(lambda visit: remove(visit, ids))
 
 
-async def _known(
-    connection: AsyncConnection, sightings: Sequence[Sighting]
-) -> Mapping[str, tuple[str | None, int]]:
+_FOUND = StatementOfSome(
+    lambda some: select(_columns.full_path, _columns.scan_state, _columns.scan_device).where(
+        _columns.full_path.in_(some)
+    )
+)
+
+
+def _known(visit: DatabaseVisit, sightings: Sequence[Sighting]) -> Mapping[str, tuple[str | None, int]]:
     paths = [as_text(sighting.path) for sighting in sightings]
-    query = select(_columns.full_path, _columns.scan_state, _columns.scan_device)
-    rows = await connection.execute(query.where(_columns.full_path.in_(paths)))
+    rows = visit.rows(*_FOUND.of(paths)) if paths else ()
     return {row.full_path: (row.scan_state, row.scan_device) for row in rows}
 
 
@@ -150,8 +158,14 @@ def _titled(sighting: Sighting, names: Sequence[str], nfo: Nfo) -> Titled | None
     return from_name
 
 
+_COMPLETE = re.compile(
+    r"[ ._\-–:(\[]+(?:the[ ._])?complete[ ._](?:tv[ ._])?(?:series|collection)[)\]]?", re.IGNORECASE
+)
+
+
 def _of_series(sighting: Sighting, name: str) -> Titled | None:
-    return plainly(name) or surely(name, MediaType.TV, is_folder=sighting.is_folder)
+    own = (_COMPLETE.sub(" ", name).strip() if sighting.is_folder else "") or name
+    return plainly(own) or surely(own, MediaType.TV, is_folder=sighting.is_folder)
 
 
 def _of_film(sighting: Sighting, names: Sequence[str]) -> Titled | None:

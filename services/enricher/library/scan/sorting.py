@@ -196,6 +196,8 @@ def _by_their_names(folder: Folder) -> SortedOut:
             films.append(video)
     if _is_series(folder, series, films):
         return SortedOut(series=[_of_folder(folder.path, len(told))])
+    if folder.around is not None and not films and list(series) == [folder.around.title]:
+        return SortedOut(series=[_of_folder(folder.around.path, len(told))])
     return SortedOut(
         films=_films(folder, films),
         series=[SeriesPart(folder.listing.in_it(files[0]), len(files)) for files in series.values()],

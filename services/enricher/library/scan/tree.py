@@ -10,7 +10,7 @@ from services.enricher.library.item import MediaType
 from services.enricher.library.scan.listing import Folder, Listing, told
 from services.enricher.library.scan.sorting import FilmFiles, sorted_out
 
-READING = 2
+READING = 3
 """Counted up when names or NFO files are read otherwise than before: then everything is read again."""
 
 
