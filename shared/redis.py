@@ -3,7 +3,7 @@ seconds; nothing needs it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ class AskedRedis:
         self._silent = 0
         self._seats = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+    async def ask(self, question: Callable[[], Any]) -> Any:
         """The answer, to a question that may be asked twice. Raise RedisAway where there is none in time."""
         loop = asyncio.get_running_loop()
         while True:

@@ -6,13 +6,11 @@ may be shown, and of which revision, is never this cache's to say.
 
 import asyncio
 import os
-import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import structlog
@@ -53,11 +51,8 @@ class CachedFiles:
         self._coming: dict[str, ComingFile] = {}
         self._coming_bytes = 0
         self._writing: asyncio.Task[None] | None = None
-        self._numbers = count()
         self._directory, self._lock = _own_directory(root)
         self._name = self._directory.name
-        shutil.rmtree(self._aside, ignore_errors=True)
-        self._aside.mkdir()
         self._take_stock()
 
     def find(self, key: str, still: Callable[[], bool]) -> LocalFile | None:
@@ -122,17 +117,17 @@ class CachedFiles:
             self._coming_bytes -= len(file.body)
 
     def _write(self, key: str, body: bytes, modified_s: int) -> bool:
-        aside, target = f"{self._aside}/{next(self._numbers)}", f"{self._directory}/{_inside(key)}"
+        """In its place at once: while it is written it is not looked for there, and a part of it counts as none."""
+        target = f"{self._directory}/{_inside(key)}"
         try:
-            _write_file(aside, body, modified_s)
             try:
-                os.rename(aside, target)  # noqa: PTH104 - on the way of each cold hit: a Path costs more than the call
+                _write_file(target, body, modified_s)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120 - as above
-                os.rename(aside, target)  # noqa: PTH104 - as above
+                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120 - on the way of each cold hit
+                _write_file(target, body, modified_s)
         except OSError as error:
             _log.warning("a file of the store is not cached", error=error.strerror)
-            Path(aside).unlink(missing_ok=True)
+            Path(target).unlink(missing_ok=True)
             return False
         return True
 
@@ -145,10 +140,6 @@ class CachedFiles:
 
     def close(self) -> None:
         os.close(self._lock)
-
-    @property
-    def _aside(self) -> Path:
-        return self._directory / "tmp"
 
     def _take_stock(self) -> None:
         """Of what was here before a restart."""
@@ -189,7 +180,8 @@ def _write_file(path: str, body: bytes, modified_s: int) -> None:
         left = memoryview(body)
         while left:
             left = left[os.write(descriptor, left) :]
-        os.utime(descriptor, (time.time(), modified_s))  # nginx says so of a file that it sends for us
+        if len(body) > FROM_MEMORY:  # nginx says so of a file that it sends for us
+            os.utime(descriptor, (time.time(), modified_s))
     finally:
         os.close(descriptor)
 
