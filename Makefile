@@ -40,8 +40,8 @@ demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=6 shares them out, N=40000 asks nginx longer
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) || { [ $$? = 1 ] && $(ALONE); }
 
-chaos: $(VENV)/.for-test test-servers ## Kill enrichers KILLS times, under load, and one of three RabbitMQ nodes; KILLS=50 is sooner done
-	@KILLS=$(KILLS) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py tests/faults/test_killed_cluster_node.py
+chaos: $(VENV)/.for-test test-servers ## Kill enrichers and fetchers KILLS times, under load, and one of three RabbitMQ nodes; KILLS=50 is sooner done, SEED=2 does it at other instants
+	@KILLS=$(KILLS) SEED=$(SEED) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py tests/faults/test_killed_on_objects.py tests/faults/test_killed_cluster_node.py
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from shared.queue import Queue, alike, announcing, telling_work
 from shared.queue.peers import SHARED, fingerprint
 from shared.settings import ONESHEET_VERSION
 from shared.telemetry import start_at_zero
-from shared.volume import KeeperVolume, following
+from shared.volume import KeeperVolume, following, pauses_told_by
 
 GATE = web.AppKey("gate", Gate)
 
@@ -49,6 +50,8 @@ async def add_enricher(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(following(volume.live, queue.listen, metrics))
+        pauses = await enter(pauses_told_by(settings.finder.metadata.shared, volume.hosts))
+        volume = replace(volume, hosts=pauses)
         opened = open_wings(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths)
         wings = await enter(opened)
         sharing = wings.database.sharing
@@ -90,7 +93,7 @@ async def add_enricher(
         early = wings.characters.answering_early(gate.may_read, skeleton.service, skeleton.app.get(EARLY))
         skeleton.app[EARLY] = early
         skeleton.app.on_shutdown.append(streams.end)
-        skeleton.checks.update(queue=queue.ping)
+        skeleton.checks.update(queue=queue.ping, database=wings.database.check)
         wings.tell_troubles(skeleton)
         api = demo_library.api = OwnApi(endpoints)
         posters = ShownPosters(volume.names, wings.library.shown, wings.urls, wings.finder)

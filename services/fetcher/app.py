@@ -19,7 +19,7 @@ from shared.http import Skeleton
 from shared.pictures import FailureClass, RefusalReason
 from shared.queue import Lane, Queue, alike, telling_work
 from shared.telemetry import start_at_zero
-from shared.volume import OnStep, WriteVolume, following, unwatched
+from shared.volume import OnStep, WriteVolume, following, pauses_told_by, unwatched
 
 SWEEP_EVERY_S = 10.0
 _log = structlog.get_logger()
@@ -55,7 +55,7 @@ async def add_fetcher(
         downloader = await stack.enter_async_context(
             Downloader.running(
                 settings.download,
-                pauses=volume.hosts,
+                pauses=await stack.enter_async_context(pauses_told_by(settings.redis, volume.hosts)),
                 announce=announcements.host_paused,
                 metrics=metrics,
                 on_step=on_step,

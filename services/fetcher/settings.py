@@ -9,6 +9,7 @@ from shared.http.outbound import OutboundSettings
 from shared.pictures import Format
 from shared.pictures.hosts import parse_pair
 from shared.pictures.rendition import parse_format
+from shared.redis import RedisSettings
 from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings
 from shared.volume import FloorSettings
 
@@ -85,6 +86,7 @@ class FetcherSettings(Settings):
     concurrency: int = Field(32, validation_alias="FETCH_CONCURRENCY", gt=0)
     lock_patience_s: float = Field(90, validation_alias="LOCK_PATIENCE", gt=0)
     room: FloorSettings = Field(default_factory=FloorSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
 
     @property
     def lock_patience(self) -> timedelta:

@@ -35,6 +35,7 @@ from shared.volume.port import (
     unwatched,
 )
 from shared.volume.settings import FloorSettings, VolumeRefused, VolumeSettings
+from shared.volume.told_pauses import pauses_told_by
 from shared.volume.views import (
     KeeperVolume,
     LiveVolume,
@@ -89,6 +90,7 @@ __all__ = [
     "check_state_dir",
     "following",
     "lacking",
+    "pauses_told_by",
     "unwatched",
     "volume_identity",
     "volume_to_archive",

@@ -5,7 +5,7 @@ scratch space of the process that fills it, and what is committed is whole or no
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -176,6 +176,9 @@ class Pictures(Protocol):
 
     async def state(self, picture: PictureId) -> State:
         """An empty state where there is none, or none that can be read."""
+
+    async def ahead(self, pictures: Iterable[PictureId]) -> None:
+        """These are about to be looked at, one after the other: where a look is a journey, have many made at once."""
 
     def pictures(self) -> AsyncIterator[PictureId]:
         """Every picture, or trace of one, on the volume."""

@@ -1,6 +1,8 @@
 """What is true of objects alone: which stores are refused, what is remembered and for how long, what is counted, listed and swept."""
 
 import asyncio
+import os
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +12,11 @@ import obstore
 import pytest
 
 from shared.contracts import PicturePurged, PictureStored
-from shared.pictures import ORIGINAL, Name, PictureId, State, Tree
+from shared.pictures import ORIGINAL, Name, PictureId, SourceUrl, State, Tree
 from shared.telemetry import utc_now
 from shared.volume import Locked, VolumeRefused, volume_to_write
 from shared.volume.inventory import Damage, What
-from shared.volume.objects import leases, records, sweep
+from shared.volume.objects import cached_files, leases, records, sweep
 from shared.volume.objects.cached_files import CachedFiles
 from shared.volume.objects.opening import ObjectVolume
 from shared.volume.objects.records import record_key
@@ -137,6 +139,8 @@ async def test_an_event_ends_what_another_process_remembers_and_so_do_seconds(
     assert await reader.at(PICTURE, revision.id, "medium.webp") is None
     await commit(volume.write.pictures, b"two", MEDIUM)
     another.hear(PictureStored(picture=PICTURE, revision=revision_of(b"two"), renditions=(MEDIUM,)))
+    assert await reader.find(PICTURE, (MEDIUM,))
+    await another.settled()
     found = await reader.find(PICTURE, (MEDIUM,))
     assert found
     assert found.local
@@ -152,7 +156,8 @@ async def test_what_several_ask_for_at_once_is_asked_for_once(volume: Objects, a
     reader = another.to_read().pictures
     before = dict(another.client.costs.requests)
     found = await asyncio.gather(*(reader.find(PICTURE, (MEDIUM,)) for _ in range(20)))
-    assert all(file and file.local for file in found)
+    assert {await file.content.whole() for file in found if file} == {b"onemedium.webp"}
+    assert all(found)
     asked = another.client.costs.requests["get", "done"] - before.get(("get", "done"), 0)
     assert asked == len(("the record", "the file"))
     assert [await reader.find(PICTURE, (MEDIUM,)) for _ in range(20)]
@@ -315,18 +320,126 @@ async def test_a_proxy_keeps_the_longest_unused_no_longer(
     files = CachedFiles(tmp_path / "kept", max_bytes=25)
     for name in ("a", "b"):
         await files.put(f"p/{PICTURE}/{'0' * 16}/{name}.webp", bytes(10), 1_795_000_000)
+    await files.settled()
     assert files.find(f"p/{PICTURE}/{'0' * 16}/a.webp", lambda: True)
     await files.put(f"p/{PICTURE}/{'0' * 16}/c.webp", bytes(10), 1_795_000_000)
+    await files.settled()
     files.close()
     again = CachedFiles(tmp_path / "kept", max_bytes=25)
     found = {name: again.find(f"p/{PICTURE}/{'0' * 16}/{name}.webp", lambda: True) for name in "abc"}
     assert {name for name, file in found.items() if file} == {"a", "c"}
     assert found["a"]
-    assert found["a"].inside == f"0/p/{PICTURE}/{'0' * 16}/a.webp"
+    assert found["a"].inside == f"0/p/{PICTURE[:2]}/{PICTURE}.{'0' * 16}.a.webp"
     beside = CachedFiles(tmp_path / "kept", max_bytes=25)
     await beside.put(f"p/{PICTURE}/{'0' * 16}/a.webp", bytes(10), 1_795_000_000)
+    await beside.settled()
     assert beside.find(f"p/{PICTURE}/{'0' * 16}/a.webp", lambda: True).inside.startswith("1/")  # type: ignore[union-attr]
     again.forget(PICTURE)
     assert not found["a"].is_there()
     again.close()
     beside.close()
+
+
+@pytest.mark.parametrize("bytes_", [1000, cached_files.FROM_MEMORY + 1], ids=["small", "large"])
+async def test_a_client_is_answered_while_a_small_file_is_being_written_and_by_the_file_where_it_is_large(
+    volume: Objects, another: ObjectVolume, monkeypatch: pytest.MonkeyPatch, bytes_: int
+) -> None:
+    body = bytes(bytes_)
+    revision = await commit(volume.write.pictures, body)
+    opened, held = threading.Event(), CachedFiles._write
+
+    def slowly(*given: Any) -> bool:
+        assert opened.wait(60)
+        return held(*given)
+
+    monkeypatch.setattr(CachedFiles, "_write", slowly)
+    reader = another.to_read().pictures
+    before = another.client.costs.requests["get", "done"]
+    is_small = bytes_ <= cached_files.FROM_MEMORY
+    if not is_small:
+        opened.set()
+    for _ in range(3):
+        found = await reader.at(PICTURE, revision.id, "original.jpg")
+        assert found
+        assert (found.local is None) == is_small
+        assert await found.content.whole() == body
+    asked = another.client.costs.requests["get", "done"] - before
+    opened.set()
+    await another.settled()
+    found = await reader.at(PICTURE, revision.id, "original.jpg")
+    assert found
+    assert found.local
+    assert await found.content.whole() == body
+    assert asked == len(("the file", "its record, as it is there"))
+
+
+async def test_what_is_forgotten_while_it_is_being_written_is_not_there_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, begun, opened = (
+        CachedFiles(tmp_path / "kept", max_bytes=10**6),
+        threading.Event(),
+        threading.Event(),
+    )
+    held = files._write
+
+    def slowly(*given: Any) -> bool:
+        begun.set()
+        assert opened.wait(60)
+        return held(*given)
+
+    monkeypatch.setattr(files, "_write", slowly)
+    key = f"p/{PICTURE}/{'0' * 16}/a.webp"
+    await files.put(key, b"one", 1_795_000_000)
+    await asyncio.to_thread(begun.wait, 60)
+    files.forget(PICTURE)
+    opened.set()
+    await files.settled()
+    assert not files.holds(key)
+    assert not [file for file in (tmp_path / "kept").rglob("*.webp") if file.is_file()]
+
+
+async def test_a_file_that_a_crash_left_short_is_asked_for_again(
+    volume: Objects, another: ObjectVolume
+) -> None:
+    await commit(volume.write.pictures, b"one", MEDIUM)
+    reader = another.to_read().pictures
+    assert await reader.find(PICTURE, (MEDIUM,))
+    await another.settled()
+    found = await reader.find(PICTURE, (MEDIUM,))
+    assert found
+    assert found.local
+    os.truncate(found.local.path, 3)
+    again = await reader.find(PICTURE, (MEDIUM,))
+    assert again
+    assert await again.content.whole() == b"onemedium.webp"
+
+
+async def test_what_is_about_to_be_looked_at_is_asked_for_at_once_and_then_remembered(
+    volume: Objects, another: ObjectVolume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [SourceUrl.parse(f"http://a.example/{number}.jpg").picture for number in range(6)]
+    for picture in pictures[:4]:
+        await commit(volume.write.pictures, b"one", picture=picture)
+    reader, client = another.to_keep().pictures, another.client
+    asking, most, held = 0, 0, client.get
+
+    async def counted(key: str) -> Any:
+        nonlocal asking, most
+        if not key.startswith("index/"):
+            return await held(key)
+        asking, most = asking + 1, max(most, asking + 1)
+        try:
+            return await held(key)
+        finally:
+            asking -= 1
+
+    monkeypatch.setattr(records, "AHEAD_AT_ONCE", 3)
+    monkeypatch.setattr(records, "ABSENT_S", 60.0)
+    monkeypatch.setattr(client, "get", counted)
+    await reader.ahead(pictures)
+    before = dict(client.costs.requests)
+    found = [await reader.current(picture) for picture in pictures]
+    assert [bool(one) for one in found] == [True] * 4 + [False] * 2
+    assert dict(client.costs.requests) == before
+    assert most == 3

@@ -1,5 +1,7 @@
 """What is true of local files alone: who may read them, what is swept, which directories are refused."""
 
+import asyncio
+import errno
 import os
 import shutil
 import tempfile
@@ -14,18 +16,22 @@ from stat import S_IMODE
 import pytest
 from structlog.testing import capture_logs
 
+import shared.locks
 import shared.volume.local.layout
 from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
 from shared.telemetry import utc_now
 from shared.volume import (
     HostPause,
+    Superseded,
     VolumeRefused,
     VolumeSettings,
+    WriteVolume,
     volume_to_keep,
     volume_to_read,
     volume_to_write,
 )
 from shared.volume.local import durable
+from shared.volume.local import inventory as local_inventory
 from shared.volume.local import names as local_names
 from shared.volume.local import store as local_store
 from shared.volume.local.durable import make_directories
@@ -413,3 +419,69 @@ async def test_nothing_of_a_commit_is_flushed_twice_and_the_pointer_comes_last(
             await volume.pictures.add(revision, [draft.directory / name for name in names])
         assert sorted(happened[:2]) == sorted(names)
         assert happened[2:] == [revision.id]
+
+
+LOCKS = {
+    "granted to everybody": None,
+    "refused to everybody": BlockingIOError(errno.EAGAIN, "held by somebody"),
+    "not there": OSError(errno.ENOLCK, "No locks available"),
+}
+"""What a file system of other machines may say to `flock`."""
+
+
+@pytest.mark.parametrize("said", LOCKS)
+async def test_whatever_the_file_system_says_of_locks_and_times_no_commit_is_lost_or_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def flock(_descriptor: int, _operation: int) -> None:
+        if error := LOCKS[said]:
+            raise error
+
+    monkeypatch.setattr(shared.locks.fcntl, "flock", flock)
+    monkeypatch.setattr(local_inventory, "_changed_ns", lambda _path: 1)
+    settings = settings_in(tmp_path)
+    with volume_to_write(settings) as one, volume_to_write(settings) as other:
+
+        async def fetch(volume: WriteVolume, number: int) -> bool:
+            async with volume.pictures.lock(PICTURE, insist=said == "refused to everybody"):
+                try:
+                    await commit(volume.pictures, f"body {number}".encode(), MEDIUM)
+                except Superseded:
+                    return False
+            return True
+
+        won = await asyncio.gather(*(fetch((one, other)[number % 2], number) for number in range(8)))
+        assert sum(won) == 1
+        read = volume_to_read(settings).pictures
+        file = await read.find(PICTURE, (MEDIUM,))
+        assert file
+        assert await file.content.whole() == f"body {won.index(True)}medium.webp".encode()
+        keeper = volume_to_keep(settings).inventory
+        [held] = (await keeper.holdings([PICTURE])).values()
+        assert held.revision == revision_of(f"body {won.index(True)}".encode())
+        assert await one.sweep() == 0
+        failure = Failure.after(None, FailureClass.GONE, "There is none.", now=utc_now())
+        await one.names.refuse(Name(Kind.MOVIE, "tmdb:1", Role.POSTER), failure)
+        assert await volume_to_read(settings).names.failure(Name(Kind.MOVIE, "tmdb:1", Role.POSTER))
+        assert await other.pictures.remove(PICTURE)
+        assert await keeper.holdings([PICTURE]) == {}
+
+
+@pytest.mark.parametrize("behind_s", [3600.0, -3600.0])
+async def test_what_is_swept_is_as_old_as_the_clock_says_that_dated_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind_s: float
+) -> None:
+    """Another machine's, as of a file system that a network brings."""
+    settings = settings_in(tmp_path)
+    layout = prepared_layout(settings)
+
+    def dated(path: Path, ago_s: float = 0.0) -> None:
+        path.open("ab").close()
+        then = time.time() - behind_s - ago_s
+        os.utime(path, (then, then))
+
+    monkeypatch.setattr(Path, "touch", dated)
+    dated(layout.scratch / "young", DRAFT_AGE_S - 60)
+    dated(layout.scratch / "old", DRAFT_AGE_S + 60)
+    assert sweep(layout) == 1
+    assert [file.name for file in layout.scratch.iterdir()] == ["young"]

@@ -37,6 +37,7 @@ from tests.servers.redis import RedisServer
 from tests.servers.service import RunningService
 
 KILLS = int(os.environ.get("KILLS", "10"))
+SEED = int(os.environ.get("SEED", "7"))
 ENRICHERS = 3
 TITLES = 560
 """More than may be asked for in five minutes."""
@@ -166,7 +167,7 @@ async def running_site(
         "ALLOWED_HOSTS": "*",
     }
     async with World.running(directory, broker) as world:
-        yield Site(world, trakt, Random(7), settings)
+        yield Site(world, trakt, Random(SEED), settings)
 
 
 @pytest.mark.timeout(600 + 10 * KILLS)

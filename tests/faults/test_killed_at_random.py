@@ -87,7 +87,6 @@ class Load:
         self._random = random
         self._known_good: set[tuple[str, bytes]] = set()
         self._looked_at: dict[Path, tuple[int, int, int]] = {}
-        self._paths: dict[str, list[Path]] = {}
         self.pictures: dict[str, SourceUrl] = {}
         self.jobs: dict[str, FetchPicture] = {}
         self._waiting: list[FetchPicture] = []
@@ -101,7 +100,6 @@ class Load:
             job = FetchPicture(source_url=source, rendition=self._random.choice(ASKED_FOR))
             lane = self._random.choice((Lane.PICTURES_NOW, Lane.PICTURES_NOW, Lane.PICTURES_LATER))
             self.pictures[path] = source
-            self._paths[path] = [self._path(source, rendition) for rendition in READABLE]
             self.jobs[await self._world.publish(job, lane)] = job
             self._waiting.append(job)
             await asyncio.sleep(0.12)
@@ -115,13 +113,16 @@ class Load:
         return self._waiting
 
     def _not_there(self, jobs: Iterable[FetchPicture]) -> list[FetchPicture]:
-        return [job for job in jobs if not self._path(job.source_url, job.rendition).exists()]
+        return [job for job in jobs if not self.is_there(job.source_url, job.rendition)]
+
+    def is_there(self, source: Source, rendition: Rendition) -> bool:
+        return self._path(source, rendition).exists()
 
     def look(self) -> Iterator[str]:
         """Whatever is new of all files that nginx could find."""
-        for path, files in list(self._paths.items()):
-            for file in files:
-                yield from self._look_at(file, path)
+        for path, source in list(self.pictures.items()):
+            for rendition in READABLE:
+                yield from self._look_at(self._path(source, rendition), path)
 
     def _path(self, source: Source, rendition: Rendition) -> Path:
         """The first candidate in `cache/`: of an original, that of a JPEG."""
@@ -134,13 +135,13 @@ class Load:
             seen = (found.st_ino, found.st_size, found.st_mtime_ns)
             if self._looked_at.get(file) == seen:
                 return
-            if not self._is_whole(file.name, file.read_bytes(), path):
+            if not self.is_whole(file.name, file.read_bytes(), path):
                 yield f"{file} of {found.st_size} bytes is not whole"
             self._looked_at[file] = seen
         except FileNotFoundError:
             return
 
-    def _is_whole(self, name: str, content: bytes, path: str) -> bool:
+    def is_whole(self, name: str, content: bytes, path: str) -> bool:
         """The originals byte for byte; the renditions decoded, those of one kind are mostly the same bytes."""
         if name == "original.jpg":
             return content == picture_at(path)

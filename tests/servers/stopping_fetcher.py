@@ -8,22 +8,22 @@ import json
 import os
 import signal
 import threading
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
-from services.fetcher.steps import FetchStep, HealStep
 from shared.http import HttpSettings, create_skeleton
 from shared.process.start import serve, start
 from shared.queue import QueueSettings, open_queue
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, volume_to_write
-from shared.volume.local.commit import CommitStep
-from shared.volume.local.pins import PinStep
 
-Step = FetchStep | HealStep | CommitStep | PinStep
+Step = StrEnum
+"""A member of one of those that name steps, of a fetch or of either kind of volume."""
+
 _log = structlog.get_logger()
 
 

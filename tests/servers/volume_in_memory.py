@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -125,6 +125,8 @@ class MemoryPictures:
 
     async def state(self, picture: PictureId) -> State:
         return next((held.state for _, held in self._trees(picture) if held.state), State())
+
+    async def ahead(self, pictures: Iterable[PictureId]) -> None: ...
 
     async def pictures(self) -> AsyncIterator[PictureId]:
         for picture in sorted({picture for _, picture in self.held}):

@@ -45,6 +45,7 @@ from shared.queue import Lane, LaneMeasure, telling_work
 from shared.queue.consuming import Listener
 from shared.queue.rabbitmq.consumer import Subscription
 from shared.queue.rabbitmq.link import Link, Outage, addresses_of
+from shared.redis import AskedRedis
 from shared.telemetry import Metrics, utc_now
 
 ROOT = Path(__file__).parents[2]
@@ -308,7 +309,7 @@ def _sharing_metadata(method: str) -> Starting:
     def starting(
         background: Background, fault: Fault, patch: pytest.MonkeyPatch
     ) -> AbstractAsyncContextManager[None]:
-        tier = SharedTier(SimpleNamespace(), ())  # type: ignore[arg-type]
+        tier = SharedTier(AskedRedis(SimpleNamespace()))  # type: ignore[arg-type]
         for one in ("look", "renew"):
             patch.setattr(tier, one, fault.soon if one == method else nothing)
         return tier.keeping(background)
@@ -626,10 +627,12 @@ async def test_whoever_waits_is_woken_by_the_event_which_is_cleared() -> None:
 ONE_OFF = {
     "services/command/files.py": "a server for the time of one command, which ends it",
     "services/command/volumes.py": "one picture of a copy, which waits for it",
+    "shared/volume/objects/cached_files.py": "until all is written that came",
     "shared/volume/objects/leases.py": "one lease, until it is given back",
     "shared/volume/objects/names.py": "one object that is read",
     "shared/volume/objects/pictures.py": "one file that is fetched",
     "shared/volume/objects/records.py": "one record that is read",
+    "shared/volume/objects/signed_reads.py": "connections, as long as the event loop",
     "shared/volume/objects/store.py": "what is left to do after one commit",
     "services/fetcher/rendering/lockdown.py": "a thread that ends at once, to see whether there may be one",
     "services/enricher/account/importing.py": "one title, which its task waits for",

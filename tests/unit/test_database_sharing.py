@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, text
 
+from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncConnection
-from services.enricher.database.database import Database
+from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.database.engines import DatabaseSettings, open_database
-from services.enricher.database.sharing import PostgresSharing
+from services.enricher.database.sharing import OutdatedProcess, PostgresSharing
+from services.enricher.database.statements import Statement
 from services.enricher.finder.providers import Limit, NotAsked, RateBudget, Turn, Urgency
 from services.enricher.finder.providers.errors import Allowance
 from services.enricher.finder.providers.ledger import SharedLedger
@@ -21,7 +24,7 @@ from shared.background import Background
 from shared.telemetry import Metrics
 from tests.integration.onesheet import until
 from tests.servers.postgresql import PostgresServer
-from tests.unit.test_database import a_task
+from tests.unit.test_database import REVISIONS, a_task
 
 KEY = "trakt:0123"
 MINUTES = timedelta(minutes=5)
@@ -189,3 +192,48 @@ async def test_what_a_provider_says_to_one_process_holds_for_all(another: Openin
         assert await room_in(second, at_most=10) == 2
         second.pause(timedelta(minutes=2), asked_at=datetime.now(UTC))
         assert second.left == 0
+
+
+async def test_a_later_version_migrates_in_the_writers_turn_and_the_older_one_says_that_it_is_to_be_replaced(
+    postgresql: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, begun, go_on = postgresql.bare(), asyncio.Event(), asyncio.Event()
+    opening = partial(open_database, settings, state_dir=tmp_path, background=Background(Metrics()))
+
+    async def write(connection: AsyncConnection) -> None:
+        await connection.execute(insert(tasks), a_task())
+        begun.set()
+        await go_on.wait()
+
+    async def waiting(connection: AsyncConnection) -> bool:
+        return bool((await connection.execute(_WAITING)).scalar())
+
+    async with AsyncExitStack() as stack:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(migrations, "LATEST", REVISIONS[-2])
+            earlier.setattr(migrations, "upgrade", partial(migrations.upgrade, to=REVISIONS[-2]))
+            old = await stack.enter_async_context(opening())
+        await old.check()
+        writing = asyncio.create_task(old.write(write))
+        await begun.wait()
+        starting = asyncio.create_task(stack.enter_async_context(opening()))
+        await until(lambda: old.read(waiting))
+        assert not starting.done()
+        go_on.set()
+        await writing
+        new = await starting
+        await new.sharing.lead()
+        with pytest.raises(OutdatedProcess, match="A later version has migrated"):
+            await old.check()
+        with pytest.raises(DatabaseUnavailable, match="A later version has migrated"):
+            await old.write(write)
+        assert not old.sharing.leads
+        assert await old.read_at_once(lambda visit: visit.rows(COUNT)) == await new.read_at_once(
+            lambda visit: visit.rows(COUNT)
+        )
+        await new.write(write)
+        await new.check()
+
+
+_WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+COUNT = Statement(select(func.count()).select_from(tasks))

@@ -13,13 +13,12 @@ from services.enricher.finder.metadata.cache import Cache, CacheRequest
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Row
 from services.enricher.finder.metadata.shared_tier import (
     CLAIM_LASTS_S,
-    PREFIX,
     SharedTier,
-    SharedTierSettings,
     open_shared_tier,
 )
 from services.enricher.finder.providers import Broken, NothingThere
 from shared.background import Background
+from shared.redis import PREFIX, RedisSettings
 from shared.telemetry import Metrics
 from tests.servers.redis import RedisServer, running_redis
 from tests.unit.test_metadata_cache import Asking, Said
@@ -49,7 +48,7 @@ async def another(redis: RedisServer, client: Redis) -> AsyncIterator[Opening]:
 
 
 def opening(redis: RedisServer) -> AbstractAsyncContextManager[SharedTier | None]:
-    return open_shared_tier(SharedTierSettings(url=redis.url), Background(Metrics()))
+    return open_shared_tier(RedisSettings(url=redis.url), Background(Metrics()))
 
 
 def soon() -> datetime:
@@ -168,7 +167,7 @@ async def test_without_redis_each_process_goes_on_by_itself_and_with_it_again(
             assert started_without.persists
     finally:
         redis.start()
-    tier._away_until_s = 0
+    tier._asked._away_until_s = 0
     await tier.put("movie:2", Row("{}", soon(), soon()))
     assert await tier.load("movie:2")
     assert tier.status()["redis"].startswith("answers")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, Table, exc, literal, select
 from sqlalchemy.util import greenlet_spawn
 
 from services.enricher.database.connection import AsyncConnection, AsyncEngine
-from services.enricher.database.sharing import ALONE, OnWritten, Sharing, Turns
+from services.enricher.database.sharing import ALONE, OnWritten, OutdatedProcess, Sharing, Turns
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.database.statements import DatabaseVisit, EngineVisit, Statement
 from shared.pictures import FailureClass
@@ -206,6 +206,10 @@ class Database:
         writing = _at_once(self._engines.writing, work, self._engines.turns, self._topic)
         return await self._whole(self._written(writing))
 
+    async def check(self) -> None:
+        """Raise OutdatedProcess where this process can write no more."""
+        self.sharing.check()
+
     async def ping(self) -> None:
         await self.read_at_once(lambda visit: visit.rows(_ONE))
 
@@ -295,6 +299,8 @@ async def _translated(transaction: Awaitable[Answer]) -> Answer:
         if not _is_unavailable(error):  # a statement that is wrong is our mistake
             raise
         raise DatabaseUnavailable(f"The database cannot be read: {cause}.") from error
+    except OutdatedProcess as error:
+        raise DatabaseUnavailable(str(error)) from error
     except exc.TimeoutError as error:
         raise DatabaseUnavailable("Too many wait for the database.") from error
     except OSError as error:

@@ -11,12 +11,13 @@ from sqlalchemy import URL, Connection, event, exc, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncEngine, open_engine
 from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused, Engines
-from services.enricher.database.migrations import bring_up_to_date
 from services.enricher.database.sharing import (
     ALONE,
     EXCLUSIVE_WITHIN_S,
+    MIGRATED,
     SILENT_S,
     PostgresSharing,
     Turns,
@@ -73,7 +74,7 @@ async def open_sqlite(path: Path, *, metrics: Metrics | None = None) -> AsyncIte
 async def _upgrade(engine: AsyncEngine, path: Path) -> None:
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(bring_up_to_date)
+            await connection.run_sync(migrations.bring_up_to_date)
     except exc.DatabaseError as error:
         raise DatabaseRefused(f"The database {path} cannot be used: {error.orig}.") from error
 
@@ -143,7 +144,7 @@ async def open_postgresql(
         sharing = await _sharing(address)
     except ModuleNotFoundError as error:
         raise DatabaseRefused(f"DATABASE_URL names PostgreSQL, but {error.name} is not installed.") from error
-    turns = Turns("anything", sharing.origin)
+    turns = Turns("anything", sharing)
     waiting = {"lock_timeout": str(int(TURN_TIMEOUT_S * 1000))} | _SILENT_CONNECTIONS
     waiting |= {"idle_in_transaction_session_timeout": str(WRITING_LASTS_S * 1000)}
     writing = partial(_postgresql_engine, address, waiting, isolation_level="READ COMMITTED", read_only=False)
@@ -167,13 +168,21 @@ async def open_postgresql(
             )
         database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
         async with engines.writing.begin() as connection:
-            await connection.run_sync(turns.of("the schema").begin)
-            await connection.run_sync(bring_up_to_date)
+            await connection.run_sync(partial(_migrate, turns))
         if background:
             stack.push_async_callback(sharing.leave)
             await sharing.keep()
             await stack.enter_async_context(sharing.keeping(background))
         yield database
+
+
+def _migrate(turns: Turns, connection: Connection) -> None:
+    """One process at a time, in the turn of the writers of all, who hear of it; where there is nothing to do, nobody waits."""
+    turns.of("the schema").take(connection)
+    if not migrations.is_up_to_date(connection):
+        turns.take(connection)
+        migrations.upgrade(connection)
+        turns.tell(connection, MIGRATED)
 
 
 async def _sharing(address: URL) -> PostgresSharing:
@@ -200,6 +209,7 @@ async def _sharing(address: URL) -> PostgresSharing:
         without_pool(idle_session_timeout=str(SILENT_S * 1000)),
         patient,
         lost=(InterfaceError, InternalClientError, PostgresError),
+        version=migrations.LATEST,
     )
     try:
         async with patient.begin() as connection:

@@ -29,9 +29,23 @@ SILENT_S = 5
 ANSWER_WITHIN_S = 2.0
 KEEP_EVERY_S = 0.5
 EXCLUSIVE_WITHIN_S = 60
+WAITED_S = 0.02
+"""For a turn: whoever waits less was not kept waiting by a migration."""
+
 CHANNEL = "onesheet_written"
+MIGRATED = "migrated"
+"""The topic of a change of the tables."""
+
+LATER_VERSION = (
+    "A later version has migrated the database: this enricher writes nothing any more, and does not lead. Replace it, as"
+    " docs/upgrade.md has it."
+)
 OnWritten = Callable[[], object]
 _log = structlog.get_logger()
+
+
+class OutdatedProcess(Exception):
+    """The database's tables are those of a later version; the text says so."""
 
 
 class Sharing:
@@ -50,6 +64,9 @@ class Sharing:
 
     def watch(self, topic: str, on_written: OnWritten) -> None:
         """`on_written` hears what others wrote; this process knows of its own."""
+
+    def check(self) -> None:
+        """Raise OutdatedProcess where the tables are not this version's any more."""
 
     @asynccontextmanager
     async def exclusively(self, what: str) -> AsyncIterator[None]:  # noqa: ARG002 - nobody else is there
@@ -74,20 +91,30 @@ class Turns:
     _TAKE = select(func.pg_advisory_xact_lock(bindparam("lock")))
     _TELL = select(func.pg_notify(CHANNEL, bindparam("written")))
 
-    def __init__(self, name: str, origin: str) -> None:
+    def __init__(self, name: str, sharing: "PostgresSharing") -> None:
         self._lock = lock_number(f"writing {name}")
-        self._origin = origin
+        self._sharing = sharing
 
     def of(self, name: str) -> "Turns":
         """Others, which wait for none of these."""
-        return Turns(name, self._origin)
+        return Turns(name, self._sharing)
 
     def begin(self, connection: Connection) -> None:
+        """Raise OutdatedProcess, also where that came to be while it waited: whoever had the turn may have migrated."""
+        self._sharing.check()
+        began_s = time.monotonic()
+        self.take(connection)
+        if time.monotonic() - began_s > WAITED_S:
+            self._sharing.note_version(connection.exec_driver_sql(_VERSION).scalar())
+            self._sharing.check()
+
+    def take(self, connection: Connection) -> None:
+        """Whatever the tables are."""
         connection.execute(self._TAKE, {"lock": self._lock})
 
     def tell(self, connection: Connection, topic: str) -> None:
         """The other processes hear of it if, and as soon as, it is committed."""
-        connection.execute(self._TELL, {"written": f"{topic} {self._origin}"})
+        connection.execute(self._TELL, {"written": f"{topic} {self._sharing.origin}"})
 
 
 class PostgresSharing(Sharing):
@@ -99,12 +126,16 @@ class PostgresSharing(Sharing):
         patient: AsyncEngine,
         *,
         lost: tuple[type[Exception], ...],
+        version: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`version`: of the tables that this process knows."""
         self.origin = uuid.uuid4().hex
         self._connecting = connecting
         self._patient = patient
         self._lost: tuple[type[Exception], ...] = (*lost, exc.DBAPIError, OSError, TimeoutError)
+        self._version = version
+        self._is_outdated = False
         self._clock = clock
         self._watchers: defaultdict[str, list[OnWritten]] = defaultdict(list)
         self._session: PoolProxiedConnection | None = None
@@ -116,6 +147,10 @@ class PostgresSharing(Sharing):
     @property
     def leads(self) -> bool:
         return self._holds_since_s is not None and self._clock() - self._confirmed_s < LEASE_S
+
+    def check(self) -> None:
+        if self._is_outdated:
+            raise OutdatedProcess(LATER_VERSION)
 
     async def lead(self) -> None:
         while not self.leads:
@@ -145,13 +180,16 @@ class PostgresSharing(Sharing):
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 driver = await self._joined()
-                holds = await driver.fetchval(
-                    "SELECT 1" if self._holds_since_s is not None else _TAKE_THE_LEAD
-                )
+                self.note_version(await driver.fetchval(_VERSION))
+                asking = "SELECT 1" if self._holds_since_s is not None else _TAKE_THE_LEAD
+                holds = not self._is_outdated and await driver.fetchval(asking)
         except self._lost:
             self._forget_the_lead()
             await self.leave()
             raise
+        if self._is_outdated and self._holds_since_s is not None:
+            self._forget_the_lead()
+            await self.leave()
         if holds and self._session:
             self._confirmed_s = began_s
             if self._holds_since_s is None:
@@ -189,11 +227,22 @@ class PostgresSharing(Sharing):
     def _hear(self, _connection: object, _pid: int, _channel: str, written: str) -> None:
         topic, _, origin = written.partition(" ")
         if origin != self.origin:
+            if topic == MIGRATED:  # by a later one: this one has done so before it listened
+                self._note_outdated(is_outdated=True)
             self._tell(topic)
 
     def _tell(self, topic: str) -> None:
         for on_written in self._watchers[topic]:
             on_written()
+
+    def note_version(self, found: str | None) -> None:
+        """Of the tables, as they are."""
+        self._note_outdated(is_outdated=bool(self._version and found) and str(found) > self._version)
+
+    def _note_outdated(self, *, is_outdated: bool) -> None:
+        if is_outdated and not self._is_outdated:
+            _log.error(LATER_VERSION, database=self.identity)
+        self._is_outdated = is_outdated
 
     def _forget_the_lead(self) -> None:
         if self._holds_since_s is not None:
@@ -201,5 +250,6 @@ class PostgresSharing(Sharing):
         self._holds_since_s = None
 
 
+_VERSION = "SELECT version_num FROM alembic_version"
 _THE_LEAD = "the lead"
 _TAKE_THE_LEAD = f"SELECT pg_try_advisory_lock({lock_number(_THE_LEAD)})"  # a number of ours

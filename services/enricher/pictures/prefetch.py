@@ -71,6 +71,7 @@ class Prefetch:
 
     async def _fetch(self, posters: Sequence[HandedOut], trace: str) -> None:
         """Where the lane takes no more, the browsers' requests fetch the pictures."""
+        await self._pictures.ahead(known_id(poster.source_url) for poster in posters)
         for number, poster in enumerate(posters):
             source = SourceUrl.parse(poster.source_url)
             if not self._rules.allow(source) or await self._pictures.find(source.picture, (RENDITION,)):

@@ -1,6 +1,6 @@
 """Pictures as pages show them: their URLs with us, and what is known of what is stored."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from urllib.parse import quote
@@ -175,6 +175,11 @@ class ShownPictures:
             if is_known and events == self._events:
                 self._shown[key] = shown
         return shown
+
+    async def ahead(self, wanted: Iterable[tuple[Role, str]]) -> None:
+        """These source URLs' pictures will be wanted, one after the other."""
+        ids = ((known_id(url), role) for role, url in wanted)
+        await self._pictures.ahead(picture for picture, role in ids if (picture, role) not in self._shown)
 
     async def of_name(self, name: Name, picture: PictureId) -> ShownPicture | None:
         """The picture that the name points at, as it is stored; None where it is not."""

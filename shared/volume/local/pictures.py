@@ -1,7 +1,7 @@
 """Pictures on a local volume, read through the pointer: no lock, no cache, a few system calls."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from stat import S_ISREG
 
@@ -66,6 +66,9 @@ class LocalPictures:
             if state := read_state(self._layout.picture_at(tree, picture)):
                 return state
         return State()
+
+    async def ahead(self, pictures: Iterable[PictureId]) -> None:
+        """Each look is short."""
 
     async def pictures(self) -> AsyncIterator[PictureId]:
         for tree in Tree:

@@ -9,7 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -141,10 +141,13 @@ def _digest(name: Name) -> bytes:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
-    """With no other fetcher at the same shelf; the lock dies with its holder."""
+    """With no other fetcher at the same shelf; the lock dies with its holder. Where the file system has no locks, one of two refusals
+    may be forgotten, and that name is asked about again.
+    """
     descriptor = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -22,6 +22,9 @@ PAUSE_REMEMBERED_S = 3600
 REFUSAL_REMEMBERED_S = 2 * 86_400
 """Twice the longest that a name is refused for. Earlier versions left a file for each, which go with their directories."""
 
+CLOCK = "clock"
+"""A file that is dated anew by each sweep."""
+
 SHELF_S = 10
 """For so long it is one shelf of names that is looked through, then the next: all 256 in three quarters of an hour."""
 
@@ -31,20 +34,28 @@ def sweep(layout: Layout, *, now: float | None = None) -> int:
 
     Return how many. Of names one shelf is looked through at a time, for there may be very many.
     """
-    now = time.time() if now is None else now
+    here = time.time() if now is None else now
+    there = _now_there(layout) if now is None else now
     swept = list(layout.trash.iterdir())
-    swept += _older(layout.scratch, now - DRAFT_AGE_S)
-    swept += _older(layout.inbox, now - INBOX_AGE_S)
-    swept += _over(layout.hosts, now - PAUSE_REMEMBERED_S)
+    swept += _older(layout.scratch, there - DRAFT_AGE_S)
+    swept += _older(layout.inbox, there - INBOX_AGE_S)
+    swept += _over(layout.hosts, here - PAUSE_REMEMBERED_S)
     for entry in swept:
         _delete(entry)
-    refused = _refused(layout.names, int(now / SHELF_S) % 256, now - REFUSAL_REMEMBERED_S)
+    refused = _refused(layout.names, int(here / SHELF_S) % 256, there - REFUSAL_REMEMBERED_S)
     for entry in refused:
         entry.unlink(missing_ok=True)
         with suppress(OSError):  # the name shows something, or is refused in another role
             for directory in list(entry.parents)[:3]:
                 directory.rmdir()
     return len(swept) + len(refused)
+
+
+def _now_there(layout: Layout) -> float:
+    """By the clock of the file system, which may be another machine's: files that it dates are as old as that one says."""
+    clock = layout.locks / CLOCK
+    clock.touch()
+    return clock.stat().st_mtime
 
 
 def remove_older(directory: Path, limit: float) -> int:

@@ -6,12 +6,11 @@ may be shown, and of which revision, is never this cache's to say.
 
 import asyncio
 import os
-import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -22,10 +21,21 @@ from shared.pictures.source import parse_picture_id
 from shared.volume.port import LocalFile
 
 PROCESSES_AT_MOST = 256
-WRITTEN_AT_ONCE = 1024 * 1024
-"""Bytes, into memory that the disk has later."""
+FROM_MEMORY = 256 * 1024
+"""Bytes of a file from which clients are answered before it is written. Of larger ones too much would be held for slow clients."""
+
+WAITING_BYTES = 32 * 1024 * 1024
+"""Of files that are yet to be written. What comes when there are so many is written first, and so comes more slowly."""
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ComingFile:
+    """One that is being written, from which clients are answered meanwhile."""
+
+    body: bytes
+    modified_s: int
 
 
 class CachedFiles:
@@ -38,16 +48,17 @@ class CachedFiles:
         """Bytes by path below our directory, the longest unused first."""
         self._by_picture: dict[PictureId, set[str]] = {}
         self._bytes = 0
-        self._numbers = count()
+        self._coming: dict[str, ComingFile] = {}
+        self._coming_bytes = 0
+        self._writing: asyncio.Task[None] | None = None
         self._directory, self._lock = _own_directory(root)
         self._name = self._directory.name
-        shutil.rmtree(self._aside, ignore_errors=True)
-        self._aside.mkdir()
         self._take_stock()
 
     def find(self, key: str, still: Callable[[], bool]) -> LocalFile | None:
         """`still`: whether it may still be shown, asked now and then while it is served."""
-        path = f"{self._directory}/{key}"
+        inside = _inside(key)
+        path = f"{self._directory}/{inside}"
         try:
             found = os.stat(path)  # noqa: PTH116 - a Path would cost more than looking
         except OSError:
@@ -56,64 +67,87 @@ class CachedFiles:
         if key in self._held:
             self._held.move_to_end(key)
         identity = (found.st_ino, found.st_mtime_ns, found.st_size)
-        return LocalFile(path, f"{self._name}/{key}", identity, still=still)
+        return LocalFile(path, f"{self._name}/{inside}", identity, still=still)
+
+    def coming(self, key: str) -> ComingFile | None:
+        """What will be found soon."""
+        return self._coming.get(key)
 
     def holds(self, key: str) -> bool:
-        return key in self._held
+        return key in self._held or key in self._coming
 
     async def put(self, key: str, body: bytes, modified_s: int) -> None:
-        """Whole or not at all; a full disk only costs a request more. What is large is written beside what others do."""
+        """Whole or not at all; a full disk only costs a request more. What is small is here soon, and nobody waits for it."""
+        if len(body) > FROM_MEMORY or self._coming_bytes + len(body) > WAITING_BYTES:
+            if await asyncio.to_thread(self._write, key, body, modified_s):
+                self._note(key, len(body))
+            return
+        self._leave(key)
+        self._coming[key] = ComingFile(body, modified_s)
+        self._coming_bytes += len(body)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_coming(), name="writing files of the store")
+
+    async def settled(self) -> None:
+        """What was coming is here."""
+        while self._writing:
+            await asyncio.wait({self._writing})
+
+    async def _write_coming(self) -> None:
         try:
-            if len(body) > WRITTEN_AT_ONCE:
-                await asyncio.to_thread(self._write, key, body, modified_s)
-            else:
-                self._write(key, body, modified_s)
+            while coming := dict(self._coming):
+                written = await asyncio.to_thread(
+                    lambda coming=coming: [
+                        self._write(key, file.body, file.modified_s) for key, file in coming.items()
+                    ]
+                )
+                for (key, file), is_written in zip(coming.items(), written, strict=True):
+                    is_wanted = self._coming.get(key) is file
+                    if is_wanted:
+                        self._leave(key)
+                    if is_written:
+                        self._note(key, len(file.body))
+                    if not is_wanted:  # forgotten meanwhile
+                        self._remove(key)
+        finally:
+            self._writing = None
+
+    def _leave(self, key: str) -> None:
+        if file := self._coming.pop(key, None):
+            self._coming_bytes -= len(file.body)
+
+    def _write(self, key: str, body: bytes, modified_s: int) -> bool:
+        """In its place at once: while it is written it is not looked for there, and a part of it counts as none."""
+        target = f"{self._directory}/{_inside(key)}"
+        try:
+            try:
+                _write_file(target, body, modified_s)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120 - on the way of each cold hit
+                _write_file(target, body, modified_s)
         except OSError as error:
             _log.warning("a file of the store is not cached", error=error.strerror)
-            return
-        self._note(key, len(body))
-        while self._bytes > self._max_bytes and len(self._held) > 1:
-            self._remove(next(iter(self._held)))
-
-    def _write(self, key: str, body: bytes, modified_s: int) -> None:
-        aside, target = f"{self._aside}/{next(self._numbers)}", f"{self._directory}/{key}"
-        try:
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            try:
-                _write_all(descriptor, body)
-                os.utime(
-                    descriptor, (time.time(), modified_s)
-                )  # nginx says so of a file that it sends for us
-            finally:
-                os.close(descriptor)
-            try:
-                os.rename(aside, target)  # noqa: PTH104 - on the way of each cold hit: a Path costs more than the call
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120 - as above
-                os.rename(aside, target)  # noqa: PTH104 - as above
-        except OSError:
-            Path(aside).unlink(missing_ok=True)
-            raise
+            Path(target).unlink(missing_ok=True)
+            return False
+        return True
 
     def forget(self, picture: PictureId) -> None:
         """All that is here of it."""
+        for key in [key for key in self._coming if _picture(key) == picture]:
+            self._leave(key)
         for key in list(self._by_picture.get(picture, ())):
             self._remove(key)
 
     def close(self) -> None:
         os.close(self._lock)
 
-    @property
-    def _aside(self) -> Path:
-        return self._directory / "tmp"
-
     def _take_stock(self) -> None:
         """Of what was here before a restart."""
         found = []
-        for file in (self._directory / "p").glob("*/*/*"):
-            with suppress(OSError):
-                status = file.stat()
-                found.append((status.st_atime, str(file.relative_to(self._directory)), status.st_size))
+        for file in (self._directory / "p").glob("*/*"):
+            with suppress(OSError, ValueError):
+                key, status = _key(file.name), file.stat()
+                found.append((status.st_atime, key, status.st_size))
         for _, key, size in sorted(found):
             self._note(key, size)
 
@@ -121,15 +155,13 @@ class CachedFiles:
         self._drop(key)
         self._held[key] = size
         self._bytes += size
-        with suppress(ValueError):
-            self._by_picture.setdefault(_picture(key), set()).add(key)
+        self._by_picture.setdefault(_picture(key), set()).add(key)
+        while self._bytes > self._max_bytes and len(self._held) > 1:
+            self._remove(next(iter(self._held)))
 
     def _remove(self, key: str) -> None:
-        (self._directory / key).unlink(missing_ok=True)
+        (self._directory / _inside(key)).unlink(missing_ok=True)
         self._drop(key)
-        with suppress(OSError):  # there is more of it
-            for directory in list((self._directory / key).parents)[:2]:
-                directory.rmdir()
 
     def _drop(self, key: str) -> None:
         self._bytes -= self._held.pop(key, 0)
@@ -141,14 +173,33 @@ class CachedFiles:
                 del self._by_picture[picture]
 
 
-def _write_all(descriptor: int, body: bytes) -> None:
-    left = memoryview(body)
-    while left:
-        left = left[os.write(descriptor, left) :]
+def _write_file(path: str, body: bytes, modified_s: int) -> None:
+    """Into memory that the disk has later: what a crash takes is asked for again."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        left = memoryview(body)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        if len(body) > FROM_MEMORY:  # nginx says so of a file that it sends for us
+            os.utime(descriptor, (time.time(), modified_s))
+    finally:
+        os.close(descriptor)
+
+
+def _inside(key: str) -> str:
+    """Where it lies: few directories, for making one costs as much as a file."""
+    _, picture, revision, file_name = key.split("/")
+    return f"p/{picture[:2]}/{picture}.{revision}.{file_name}"
+
+
+def _key(name: str) -> str:
+    """Of what lies there. Raise ValueError where it is none of ours."""
+    picture, revision, file_name = name.split(".", 2)
+    return f"p/{parse_picture_id(picture)}/{revision}/{file_name}"
 
 
 def _picture(key: str) -> PictureId:
-    return parse_picture_id(key.split("/")[1])
+    return PictureId(key.split("/")[1])
 
 
 def _own_directory(root: Path) -> tuple[Path, int]:

@@ -296,7 +296,8 @@ class ObjectHostPauses:
         await self._change(lambda hosts: {**hosts, authority: stored})
 
     async def forget(self, authority: str) -> None:
-        if await self.pause_of(authority):
+        """Also one of which this process has heard by other ways, and not from the store."""
+        if authority in await self.all():
             await self._change(
                 lambda hosts: {host: pause for host, pause in hosts.items() if host != authority}
             )

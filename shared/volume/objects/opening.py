@@ -131,6 +131,9 @@ class ObjectVolume:
 
     async def settled(self) -> None:
         await self._store.close()
+        if self._files:
+            await self._files.settled()
+        await self.client.close()
 
     def close(self) -> None:
         self._store.close_now()

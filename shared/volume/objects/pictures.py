@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 from shared.pictures import ORIGINAL, PictureId, Rendition, RevisionId, State
 from shared.pictures.paths import file_names, spool_name
 from shared.pictures.source import parse_picture_id
-from shared.volume.objects.cached_files import CachedFiles
+from shared.volume.objects.cached_files import CachedFiles, ComingFile
 from shared.volume.objects.client import ObjectBytes, ObjectClient
 from shared.volume.objects.records import FileEntry, PictureRecord, PictureRecords, file_key
-from shared.volume.port import LocalFile, Revision, StoredFile
+from shared.volume.port import Revision, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class ObjectPictures:
     async def state(self, picture: PictureId) -> State:
         return (await self._records.get(picture)).state
 
+    async def ahead(self, pictures: Iterable[PictureId]) -> None:
+        await self._records.ahead(pictures)
+
     async def pictures(self) -> AsyncIterator[PictureId]:
         async for listed in self._client.list("index"):
             try:
@@ -66,7 +69,7 @@ class ObjectPictures:
 
 
 class CachedPictures(ObjectPictures):
-    """The same for whoever sends them: what is found is on the local disk, brought there once however many ask."""
+    """The same for whoever sends them: what is found is on the local disk, or on its way there, asked for once however many want it."""
 
     def __init__(self, client: ObjectClient, records: PictureRecords, files: CachedFiles) -> None:
         super().__init__(client, records)
@@ -102,8 +105,7 @@ class CachedPictures(ObjectPictures):
                 stored = await self._fetched(key)
             except FileNotFoundError:
                 return None
-            local = self._files.find(key, still)
-            return _stored_file(picture, file_name, stored, local) if stored.body else None
+            return self._answer(picture, key, stored, still)
         place = _of_revision(known or await self._records.get(picture), revision, file_name)
         return await self._brought(picture, *place, still) if place else None
 
@@ -115,14 +117,26 @@ class CachedPictures(ObjectPictures):
         self, picture: PictureId, revision: RevisionId, name: str, entry: FileEntry, still: Callable[[], bool]
     ) -> StoredFile | None:
         key = file_key(picture, revision, name)
-        if local := self._files.find(key, still):
-            return StoredFile(picture, name, local.identity[2], entry.modified_s, local)
+        if coming := self._files.coming(key):
+            return self._answer(picture, key, coming, still)
+        if (local := self._files.find(key, still)) and local.identity[2] == entry.bytes:
+            return StoredFile(picture, name, entry.bytes, entry.modified_s, local)
         try:
             stored = await self._fetched(key)
         except FileNotFoundError:  # removed since the record was read
             self._records.forget(picture)
             return None
-        return _stored_file(picture, name, stored, self._files.find(key, still)) if stored.body else None
+        return self._answer(picture, key, stored, still)
+
+    def _answer(
+        self, picture: PictureId, key: str, stored: ObjectBytes | ComingFile, still: Callable[[], bool]
+    ) -> StoredFile | None:
+        """From memory, while it is being written to the disk. None: an empty one is none."""
+        if not stored.body:
+            return None
+        local = None if self._files.coming(key) else self._files.find(key, still)
+        name = key.rpartition("/")[2]
+        return StoredFile(picture, name, len(stored.body), stored.modified_s, local or _Bytes(stored.body))
 
     async def _fetched(self, key: str) -> ObjectBytes:
         """Once, however many ask at the same time; whoever gives up leaves it to the others."""
@@ -133,7 +147,7 @@ class CachedPictures(ObjectPictures):
         return await asyncio.shield(flight)
 
     async def _fetch(self, key: str) -> ObjectBytes:
-        stored = await self._client.get(key)
+        stored = await self._client.fetch(key)
         if stored.body:
             await self._files.put(key, stored.body, stored.modified_s)
         return stored
@@ -160,10 +174,6 @@ class _Bytes:
 
     async def part(self, first: int, length: int) -> AsyncIterator[bytes]:
         yield self.body[first : first + length]
-
-
-def _stored_file(picture: PictureId, name: str, stored: ObjectBytes, local: LocalFile | None) -> StoredFile:
-    return StoredFile(picture, name, len(stored.body), stored.modified_s, local or _Bytes(stored.body))
 
 
 def revision_of(picture: PictureId, record: PictureRecord) -> Revision | None:

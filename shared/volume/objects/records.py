@@ -8,7 +8,8 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -40,6 +41,9 @@ PATIENCE_S = 1.0
 """So long a reader waits for a store that is slow, who could be told what was known before."""
 
 REMEMBERED_AT_MOST = 50_000
+AHEAD_AT_ONCE = 32
+"""Reads of what will be asked for."""
+
 _JSON = "application/json"
 _log = structlog.get_logger()
 
@@ -135,6 +139,18 @@ class PictureRecords:
         if known and usable and self._known.get(picture) is known:
             return known.record
         return (await asyncio.shield(flight)).record
+
+    async def ahead(self, pictures: Iterable[PictureId]) -> None:
+        """Read what is not known, many at once. What goes wrong is told to whoever asks for it then."""
+        limit = asyncio.Semaphore(AHEAD_AT_ONCE)
+
+        async def one(picture: PictureId) -> None:
+            async with limit:
+                with suppress(port.VolumeAway):
+                    await self.get(picture)
+
+        unknown = {one for one in pictures if not ((known := self._known.get(one)) and self._is_fresh(known))}
+        await asyncio.gather(*map(one, unknown))
 
     def peek(self, picture: PictureId) -> PictureRecord | None:
         """What is known of it for sure, without waiting; None else. What is about to be too old is asked for meanwhile."""

@@ -15,9 +15,13 @@ LATEST = "0012"
 """The last of them, so that Alembic, which takes half a second to load, is loaded only where there is something to do."""
 
 
+def is_up_to_date(connection: Connection) -> bool:
+    return _version(connection) == LATEST
+
+
 def bring_up_to_date(connection: Connection) -> None:
     """Raise DatabaseRefused as `upgrade` does."""
-    if _version(connection) != LATEST:
+    if not is_up_to_date(connection):
         upgrade(connection)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.finder.metadata.cache import Cache
-from services.enricher.finder.metadata.shared_tier import SharedTier, SharedTierSettings, open_shared_tier
+from services.enricher.finder.metadata.shared_tier import SharedTier, open_shared_tier
 from services.enricher.finder.metadata.title_sources import TmdbTitles, TraktTitles
 from services.enricher.finder.metadata.titles import Titles, TitleSource
 from services.enricher.finder.metadata.tmdb_cache import TmdbMetadata, TmdbShelf
@@ -20,6 +20,7 @@ from services.enricher.finder.providers.opening import Providers
 from services.enricher.finder.providers.tmdb import Tmdb, TmdbSettings
 from services.enricher.finder.providers.trakt.client import Trakt
 from shared.background import Background
+from shared.redis import RedisSettings
 from shared.settings import CommaList, Settings
 from shared.telemetry import utc_now
 
@@ -36,7 +37,7 @@ class MetadataSettings(Settings):
     max_entries: int = Field(50_000, validation_alias="METADATA_CACHE_ENTRIES", gt=0)
     tmdb_cache_mb: float = Field(512, validation_alias="TMDB_CACHE_MB", gt=0)
     """On disk."""
-    shared: SharedTierSettings = Field(default_factory=SharedTierSettings)
+    shared: RedisSettings = Field(default_factory=RedisSettings)
 
     @property
     def text_languages(self) -> tuple[str, ...]:

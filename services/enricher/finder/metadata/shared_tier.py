@@ -11,43 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
-from pydantic import Field
 
 from services.enricher.finder.metadata.outcomes import Row
 from shared.background import Background
-from shared.settings import Settings
+from shared.redis import PREFIX, AskedRedis, RedisAway, RedisSettings, open_redis
 from shared.telemetry import utc_now
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
-
-class SharedTierSettings(Settings):
-    url: str | None = Field(
-        None,
-        validation_alias="CACHE_URL",
-        pattern=r"^(rediss?|unix)://",
-        repr=False,
-        examples=["redis://:password@host:6379/0"],
-    )
-    """A Redis, or what speaks like one; None: each process has what it asked for itself."""
-
-
-PREFIX = "onesheet:1:"
-"""Before all keys; the number changes with what they hold."""
-
-ANSWER_WITHIN_S = 1.0
-SILENT_AT_MOST = 3
-"""Questions in a row without an answer: one may be lost to a process that was busy itself. Then Redis counts as away."""
-
-LEFT_ALONE_S = 2.0
-"""After that, or where there is no connection."""
-
-AT_ONCE = 16
-"""Connections of a process; further questions wait for one."""
 
 LOOK_EVERY_S = 30.0
 CLAIM_LASTS_S = 10.0
@@ -69,28 +40,18 @@ _RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpi
 _log = structlog.get_logger()
 
 
-class TierUnavailable(Exception):
-    """Redis does not answer, or is left alone because it did not."""
-
-
 class SharedTier:
     def __init__(
         self,
-        redis: "Redis",
-        lost: tuple[type[Exception], ...],
+        asked: AskedRedis,
         *,
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`lost`: what the client raises."""
-        self._redis = redis
-        self._lost: tuple[type[Exception], ...] = (*lost, OSError, TimeoutError)
+        self._asked = asked
+        self._ask, self._redis = asked.ask, asked.redis
         self._now = now
         self._sleep = sleep
-        self._away_until_s = 0.0
-        self._silent = 0
-        self._seats = asyncio.Semaphore(AT_ONCE)
-        self._trouble: str | None = None
         self._token = uuid.uuid4().hex
         self._claims: set[str] = set()
         self._persists: bool | None = None
@@ -103,15 +64,15 @@ class SharedTier:
     def status(self) -> Mapping[str, str]:
         """For who looks after the server."""
         kept = "keeps Trakt's texts out of it, for it is set to persist" if self.persists else "has all texts"
-        return {"redis": self._trouble or f"answers, and {kept}"}
+        return {"redis": self._asked.trouble or f"answers, and {kept}"}
 
     async def look(self) -> None:
         """See whether it is there, and whether it keeps what it is given."""
         try:
             said = [await self._ask(partial(self._redis.config_get, name)) for name in ("save", "appendonly")]
-        except TierUnavailable:
+        except RedisAway:
             return
-        except self._refused() as error:
+        except self._asked.refused as error:
             _log.warning("redis does not say whether it persists", reason=str(error))
             said = [{}, {}]
         save, appendonly = (
@@ -146,7 +107,7 @@ class SharedTier:
                 datetime.fromisoformat(said["expires_at"]),
                 datetime.fromisoformat(said["fetched_at"]),
             )
-        except (TierUnavailable, ValueError, LookupError, TypeError):
+        except (RedisAway, ValueError, LookupError, TypeError):
             return None
 
     async def put(self, key: str, row: Row) -> None:
@@ -159,12 +120,12 @@ class SharedTier:
             "expires_at": row.expires_at.isoformat(),
             "fetched_at": row.fetched_at.isoformat(),
         }
-        with suppress(TierUnavailable):
+        with suppress(RedisAway):
             await self._ask(partial(self._redis.set, f"{PREFIX}said:{key}", json.dumps(said), px=lasts_ms))
 
     async def clear(self, name: str) -> None:
         """Forget all that one provider said."""
-        with suppress(TierUnavailable):
+        with suppress(RedisAway):
             cursor = 0
             while True:
                 cursor, keys = await self._ask(
@@ -188,7 +149,7 @@ class SharedTier:
         finally:
             if name in self._claims:
                 self._claims.discard(name)
-                with suppress(TierUnavailable):
+                with suppress(RedisAway):
                     await self._ask(partial(self._redis.eval, _RELEASE, 1, name, self._token))
 
     async def renew(self) -> None:
@@ -202,52 +163,13 @@ class SharedTier:
     async def _claim(self, name: str, until: datetime) -> None:
         pause_s = FIRST_LOOK_S
         claim = partial(self._redis.eval, _CLAIM, 1, name, self._token, int(CLAIM_LASTS_S * 1000))
-        with suppress(TierUnavailable):
+        with suppress(RedisAway):
             while not await self._ask(claim):
                 if self._now() >= until:
                     return
                 await self._sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_LOOK_S)
             self._claims.add(name)
-
-    async def _ask(self, question: Callable[[], Any]) -> Any:
-        """The answer, to a question that may be asked twice. Raise TierUnavailable where there is none in time."""
-        loop = asyncio.get_running_loop()
-        while True:
-            if loop.time() < self._away_until_s:
-                raise TierUnavailable
-            try:
-                async with self._seats, asyncio.timeout(ANSWER_WITHIN_S):
-                    answer = await question()
-            except self._refused():
-                self._is_there()
-                raise
-            except self._lost as error:
-                self._silent += 1
-                if isinstance(error, TimeoutError) and self._silent < SILENT_AT_MOST:
-                    continue
-                self._leave_alone(error)
-                raise TierUnavailable from error
-            self._is_there()
-            return answer
-
-    def _leave_alone(self, error: Exception) -> None:
-        self._away_until_s = asyncio.get_running_loop().time() + LEFT_ALONE_S
-        if self._trouble is None:
-            _log.warning("redis does not answer: each process goes on by itself", reason=repr(error))
-        self._trouble = f"does not answer ({type(error).__name__}): each process goes on by itself"
-
-    def _is_there(self) -> None:
-        self._silent = 0
-        if self._trouble is not None:
-            _log.info("redis answers again")
-            self._trouble = None
-
-    @staticmethod
-    def _refused() -> tuple[type[Exception], ...]:
-        from redis.exceptions import ResponseError  # noqa: PLC0415 - where Redis is meant
-
-        return (ResponseError,)
 
 
 def _text(said: Any) -> str | None:
@@ -256,29 +178,14 @@ def _text(said: Any) -> str | None:
 
 @asynccontextmanager
 async def open_shared_tier(
-    settings: SharedTierSettings, background: Background, *, now: Callable[[], datetime] = utc_now
+    settings: RedisSettings, background: Background, *, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[SharedTier | None]:
-    """None: no Redis is set. One that is away does not keep anything from starting. Raises ValueError where the client is not
-    installed.
-    """
-    if settings.url is None:
-        yield None
-        return
-    try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - where Redis is meant
-        from redis.exceptions import RedisError  # noqa: PLC0415 - where Redis is meant
-    except ModuleNotFoundError as error:
-        raise ValueError(f"CACHE_URL is set, but {error.name} is not installed.") from error
-    redis = Redis.from_url(
-        settings.url,
-        socket_connect_timeout=ANSWER_WITHIN_S,
-        retry=None,
-    )
-    tier = SharedTier(redis, (RedisError,), now=now)
-    try:
+    """None: no Redis is set."""
+    async with open_redis(settings) as asked:
+        if asked is None:
+            yield None
+            return
+        tier = SharedTier(asked, now=now)
         await tier.look()
         async with tier.keeping(background):
             yield tier
-    finally:
-        with suppress(RedisError, OSError):
-            await redis.aclose()

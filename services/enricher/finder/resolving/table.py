@@ -330,6 +330,7 @@ class StoredArtwork:
                 await asyncio.sleep(GATHERED_S)
                 heard, self._heard = self._heard, set()
                 known = await self._table.of_pictures(heard)
+                await self._pictures.ahead(one.picture for one in known)
                 stored = {one.id: await self.as_stored(one) for one in known}
                 changed = {one.id: stored[one.id] for one in known if stored[one.id] != one.stored}
                 if changed:

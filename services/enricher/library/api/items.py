@@ -95,7 +95,7 @@ def item_endpoints(
         selection = await _selection(asked)
         found = await library.page(selection, Window.of_page(asked.page, asked.limit))
         return EnrichedPage(
-            items=tuple([await enrichment.as_it_is(item) for item in found.items]),
+            items=tuple(await enrichment.as_they_are(found.items)),
             total=found.total,
             page=asked.page,
             limit=asked.limit,

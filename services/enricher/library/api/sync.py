@@ -134,6 +134,7 @@ def warm_endpoints(tasks: Tasks, pictures: Pictures, rules: HostRules) -> list[E
     async def warm(_asked: Parameters, order: WarmOrder) -> Warming:
         """Fetch pictures ahead, with all standard renditions, behind those that somebody waits for: a task."""
         sources, problems = _sorted(order.urls, rules)
+        await pictures.ahead(source.picture for source in sources)
         missing = [str(source) for source in sources if not await pictures.current(source.picture)]
         task = await started(tasks, Warm.KIND, {"urls": missing}) if missing else None
         return Warming(

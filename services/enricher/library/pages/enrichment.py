@@ -291,6 +291,7 @@ class Enrichment:
             for one in described
             if one.poster and self._prefetch.may_lack(one.poster)
         )
+        await self._shown.ahead(pair for one in described for pair in one.pictures.items())
         return [await self._made_of(one, begun_s) for one in described]
 
     async def _made_of(self, described: _Described, begun_s: float) -> MadeItem:
@@ -308,10 +309,15 @@ class Enrichment:
             self._kept.keep(item.id, made, pictures, begun_s=begun_s, until_s=until_s)
         return made
 
-    async def as_it_is(self, item: Item) -> EnrichedItem:
+    async def as_they_are(self, items: Sequence[Item]) -> Sequence[EnrichedItem]:
         """Without asking anybody."""
-        described = _Described(item, metadata.NotFound())
-        return self._enriched(described, await self._images(described.pictures))
+        described = [_Described(item, metadata.NotFound()) for item in items]
+        await self._shown.ahead(pair for one in described for pair in one.pictures.items())
+        return [self._enriched(one, await self._images(one.pictures)) for one in described]
+
+    async def as_it_is(self, item: Item) -> EnrichedItem:
+        [one] = await self.as_they_are([item])
+        return one
 
     async def title(self, found: metadata.Found[metadata.Title]) -> TitleMetadata:
         title = found.value
