@@ -168,7 +168,12 @@ class ObjectClient:
         }
         try:
             await obstore.put_async(
-                self._store(key), self._path(key), file, attributes=attributes, use_multipart=True
+                self._store(key),
+                self._path(key),
+                file,
+                attributes=attributes,
+                use_multipart=True,
+                max_concurrency=4,
             )
         except (refused.BaseError, TimeoutError) as error:
             self.costs.asked(Request.PUT, "failed")
