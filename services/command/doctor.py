@@ -53,6 +53,9 @@ class Diagnosis(BaseModel):
 STATE_FREE_BYTES = 512 * 1024**2
 """That databases should have left."""
 
+VIDEOS_AT_MOST = 0.5
+"""Of the disk's budget."""
+
 CLOCK_APART = timedelta(seconds=5)
 """A `Date` has whole seconds, and an answer takes its time."""
 
@@ -298,6 +301,18 @@ def nginx(patient: Patient) -> Iterator[Diagnosis]:
         )
 
 
+def videos(patient: Patient) -> Iterator[Diagnosis]:
+    """What they take of the budget that they share with pictures, which leave first."""
+    told = patient.server.ask("GET", "/api/v1/images/storage/stats")
+    used, budget = told["videos"], told["budget"]["bytes"]
+    said = f"{used['files']} take {used['bytes'] / 1024**3:.1f} GB."
+    if budget and used["bytes"] > budget * VIDEOS_AT_MOST:
+        remedy = "They leave pictures little room: lower VIDEO_KEEP_DAYS, or raise DISK_BUDGET_GB."
+        yield Diagnosis(check="videos", state=Health.UNSURE, said=said, remedy=remedy)
+    else:
+        yield Diagnosis(check="videos", state=Health.GOOD, said=said)
+
+
 def clocks(patient: Patient) -> Iterator[Diagnosis]:
     """Of all machines: signatures expire, pauses of hosts and pictures' freshness end by them."""
     for address in patient.addresses:
@@ -336,6 +351,7 @@ ASKED: tuple[Callable[[Patient], Iterator[Diagnosis]], ...] = (
     dependencies,
     keys,
     nginx,
+    videos,
     clocks,
     versions,
 )

@@ -399,6 +399,7 @@ def backup(
         {"file": str(target), **held.model_dump(mode="json")},
         lambda: (
             f"{target}: {held.pictures} pins and uploads, {held.names} names, the database, {held.settings} settings."
+            + (f" {held.videos_left_out} videos are not in it (docs/backup.md)." * bool(held.videos_left_out))
         ),
     )
 
@@ -449,7 +450,7 @@ def copy_volume(
     source: Annotated[str, typer.Argument(metavar="FROM", help="file:data, or s3://bucket/prefix")],
     target: Annotated[str, typer.Argument(metavar="TO", help="The same, of another.")],
 ) -> None:
-    """Copy all pictures and names into another volume, while the site runs; again, only what is left."""
+    """Copy all pictures, names and videos into another volume, while the site runs; again, only what is left."""
     from services.command import volumes  # noqa: PLC0415 - heavy, and needed here alone
 
     with session.output.bar() as bar:
@@ -462,7 +463,7 @@ def copy_volume(
         dict(done),
         lambda: (
             f"{done['copied']} pictures copied, {done['there']} were there, {done['changed']} changed meanwhile;"
-            f" {done['names']} names pointed."
+            f" {done['names']} names pointed, {done['videos']} videos copied."
         ),
     )
 

@@ -1,7 +1,7 @@
 """A backup: what nothing else could make again, in one file, taken while the services run; and put back into an empty place.
 
 It holds the database, the pins and uploads, what names point to, the settings and the admin token. Pictures that can be
-fetched again, and the queue's jobs, are left out. It holds secrets: only its owner can read it.
+fetched again, videos, and the queue's jobs, are left out. It holds secrets: only its owner can read it.
 """
 
 import gzip
@@ -69,6 +69,8 @@ class BackupContents(BaseModel):
     pictures: int = 0
     names: int = 0
     settings: int = 0
+    videos_left_out: int = 0
+    """Too large for a file like this: whoever wants them copies the volume's directory `videos`."""
 
 
 def back_up(
@@ -101,7 +103,9 @@ def back_up(
         _add(tar, _SETTINGS, _as_env(settings, Path(scratch) / "env"))
         if (token := place.state_dir / ADMIN_TOKEN_FILE).is_file():
             _add(tar, _TOKEN, token.read_bytes())
-        contents = BackupContents(pictures=pictures, names=names, settings=len(settings))
+        contents = BackupContents(
+            pictures=pictures, names=names, settings=len(settings), videos_left_out=archive.videos
+        )
         _add(tar, _CONTENTS, contents.model_dump_json().encode())
     return contents
 

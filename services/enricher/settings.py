@@ -9,6 +9,7 @@ from services.enricher.characters import CharacterSettings
 from services.enricher.database.engines import DatabaseSettings
 from services.enricher.finder import FinderSettings
 from services.enricher.keeper.catalog.budget import CatalogSettings
+from services.enricher.keeper.videos import VideoSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pages.site import PageSettings
 from services.enricher.pictures.shown import PictureUrlSettings
@@ -31,3 +32,4 @@ class EnricherSettings(Settings):
     streamers: StreamerSettings = Field(default_factory=StreamerSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
     users: UserSettings = Field(default_factory=UserSettings)
+    videos: VideoSettings = Field(default_factory=VideoSettings)

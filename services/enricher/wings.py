@@ -64,7 +64,7 @@ class Wings:
             *self.characters.endpoints(tasks),
             *upload_endpoints(self.uploads, urls),
             *self.streamers.endpoints(tasks, rules, self.keeper.statistics),
-            *self.keeper.endpoints(tasks),
+            *self.keeper.endpoints(tasks, urls),
         ]
 
     def tell_troubles(self, skeleton: Skeleton) -> None:
@@ -103,6 +103,7 @@ async def open_wings(
         keeper = await enter(
             open_keeper(
                 settings.catalog,
+                settings.videos,
                 database=database,
                 queue=queue,
                 volume=volume,

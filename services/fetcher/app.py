@@ -67,6 +67,7 @@ async def add_fetcher(
                 timeout_s=settings.render.timeout_s,
                 memory_bytes=settings.render.memory_bytes,
                 when_idle=settings.render.when_idle,
+                faces=settings.render.faces,
                 on_death=lambda why: metrics.renderers_killed.labels(why).inc(),
                 reach=Reach(
                     reads=(*volume.files, *map(Path, settings.render.font_directories)),

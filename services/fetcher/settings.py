@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
+from services.fetcher.rendering import faces
 from shared.http.outbound import OutboundSettings
 from shared.pictures import Format
 from shared.pictures.hosts import parse_pair
@@ -58,6 +59,8 @@ class RenderSettings(Settings):
     """Of one renderer. What a decode will need is estimated, and refused before it starts."""
     font_directories: CommaList = Field((), validation_alias="SVG_FONTS")
     """Of fonts for the text of drawings, besides the one that is always there."""
+    faces: bool = Field(default=False, validation_alias="CHARACTER_FACES")
+    """Count the faces in what is fetched: for how good a portrait it is."""
     max_kept_mb: int = Field(10, validation_alias="MAX_IMAGE_FILE_SIZE_MB", gt=0)
     """A larger original is not kept: its renditions are, and itself for a minute. A larger upload is refused."""
 
@@ -68,6 +71,13 @@ class RenderSettings(Settings):
     @property
     def memory_bytes(self) -> int:
         return self.memory_mb * 1024 * 1024
+
+    @field_validator("faces")
+    @classmethod
+    def _installed(cls, wanted: bool) -> bool:
+        if wanted and (lacking := faces.missing()):
+            raise ValueError(f"{', '.join(lacking)} must be installed to count faces: the extra faces.")
+        return wanted
 
     @field_validator("image_formats")
     @classmethod

@@ -12,6 +12,7 @@ from services.proxy.hot_answers import HotAnswers
 from services.proxy.lookup import Lookup, Staleness
 from services.proxy.responses import Answers, Responder
 from services.proxy.settings import ProxySettings
+from services.proxy.videos import VideoAnswers
 from services.proxy.waiting_room import WaitingRoom
 from shared.http import STORED_READY, Skeleton, readiness
 from shared.http.early import EARLY
@@ -92,11 +93,12 @@ def add_proxy(
         accel=settings.send_files == "accel",
     )
     answers = Answers(responder, delivery, signatures, paths, redirects=settings.miss_fallback == "redirect")
+    private_signatures = Signatures(settings.upload_signing_keys or settings.signing_keys)
     proxy = Proxy(
         settings=settings,
         rules=rules,
         signatures=signatures,
-        private_signatures=Signatures(settings.upload_signing_keys or settings.signing_keys),
+        private_signatures=private_signatures,
         delivery=delivery,
         hot=hot,
         answers=answers,
@@ -105,6 +107,7 @@ def add_proxy(
     skeleton.app[PROXY] = proxy
     skeleton.app[EARLY] = answering_early(proxy, skeleton.service, metrics)
     skeleton.add_routes(picture_routes(paths))
+    skeleton.add_routes(VideoAnswers(volume.videos, private_signatures, responder.shareable, metrics).routes)
     skeleton.add_routes([web.get(STORED_READY, readiness({"volume": volume.check}, {}))])
     if not settings.signing_keys and "*" in settings.hosts.allowed_hosts:
         _log.warning(

@@ -45,6 +45,27 @@ _CHECK_OF_KEY = {
     "parameters": [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
     "responses": {"200": {"description": "It does"}, "403": {"description": "It does not"}},
 }
+_VIDEO = {
+    "summary": "A video, to whoever knows its name; a private one by a signed URL alone",
+    "parameters": [
+        {
+            "name": "name",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": f"^{public_paths.VIDEO_NAME}$"},
+        }
+    ],
+    "responses": {
+        "200": {"description": "The video"},
+        "206": {"description": "The ranges asked for: several as multipart/byteranges, sixteen at most"},
+        "304": {"description": "What the client has is still good"},
+        "403": {"description": "It is private, and the URL is not signed, or not any more"},
+        "404": {"description": "There is no such video"},
+        "412": {"description": "It is not the one that the request is about"},
+        "416": {"description": "None of the ranges lies within it, or they are none"},
+        "503": {"description": "The volume cannot be reached: see Retry-After"},
+    },
+}
 _HEX = {"type": "string", "pattern": "^[0-9a-f]+$"}
 
 _Parameters = dict[str, tuple[str, dict[str, Any]]]
@@ -56,7 +77,8 @@ def description(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> 
         "openapi": "3.1.1",
         "info": {"title": "Onesheet: pictures", "version": ONESHEET_VERSION},
         "paths": {form.pattern: {"get": _operation(form.summary, _parameters(form))} for form in paths.forms}
-        | {public_paths.KEY_CHECK: {"get": _CHECK_OF_KEY}},
+        | {public_paths.KEY_CHECK: {"get": _CHECK_OF_KEY}}
+        | {f"{folder}/{{name}}.mp4": {"get": _VIDEO} for folder in public_paths.VIDEO_FOLDERS},
     }
     return json.dumps(document).encode()
 

@@ -88,6 +88,47 @@ def asked_span(headers: Mapping[str, str], etag: str, modified_s: int, size: int
     return Span(first, last)
 
 
+RANGES_AT_MOST = 16
+"""In one request; more are answered with the whole, as nginx is set to do."""
+
+_SPEC = re.compile(r" *(?:(\d+) *- *(\d*)|-(\d+)) *", re.ASCII)
+
+
+def asked_spans(headers: Mapping[str, str], etag: str, modified_s: int, size: int) -> tuple[Span, ...]:
+    """The parts of a video that are asked for, in the order of the request; none: all of it. Raise Unsatisfiable.
+
+    Byte for byte as nginx reads them, which serves the same files (`ngx_http_range_parse`): what is no list of ranges is
+    unsatisfiable (RFC 9110, section 14.2, lets a server reject it); those outside of the file are passed over; and what is more
+    than the whole, or in more parts than are sensible, is the whole.
+    """
+    text = headers.get("Range", "")
+    if len(text) < len("bytes=0") or text[:6].lower() != "bytes=":
+        return ()
+    if not _still_valid(headers.get("If-Range"), etag, modified_s):
+        return ()
+    spans = []
+    for spec in text[6:].split(","):
+        found = _SPEC.fullmatch(spec)
+        if not found:
+            raise Unsatisfiable
+        span = _span_of(found, size)
+        if span.length > 0:
+            spans.append(span)
+    if not spans:
+        raise Unsatisfiable
+    if len(spans) > RANGES_AT_MOST or sum(span.length for span in spans) > size:
+        return ()
+    return tuple(spans)
+
+
+def _span_of(found: re.Match[str], size: int) -> Span:
+    """Of no length where it has nothing of the file."""
+    if found[3]:
+        return Span(max(0, size - int(found[3][:18])), size - 1)
+    first, last = int(found[1][:18]), int(found[2][:18]) if found[2] else size
+    return Span(first, max(first - 1, min(last, size - 1)))
+
+
 def _still_valid(if_range: str | None, etag: str, modified_s: int) -> bool:
     """Strong comparison of a tag, or the exact date."""
     if if_range is None:

@@ -70,7 +70,7 @@ class Responder:
         if file.extension == SVG:
             special = {**special, **self._as_document()}
         etag = f'"{file.version}"'
-        headers = {"ETag": etag, "Last-Modified": _http_date(file.modified_s), **self.shareable, **special}
+        headers = {"ETag": etag, "Last-Modified": http_date(file.modified_s), **self.shareable, **special}
         if file.is_spooled:
             headers["Cache-Control"] = NO_STORE
         verdict = evaluate(request.headers, etag, file.modified_s, may_go_back=isinstance(asked, Named))
@@ -170,7 +170,7 @@ async def _send(
         if request.method != "HEAD":
             if request.transport is None:
                 raise ConnectionResetError
-            await _sendfile(request.transport, opened, span)
+            await send_by_kernel(request.transport, opened, span)
         await response.write_eof()
         return response
 
@@ -189,7 +189,7 @@ async def _send_pieces(
     await response.write_eof()
 
 
-async def _sendfile(transport: asyncio.Transport, opened: BinaryIO, span: Span) -> None:
+async def send_by_kernel(transport: asyncio.Transport, opened: BinaryIO, span: Span) -> None:
     """Raise ConnectionError, with the connection closed, when not all that was announced could be sent."""
     sent = 0
     try:
@@ -215,7 +215,7 @@ def _span(request: web.Request, file: StoredFile, etag: str) -> Span | None:
 
 
 @lru_cache(4096)
-def _http_date(seconds: int) -> str:
+def http_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 

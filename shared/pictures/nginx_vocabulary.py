@@ -51,6 +51,8 @@ def vocabulary(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> s
         "FILES": _lines(
             f"{_plain(form)} {form.kind} {form.role}" for form in paths.all(public_paths.FileForm)
         ),
+        "VIDEOS": "|".join(public_paths.VIDEO_FOLDERS),
+        "VIDEO_NAME": public_paths.VIDEO_NAME,
         "TYPES": _lines(f"{one} {media_type_of(one)}" for one in ORIGINAL_EXTENSIONS),
         "HOSTS": _lines(
             f"{one.host} {one.provider} {'year' if one.immutable else 'day'}" for one in PICTURE_HOSTS

@@ -152,6 +152,26 @@ def named_by_key(whose: str, shown: str, id_: str) -> tuple[Name, ...]:
     return (Name(Kind.MOVIE if said == "movie" else Kind.SERIES, f"{whose}:{found[2]}", role),)
 
 
+VIDEO_FOLDERS = ("/videos", "/videos-produced")
+"""Where videos are asked for: ours, in which URLs are handed out, and as SceneXtras' storage called it."""
+
+VIDEO_NAME = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""A UUID as it is usually written: read by Python and by PCRE."""
+
+_VIDEO_NAME = re.compile(VIDEO_NAME, re.ASCII)
+
+
+def video_name(text: str) -> str:
+    """It, checked: a video's name becomes a path. Raise ValueError for anything but a UUID in lower case."""
+    if not _VIDEO_NAME.fullmatch(text):
+        raise ValueError("A video is called by a UUID in lower case.")
+    return text
+
+
+def video_path(name: str) -> str:
+    return f"{VIDEO_FOLDERS[0]}/{name}.mp4"
+
+
 SomeForm = TypeVar("SomeForm", bound=Form)
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO, NewType, Protocol
 
 from shared.pictures import Failure, Manifest, Name, PictureId, Rendition, RevisionId, State, Tree
 from shared.pictures.paths import file_names, is_original, is_spool
+from shared.pictures.public_paths import video_path
 from shared.volume.inventory import Space
 
 
@@ -129,6 +130,31 @@ class StoredFile:
     @property
     def extension(self) -> str:
         return self.file_name.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """A video that can be served. Its bytes never change under its name, which is a UUID."""
+
+    name: str
+    size: int
+    """In bytes."""
+    modified_s: int
+    """Whole seconds since the epoch: when it came here."""
+    is_private: bool
+    """Served by an expiring signed URL only."""
+    content: Content
+    content_type: str = "video/mp4"
+
+    @property
+    def path(self) -> str:
+        """Of its URL, not signed yet where it is private."""
+        return video_path(self.name)
+
+    @property
+    def version(self) -> str:
+        """As `StoredFile.version`."""
+        return f"{self.modified_s:x}-{self.size:x}"
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int]:
@@ -315,6 +341,28 @@ class Inbox(Protocol):
         """False: they are not there any more."""
 
     async def remove(self, inbox_id: str) -> None: ...
+
+
+class Videos(Protocol):
+    """Raises ValueError for what is no video's name, and OSError where the volume cannot be read."""
+
+    async def find(self, name: str) -> StoredVideo | None: ...
+
+
+class VideoFiles(Videos, Protocol):
+    """What the enricher alone may do, to which services hand them over."""
+
+    def draft(self) -> Path:
+        """Where one may be written that is on its way. What is left there is swept a quarter of an hour after its last change."""
+
+    async def put(self, name: str, draft: Path, *, is_private: bool) -> StoredVideo:
+        """Take the draft for the video of this name: whole or not at all, and durable once this returns."""
+
+    async def remove(self, name: str) -> bool:
+        """False: there was none."""
+
+    async def all(self) -> Sequence[StoredVideo]:
+        """The oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

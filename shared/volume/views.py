@@ -20,6 +20,7 @@ from shared.volume.local.pictures import LocalPictures
 from shared.volume.local.pins import LocalPins
 from shared.volume.local.store import LocalPictureStore
 from shared.volume.local.sweep import sweep
+from shared.volume.local.videos import LocalVideos
 from shared.volume.settings import VolumeRefused, VolumeSettings
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class ReadVolume:
     pictures: port.Pictures
     names: port.Names
     hosts: port.HostPauses
+    videos: port.Videos
     check: Callable[[], Awaitable[None]]
     """Raise VolumeRefused, with a sentence, when it cannot be read just now."""
     identity: Callable[[], str] = str
@@ -88,8 +90,8 @@ class ReadVolume:
 
 @dataclass(frozen=True, slots=True)
 class KeeperVolume:
-    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox, and ends
-    pauses of hosts.
+    """The volume as the enricher has it: to look, to take stock, to check. It writes nothing but uploads to the inbox, and videos, and
+    ends pauses of hosts.
     """
 
     pictures: port.Pictures
@@ -98,19 +100,21 @@ class KeeperVolume:
     integrity: Integrity
     inbox: port.Inbox
     hosts: port.HostPauses
+    videos: port.VideoFiles
     identity: Callable[[], str] = str
     live: LiveVolume | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WriteVolume:
-    """The volume as the fetcher has it: to write."""
+    """The volume as the fetcher has it: to write. Whoever copies all of it needs the videos, too."""
 
     pictures: port.PictureStore
     names: port.NameStore
     pins: port.Pins
     inbox: port.Inbox
     hosts: port.HostPauses
+    videos: port.VideoFiles
     mending: Mending
     sweep: Callable[[], Awaitable[int]]
     """Remove what was put aside and left there, and what is over; return how many. Raise OSError."""
@@ -150,7 +154,12 @@ def volume_to_read(settings: VolumeSettings, *, beside: LiveVolume | None = None
         layout.check_readable()
 
     return ReadVolume(
-        LocalPictures(layout), LocalNames(layout), LocalHostPauses(layout), check, layout.identity
+        pictures=LocalPictures(layout),
+        names=LocalNames(layout),
+        hosts=LocalHostPauses(layout),
+        videos=LocalVideos(layout),
+        check=check,
+        identity=layout.identity,
     )
 
 
@@ -165,6 +174,7 @@ def volume_to_keep(settings: VolumeSettings, *, beside: LiveVolume | None = None
         integrity=LocalIntegrity(layout),
         inbox=LocalInbox(layout),
         hosts=LocalHostPauses(layout),
+        videos=LocalVideos(layout),
         identity=layout.identity,
     )
 
@@ -192,6 +202,7 @@ def volume_to_write(
             pins=LocalPins(layout, on_step=on_step),
             inbox=LocalInbox(layout),
             hosts=LocalHostPauses(layout),
+            videos=LocalVideos(layout),
             mending=LocalIntegrity(layout),
             identity=layout.identity,
             sweep=sweep_once,

@@ -30,6 +30,7 @@ from tests.bench.report import Figure, report
 from tests.bench.shares import shares
 from tests.bench.standing import standing
 from tests.bench.streamers import streamers
+from tests.bench.videos import videos
 from tests.servers.rabbitmq import RabbitNode
 
 
@@ -71,6 +72,7 @@ async def hits(root: Path, node: RabbitNode) -> list[Figure]:
             *await against_bare_handler(stored),
             await against_thumbor(stored),
             *await hits_through_nginx(stored),
+            *await videos(stored),
             await hits_among_misses(stored),
             await metrics_under_load(stored),
             *await many_pictures(stored, node, _fresh(root, "crowds")),

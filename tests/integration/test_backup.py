@@ -104,10 +104,15 @@ def test_a_database_is_copied_as_it_is_at_one_moment(tmp_path: Path) -> None:
         writing.execute("INSERT INTO seen VALUES (1)")
         writing.execute("BEGIN IMMEDIATE")
         writing.execute("INSERT INTO seen VALUES (2)")
-        back_up(tmp_path / "backup.tar.gz", here)
+        video = here.root / "videos" / "public" / "0e4fb7a8-33f6-4b29-8f6f-000000000001.mp4"
+        video.parent.mkdir(parents=True)
+        video.write_bytes(bytes(9))
+        held = back_up(tmp_path / "backup.tar.gz", here)
+        assert held.videos_left_out == 1  # and said to be
         writing.execute("COMMIT")
     there = place(tmp_path / "after")
     restore(tmp_path / "backup.tar.gz", there)
+    assert not (there.root / "videos").exists()
     with closing(sqlite3.connect(there.state_dir / "enricher.sqlite")) as copy:
         assert copy.execute("SELECT number FROM seen").fetchall() == [(1,)]
 

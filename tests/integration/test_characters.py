@@ -237,3 +237,30 @@ async def test_dead_links_drop_out_and_poor_pictures_are_listed(
     assert outcomes[f"Trinity / {title} (tmdb)"] == "below 70"
     assert not (await found.ask("Morpheus", title))["success"]
     assert (await found.enricher.ended("/api/v1/characters/clean-up"))["state"] == "done"
+
+
+async def test_an_operators_file_is_served_by_its_own_name_without_signing_in(found: Casting) -> None:
+    found.folder.mkdir(parents=True, exist_ok=True)
+    body = encode(photo(2, (60, 90)), "png")
+
+    async def status(path: str) -> int:
+        return (await found.enricher.picture(path))[0]
+
+    async def is_known() -> bool:
+        asked = "/api/v1/characters/profile-image?media_id=1&actor_id=2&character=nobody"
+        url = (await found.enricher.get(f"{asked}&actor=Keanu%20Reeves")).json["image_url"]
+        return bool(url == "/api/image-no-auth/actor_specific_image_keanu_reeves.png")
+
+    assert await status("/api/image-no-auth/actor_specific_image_keanu_reeves.png") == 404
+    (found.folder / "zoe.png").write_bytes(body)
+    (found.folder / "actor_specific_image_keanu_reeves.png").write_bytes(body)
+    await until(is_known)
+
+    async def is_served() -> bool:  # although it was remembered that there is none
+        return await status("/api/image-no-auth/actor_specific_image_keanu_reeves.png") == 200
+
+    await until(is_served)
+    assert await status("/api/image-no-auth/zoe.png?size=small") == 200
+    assert await status("/api/image-no-auth/elsewhere.png") == 404
+    (found.folder / "private_a.png").write_bytes(body)
+    assert await status("/api/image-no-auth/private_a.png") == 403

@@ -8,12 +8,15 @@ import aiohttp
 
 from services.proxy.hot_answers import HOT_BYTES
 from shared.pictures import SourceUrl
+from shared.volume import VolumeSettings, volume_to_write
 from tests.integration.onesheet import until
 from tests.integration.test_one_process import everything, get, press_ctrl_c, said, serving
 from tests.providers.picture_host import PictureHost
+from tests.providers.videos import an_mp4
 from tests.servers.object_stores import ObjectStore
 from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.raw_http import raw_connection
+from tests.servers.service import RunningService
 
 POSTER, LARGE = "/poster/1-600x900.jpg", "/poster/2-1600x2400.jpg"
 TOKEN = "only-for-this-test"
@@ -59,6 +62,7 @@ async def test_a_picture_is_fetched_kept_in_the_store_served_again_and_purged(
             return bool(stored["total_objects"])
 
         await until(counted)
+        await a_video(service, settings, tmp_path)
         picture = SourceUrl.parse(picture_host.url(POSTER)).picture
         async with (
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as operator,
@@ -75,6 +79,23 @@ async def test_a_picture_is_fetched_kept_in_the_store_served_again_and_purged(
         assert picture_host.count(POSTER) == len(("at first", "after it was purged"))
         assert requests((await get(service, "/metrics"))[1], "put") > 0
         await press_ctrl_c(service)
+
+
+async def a_video(service: RunningService, settings: VolumeSettings, directory: Path) -> None:
+    """It is served from the store, whole and by parts."""
+    name, body = "0e4fb7a8-33f6-4b29-8f6f-000000000001", an_mp4(5_000_000)
+    draft = directory / "a.mp4"
+    draft.write_bytes(body)
+    with volume_to_write(settings) as volume:
+        await volume.videos.put(name, draft, is_private=False)
+    answer, whole = await get(service, f"/videos/{name}.mp4")
+    assert (answer.status, whole == body) == (200, True)
+    ranged = {"Range": "bytes=10-19,4000000-4499999", "If-Range": answer.headers["ETag"]}
+    async with aiohttp.ClientSession() as client:
+        async with client.get(f"{service.address}/videos/{name}.mp4", headers=ranged) as parts:
+            assert (parts.status, body[4_000_000:4_500_000] in await parts.read()) == (206, True)
+        async with client.get(f"{service.address}/videos/{name}.mp4", headers={"Range": "bytes=-7"}) as end:
+            assert (end.status, await end.read()) == (206, body[-7:])
 
 
 async def test_nginx_leaves_what_it_cannot_find_to_the_proxies_and_sends_their_large_files(

@@ -477,7 +477,7 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
     plain = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path) for path in guarded}
     pictures = {re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", form.pattern) for form in PUBLIC_PATHS.forms}
     rest = {"/healthz", "/readyz", "/readyz/stored", "/metrics", "/{anything}", "/api/images/openapi.json"}
-    rest |= {"/{key}/isValid"}
+    rest |= {"/{key}/isValid", "/videos/{name}.mp4", "/videos-produced/{name}.mp4"}
     assert served - plain - pictures == rest
     to_read_with_a_body = {
         *(f"/api/v1/characters/{what}" for what in ("batch", "enhance", "preload")),
@@ -489,7 +489,7 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
             method != "GET"
             or path.startswith(("/api/v1/admin/", *MANAGING_PAGES, *MANAGING_READS))
             or "/pictures/" in path
-            or path in {"/api/images", "/api/categories/search"}
+            or path in {"/api/images", "/api/videos", "/api/categories/search"}
         )
         for_others = path in to_sign_in or access in {Access.UPLOADING, Access.USER, Access.TELLING}
         reads = path in to_read_with_a_body

@@ -9,9 +9,11 @@ from services.command import doctor, volumes
 from shared.pictures import Name, SourceUrl, State, Tree
 from shared.volume import VolumeRefused, WriteVolume, volume_to_archive, volume_to_write
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, settings_in
+from tests.providers.videos import an_mp4
 from tests.servers.object_stores import ObjectStore
 
 NAME = Name.parse("series/tvdb:81189/poster")
+VIDEO = "0e4fb7a8-33f6-4b29-8f6f-000000000001"
 PINNED = SourceUrl.parse("http://a.example/pinned.jpg").picture
 
 
@@ -29,19 +31,22 @@ async def test_all_of_a_volume_is_copied_there_and_back_and_again_only_what_is_l
     await commit(files.pictures, b"two", picture=PINNED)
     await files.pins.pin(PINNED, NAME)
     await files.names.point(NAME, PINNED)
+    draft = files.videos.draft()
+    draft.write_bytes(an_mp4(3_000_000))
+    await files.videos.put(VIDEO, draft, is_private=True)
     heard: list[None] = []
     objects = object_volume.write
 
     async def copied(old: WriteVolume, new: WriteVolume) -> dict[str, int]:
         return dict(await volumes.copy_all(old, new, on_picture=lambda: heard.append(None)))
 
-    assert await copied(files, objects) == {"copied": 2, "names": 1}
-    assert len(heard) == 2
+    assert await copied(files, objects) == {"copied": 2, "names": 1, "videos": 1}
+    assert len(heard) == 3
     assert await copied(files, objects) == {"there": 2}
     await commit(files.pictures, b"one", SMALL, expected=revision.id)  # the site goes on
     assert await copied(files, objects) == {"copied": 1, "there": 1}
     with volume_to_write(settings_in(tmp_path / "second")) as back:
-        assert await copied(objects, back) == {"copied": 2, "names": 1}
+        assert await copied(objects, back) == {"copied": 2, "names": 1, "videos": 1}
         for volume in (objects, back):
             current = await volume.pictures.current(PICTURE)
             assert current
@@ -56,6 +61,9 @@ async def test_all_of_a_volume_is_copied_there_and_back_and_again_only_what_is_l
             assert await small.content.whole() == b"onesmall.webp"
             assert await volume.names.picture(NAME) == PINNED
             assert await volume.pins.names(PINNED) == {NAME}
+            video = await volume.videos.find(VIDEO)
+            assert video
+            assert (video.is_private, await video.content.whole()) == (True, an_mp4(3_000_000))
         assert await copied(objects, back) == {"there": 2}
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from random import Random
 from typing import Literal, get_args
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 Size = tuple[int, int]
 Format = Literal["jpeg", "png", "webp", "avif", "gif", "bmp", "tiff", "ico"]
@@ -34,6 +34,26 @@ _OPTIONS: dict[Format, dict[str, object]] = {
 def poster(seed: int, size: Size = POSTER) -> Image.Image:
     """An upright picture, RGB."""
     return _drawn(f"poster {seed}", size).copy()
+
+
+def portraits(count: int) -> Image.Image:
+    """So many drawn people side by side, whose faces YuNet finds."""
+    picture = Image.new("RGB", (240 * count, 320), (90, 110, 130))
+    pen = ImageDraw.Draw(picture)
+    for number in range(count):
+        x, y = 240 * number + 120, 153
+        pen.ellipse((x - 70, y - 105, x + 70, y + 80), fill=(60, 40, 25))
+        pen.rectangle((x - 28, y + 70, x + 28, y + 130), fill=(200, 155, 125))
+        pen.rectangle((x - 110, y + 120, x + 110, 320), fill=(40, 50, 90))
+        pen.ellipse((x - 60, y - 80, x + 60, y + 92), fill=(224, 180, 150))
+        for side in (x - 26, x + 26):
+            pen.ellipse((side - 14, y - 22, side + 14, y - 6), fill=(250, 250, 250))
+            pen.ellipse((side - 6, y - 21, side + 6, y - 7), fill=(50, 30, 20))
+            pen.arc((side - 18, y - 42, side + 18, y - 18), 200, 340, fill=(70, 45, 30), width=5)
+        pen.polygon([(x, y - 8), (x - 12, y + 26), (x + 12, y + 26)], fill=(200, 150, 125))
+        pen.ellipse((x - 26, y + 44, x + 26, y + 60), fill=(180, 70, 70))
+        pen.line((x - 26, y + 52, x + 26, y + 52), fill=(120, 40, 40), width=2)
+    return picture.filter(ImageFilter.GaussianBlur(2))
 
 
 def backdrop(seed: int, size: Size = BACKDROP) -> Image.Image:

@@ -33,6 +33,7 @@ from shared.volume import (
     Space,
     StoredFile,
     Superseded,
+    VideoFiles,
     WriteVolume,
 )
 from shared.volume.port import LocalDirectory
@@ -313,10 +314,11 @@ def memory_volume() -> tuple[WriteVolume, ReadVolume]:
         pins=MemoryPins(pictures),
         inbox=MemoryInbox(),
         hosts=hosts,
+        videos=cast(VideoFiles, None),
         mending=cast(Mending, None),
         sweep=sweep,
         shown=names.all_shown,
         drafts=LocalDirectory(Path(tempfile.gettempdir())),
         files=(),
     )
-    return write, ReadVolume(pictures, names, hosts, check)
+    return write, ReadVolume(pictures, names, hosts, videos=cast(VideoFiles, None), check=check)

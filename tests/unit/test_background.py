@@ -24,6 +24,7 @@ from services.enricher.finder.metadata.shared_tier import SharedTier
 from services.enricher.finder.metadata.tmdb_cache import TmdbShelf
 from services.enricher.finder.providers.ledger import Ledger, SharedLedger
 from services.enricher.finder.resolving.opening import refreshing as refreshing_names
+from services.enricher.keeper import videos
 from services.enricher.keeper.catalog.budget import keeping_within
 from services.enricher.keeper.catalog.indexer import AccessTimes, Swept, sweeping
 from services.enricher.keeper.catalog.opening import refreshing as refreshing_pictures
@@ -167,6 +168,10 @@ def _measuring(
 def _counting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
     dead: Any = SimpleNamespace(count=fault.soon)
     return counting(dead, SimpleNamespace(all=fault.answering({}).soon), Metrics(), background)
+
+
+def _letting_videos_go(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+    return videos.letting_go(SimpleNamespace(let_old_go=fault.soon), background, utc_now)  # type: ignore[arg-type]
 
 
 def _ledger(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
@@ -402,6 +407,7 @@ def _looking_for_streamers_pictures(
 
 
 LOOPS: dict[str, Starting] = {
+    "letting videos go": _letting_videos_go,
     "asking about streamers": _asking_about_streamers,
     "looking who is live": _looking_who_is_live,
     "exporting for media servers": _exporting,

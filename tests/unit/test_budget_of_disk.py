@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,14 @@ async def opened(tmp_path: Path) -> AsyncIterator[CatalogTable]:
         yield table
 
 
-def world(table: CatalogTable, *, budget_bytes: int = 0, files: int = 0, floor_bytes: int = 0) -> World:
+def world(
+    table: CatalogTable,
+    *,
+    budget_bytes: int = 0,
+    files: int = 0,
+    floor_bytes: int = 0,
+    videos: "Shelf | None" = None,
+) -> World:
     settings = CatalogSettings(
         budget_gb=budget_bytes / GIB,
         budget_files=files,
@@ -82,12 +89,46 @@ def world(table: CatalogTable, *, budget_bytes: int = 0, files: int = 0, floor_b
         table,
         inventory,
         orders,  # type: ignore[arg-type]  # all of the queue that is used
+        beside=videos,
         lag=lambda: made[0].lag,
         metrics=Metrics(),
         now=clock,
     )
     made.append(World(table, inventory, orders, clock, budget))
     return made[0]
+
+
+@dataclass
+class Shelf:
+    """Of videos, all that the budget knows."""
+
+    bytes: int
+    asked: list[Extent] = field(default_factory=list)
+
+    async def extent(self) -> Extent:
+        return Extent(self.bytes, 1)
+
+    async def make_room(self, excess: Extent, *, came_before: datetime) -> bool:
+        self.asked.append(excess)
+        went, self.bytes = self.bytes > 0, 0
+        return went
+
+
+async def test_videos_count_and_leave_only_once_no_picture_can(opened: CatalogTable) -> None:
+    shelf = Shelf(500)
+    one = world(opened, budget_bytes=1000, videos=shelf)
+    await one.stored(*range(6))
+    assert (await one.budget.standing()).usage.disk.bytes >= 1100
+    assert await one.budget.make_room()
+    assert len(one.orders.pictures) == 2  # 95 % of 1000 are left
+    assert shelf.asked == []
+    await one.gone(*range(6))
+    shelf.bytes = 1200
+    assert await one.budget.make_room()
+    assert [excess.bytes for excess in shelf.asked] == [250]
+    assert not await one.budget.make_room()
+    shelf.bytes = 0
+    assert one.budget.obstacle is None
 
 
 async def test_within_the_budget_nothing_leaves(opened: CatalogTable) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import UniqueConstraint
 
 from services.enricher.characters.chain import CharacterCandidate, ImageSource
 from services.enricher.characters.store import Character, CharacterTable
+from services.enricher.characters.tables import character_images
 from services.enricher.database.database import Database
 from shared.pictures import PictureId
 
@@ -114,3 +116,15 @@ async def test_without_room_the_longest_untouched_go(table: CharacterTable) -> N
     await table.keep([(trinity, (TVDB,))])
     assert await table.trim(at_most=1) == 1
     assert (await sources(table), await sources(table, trinity)) == ([], ["tvdb"])
+
+
+def test_the_table_has_the_described_columns_and_indexes() -> None:
+    described = "id character_name movie_title image_url source external_character_id quality_score created_at updated_at"
+    assert set(described.split()) <= set(character_images.c.keys())
+    indexes = {
+        index.name: [str(column) for column in index.expressions] for index in character_images.indexes
+    }
+    assert indexes["ix_character_images_quality_score"] == ["character_images.quality_score DESC"]
+    assert ["character_images.character_name", "character_images.movie_title"] in indexes.values()
+    (unique,) = [one for one in character_images.constraints if isinstance(one, UniqueConstraint)]
+    assert [column.name for column in unique.columns] == ["character_name", "movie_title", "source"]

@@ -234,3 +234,18 @@ def test_a_server_that_does_not_answer_leaves_what_can_be_seen_without_it(
     assert {one.state for one in unheard if one.check in ("dependencies", "clocks", "versions")} == {
         Health.BROKEN
     }
+
+
+@pytest.mark.parametrize(
+    ("used_gb", "budget_gb", "state"), [(1, 50, Health.GOOD), (26, 50, Health.UNSURE), (26, 0, Health.GOOD)]
+)
+def test_videos_that_leave_pictures_little_room_are_told(
+    place: VolumeSettings, used_gb: int, budget_gb: int, state: Health
+) -> None:
+    answer = {
+        "videos": {"files": 3, "bytes": used_gb * 1024**3},
+        "budget": {"files": 0, "bytes": budget_gb * 1024**3},
+    }
+    (found,) = doctor.videos(patient(place, server=SaidServer(ADDRESS, answer=answer)))
+    assert (found.state, "3 take" in found.said) == (state, True)
+    assert ("VIDEO_KEEP_DAYS" in found.remedy) == (state is Health.UNSURE)

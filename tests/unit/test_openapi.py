@@ -8,7 +8,7 @@ from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.openapi import described
 from services.proxy.description import description
 from services.proxy.handlers import DESCRIPTION, picture_routes
-from shared.pictures.public_paths import PUBLIC_PATHS
+from shared.pictures.public_paths import PUBLIC_PATHS, VIDEO_FOLDERS
 
 
 class Asked(Parameters):
@@ -51,4 +51,5 @@ def test_the_proxys_description_is_valid_and_has_every_route_of_pictures() -> No
     document = json.loads(description())
     validate(document)
     routes = {re.sub(r"\{(\w+):[^{}]*\}", r"{\1}", route.path) for route in picture_routes(PUBLIC_PATHS)}
-    assert set(document["paths"]) == routes - {DESCRIPTION}
+    videos = {f"{folder}/{{name}}.mp4" for folder in VIDEO_FOLDERS}
+    assert set(document["paths"]) == (routes - {DESCRIPTION}) | videos

@@ -1,6 +1,7 @@
 """The tier of metadata that processes share: one asks, the others know; nobody minds when Redis is away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from services.enricher.characters.store import NEAR_LASTS_S, MemoryCache, SharedCache, id_key, name_key
 from services.enricher.finder.metadata.cache import Cache, CacheRequest
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Row
 from services.enricher.finder.metadata.shared_tier import (
@@ -192,3 +194,80 @@ async def test_a_redis_that_persists_is_told_of_at_the_start_and_one_that_does_n
                 assert tier.persists
                 assert "keeps Trakt's texts out of it" in tier.status()["redis"]
         assert any("Trakt's texts stay out of it" in line["event"] for line in lines)
+
+
+KEY = name_key("Tony Stark", "Iron Man")
+
+
+def a_fast_tier(tier: SharedTier) -> SharedCache:
+    return SharedCache(MemoryCache(10**6, time.monotonic), tier)
+
+
+async def test_a_characters_answer_is_known_to_all_processes_until_it_ends(
+    another: Opening, client: Redis
+) -> None:
+    one, two = a_fast_tier(await another()), a_fast_tier(await another())
+    assert await two.get(KEY) is None
+    await one.put(KEY, b"{}", 14 * 24 * 3600)
+    assert await two.get(KEY) == two.at_hand(KEY) == b"{}"
+    assert (await one.count("char_img"), await two.count("char_img_cache:v1:")) == (1, 1)
+    assert await client.keys("*") == [f"{PREFIX}{KEY}".encode()]
+    assert 13 * 24 * 3600 < await client.ttl(f"{PREFIX}{KEY}") <= 14 * 24 * 3600
+
+
+async def test_a_process_believes_its_memory_for_a_minute_where_others_may_drop_something(
+    another: Opening,
+) -> None:
+    now = [0.0]
+    near = MemoryCache(10**6, lambda: now[0])
+    one, two = a_fast_tier(await another()), SharedCache(near, await another())
+    await one.put(KEY, b"{}", 3600)
+    assert await two.get(KEY) == b"{}"
+    await one.drop(KEY)
+    assert await one.get(KEY) is None
+    now[0] = NEAR_LASTS_S + 1
+    assert await two.get(KEY) is None
+
+
+async def test_what_was_looked_for_before_another_process_dropped_it_does_not_come_back(
+    another: Opening,
+) -> None:
+    one, two, three = [a_fast_tier(await another()) for _ in range(3)]
+    await one.drop(KEY)
+    await two.put(KEY, b"old", 3600)
+    assert await three.get(KEY) is None
+    await one.put(KEY, b"new", 3600)  # who dropped it knows what it is now
+    assert await three.get(KEY) == b"new"
+
+
+async def test_all_answers_are_dropped_at_once_and_what_providers_said_stays(another: Opening) -> None:
+    tier = await another()
+    fast = a_fast_tier(tier)
+    await tier.put("trakt:1", Row("{}", soon(), soon()))
+    for key in (KEY, id_key("1", "Tony Stark", "Iron Man")):
+        await fast.put(key, b"{}", 3600)
+    assert await fast.drop_all("char_img") == 2
+    assert (await fast.count("char_img"), await fast.get(KEY)) == (0, None)
+    assert await tier.load("trakt:1")
+
+
+async def test_what_was_dropped_while_redis_was_away_is_dropped_before_redis_is_believed_again(
+    another: Opening, redis: RedisServer
+) -> None:
+    """Redis goes on with what it had, as one that cannot be reached for a while does."""
+    tier = await another()
+    one, two = a_fast_tier(tier), a_fast_tier(await another())
+    other = name_key("Pepper Potts", "Iron Man")
+    await one.put(KEY, b"{}", 3600)
+    await one.put(other, b"{}", 3600)
+    away = asyncio.get_running_loop().time() + 3600
+    tier._away_until_s = away
+    assert await one.get(other) == b"{}"  # from memory
+    await one.drop(KEY)
+    assert await one.get(KEY) is None
+    assert await one.drop_all("char_img_cache:v1:pepper") == 1
+    await one.put(KEY, b"its own", 3600)
+    assert (await one.get(KEY), await one.count("char_img")) == (b"its own", 1)
+    tier._away_until_s = 0
+    assert await one.get(other) is None
+    assert (await two.get(KEY), await two.get(other)) == (None, None)

@@ -22,6 +22,7 @@ EXTENSIONS = ("jpg", "png", "jpeg", "webp", "avif", "gif", "bmp", "heic", "heif"
 PATTERNS = ("character_specific_image_{name}", "{name}_profile", "{name}")
 ACTOR_PATTERN = "actor_specific_image_{name}"
 MAX_FILES = 100_000
+TOLD_AT_ONCE = 1000
 MAX_BYTES = 50 * 1024 * 1024
 LOOK_EVERY_S = 30.0
 """Where a change was not heard of: on file systems of a network nobody hears of any."""
@@ -89,6 +90,8 @@ class CharacterFiles:
         self._index = FileIndex()
         self._on_change = on_change
         self._changed = asyncio.Event()
+        self._came: dict[str, CharacterFile] = {}
+        self._has_looked = False
 
     @asynccontextmanager
     async def watching(self, background: Background) -> AsyncIterator[Self]:
@@ -113,8 +116,17 @@ class CharacterFiles:
     async def look(self) -> None:
         found = await asyncio.to_thread(lambda: FileIndex.of(_files(self._folders)))
         if found != self._index:
-            self._index = found
+            before, self._index = self._index.by_name, found
+            came = {name: file for name, file in found.by_name.items() if before.get(name) != file}
+            if self._has_looked and len(came) <= TOLD_AT_ONCE:
+                self._came |= came
             self._on_change()
+        self._has_looked = True
+
+    def what_came(self) -> Sequence[CharacterFile]:
+        """Files that are new, or others, since this was asked, but for those that came all at once, as at the start."""
+        came, self._came = list(self._came.values()), {}
+        return came
 
     def of_character(self, name: str) -> str | None:
         return _name(self._first(PATTERNS, name))
@@ -143,6 +155,10 @@ class CharacterFiles:
             self._index.find("{name}_cover", title),
         ]
         return (file.name for file in files if file)
+
+    def of_stem(self, stem: str) -> CharacterFile | None:
+        """The file of this name, whatever its extension."""
+        return self._index.by_stem.get(stem.lower())
 
     def called(self, file_name: str) -> CharacterFile | None:
         return self._index.by_name.get(file_name)

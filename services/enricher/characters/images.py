@@ -19,9 +19,10 @@ from services.enricher.characters.chain import (
     TitleCasts,
     WantedCharacter,
 )
-from services.enricher.characters.files import CharacterFiles
+from services.enricher.characters.files import CharacterFile, CharacterFiles
 from services.enricher.characters.matching import folded
 from services.enricher.characters.store import (
+    FAST_PREFIX,
     Character,
     CharacterImage,
     CharacterTable,
@@ -113,6 +114,8 @@ class PictureWork:
     fetch: Callable[[SourceUrl], Awaitable[None]]
     pin: Callable[[Name, bytes], Awaitable[None]]
     """Have bytes stored and shown under a name, for good."""
+    known: Callable[[Name], Awaitable[bool]]
+    """Whether somebody has asked for a name before."""
     measure: Callable[[PictureId], Awaitable[float | None]]
     """What its measure takes away; None where it is not stored."""
 
@@ -332,7 +335,18 @@ class CharacterImages:
     async def files_changed(self) -> None:
         """What was answered before may be otherwise now."""
         await self.table.forget_local([self._urls.own(name) for name in self._files.names])
-        await self.fast.drop_all("char_img")
+        await self.fast.drop_all(FAST_PREFIX)
+        for file in self._files.what_came():
+            await self._show_again(file)
+
+    async def _show_again(self, file: CharacterFile) -> None:
+        """Where somebody has asked for the file by its own name before, who had another one, or none."""
+        try:
+            name = own_name(file)
+            if await self._pictures.known(name):
+                await self._pictures.pin(name, await asyncio.to_thread(file.path.read_bytes))
+        except (ValueError, OSError, QueueError) as error:
+            _log.info("a file is not shown by its name", file=file.name, reason=str(error))
 
     async def measure_what_came(self) -> bool:
         """Chosen pictures that were stored since: where one is worth less now than another may be, the chain is asked again."""
@@ -594,6 +608,11 @@ class CharacterImages:
 
     def _count(self, outcome: str) -> None:
         self._metrics.character_images.labels(outcome).inc()
+
+
+def own_name(file: CharacterFile) -> Name:
+    """By which `/api/image-no-auth/{file}` asks for it. Raise ValueError for what stands in no path as it is."""
+    return Name(Kind.UPLOAD, file.path.stem, Role.IMAGE)
 
 
 DATABASE, GENERATED = "database", "generated"

@@ -27,7 +27,7 @@ from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.contracts import Envelope, PictureStored
 from shared.http.early import Early
-from shared.pictures import HostRules, Kind, Name, PictureId, SourceUrl, picture_host
+from shared.pictures import HostRules, Kind, Name, PictureId, Role, Source, SourceUrl, picture_host
 from shared.queue import Queue
 from shared.settings import Settings
 from shared.telemetry import Metrics, start_at_zero, utc_now
@@ -64,7 +64,7 @@ class CharacterWing:
     """The kinds of tasks that it does."""
 
     found: images.CharacterImages
-    _fast: store.MemoryCache
+    _near: store.MemoryCache
     _metrics: Metrics
     _background: Background
     _now: Callable[[], datetime]
@@ -76,7 +76,7 @@ class CharacterWing:
         self, may_read: Callable[[MultiMapping[str]], bool], service: str, before: Early | None
     ) -> Early:
         """What is at hand; whatever is asked otherwise is left to `before`, and to aiohttp."""
-        return early.answering_early(self._fast.at_hand, may_read, service, self._metrics, before)
+        return early.answering_early(self._near.at_hand, may_read, service, self._metrics, before)
 
     def looking_after(self, tasks: Tasks) -> AbstractAsyncContextManager[None]:
         """Tasks that are due are started while the context lasts."""
@@ -114,7 +114,8 @@ async def open_characters(
     async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
         return await measure(PictureId(candidate.picture_id)) if candidate.picture_id else None
 
-    fast = store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic)
+    near = store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic)
+    fast = store.SharedCache(near, finder.metadata.tier) if finder.metadata.tier else near
     create = chain.Create(
         generator,
         own,
@@ -128,7 +129,7 @@ async def open_characters(
         fast=fast,
         files=files,
         urls=own,
-        pictures=images.PictureWork(urls, finder.fetch, finder.pin, measure),
+        pictures=images.PictureWork(urls, finder.fetch, finder.pin, finder.knows, measure),
         lifetimes=images.Lifetimes(settings.by_name_ttl_s, settings.by_id_ttl_s),
         batch_size=settings.batch_size,
         cast_limit=settings.cast_limit,
@@ -137,6 +138,7 @@ async def open_characters(
         sleep=sleep,
     )
     finder.ask_for(Kind.CHARACTER, _portraits(found))
+    finder.ask_for(Kind.UPLOAD, _own_files(files, finder))
 
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, PictureStored):
@@ -157,7 +159,7 @@ async def open_characters(
         await enter(forgetting(found, changed, background))
         await enter(queue.listen(hear))
         await enter(measuring(found, background))
-        yield CharacterWing(works, found, fast, metrics, background, now)
+        yield CharacterWing(works, found, near, metrics, background, now)
 
 
 def forgetting(
@@ -190,6 +192,21 @@ def _portraits(found: images.CharacterImages) -> Callable[[Name], Awaitable[Sour
         return await found.portrait(name.id)
 
     return portrait
+
+
+def _own_files(files: CharacterFiles, finder: Finder) -> Callable[[Name], Awaitable[Source | str | None]]:
+    """An operator's file by its own name, which is stored when somebody asks for it: `/api/image-no-auth/neo.jpg`."""
+
+    async def own_file(name: Name) -> Source | str | None:
+        file = None if name.is_private or name.role is not Role.IMAGE else files.of_stem(name.id)
+        if file is None:
+            return None
+        try:
+            return await finder.show(name, await asyncio.to_thread(file.path.read_bytes))
+        except OSError:
+            return "The file cannot be read."
+
+    return own_file
 
 
 def _steps(

@@ -15,6 +15,8 @@ from services.enricher.keeper.catalog.table import ShownBy
 from services.enricher.keeper.dead_letters import OpenDeadLetters, open_dead_letters
 from services.enricher.keeper.lanes import LaneWatch, watching_lanes
 from services.enricher.keeper.scrub import Scrub
+from services.enricher.keeper.videos import VideoSettings, VideoStore, open_videos
+from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.pictures import HostRules, PictureId, Source
@@ -32,6 +34,7 @@ class Keeper:
     works: Mapping[str, Work]
     """The kinds of tasks that it does."""
 
+    videos: VideoStore
     _catalog: OpenCatalog
     _dead: OpenDeadLetters
     _watch: LaneWatch
@@ -68,12 +71,13 @@ class Keeper:
         """The processes that share the queue."""
         return self._watch.peers
 
-    def endpoints(self, tasks: Tasks) -> list[Endpoint]:
+    def endpoints(self, tasks: Tasks, urls: PictureUrls) -> list[Endpoint]:
         return [
             *api.dead_letter_endpoints(self._dead, tasks),
             *api.queue_endpoints(self._watch),
             *api.host_endpoints(self._pauses),
-            *api.catalog_endpoints(self._catalog, tasks, self._facts),
+            *api.catalog_endpoints(self._catalog, tasks, self.videos.extent, self._facts),
+            *api.video_endpoints(self.videos, urls),
             *api.integrity_endpoints(tasks),
         ]
 
@@ -81,6 +85,7 @@ class Keeper:
 @asynccontextmanager
 async def open_keeper(
     settings: CatalogSettings,
+    videos: VideoSettings,
     *,
     database: Database,
     queue: Queue,
@@ -93,9 +98,20 @@ async def open_keeper(
     """`shown_by`: what other wings show, by which pictures have a kind, and are no orphans."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        kept_videos = await enter(
+            open_videos(
+                videos,
+                files=volume.videos,
+                inventory=volume.inventory,
+                metrics=metrics,
+                background=background.led(database.sharing.lead),
+                now=utc_now,
+            )
+        )
         catalog = await enter(
             open_catalog(
                 settings,
+                videos=kept_videos,
                 database=database,
                 queue=queue,
                 inventory=volume.inventory,
@@ -114,7 +130,8 @@ async def open_keeper(
             "redrive": dead.redriving,
             Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
         }
-        yield Keeper(works, catalog, dead, watch, volume.hosts, volume.live.facts if volume.live else None)
+        facts = volume.live.facts if volume.live else None
+        yield Keeper(works, kept_videos, catalog, dead, watch, volume.hosts, facts)
 
 
 def counting(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from yarl import URL
 
 from shared.http.signatures import EXPIRY, Signatures
-from shared.pictures import Format, Name, PictureId, RevisionId, Role, picture_id
+from shared.pictures import Format, Name, PictureId, RevisionId, Role, picture_id, public_paths
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.settings import CommaList, Settings
 from shared.volume import Pictures, Revision, VolumeAway
@@ -77,6 +77,13 @@ class PictureUrls:
     def of_upload(self, id_: str, until_s: int | None) -> str:
         """Where whoever knows it has it; with `until_s` (since the epoch) signed for so long, as private ones must be."""
         path = self._paths.upload.path(id=id_, format=Format.JPG)
+        if until_s is not None:
+            path = self._of_uploads.sign(path, [(EXPIRY, str(until_s))])
+        return self._before + path
+
+    def of_video(self, name: str, until_s: int | None = None) -> str:
+        """The same of a video, by its UUID."""
+        path = public_paths.video_path(name)
         if until_s is not None:
             path = self._of_uploads.sign(path, [(EXPIRY, str(until_s))])
         return self._before + path

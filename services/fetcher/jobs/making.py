@@ -124,6 +124,7 @@ def order_for(
         memory_bytes=settings.memory_bytes,
         bare=bare,
         kept_as=kept_as,
+        faces=settings.faces,
         font_directories=settings.font_directories,
     )
 

@@ -1,7 +1,8 @@
-"""How good a portrait a picture would be: how sharp it is."""
+"""How good a portrait a picture would be: how sharp it is, and how many faces it shows."""
 
 from PIL import Image, ImageFilter, ImageStat
 
+from services.fetcher.rendering import faces
 from services.fetcher.rendering.colors import flattened
 from services.fetcher.rendering.decode import resized
 from shared.pictures import Measure
@@ -15,10 +16,11 @@ _MIDDLE = 128
 _LAPLACIAN = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=_MIDDLE)
 
 
-def measured(image: Image.Image) -> Measure:
+def measured(image: Image.Image, *, with_faces: bool = False) -> Measure:
     """Of a picture in sRGB."""
     small = flattened(resized(image, _BOX.fit(*image.size))).convert("L")
-    return Measure(sharpness=round(_sharpness(small), 1))
+    found = faces.counted(image) if with_faces else None
+    return Measure(sharpness=round(_sharpness(small), 1), faces=found)
 
 
 def _sharpness(grey: Image.Image) -> float:

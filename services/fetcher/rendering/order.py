@@ -23,6 +23,8 @@ class Order:
     """Of a bare original: in this format, whatever it was."""
     described: bool = True
     """Say its colour and thumbhash, too."""
+    faces: bool = False
+    """And how many faces it shows."""
     font_directories: tuple[str, ...] = ()
     """Of fonts for drawings, besides the one that is always there."""
 

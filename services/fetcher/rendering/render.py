@@ -131,7 +131,7 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
             into = order.into / str(rendition)
             encode_animation(original.film, stage.frames(size), into, order.quality)
     said = _described(small, original.media_type, stage.size, original.frames)
-    measure = measured(stage.shown(seen)) if order.described else None
+    measure = measured(stage.shown(seen), with_faces=order.faces) if order.described else None
     said = replace(said, notes=original.notes, measure=measure)
     if is_redrawn:
         return _redrawn(said, stage.shown(decoded), order)

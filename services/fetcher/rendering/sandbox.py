@@ -18,6 +18,7 @@ from services.fetcher.rendering import answers
 from services.fetcher.rendering.answers import render
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
+from services.fetcher.rendering.faces import ADDRESS_BYTES
 from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.shares import RendererShares
@@ -33,6 +34,7 @@ LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
 
 _PRELOAD = "services.fetcher.rendering.preload"
+_PRELOAD_FACES = "services.fetcher.rendering.preload_faces"
 
 _LAST_WORDS = {
     OUT_OF_MEMORY: "needs more memory than its renderer has",
@@ -91,14 +93,15 @@ class Sandbox:
         memory_bytes: int,
         reach: Reach,
         when_idle: bool = True,
+        faces: bool = False,
         on_death: Callable[[str], None] = _nobody_counts,
     ) -> AsyncIterator[Self]:
-        """`on_death` hears of each renderer that died in the middle of a picture, of what: one of DEATHS."""
-        _start_forking()
+        """`faces`: they may be counted, for which renderers have more address space. `on_death` hears of each renderer that died in the middle of a picture, of what: one of DEATHS."""
+        _start_forking(faces=faces)
         sandbox = cls(
             processes=processes,
             timeout_s=timeout_s,
-            memory_bytes=memory_bytes,
+            memory_bytes=memory_bytes + (ADDRESS_BYTES if faces else 0),
             reach=reach,
             when_idle=when_idle,
             on_death=on_death,
@@ -242,12 +245,12 @@ class Sandbox:
         task.add_done_callback(self._ending.discard)
 
 
-def _start_forking() -> None:
+def _start_forking(*, faces: bool) -> None:
     """Start the server that forks renderers, deaf to Ctrl-C and without our keys: each of them inherits that from its
     first moment.
     """
     hide_memory()
-    forkserver.set_forkserver_preload([answers.__name__, _PRELOAD])
+    forkserver.set_forkserver_preload([answers.__name__, _PRELOAD, *([_PRELOAD_FACES] * faces)])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with _clean_environment():

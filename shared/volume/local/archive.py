@@ -59,6 +59,11 @@ class LocalArchive:
             if (root / directory).is_dir()
         )
 
+    @property
+    def videos(self) -> int:
+        """How many there are, none of which is part of the archive."""
+        return sum(1 for _ in (self._layout.root / "videos").glob("*/*.mp4"))
+
     def pictures(self) -> Iterator[KeptPicture]:
         """Pins and uploads."""
         for directory in sorted((self._layout.root / Tree.KEEP).glob("*/*/*")):

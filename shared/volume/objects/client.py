@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
@@ -153,6 +154,46 @@ class ObjectClient:
         while (piece := await self._within(lambda: anext(pieces, None))) is not None:
             self.costs.moved("read", len(piece))
             yield bytes(piece)
+
+    async def get_range(self, key: str, first: int, length: int) -> bytes:
+        async def once() -> bytes:
+            return bytes(
+                await obstore.get_range_async(self._store(key), self._path(key), start=first, length=length)
+            )
+
+        body = await self._asked(Request.GET, once, tries=TRIES)
+        self.costs.moved("read", len(body))
+        return body
+
+    async def look(self, key: str) -> Listed:
+        """What a listing would say of it."""
+
+        async def once() -> Listed:
+            meta = await obstore.head_async(self._store(key), self._path(key))
+            return Listed(key, meta["e_tag"] or "", meta["size"], meta["last_modified"])
+
+        return await self._asked(Request.HEAD, once, tries=TRIES)
+
+    async def put_file(self, key: str, file: Path, size: int, *, media_type: str) -> None:
+        """Whatever was there, in parts, each within the time of a request: it is there once all are."""
+        attributes: obstore.Attributes = {
+            "Content-Type": media_type,
+            "Cache-Control": self.settings.cache_control,
+        }
+        try:
+            await obstore.put_async(
+                self._store(key),
+                self._path(key),
+                file,
+                attributes=attributes,
+                use_multipart=True,
+                max_concurrency=4,
+            )
+        except (refused.BaseError, TimeoutError) as error:
+            self.costs.asked(Request.PUT, "failed")
+            raise _away(error) from error
+        self.costs.asked(Request.PUT, "done")
+        self.costs.moved("written", size)
 
     async def is_there(self, key: str) -> bool:
         async def once() -> bool:

@@ -16,6 +16,7 @@ from shared.volume.objects.probe import identity_of, probe
 from shared.volume.objects.records import PictureRecords
 from shared.volume.objects.store import ObjectPictureStore, ObjectPins
 from shared.volume.objects.sweep import ObjectSweep
+from shared.volume.objects.videos import ObjectVideos
 from shared.volume.settings import VolumeRefused, VolumeSettings
 
 
@@ -35,6 +36,7 @@ class ObjectVolume:
         self._hosts = ObjectHostPauses(self.client)
         self.records.ask_also = self._hosts.ask_ahead
         self._drafts = self._settings.cache_directory / "drafts"
+        self._videos = ObjectVideos(self.client, self._drafts)
         self._store = ObjectPictureStore(self.client, self.records, drafts=self._drafts, on_step=on_step)
         self._files: CachedFiles | None = None
 
@@ -62,7 +64,13 @@ class ObjectVolume:
             self._store.files = self._files
         pictures = CachedPictures(self.client, self.records, self._files)
         return views.ReadVolume(
-            pictures, self._names, self._hosts, self._check, lambda: self._identity, live=self.live
+            pictures=pictures,
+            names=self._names,
+            hosts=self._hosts,
+            videos=self._videos,
+            check=self._check,
+            identity=lambda: self._identity,
+            live=self.live,
         )
 
     def to_keep(self) -> views.KeeperVolume:
@@ -73,6 +81,7 @@ class ObjectVolume:
             integrity=ObjectIntegrity(self.client, self.records),
             inbox=ObjectInbox(self.client),
             hosts=self._hosts,
+            videos=self._videos,
             identity=lambda: self._identity,
             live=self.live,
         )
@@ -91,6 +100,7 @@ class ObjectVolume:
             pins=ObjectPins(self.client, self.records),
             inbox=ObjectInbox(self.client),
             hosts=self._hosts,
+            videos=self._videos,
             mending=ObjectIntegrity(self.client, self.records),
             sweep=sweep_once,
             shown=self._names.shown,

@@ -76,7 +76,8 @@ class Metadata:
     _providers: Providers
     _trakt_cache: Cache
     _forget_elsewhere: Callable[[str], Awaitable[None]]
-    _tier: SharedTier | None
+    tier: SharedTier | None
+    """What processes share; None: no Redis is set."""
 
     @property
     def providers(self) -> Mapping[str, ProviderStatus]:
@@ -92,7 +93,7 @@ class Metadata:
 
     def status(self) -> Mapping[str, str]:
         """Of the tier that processes share; nothing where there is none."""
-        return self._tier.status() if self._tier else {}
+        return self.tier.status() if self.tier else {}
 
 
 async def _nothing(_connection: AsyncConnection) -> None:

@@ -37,6 +37,15 @@ _CLAIM = (
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 _RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
+FORGOTTEN_FOR_S = 15.0
+"""So long what another process found before does not come back: longer than any of them looks for something."""
+
+_KEEP = (
+    "local by = redis.call('get', KEYS[2]) if by and by ~= ARGV[1] then return 0 end"
+    " redis.call('set', KEYS[1], ARGV[2], 'px', ARGV[3]) return 1"
+)
+_FORGET = "redis.call('set', KEYS[2], ARGV[1], 'px', ARGV[2]) return redis.call('unlink', KEYS[1])"
+
 _log = structlog.get_logger()
 
 
@@ -126,15 +135,58 @@ class SharedTier:
     async def clear(self, name: str) -> None:
         """Forget all that one provider said."""
         with suppress(RedisAway):
-            cursor = 0
-            while True:
-                cursor, keys = await self._ask(
-                    partial(self._redis.scan, cursor, match=f"{PREFIX}said:{name}:*", count=500)
-                )
-                if keys:
-                    await self._ask(partial(self._redis.unlink, *keys))
-                if not cursor:
-                    return
+            async for keys in self._keys(f"said:{name}:"):
+                await self._ask(partial(self._redis.unlink, *keys))
+
+    async def kept(self, key: str) -> tuple[bytes, float] | None:
+        """What some process kept under the key, and for how many seconds it still counts; None also where Redis does not answer."""
+        name = f"{PREFIX}{key}"
+        with suppress(RedisAway):
+            value = await self._ask(partial(self._redis.get, name))
+            if value is not None:
+                return bytes(value), await self._ask(partial(self._redis.pttl, name)) / 1000
+        return None
+
+    async def keep(self, key: str, value: bytes, lasts_s: float) -> None:
+        """Not where another process has just dropped it: this one may have looked before. Nothing is raised where Redis does not
+        answer.
+        """
+        names = (f"{PREFIX}{key}", f"{PREFIX}forgotten:{key}")
+        with suppress(RedisAway):
+            await self._ask(
+                partial(self._redis.eval, _KEEP, 2, *names, self._token, value, max(1, int(lasts_s * 1000)))
+            )
+
+    async def drop(self, *keys: str) -> None:
+        """Raise RedisAway."""
+        for key in keys:
+            names = (f"{PREFIX}{key}", f"{PREFIX}forgotten:{key}")
+            await self._ask(
+                partial(self._redis.eval, _FORGET, 2, *names, self._token, int(FORGOTTEN_FOR_S * 1000))
+            )
+
+    async def drop_all(self, beginning: str) -> int:
+        """What is kept under keys that begin so; how many. Raise RedisAway."""
+        dropped = 0
+        async for keys in self._keys(beginning):
+            dropped += await self._ask(partial(self._redis.unlink, *keys))
+        return dropped
+
+    async def count(self, beginning: str) -> int:
+        """Raise RedisAway."""
+        return sum([len(keys) async for keys in self._keys(beginning)])
+
+    async def _keys(self, beginning: str) -> AsyncIterator[list[bytes]]:
+        """Some at a time. Raise RedisAway."""
+        cursor = 0
+        while True:
+            cursor, keys = await self._ask(
+                partial(self._redis.scan, cursor, match=f"{PREFIX}{beginning}*", count=500)
+            )
+            if keys:
+                yield keys
+            if not cursor:
+                return
 
     @asynccontextmanager
     async def asking(self, key: str, until: datetime) -> AsyncIterator[None]:

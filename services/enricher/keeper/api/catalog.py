@@ -1,6 +1,7 @@
 """Endpoints of the catalog: statistics, lists, eviction, cleaning up, scrubbing."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks
 from shared.pictures import FailureClass, Kind
 from shared.telemetry import utc_now
-from shared.volume import StorageFacts
+from shared.volume import Extent, StorageFacts
 
 NEXT_SHOWN = 100
 UNUSED_DAYS = 30
@@ -142,8 +143,9 @@ class StorageStatistics(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     total_objects: int
-    total_size_mb: float = Field(description="What pictures take, in MiB")
+    total_size_mb: float = Field(description="What pictures and videos take, in MiB")
     used: DiskUse
+    videos: DiskUse = Field(description="Of it, what are videos")
     leaving: DiskUse = Field(description="Of it, what is on its way out")
     excess: DiskUse = Field(description="Of the rest, what has to go")
     budget: DiskUse
@@ -167,9 +169,12 @@ class Eviction(StorageStatistics):
 
 
 def catalog_endpoints(
-    catalog: OpenCatalog, tasks: Tasks, facts: StorageFacts | None = None
+    catalog: OpenCatalog,
+    tasks: Tasks,
+    videos: Callable[[], Awaitable[Extent]],
+    facts: StorageFacts | None = None,
 ) -> list[Endpoint]:
-    """`facts`: where pictures are, if that is a store of objects."""
+    """`videos`: what they take. `facts`: where pictures are, if that is a store of objects."""
     table, budget = catalog.table, catalog.budget
 
     async def counted(_asked: Parameters) -> CatalogStatistics:
@@ -224,6 +229,7 @@ def catalog_endpoints(
             "total_objects": whole.total_objects,
             "total_size_mb": round(used.bytes / MIB, 1),
             "used": DiskUse.of(used),
+            "videos": DiskUse.of(await videos()),
             "leaving": DiskUse.of(standing.usage.leaving),
             "excess": DiskUse.of(standing.excess),
             "budget": DiskUse.of(standing.budget),

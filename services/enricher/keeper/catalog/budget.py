@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 from pydantic import Field
@@ -85,6 +86,15 @@ class DiskStatus:
     """Why nothing goes although it should."""
 
 
+class Beside(Protocol):
+    """What takes room beside pictures, and goes once none of those can that could be fetched again. Raises OSError."""
+
+    async def extent(self) -> Extent: ...
+
+    async def make_room(self, excess: Extent, *, came_before: datetime) -> bool:
+        """Whether any of it went."""
+
+
 class DiskBudget:
     def __init__(
         self,
@@ -93,6 +103,7 @@ class DiskBudget:
         inventory: Inventory,
         queue: Queue,
         *,
+        beside: Beside | None = None,
         lag: Callable[[], timedelta],
         metrics: Metrics,
         now: Callable[[], datetime],
@@ -101,6 +112,7 @@ class DiskBudget:
         self._table = table
         self._inventory = inventory
         self._queue = queue
+        self._beside = beside
         self._lag = lag
         self._metrics = metrics
         self._now = now
@@ -127,9 +139,10 @@ class DiskBudget:
         return DiskStatus(usage, space, budget, floor, excess, self._obstacle)
 
     async def _usage(self) -> Usage:
-        """With the directories that pictures share."""
+        """With the directories that pictures share, and what is beside them."""
         usage = await self._table.usage(self._now() - ORDER_LASTS)
-        return replace(usage, disk=usage.disk + await self._inventory.shelving(usage.pictures))
+        beside = await self._beside.extent() if self._beside else NOTHING
+        return replace(usage, disk=usage.disk + await self._inventory.shelving(usage.pictures) + beside)
 
     async def next(self, *, at_most: int) -> Sequence[CatalogEntry]:
         """What goes when room is needed, the longest unused first."""
@@ -161,6 +174,10 @@ class DiskBudget:
             await self._order(chosen, Lane.PICTURES_NOW)
             self._meet(None)
         elif not standing.usage.pictures_leaving:
+            too_young = self._now() - self._settings.grace
+            if self._beside and await self._beside.make_room(standing.excess, came_before=too_young):
+                self._meet(None)
+                return True
             self._meet("all that is left is kept, younger than EVICTION_GRACE, or in use")
         return bool(chosen)
 

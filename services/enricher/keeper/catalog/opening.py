@@ -11,6 +11,7 @@ from cachetools import TTLCache
 
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.keeper.catalog.budget import (
+    Beside,
     CatalogSettings,
     DiskBudget,
     keeping_within,
@@ -158,12 +159,23 @@ async def open_catalog(
     rules: HostRules,
     metrics: Metrics,
     background: Background,
+    videos: Beside | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
+    """`videos`: what takes room beside pictures."""
     table = CatalogTable(database, shown_by)
     use = AccessTimes(table, now=now, leads=lambda: database.sharing.leads)
     led = background.led(database.sharing.lead)
-    budget = DiskBudget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
+    budget = DiskBudget(
+        settings,
+        table,
+        inventory,
+        queue,
+        beside=videos,
+        lag=lambda: looking.lag,
+        metrics=metrics,
+        now=now,
+    )
     looking = Indexer(table, inventory, now=now, on_looked=budget.change.set)
 
     def lag_s() -> float:
