@@ -18,6 +18,7 @@ from services.enricher.pages.account import AccountPages
 from services.enricher.pages.gallery import ShownPosters, Wall
 from services.enricher.pages.history import History
 from services.enricher.pages.operations import Operations
+from services.enricher.pages.shelves import Shelves
 from services.enricher.pages.site import OwnApi, Site
 from services.enricher.settings import EnricherSettings
 from services.enricher.tasks.task import TaskState
@@ -99,6 +100,7 @@ async def add_enricher(
         posters = ShownPosters(volume.names, wings.library.shown, wings.urls, wings.finder)
         pages = (
             Wall(api, posters, wings.urls, wings.finder, settings.library.folders),
+            Shelves(api, posters, wings.urls),
             AccountPages(api),
             Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
         )

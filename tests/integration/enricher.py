@@ -85,9 +85,9 @@ class RunningEnricher:
             json = await answer.json(content_type=None) if body else None
             return Reply(answer.status, answer.headers, body, json)
 
-    async def ended(self, path: str, *, within_s: float = PATIENCE_S) -> dict[str, Any]:
+    async def ended(self, path: str, json: object = None, *, within_s: float = PATIENCE_S) -> dict[str, Any]:
         """The task that a POST to this path starts, when it has ended, with all of its items."""
-        reply = await self.manage("POST", path)
+        reply = await self.manage("POST", path, json)
         assert reply.status == 202, reply.json
         task: dict[str, Any] = reply.json
 

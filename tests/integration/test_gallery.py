@@ -25,9 +25,9 @@ from tests.providers.tmdb import API_KEY
 from tests.servers.browser import (
     CHROMIUM,
     PATIENCE_MS,
-    SHIFTED,
     SHOWN,
     Onlooker,
+    Shifts,
     assert_clean,
     running_chromium,
 )
@@ -97,7 +97,7 @@ async def test_the_wall_shows_every_picture_and_nothing_shifts(
     page = await shop.page(width, height, light=light)
     await page.goto("/")
     await page.wait_for_function(SHOWN)
-    assert await page.evaluate(SHIFTED) < 0.02
+    assert (shifts := await Shifts.of(page)).sum_ < 0.02, shifts
     await expect(page.get_by_role("heading", name="24 titles")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await assert_clean(shop, page)

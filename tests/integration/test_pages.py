@@ -457,7 +457,7 @@ async def test_clearing_needs_the_admin_token_and_makes_us_ask_again(
     assert (cleared.status, trakt.total) == (200, asked + 1)
 
 
-MANAGING_PAGES = ("/ops", "/add", "/scan", "/unmatched", "/picture", "/account")
+MANAGING_PAGES = ("/ops", "/add", "/scan", "/unmatched", "/picture", "/account", "/uploads")
 MANAGING_READS = (
     "/api/trakt/device",
     "/api/tmdb/test",
@@ -489,6 +489,7 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
             method != "GET"
             or path.startswith(("/api/v1/admin/", *MANAGING_PAGES, *MANAGING_READS))
             or "/pictures/" in path
+            or path.endswith("/character")
             or path in {"/api/images", "/api/videos", "/api/categories/search"}
         )
         for_others = path in to_sign_in or access in {Access.UPLOADING, Access.USER, Access.TELLING}
@@ -560,3 +561,22 @@ async def test_the_description_has_every_path_and_its_page_needs_no_other_site(t
         "/api/tmdb/tv/{id}/season/{number}",
         "/api/metadata/{media_type}/{id}",
     } <= set(document["paths"])
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            described = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+            assert described == set(re.findall(r"\{(\w+)\}", path)), (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/api/items/enriched", {"GET", "HEAD"}),
+        ("PUT", "/api/v1/admin/images/api/image-no-auth/a.jpg", {"DELETE"}),
+    ],
+)
+async def test_a_path_has_the_methods_that_are_described_and_none_of_one_that_looks_like_it(
+    tmp_path: Path, method: str, path: str, allowed: set[str]
+) -> None:
+    async with running_enricher(tmp_path) as enricher:
+        answer = await enricher.manage(method, path)
+    assert (answer.status, set(answer.headers["Allow"].split(", "))) == (405, allowed)

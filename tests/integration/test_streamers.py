@@ -122,6 +122,8 @@ async def test_categories_have_files_slugs_covers_and_favourites(
         )
         for one in added.json["categories"]:
             assert one["trouble"] is None
+        no_number = await enricher.manage("POST", "/api/categories", {"twitch_ids": ["tw:x"]})
+        assert (no_number.status, "Twitch" in no_number.json["detail"]) == (400, True)
         for number in (1, 2, 3, 4):
 
             async def is_stored(number: int = number) -> bool:

@@ -114,9 +114,11 @@ async def test_a_command_takes_it_over_and_asks_whose_numbers_they_are(
         unsaid = await typed(str(left), "--dry-run")
         said = await typed(str(left), "--dry-run", "--ids", "internal")
         missing = await typed(str(tmp_path / "nowhere"))
+        no_name = await enricher.ended(IMPORT, {"directory": "/" + "0" * 1000})
         closed = (await enricher.ask("POST", IMPORT, json={"directory": str(left)})).status
     assert [one.exit_code for one in (unsaid, said, missing)] == [1, 0, 1]
     assert "internal" in unsaid.output
     assert "no such streamer" in said.output
     assert "There is no folder" in missing.output
+    assert (no_name["state"], no_name["reason"][:21]) == ("failed", "There is no folder /0")
     assert closed == 401

@@ -161,4 +161,5 @@ def _number(name: str, *, show: bool = False) -> int:
         return int(name[2:]) - _SHOWS_FROM * show
     if name.isdecimal():
         return int(name) - 10_000
-    return int(name.rpartition("-")[2])
+    number = name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else -1

@@ -14,19 +14,46 @@ _OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-SHIFTED = """() => new Promise((told) => {
-    let sum = 0;
-    new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) sum += one.value; })
-        .observe({type: "layout-shift", buffered: true});
-    requestAnimationFrame(() => requestAnimationFrame(() => told(sum)));
+_SHIFTS = """() => new Promise((told) => {
+    const found = [];
+    const told_of = (one) => one.node?.closest ? [one.node.tagName, one.node.id, one.node.className].join(" ") : String(one.node?.nodeName);
+    new PerformanceObserver((list) => {
+        for (const one of list.getEntries()) if (!one.hadRecentInput) found.push([one.startTime, one.value, one.sources.map(told_of)]);
+    }).observe({type: "layout-shift", buffered: true});
+    requestAnimationFrame(() => requestAnimationFrame(() => told(found)));
 })"""
-"""Cumulative layout shift, so far."""
+"""Layout shifts so far that no input led to: when (ms), how much, and what shifted."""
+
+_SESSION_GAP_MS, _SESSION_MS = 1000, 5000
 
 SHOWN = """() => [...document.querySelectorAll("img")].filter((one) => {
     const box = one.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight && box.width;
 }).every((one) => one.naturalWidth > 40 || one.closest(".brand"))"""
 """Whether every picture that can be seen is one, and no placeholder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """What shifted in a page. `largest`: the cumulative layout shift as web.dev defines it, of the session window that has most;
+    `sum_`: of all.
+    """
+
+    largest: float
+    sum_: float
+    what: tuple[str, ...]
+
+    @classmethod
+    async def of(cls, page: Page) -> "Shifts":
+        found = await page.evaluate(_SHIFTS)
+        largest = window = began = last = 0.0
+        for at, value, _ in found:
+            if at - last >= _SESSION_GAP_MS or at - began >= _SESSION_MS:
+                window, began = 0.0, at
+            window, last = window + value, at
+            largest = max(largest, window)
+        what = (f"{value:.4f} at {at:.0f} ms: {', '.join(sources)}" for at, value, sources in found)
+        return cls(largest, sum(value for _, value, _ in found), tuple(what))
 
 
 @dataclass

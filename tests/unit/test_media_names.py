@@ -3,8 +3,8 @@
 import pytest
 
 from services.enricher.library import ItemIds, MediaType
-from services.enricher.library.scan.episodes import Sign, is_season, may_be_season, numbered, season_after
 from services.enricher.library.scan.names import as_text, ids_in, is_extra, is_video, legible
+from services.enricher.library.scan.seasons import Sign, is_season, may_be_season, numbered, season_after
 from services.enricher.library.scan.titles import Titled, plainly, roughly, surely
 
 MOVIE, TV = MediaType.MOVIE, MediaType.TV

@@ -261,13 +261,13 @@ async def test_what_was_dropped_while_redis_was_away_is_dropped_before_redis_is_
     await one.put(KEY, b"{}", 3600)
     await one.put(other, b"{}", 3600)
     away = asyncio.get_running_loop().time() + 3600
-    tier._away_until_s = away
+    tier._asked._away_until_s = away
     assert await one.get(other) == b"{}"  # from memory
     await one.drop(KEY)
     assert await one.get(KEY) is None
     assert await one.drop_all("char_img_cache:v1:pepper") == 1
     await one.put(KEY, b"its own", 3600)
     assert (await one.get(KEY), await one.count("char_img")) == (b"its own", 1)
-    tier._away_until_s = 0
+    tier._asked._away_until_s = 0
     assert await one.get(other) is None
     assert (await two.get(KEY), await two.get(other)) == (None, None)

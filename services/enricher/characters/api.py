@@ -137,7 +137,9 @@ class ShownCharacter(BaseModel):
 
 class ReportOrder(Body):
     name: str = Field(min_length=1, max_length=LONGEST)
-    movie_title: str = Field(min_length=1, max_length=LONGEST)
+    movie_title: str = Field(min_length=1, max_length=LONGEST, description=_TITLE)
+    media_type: MediaWord | None = None
+    year: int | None = Field(None, ge=1870, le=2200)
     image_url: str | None = Field(
         None, max_length=8192, description="Which one; absent: the one that is shown"
     )
@@ -248,7 +250,8 @@ class CharacterApi:
 
     async def report(self, _asked: Parameters, order: ReportOrder) -> Reported:
         """A picture is wrong, or dead: it drops out, and the next best is shown."""
-        dropped = await self._found.report(order.name, order.movie_title, order.image_url, order.reason)
+        title = images.title_of(wanted_title(order.movie_title, order.media_type, order.year))
+        dropped = await self._found.report(order.name, title, order.image_url, order.reason)
         return Reported(dropped=dropped)
 
     async def profile_image(self, asked: CastMemberParameters) -> QualifiedUrl:

@@ -97,6 +97,12 @@ class ShownPosters:
             return item.images[role]
         return self._asked(name) if name and self._can_be_found else None
 
+    async def named(self, name: Name) -> ShownPicture:
+        """What a name shows; where nothing is stored, by the name: it is looked for when a browser asks."""
+        picture = await self._names.picture(name)
+        stored = await self._shown.of_name(name, picture) if picture else None
+        return stored or self._asked(name)
+
     @property
     def _can_be_found(self) -> bool:
         return any(status.condition is not Condition.OFF for status in self._finder.statuses.values())
@@ -141,13 +147,22 @@ class Wall:
             "cards": [Card(item, poster) for item, poster in zip(items, posters, strict=True)],
             "total": total,
             "tracked": (await self._api.ask("GET /api/watch/entries", limit=1)).total,
+            "shelved": await self._shelved(),
             "later": query.path(page=query.page + 1) if more else None,
+            "coming": min(AT_ONCE, total - query.page * AT_ONCE),
             "earlier": query.path(page=query.page - 1) if query.page > 1 else None,
             "attributed": self._attributed(),
         }
         if not total and query == WallQuery():
             return Sheet("welcome.html", {**values, **self._missing()})
         return Sheet("wall.html", values)
+
+    async def _shelved(self) -> bool:
+        """Whether streamers and categories are to be seen: where Twitch is asked, or some are here without."""
+        if self._finder.statuses["twitch"].condition is not Condition.OFF:
+            return True
+        listed = [await self._api.ask(f"GET /api/{shelf}", limit=1) for shelf in ("streamers", "categories")]
+        return any(one.total for one in listed)
 
     async def _all(self, query: WallQuery) -> tuple[int, Sequence[EnrichedItem]]:
         """How many items there are, and those of the page."""

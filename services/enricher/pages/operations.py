@@ -32,6 +32,7 @@ class Action:
 
 
 _DEAD = "/api/v1/admin/dead"
+_STREAMER, _CATEGORY = "/api/streamers/{id}", "/api/categories/{id}"
 _NAMED = "/api/v1/admin/images/{kind}/{id}/{role}"
 ACTIONS: Mapping[str, Action] = {
     "add": Action("POST /api/library/items", "done.added"),
@@ -42,6 +43,18 @@ ACTIONS: Mapping[str, Action] = {
     "clear-demo": Action("DELETE /api/v1/admin/demo", "done.demo_cleared"),
     "pin": Action(f"PUT {_NAMED}", "done.pinned"),
     "unpin": Action(f"DELETE {_NAMED}", "done.unpinned"),
+    "add-streamer": Action("POST /api/streamers", "done.streamer_added"),
+    "refresh-streamer": Action(f"POST {_STREAMER}/refresh", "done.refreshed"),
+    "favor-streamer": Action(f"PUT {_STREAMER}/favorite", "done.favored"),
+    "disfavor-streamer": Action(f"DELETE {_STREAMER}/favorite", "done.disfavored"),
+    "remove-streamer": Action(f"DELETE {_STREAMER}", "done.removed"),
+    "add-category": Action("POST /api/categories", "done.category_added"),
+    "favor-category": Action(f"PUT {_CATEGORY}/favorite", "done.favored"),
+    "disfavor-category": Action(f"DELETE {_CATEGORY}/favorite", "done.disfavored"),
+    "remove-category": Action(f"DELETE {_CATEGORY}", "done.removed"),
+    "remove-stream": Action("DELETE /api/streams/{id}", "done.removed"),
+    "report-character": Action("POST /api/v1/characters/report", "done.reported"),
+    "let-go": Action("DELETE /api/images/uploads/{file}", "done.let_go"),
     "cancel": Action("POST /api/v1/admin/tasks/{id}/cancel", "done.cancelled"),
     "redrive": Action(f"POST {_DEAD}/{{id}}/redrive", "done.redriven"),
     "redrive-all": Action(f"POST {_DEAD}/redrive", "done.redriving"),

@@ -244,8 +244,12 @@ class ImportStreamVault:
 
 def _files_in(directory: Path) -> Iterator[FoundFile]:
     """Of the tree itself, or of what is hidden in it. Raise TaskFailed for what is no folder."""
-    roots = [directory / one for one in FOLDERS if (directory / one).is_dir()] or [directory]
-    if not directory.is_dir():
+    try:
+        roots = [directory / one for one in FOLDERS if (directory / one).is_dir()] or [directory]
+        is_there = directory.is_dir()
+    except OSError:  # as of a name that is too long to be one
+        is_there = False
+    if not is_there:
         raise TaskFailed(f"There is no folder {directory}.")
     for root in roots:
         for folder in ("profiles", "banners", "categories", "artwork"):

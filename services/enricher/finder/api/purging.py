@@ -233,6 +233,8 @@ class KeyedPathParameters(DryParameters):
     whose: Literal["imdb", "tmdb", "tvdb"]
     shown: Literal["poster", "backdrop", "logo"]
     id: str = Field(max_length=40)
+    key: str
+    format: str
 
 
 def _of_key(form: KeyedForm, purger: Purger) -> Endpoint:
@@ -285,7 +287,8 @@ def explain_endpoints(resolving: OpenResolving) -> list[Endpoint]:
 
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
-_PIN_PATH = "/api/v1/admin/images/{kind}/{id}/{role}"
+_PIN_PATH = r"/api/v1/admin/images/{kind}/{id}/{role:[\w-]+}"
+"""A role has no dot: with one it is a file of another form."""
 
 
 class PinOrder(Body):

@@ -237,7 +237,7 @@ def library_endpoints(library: Library, scans: Scans, enrichment: Enrichment) ->
         ),
         *(
             endpoint
-            for path in ("/api/library/items/{id}", "/api/items/{id}")
+            for path in ("/api/library/items/{id}", "/api/items/{id:[0-9]+}")
             for endpoint in (
                 Endpoint("GET", path, one, EnrichedItem, LibraryItemParameters, access=Access.LISTS),
                 Endpoint(

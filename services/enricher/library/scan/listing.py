@@ -7,7 +7,6 @@ from functools import cached_property
 
 from services.enricher.library.item import MediaType
 from services.enricher.library.same_title import plain
-from services.enricher.library.scan.episodes import is_season, is_specials
 from services.enricher.library.scan.names import (
     DISCS,
     is_extra,
@@ -16,6 +15,7 @@ from services.enricher.library.scan.names import (
     is_video,
     legible,
 )
+from services.enricher.library.scan.seasons import is_season, is_specials
 from services.enricher.library.scan.titles import roughly, surely
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from services.enricher.library.item import MediaType
 from services.enricher.library.same_title import plain
-from services.enricher.library.scan import episodes
-from services.enricher.library.scan.episodes import Numbered, Sign
+from services.enricher.library.scan import seasons
 from services.enricher.library.scan.listing import Folder
 from services.enricher.library.scan.names import DISCS, legible
+from services.enricher.library.scan.seasons import Numbered, Sign
 from services.enricher.library.scan.titles import Titled, has_span, roughly, surely
 
 _PART = re.compile(
@@ -84,7 +84,7 @@ def _series_of_disc(folder: Folder) -> str | None:
         return _series_around(folder)
     if folder.media_type is MediaType.MOVIE:
         return None
-    return _declared(folder) or (_series_of_season(folder) if episodes.is_season(folder.name) else None)
+    return _declared(folder) or (_series_of_season(folder) if seasons.is_season(folder.name) else None)
 
 
 def _of_folder(series: str, files: int) -> SeriesPart:
@@ -129,14 +129,14 @@ def _is_one_series(library: Folder) -> bool:
 def _season_of(folder: Folder) -> str | None:
     """By the folder's name: a season, a volume, specials, a pack, or one episode. It may be a series by itself."""
     name, around = folder.name, folder.around
-    if episodes.is_season(name) or (episodes.may_be_season(name) and _all_numbered(folder)):
+    if seasons.is_season(name) or (seasons.may_be_season(name) and _all_numbered(folder)):
         return _series_of_season(folder)
-    if episodes.is_specials(name) and around is not None and _has_episodes(around, folder):
+    if seasons.is_specials(name) and around is not None and _has_episodes(around, folder):
         return around.path
-    before = episodes.season_after(name)
+    before = seasons.season_after(name)
     if before is None or _is_namesake(folder):
         return None
-    if around is not None and episodes.is_season(around.name):
+    if around is not None and seasons.is_season(around.name):
         return _season_of(around)
     is_of_around = around is not None and _same_series(plain(before) if before else "", around.title)
     return around.path if around is not None and is_of_around else folder.path if before else None
@@ -146,7 +146,7 @@ def _series_of_season(season: Folder) -> str | None:
     if season.around is not None:
         return season.around.path
     library = season.parent
-    is_one = library is not None and library.is_nothing_but_seasons and episodes.is_season(season.name)
+    is_one = library is not None and library.is_nothing_but_seasons and seasons.is_season(season.name)
     return library.path if library is not None and is_one and not _is_namesake(season) else None
 
 
@@ -154,7 +154,7 @@ def _all_numbered(folder: Folder) -> bool:
     stems = [_stem(video) for video in folder.listing.videos]
     if folder.title in map(plain, stems):
         return False
-    return all(episodes.begins_with_a_number(stem) or _is_code(episodes.numbered(stem)) for stem in stems)
+    return all(seasons.begins_with_a_number(stem) or _is_code(seasons.numbered(stem)) for stem in stems)
 
 
 def _is_code(numbered: Numbered | None) -> bool:
@@ -165,7 +165,7 @@ def _has_episodes(around: Folder, specials: Folder) -> bool:
     if around.media_type is MediaType.TV or around.has_seasons:
         return True
     stems = [_stem(video) for video in (*around.listing.videos, *specials.listing.videos)]
-    return any(found and found.sign is Sign.CODE for found in map(episodes.numbered, stems))
+    return any(found and found.sign is Sign.CODE for found in map(seasons.numbered, stems))
 
 
 def _is_namesake(folder: Folder) -> bool:
@@ -184,7 +184,7 @@ def _same_series(one: str, other: str) -> bool:
 
 
 def _by_their_names(folder: Folder) -> SortedOut:
-    told = {video: episodes.numbered(_stem(video)) for video in folder.listing.videos}
+    told = {video: seasons.numbered(_stem(video)) for video in folder.listing.videos}
     series: defaultdict[str, list[str]] = defaultdict(list)
     films = []
     for video, numbered in told.items():

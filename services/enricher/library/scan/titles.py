@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from services.enricher.library.item import MediaType
 from services.enricher.library.scan import releases
-from services.enricher.library.scan.episodes import end_of_series, numbered
 from services.enricher.library.scan.names import without_ids
+from services.enricher.library.scan.seasons import end_of_series, numbered
 from shared.telemetry import utc_now
 
 

@@ -139,18 +139,35 @@ function keepPlace() {
 }
 if (document.querySelector("[data-wall]")) addEventListener("scroll", keepPlace, { passive: true });
 
+// The room that cards will take, while nobody sees its end: nothing that is looked at moves when they come.
+function keepRoom(wall, count) {
+  const places = Array.from({ length: count }, () => {
+    const place = document.createElement("li");
+    place.className = "coming";
+    place.ariaHidden = "true";
+    place.append(...["frame", "lines"].map((name) => Object.assign(document.createElement("span"), { className: name })));
+    return place;
+  });
+  wall.append(...places);
+  return places;
+}
+
 async function goOn(link, where) {
   if (link.dataset.busy) return;
   link.dataset.busy = "yes";
   const label = link.textContent;
   link.textContent = TEXTS.working;
+  const wall = document.querySelector("[data-wall]");
+  const places = keepRoom(wall, Number(link.dataset[where] || 0));
   try {
     const page = await fetched(link.href);
-    const wall = document.querySelector("[data-wall]");
     const cards = [...page.querySelectorAll("[data-wall] > li")];
     enliven(...cards);
-    if (where === "later") wall.append(...cards);
-    else {
+    if (where === "later") {
+      cards.splice(0, places.length).forEach((card, number) => places[number].replaceWith(card));
+      places.forEach((place) => place.remove());
+      wall.append(...cards);
+    } else {
       const height = document.documentElement.scrollHeight;
       wall.prepend(...cards);
       scrollBy(0, document.documentElement.scrollHeight - height);
@@ -159,12 +176,14 @@ async function goOn(link, where) {
     const place = link.closest("p");
     if (next) {
       link.href = next.href;
+      link.dataset[where] = next.dataset[where];
       link.textContent = label;
       delete link.dataset.busy;
       whenSeen.unobserve(link);
       whenSeen.observe(link);
     } else place.remove();
   } catch {
+    places.forEach((place) => place.remove());
     link.textContent = label;
     delete link.dataset.busy;
     tell(TEXTS.not_loaded);
@@ -285,7 +304,7 @@ addEventListener("keydown", (event) => {
   }
   const card = event.target.closest?.(".card");
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (card && step) (step > 0 ? card.nextElementSibling : card.previousElementSibling)?.querySelector("a").focus();
+  if (card && step) (step > 0 ? card.nextElementSibling : card.previousElementSibling)?.querySelector("a")?.focus();
 });
 const { events, refreshOn, lookEvery } = document.body.dataset;
 if (events) listen(events, refreshOn.split(" "), Number(lookEvery ?? 0));

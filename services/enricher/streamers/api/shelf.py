@@ -334,12 +334,12 @@ class ShelfApi:
     async def add_categories(self, _asked: Parameters, order: CategoryOrder) -> ShownCategories:
         """Add categories, by name or Twitch's id. Of one alone Twitch is asked at once."""
         wanted = [NewCategory(name=name) for name in order.names]
-        wanted += [NewCategory(twitch_id=naming.number_in(one)) for one in order.twitch_ids]
         if order.name or order.twitch_id:
             wanted.append(NewCategory(name=order.name, twitch_id=order.twitch_id))
-        if not wanted:
+        if not wanted and not order.twitch_ids:
             raise Problem(HTTPStatus.BAD_REQUEST, "Say what: name or twitch_id; or many.")
         try:
+            wanted += [NewCategory(twitch_id=naming.number_in(one)) for one in order.twitch_ids]
             added = await self._refreshing.add_categories(wanted)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
