@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
-from services.fetcher.rendering import faces
 from shared.http.outbound import OutboundSettings
 from shared.pictures import Format
 from shared.pictures.hosts import parse_pair
@@ -75,6 +74,8 @@ class RenderSettings(Settings):
     @field_validator("faces")
     @classmethod
     def _installed(cls, wanted: bool) -> bool:
+        from services.fetcher.rendering import faces  # noqa: PLC0415 - it loads Pillow, which only renderers have
+
         if wanted and (lacking := faces.missing()):
             raise ValueError(f"{', '.join(lacking)} must be installed to count faces: the extra faces.")
         return wanted
