@@ -74,10 +74,11 @@ class RenderSettings(Settings):
     @field_validator("faces")
     @classmethod
     def _installed(cls, wanted: bool) -> bool:
-        from services.fetcher.rendering import faces  # noqa: PLC0415 - it loads Pillow, which only renderers have
+        if wanted:
+            from services.fetcher.rendering import faces  # noqa: PLC0415 - it loads Pillow, which only renderers have
 
-        if wanted and (lacking := faces.missing()):
-            raise ValueError(f"{', '.join(lacking)} must be installed to count faces: the extra faces.")
+            if lacking := faces.missing():
+                raise ValueError(f"{', '.join(lacking)} must be installed to count faces: the extra faces.")
         return wanted
 
     @field_validator("image_formats")

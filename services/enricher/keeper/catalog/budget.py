@@ -86,7 +86,7 @@ class DiskStatus:
     """Why nothing goes although it should."""
 
 
-class BesideCatalog(Protocol):
+class NextToPictures(Protocol):
     """What takes room beside pictures, and goes once none of those can that could be fetched again. Raises OSError."""
 
     async def extent(self) -> Extent: ...
@@ -103,7 +103,7 @@ class DiskBudget:
         inventory: Inventory,
         queue: Queue,
         *,
-        beside: BesideCatalog | None = None,
+        beside: NextToPictures | None = None,
         lag: Callable[[], timedelta],
         metrics: Metrics,
         now: Callable[[], datetime],

@@ -11,7 +11,7 @@ from cachetools import TTLCache
 
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.keeper.catalog.budget import (
-    BesideCatalog,
+    NextToPictures,
     CatalogSettings,
     DiskBudget,
     keeping_within,
@@ -159,7 +159,7 @@ async def open_catalog(
     rules: HostRules,
     metrics: Metrics,
     background: Background,
-    videos: BesideCatalog | None = None,
+    videos: NextToPictures | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
     """`videos`: what takes room beside pictures."""
