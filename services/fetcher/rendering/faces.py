@@ -17,9 +17,6 @@ from shared.pictures.rendition import Box
 if TYPE_CHECKING:
     import cv2
 
-ADDRESS_BYTES = 512 * 1024**2
-"""Address space that OpenCV and NumPy take, besides what a renderer is given: most of it is never touched."""
-
 SIDE = 320
 """Pixels at most: a portrait's face is large."""
 

@@ -18,7 +18,6 @@ from services.fetcher.rendering import answers
 from services.fetcher.rendering.answers import render
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
-from services.fetcher.rendering.faces import ADDRESS_BYTES
 from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.shares import RendererShares
@@ -35,6 +34,9 @@ LATE_S = 10.0
 
 _PRELOAD = "services.fetcher.rendering.preload"
 _PRELOAD_FACES = "services.fetcher.rendering.preload_faces"
+_FACES_BYTES = 512 * 1024**2
+"""Address space that OpenCV and NumPy take, besides what a renderer is given: most of it is never touched."""
+
 
 _LAST_WORDS = {
     OUT_OF_MEMORY: "needs more memory than its renderer has",
@@ -101,7 +103,7 @@ class Sandbox:
         sandbox = cls(
             processes=processes,
             timeout_s=timeout_s,
-            memory_bytes=memory_bytes + (ADDRESS_BYTES if faces else 0),
+            memory_bytes=memory_bytes + (_FACES_BYTES if faces else 0),
             reach=reach,
             when_idle=when_idle,
             on_death=on_death,
