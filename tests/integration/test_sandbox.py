@@ -260,12 +260,13 @@ async def test_a_picture_is_not_to_blame_when_others_took_the_processor(
 async def test_who_waits_is_served_also_where_others_take_the_processor_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox_module, "was_taken", lambda _before, _after: True)
-    monkeypatch.setattr(sandbox_module, "STARVED_AFTER_S", 0.2)
     async with studio(tmp_path, when_idle=True) as at:
         before = (await at.limits())["policy"]
-        await at.misbehave("starve")
-        while_busy = (await at.limits())["policy"]
+        with monkeypatch.context() as busy:
+            busy.setattr(sandbox_module, "was_taken", lambda _before, _after: True)
+            busy.setattr(sandbox_module, "STARVED_AFTER_S", 0.2)
+            await at.misbehave("starve")
+            while_busy = (await at.limits())["policy"]
         monkeypatch.setattr(at._sandbox, "_competes_until_s", 0.0)
         afterwards = (await at.limits())["policy"]
     assert (before, while_busy, afterwards) == (os.SCHED_IDLE, os.SCHED_OTHER, os.SCHED_IDLE)
