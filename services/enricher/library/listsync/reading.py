@@ -117,7 +117,7 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")
             yield connection
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in _OF_THE_MOMENT:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_MOMENT:
             why = f"{database} cannot be read now: {error}. Stop ListSync, or try again."
         else:
             why = f"{database} is not as ListSync has it: {error}."
