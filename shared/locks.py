@@ -15,6 +15,9 @@ class KeyedLock:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._wanted: defaultdict[str, int] = defaultdict(int)
 
+    def is_wanted(self, key: str) -> bool:
+        return key in self._wanted
+
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
         self._wanted[key] += 1

@@ -8,10 +8,11 @@ import structlog
 
 from services.fetcher.admission import PATIENCE_S, Claim, IdleGate
 from services.fetcher.errors import PictureError
+from services.fetcher.jobs.adopting import adopt_pictures
 from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import fetch_picture
-from services.fetcher.jobs.keeping import adopt_pictures, pin_picture, store_upload, unpin_picture
+from services.fetcher.jobs.keeping import pin_picture, store_upload, unpin_picture
 from services.fetcher.jobs.making import render_picture
 from services.fetcher.jobs.refresh import heal_picture, refresh_picture
 from services.fetcher.jobs.removal import evict_pictures, purge_picture

@@ -4,8 +4,9 @@ Nothing here promises a file system, but for `LocalFile`, which says so: a point
 scratch space of the process that fills it, and what is committed is whole or not there.
 """
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -230,6 +231,33 @@ class Draft(Protocol):
         """Wait for what was begun."""
 
 
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """What is to be a picture's first revision, once it is committed."""
+
+    picture: PictureId
+    revision: RevisionId
+    draft: Draft
+    manifest: Manifest
+    state: State
+
+
+async def commit_each(
+    store: "PictureStore", new: Sequence[NewRevision]
+) -> Sequence[Revision | VolumeError | OSError]:
+    """`commit_all` of a store where commits have nothing to share."""
+
+    async def one(made: NewRevision) -> Revision | VolumeError | OSError:
+        try:
+            return await store.commit(
+                made.picture, made.revision, made.draft, made.manifest, made.state, expected=None
+            )
+        except (VolumeError, OSError) as error:
+            return error
+
+    return await asyncio.gather(*map(one, new))
+
+
 class PictureStore(Pictures, Protocol):
     """What the fetcher alone may do: write."""
 
@@ -238,6 +266,13 @@ class PictureStore(Pictures, Protocol):
 
         Raise Locked when another process has it; with `insist`, go on without it. The lock only prevents
         waste: `commit` stays right when two hold it.
+        """
+
+    def lock_all(
+        self, pictures: Collection[PictureId], *, insist: bool = False
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold several at once. Raise Locked when anybody has one of them, in this process or another: who holds some waits
+        for none.
         """
 
     def draft(self) -> AbstractAsyncContextManager[Draft]: ...
@@ -260,6 +295,9 @@ class PictureStore(Pictures, Protocol):
         the pointer does not name `expected` any more. The revision before stays for whoever still reads it;
         older ones go. `shows`: the name it was fetched for, which a store of objects notes beside the bytes.
         """
+
+    async def commit_all(self, new: Sequence[NewRevision]) -> Sequence[Revision | VolumeError | OSError]:
+        """The same of pictures of which nothing is stored yet, with as few flushes as they can share. What becomes of each."""
 
     async def add(self, revision: Revision, files: Sequence[Path]) -> None:
         """Add renditions, each whole and durable, taking the files away from the draft. Needs no lock.
@@ -336,6 +374,9 @@ class Inbox(Protocol):
 
     async def put(self, body: bytes) -> str:
         """Return the id that the bytes have there, 32 hex digits, once they are durable."""
+
+    async def put_all(self, bodies: Iterable[bytes]) -> Sequence[str]:
+        """The same of several, each of which is asked for, in a thread, when the one before has been written."""
 
     async def copy(self, inbox_id: str, into: Path) -> bool:
         """False: they are not there any more."""

@@ -1,10 +1,21 @@
 """What every volume does with pictures, whatever it is made of."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 
 from shared.pictures import ORIGINAL, Rendition, SourceUrl, State, Tree
-from shared.volume import PictureStore, RevisionGone, StoredFile, Superseded
-from tests.contract.volumes import MEDIUM, NOW, PICTURE, SMALL, VolumeUnderTest, commit, revision_of
+from shared.volume import NewRevision, PictureStore, RevisionGone, StoredFile, Superseded
+from tests.contract.volumes import (
+    MEDIUM,
+    NOW,
+    PICTURE,
+    SMALL,
+    VolumeUnderTest,
+    commit,
+    manifest_of,
+    revision_of,
+)
 
 LARGE = Rendition.parse("large.webp")
 
@@ -79,6 +90,31 @@ async def test_a_commit_replaces_the_revision_it_started_from(
     assert await volume.read.current(PICTURE) == second
     assert (await volume.read.state(PICTURE)).revision == second.id
     assert await content(await volume.read.find(PICTURE, (MEDIUM,))) == b"twomedium.webp"
+
+
+async def test_of_several_that_are_committed_at_once_each_comes_to_its_own_end(
+    volume: VolumeUnderTest, store: PictureStore
+) -> None:
+    before = await commit(store, b"before")
+    sources = [SourceUrl.parse(f"http://a.example/{number}.jpg") for number in range(3)]
+    async with AsyncExitStack() as drafts:
+        new = []
+        for picture, body in [
+            *((source.picture, str(source).encode()) for source in sources),
+            (PICTURE, b"new"),
+        ]:
+            draft = await drafts.enter_async_context(store.draft())
+            (draft.directory / "original.jpg").write_bytes(body)
+            revision = revision_of(body)
+            new.append(NewRevision(picture, revision, draft, manifest_of(body), State(revision=revision)))
+        *made, refused = await store.commit_all(new)
+    assert isinstance(refused, Superseded)
+    assert await volume.read.current(PICTURE) == before
+    for source, outcome in zip(sources, made, strict=True):
+        assert await volume.read.current(source.picture) == outcome
+        assert await content(await volume.read.find(source.picture, (ORIGINAL,))) == str(source).encode()
+        assert (await volume.read.state(source.picture)).revision == revision_of(str(source).encode())
+    assert await store.commit_all([]) == []
 
 
 @pytest.mark.parametrize("expected", [None, revision_of(b"never there")])

@@ -7,8 +7,8 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
@@ -18,14 +18,16 @@ from structlog.testing import capture_logs
 
 import shared.locks
 import shared.volume.local.layout
-from shared.pictures import Failure, FailureClass, Kind, Name, Role, State, name_failure_path
+from shared.pictures import Failure, FailureClass, Kind, Name, Role, SourceUrl, State, name_failure_path
 from shared.telemetry import utc_now
 from shared.volume import (
     HostPause,
+    Revision,
     Superseded,
     VolumeRefused,
     VolumeSettings,
     WriteVolume,
+    unwatched,
     volume_to_keep,
     volume_to_read,
     volume_to_write,
@@ -34,7 +36,8 @@ from shared.volume.local import durable
 from shared.volume.local import inventory as local_inventory
 from shared.volume.local import names as local_names
 from shared.volume.local import store as local_store
-from shared.volume.local.durable import make_directories
+from shared.volume.local.commit import Commit, committed_together
+from shared.volume.local.durable import Flusher, make_directories
 from shared.volume.local.layout import Layout, _file_system, prepared_layout
 from shared.volume.local.names import LocalHostPauses
 from shared.volume.local.refusals import SHELVES, Records, Refusals, _digest, _packed, _record
@@ -485,3 +488,35 @@ async def test_what_is_swept_is_as_old_as_the_clock_says_that_dated_it(
     dated(layout.scratch / "old", DRAFT_AGE_S + 60)
     assert sweep(layout) == 1
     assert [file.name for file in layout.scratch.iterdir()] == ["young"]
+
+
+class CountingFlusher(Flusher):
+    """`rounds`: how much was flushed in each that had anything to flush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds: list[int] = []
+
+    def flush_all(self, paths: Iterable[Path]) -> None:
+        wanted = list(paths)
+        self.rounds += [len(wanted)] if wanted else []
+        super().flush_all(wanted)
+
+
+def test_commits_that_go_together_share_their_rounds_of_flushes(tmp_path: Path) -> None:
+    layout = prepared_layout(settings_in(tmp_path))
+    rounds = {}
+    for count in (1, 20):
+        with closing(CountingFlusher()) as flusher:
+            commits = []
+            for number in range(count):
+                draft = layout.new_trash()
+                draft.mkdir()
+                (draft / "original.jpg").write_bytes(b"one")
+                picture = SourceUrl.parse(f"http://a.example/{count}/{number}.jpg").picture
+                commit = Commit(layout, picture, revision_of(b"one"), flusher=flusher, on_step=unwatched)
+                commits.append(commit.steps(draft, manifest_of(b"one"), State(), None))
+            made = committed_together(commits, flusher)
+        assert [type(outcome) for outcome in made] == [Revision] * count
+        rounds[count] = len(flusher.rounds)
+    assert rounds == {1: 2, 20: 2}

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from shared.pictures import SourceUrl
+from shared.pictures import PictureId, SourceUrl
 from shared.volume import Locked, PictureStore
 from tests.contract.volumes import PICTURE, LocalFiles, another_process_at_the_lock
 
@@ -32,6 +32,22 @@ async def test_in_one_process_the_second_waits_for_the_first(store: PictureStore
 
 async def test_different_pictures_do_not_wait_for_each_other(store: PictureStore) -> None:
     async with asyncio.timeout(5), store.lock(PICTURE), store.lock(OTHER.picture):
+        pass
+
+
+async def test_several_are_held_at_once_and_nobody_waits_with_some_in_hand(store: PictureStore) -> None:
+    beside = PictureId(PICTURE[:8] + "0" * 24)
+    async with store.lock_all([OTHER.picture, PICTURE, beside]):
+        with pytest.raises(Locked):
+            async with store.lock_all([OTHER.picture]):
+                pytest.fail("two hold it")
+        async with store.lock_all([OTHER.picture], insist=True):
+            pass
+    async with store.lock(OTHER.picture):
+        with pytest.raises(Locked):
+            async with store.lock_all([PICTURE, OTHER.picture]):
+                pytest.fail("two hold it")
+    async with asyncio.timeout(5), store.lock_all([PICTURE, OTHER.picture]):
         pass
 
 
@@ -78,6 +94,15 @@ async def test_we_are_told_when_another_process_has_it_and_go_on_where_we_insist
             pass
     async with store.lock(PICTURE):
         pass
+
+
+async def test_of_several_one_that_another_process_has_is_enough(volume: LocalFiles) -> None:
+    async with another_process_at_the_lock(volume.settings):
+        with pytest.raises(Locked):
+            async with volume.write.pictures.lock_all([OTHER.picture, PICTURE]):
+                pytest.fail("two hold it")
+        async with volume.write.pictures.lock_all([OTHER.picture]):
+            pass
 
 
 async def test_a_lock_dies_with_its_holder(volume: LocalFiles) -> None:

@@ -189,6 +189,10 @@ async def test_an_upload_is_copied_from_the_inbox_until_it_is_removed(
     for _ in range(2):
         assert await inbox.copy(one, into)
         assert into.read_bytes() == b"one"
+    many = await inbox.put_all(body for body in (b"first", b"second"))
+    for inbox_id, body in zip(many, (b"first", b"second"), strict=True):
+        assert await inbox.copy(inbox_id, into)
+        assert into.read_bytes() == body
     await inbox.remove(one)
     await inbox.remove(one)
     assert not await inbox.copy(one, into)

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,12 @@ def _say_limits(order: Order) -> None:
     said["policy"] = os.sched_getscheduler(0)
     said["niceness"] = os.getpriority(os.PRIO_PROCESS, 0)
     (order.into / "limits").write_text(repr(said))
+
+
+def _starve(_order: Order) -> None:
+    """As who gives way does where others take the processor whole."""
+    while os.sched_getscheduler(0) == os.SCHED_IDLE:
+        time.sleep(0.01)
 
 
 def _use_cpu(_order: Order) -> None:
@@ -235,6 +242,7 @@ _DEEDS: Mapping[str, Callable[[Order], None]] = {
     "write on": _write_on,
     "open on": _open_on,
     "say limits": _say_limits,
+    "starve": _starve,
     "use cpu": _use_cpu,
     "descriptors": _remember_descriptors,
     "read a state file": _read_a_state_file,

@@ -5,7 +5,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,19 @@ class Studio:
 
     async def render(self, body: bytes) -> tuple[RenderResult, Path]:
         """What it was, and the directory with what was made of it."""
+        order = self._order(body)
+        return await self._sandbox.render(order, urgent=True, starting=_at_once), order.into
+
+    async def render_each(self, *bodies: bytes) -> Sequence[RenderResult | PictureError]:
+        return await self._sandbox.render_each([self._order(body) for body in bodies], starting=_at_once)
+
+    def _order(self, body: bytes) -> Order:
         self._orders += 1
         into = self._directory / "drafts" / str(self._orders)
         into.mkdir(parents=True)
         original = into / "download"
         original.write_bytes(body)
-        order = Order(original, into, (SMALL,), 85, 120_000_000, self._memory_bytes)
-        return await self._sandbox.render(order, urgent=True, starting=_at_once), into
+        return Order(original, into, (SMALL,), 85, 120_000_000, self._memory_bytes)
 
     async def misbehave(self, deed: str) -> tuple[RenderResult, Path]:
         return await self.render(picture_that(SOUND, deed))
@@ -111,6 +117,20 @@ async def test_whatever_a_renderer_does_costs_its_own_order_only(tmp_path: Path,
             await bad
         goods += await asyncio.gather(*(at.render(SOUND) for _ in range(4)))
         assert all((into / str(SMALL)).stat().st_size for _, into in goods)
+
+
+@pytest.mark.parametrize("deed", ["abort", "hang"])
+async def test_of_many_in_one_go_one_that_ends_its_renderer_costs_its_own_order_only(
+    tmp_path: Path, deed: str
+) -> None:
+    bad = picture_that(SOUND, deed)
+    async with studio(tmp_path) as at:
+        first, broken, killer, last = await at.render_each(SOUND, b"no picture", bad, SOUND)
+    assert isinstance(broken, PictureError)
+    assert (broken.failure_class, type(killer)) == (FailureClass.UNSOUND, RendererDied)
+    for sound in (first, last):
+        assert isinstance(sound, RenderResult)
+        assert (sound.width, sound.height) == (60, 90)
 
 
 async def test_others_go_on_while_a_renderer_hangs(tmp_path: Path) -> None:
@@ -235,6 +255,21 @@ async def test_a_picture_is_not_to_blame_when_others_took_the_processor(
         with pytest.raises(PictureError, match="Others took") as caught:
             await at.misbehave("hang")
     assert (caught.value.failure_class, caught.value.crashed) == (FailureClass.OURS, False)
+
+
+async def test_who_waits_is_served_also_where_others_take_the_processor_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with studio(tmp_path, when_idle=True) as at:
+        before = (await at.limits())["policy"]
+        with monkeypatch.context() as busy:
+            busy.setattr(sandbox_module, "was_taken", lambda _before, _after: True)
+            busy.setattr(sandbox_module, "STARVED_AFTER_S", 0.2)
+            await at.misbehave("starve")
+            while_busy = (await at.limits())["policy"]
+        monkeypatch.setattr(at._sandbox, "_competes_until_s", 0.0)
+        afterwards = (await at.limits())["policy"]
+    assert (before, while_busy, afterwards) == (os.SCHED_IDLE, os.SCHED_OTHER, os.SCHED_IDLE)
 
 
 async def test_who_spins_is_ended_by_the_processors_limit_however_busy_others_are(

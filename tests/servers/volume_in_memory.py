@@ -3,8 +3,8 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,9 @@ from shared.pictures.paths import file_names, is_spool, spool_name
 from shared.volume import (
     Draft,
     HostPause,
+    Locked,
     Mending,
+    NewRevision,
     ReadVolume,
     Revision,
     RevisionGone,
@@ -36,7 +38,7 @@ from shared.volume import (
     VideoFiles,
     WriteVolume,
 )
-from shared.volume.port import LocalDirectory
+from shared.volume.port import LocalDirectory, VolumeError, commit_each
 
 MODIFIED_S = 1_795_000_000
 PIECE_BYTES = 64 * 1024
@@ -137,6 +139,15 @@ class MemoryPictures:
         return self._locks.hold(picture)
 
     @asynccontextmanager
+    async def lock_all(self, pictures: Collection[PictureId], *, insist: bool = False) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            for picture in pictures:
+                if self._locks.is_wanted(picture) and not insist:
+                    raise Locked("somebody else works on one of these pictures")
+                await held.enter_async_context(self._locks.hold(picture))
+            yield
+
+    @asynccontextmanager
     async def draft(self) -> AsyncIterator[Draft]:
         with tempfile.TemporaryDirectory() as directory:
             yield MemoryDraft(LocalDirectory(Path(directory)))
@@ -168,6 +179,9 @@ class MemoryPictures:
         if tree is Tree.KEEP:
             self.held.pop((Tree.CACHE, picture), None)
         return Revision(picture, revision, tree, manifest, frozenset(files))
+
+    async def commit_all(self, new: Sequence[NewRevision]) -> Sequence[Revision | VolumeError | OSError]:
+        return await commit_each(self, new)
 
     async def add(self, revision: Revision, files: Sequence[Path]) -> None:
         for _, held in self._trees(revision.picture):
@@ -271,6 +285,9 @@ class MemoryInbox:
         inbox_id = uuid.uuid4().hex
         self._bodies[inbox_id] = body
         return inbox_id
+
+    async def put_all(self, bodies: Iterable[bytes]) -> Sequence[str]:
+        return [await self.put(body) for body in bodies]
 
     async def copy(self, inbox_id: str, into: Path) -> bool:
         body = self._bodies.get(uuid.UUID(inbox_id).hex)

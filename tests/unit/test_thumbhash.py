@@ -1,10 +1,16 @@
 """The placeholder of a picture: values that follow from the definition of a thumbhash, and from the colours."""
 
+import hashlib
 from base64 import b64decode
 
 import pytest
 from PIL import Image
-from thash import thumb_hash_to_approximate_aspect_ratio, thumb_hash_to_average_rgba, thumb_hash_to_rgba
+from thash import (
+    rgba_to_thumb_hash,
+    thumb_hash_to_approximate_aspect_ratio,
+    thumb_hash_to_average_rgba,
+    thumb_hash_to_rgba,
+)
 
 from services.fetcher.rendering.placeholder import average_color, thumbhash
 from tests.providers import drawing
@@ -61,3 +67,13 @@ def test_any_shape_has_one(size: tuple[int, int]) -> None:
     picture = Image.new("L", size, 77)
     assert 5 <= len(b64decode(thumbhash(picture))) <= 25
     assert average_color(picture) == "#4d4d4d"
+
+
+@pytest.mark.parametrize("size", [(16, 16), (11, 16), (16, 11), (16, 1), (3, 16)])
+@pytest.mark.parametrize("opaque", [True, False])
+def test_it_is_what_others_make_of_the_same_pixels(size: tuple[int, int], opaque: bool) -> None:
+    pixels = bytearray(hashlib.shake_128(repr(size).encode()).digest(4 * size[0] * size[1]))
+    if opaque:
+        pixels[3::4] = bytes([255]) * (len(pixels) // 4)
+    made = thumbhash(Image.frombytes("RGBA", size, bytes(pixels)))
+    assert list(b64decode(made)) == rgba_to_thumb_hash(*size, list(pixels))

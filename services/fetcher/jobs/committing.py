@@ -19,7 +19,7 @@ from shared.pictures.paths import spool_name
 from shared.pictures.rendition import named_media_type
 from shared.queue import Delay, Retry
 from shared.telemetry import add_to_line, part_of_trace
-from shared.volume import Draft, Locked, Revision
+from shared.volume import Draft, Locked, NewRevision, Revision
 
 _log = structlog.get_logger()
 
@@ -113,28 +113,40 @@ async def commit_original(
         )
     deps.on_step(FetchStep.RENDERED)
     _note_mismatch(source, original, rendered)
-    kept = _kept(original, rendered)
-    size = kept.stat().st_size
-    since = (original.fetched_at if isinstance(original, Uploaded) else None) or deps.now()
-    manifest = _manifest(source, size, rendered, since)
-    too_large = size > deps.settings.render.max_kept_bytes and not is_upload
-    name = manifest.original.file_name
-    kept.rename(draft.directory / (spool_name(name) if too_large else name))
-    if too_large:  # before the commit: whoever dies after it leaves no spool behind for good
-        await deps.announcements.drop_spool_later(source.picture, original.revision)
+    new = await to_commit(source, original, rendered, draft, deps)
     with part_of_trace("store", picture=source.picture):
         revision = await deps.pictures.commit(
             source.picture,
             original.revision,
             draft,
-            manifest,
-            _state(original, since),
+            new.manifest,
+            new.state,
             expected=expected,
             into=pictures.Tree.KEEP if is_upload else pictures.Tree.CACHE,
             shows=shows,
         )
     deps.on_step(FetchStep.COMMITTED)
     return revision
+
+
+async def to_commit(
+    source: pictures.Source,
+    original: Downloaded | Uploaded,
+    rendered: RenderResult,
+    draft: Draft,
+    deps: Deps,
+) -> NewRevision:
+    """With the original as it is kept in its place in the draft."""
+    kept = _kept(original, rendered)
+    size = kept.stat().st_size
+    since = (original.fetched_at if isinstance(original, Uploaded) else None) or deps.now()
+    manifest = _manifest(source, size, rendered, since)
+    too_large = size > deps.settings.render.max_kept_bytes and not isinstance(source, pictures.Upload)
+    name = manifest.original.file_name
+    kept.rename(draft.directory / (spool_name(name) if too_large else name))
+    if too_large:  # before the commit: whoever dies after it leaves no spool behind for good
+        await deps.announcements.drop_spool_later(source.picture, original.revision)
+    return NewRevision(source.picture, original.revision, draft, manifest, _state(original, since))
 
 
 async def drop_spool(job: DropSpool, _delivery: JobDelivery, deps: Deps) -> None:

@@ -1,4 +1,4 @@
-"""Jobs that keep what somebody has: pins and uploads for good, and pictures that another program has downloaded."""
+"""Jobs that keep what somebody has for good: pins and uploads."""
 
 import asyncio
 import hashlib
@@ -9,14 +9,12 @@ from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import Uploaded, commit_original, locked
 from services.fetcher.jobs.failures import end_in_failure
 from services.fetcher.jobs.fetch import check_room, fetch_picture, record_and_queue_rest
-from services.fetcher.jobs.making import missing_ahead
 from services.fetcher.steps import FetchStep
 from services.fetcher.work import Deps, JobDelivery
-from shared.contracts import AdoptedFile, AdoptPictures, FetchPicture, PinPicture, StoreUpload, UnpinPicture
-from shared.pictures import DOWNLOAD, ORIGINAL, Failure, FailureClass, Name, PictureId, Upload, revision_id
-from shared.queue import Delay, Retry
+from shared.contracts import FetchPicture, PinPicture, StoreUpload, UnpinPicture
+from shared.pictures import DOWNLOAD, ORIGINAL, FailureClass, Name, PictureId, Upload, revision_id
 from shared.telemetry import add_to_line
-from shared.volume import Draft, Revision, Superseded
+from shared.volume import Draft, Revision
 
 
 async def pin_picture(job: PinPicture, delivery: JobDelivery, deps: Deps) -> None:
@@ -99,7 +97,7 @@ async def _stored(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps:
 async def _commit(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps: Deps) -> Revision:
     await check_room(deps)
     async with deps.pictures.draft() as draft:
-        file = await _taken(job, draft, deps, max_bytes=deps.settings.render.max_kept_bytes)
+        file = await _taken(job, draft, deps)
         original = Uploaded(file, revision_id(upload.sha256))
         return await commit_original(
             upload,
@@ -114,16 +112,17 @@ async def _commit(job: StoreUpload, upload: Upload, delivery: JobDelivery, deps:
         )
 
 
-async def _taken(job: StoreUpload | AdoptedFile, draft: Draft, deps: Deps, *, max_bytes: int) -> Path:
+async def _taken(job: StoreUpload, draft: Draft, deps: Deps) -> Path:
     """What lies in the inbox, in the draft. Raise PictureError for what is not there, or not what was announced."""
     file = draft.directory / "upload"
     if not await deps.inbox.copy(job.inbox, file):
         raise PictureError(FailureClass.GONE, "The upload is not there any more.")
-    await asyncio.to_thread(_check, file, job.sha256, max_bytes)
+    await asyncio.to_thread(check_sent, file, job.sha256, max_bytes=deps.settings.render.max_kept_bytes)
     return file
 
 
-def _check(file: Path, sha256: str, max_bytes: int) -> None:
+def check_sent(file: Path, sha256: str, *, max_bytes: int) -> None:
+    """Raise PictureError for what is too large, or not what was announced."""
     if file.stat().st_size > max_bytes:
         raise PictureError(
             FailureClass.UNSOUND,
@@ -143,50 +142,3 @@ async def _tell(
     if not job.name:
         await deps.announcements.stored(upload.picture, revision.id, revision.renditions)
     await record_and_queue_rest(upload, revision, deps)
-
-
-MIB = 1024 * 1024
-
-
-async def adopt_pictures(job: AdoptPictures, delivery: JobDelivery, deps: Deps) -> None:
-    """Checked and committed as what was downloaded is, without renditions: those come in `later`. What is stored stays."""
-    deps.on_step(FetchStep.TAKEN)
-    adopted = [file for file in job.files if await _adopted(file, delivery, deps)]
-    add_to_line(adopted=len(adopted), pictures=len(job.files), outcome="adopted" if adopted else "failed")
-    await deps.announcements.record_all([file.source_url.picture for file in job.files])
-    deps.on_step(FetchStep.RECORDED)
-    for file in job.files:  # till here, all of it can be done again
-        await deps.inbox.remove(file.inbox)
-
-
-async def _adopted(file: AdoptedFile, delivery: JobDelivery, deps: Deps) -> bool:
-    """Whether it is stored. One that is no picture says nothing of what its source has: it is told, and not remembered."""
-    picture = file.source_url.picture
-    try:
-        async with locked(picture, delivery, deps):
-            deps.on_step(FetchStep.LOCKED)
-            stored = await deps.pictures.current(picture)
-            revision = stored or await _commit_adopted(file, delivery, deps)
-    except Superseded as error:
-        raise Retry(Delay.ONE_SECOND, str(error), counted=False) from error
-    except PictureError as error:
-        if error.failure_class is FailureClass.OURS:
-            raise Retry(Delay.TEN_SECONDS, error.reason, counted=True) from error
-        failure = Failure.after(None, error.failure_class, error.reason, now=deps.now(), status=error.status)
-        add_to_line(failure_class=failure.failure_class, reason=failure.reason)
-        await deps.announcements.failed(picture, None, failure)
-        return False
-    await deps.announcements.stored(picture, revision.id, revision.renditions)
-    if rest := missing_ahead(revision, deps.settings.render):
-        await deps.announcements.render_later(file.source_url, rest)
-    return True
-
-
-async def _commit_adopted(file: AdoptedFile, delivery: JobDelivery, deps: Deps) -> Revision:
-    await check_room(deps)
-    async with deps.pictures.draft() as draft:
-        taken = await _taken(file, draft, deps, max_bytes=deps.settings.download.max_body_mb * MIB)
-        original = Uploaded(taken, revision_id(file.sha256), file.fetched_at)
-        return await commit_original(
-            file.source_url, original, (), delivery, deps, draft=draft, expected=None
-        )

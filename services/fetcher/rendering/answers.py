@@ -4,8 +4,9 @@ A renderer that was taken over writes what it likes into its pipe, and to unpick
 So nothing is unpickled: what comes is JSON of one form, and the file it speaks of is one of its own order's.
 """
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 from pebble.common.types import Result, ResultStatus
 from pebble.pool.process import Acknowledgement, TaskProblem, TaskResult
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from services.fetcher.rendering.confinement import run_confined
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
@@ -52,6 +53,9 @@ class _Message(BaseModel, extra="forbid"):
     said: str = ""
 
 
+_ANSWERS = TypeAdapter(list[str])
+
+
 def answer(work: Callable[[Order], RenderResult], order: Order, limit_s: float) -> str:
     """In the renderer: do the order, and say what came of it."""
     try:
@@ -63,6 +67,11 @@ def answer(work: Callable[[Order], RenderResult], order: Order, limit_s: float) 
     except Exception as error:  # noqa: BLE001 - the edge of the process; it says nothing of the picture
         failure = _Failure(text=f"{type(error).__name__}: {_plain(error)}"[:_LONGEST_TEXT])
     return _Answer(failure=failure).model_dump_json()
+
+
+def answer_each(work: Callable[[Order], RenderResult], orders: Sequence[Order], limit_s: float) -> str:
+    """The same of several, each within the limit, in one message."""
+    return json.dumps([answer(work, order, limit_s) for order in orders])
 
 
 def render(order: Order) -> RenderResult:
@@ -84,6 +93,26 @@ def understood(said: object, order: Order) -> RenderResult:
         _check_own(told.rendered.sanitised, order)
         return told.rendered
     raise _as_it_was(told.failure or _Failure())
+
+
+def each_understood(said: object, orders: Sequence[Order]) -> Sequence[RenderResult | Exception]:
+    """What `understood` returns or raises of each. Raise AnswerRefused for what none would say."""
+    try:
+        told = _ANSWERS.validate_json(said if isinstance(said, str) else b"")
+    except ValidationError as error:
+        raise AnswerRefused("a renderer said what none says") from error
+    if len(told) != len(orders):
+        raise AnswerRefused("a renderer said more or less than it was asked")
+    return [_one_understood(one, order) for one, order in zip(told, orders, strict=True)]
+
+
+def _one_understood(said: str, order: Order) -> RenderResult | Exception:
+    try:
+        return understood(said, order)
+    except AnswerRefused:
+        raise
+    except (Unsound, OSError) as error:
+        return error
 
 
 def _plain(error: Exception) -> str:

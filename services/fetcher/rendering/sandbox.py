@@ -1,9 +1,11 @@
 """The sandbox: processes that decode and render, and that can be killed without harm to anything else."""
 
 import asyncio
+import math
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -32,6 +34,12 @@ RESTS_AFTER_S = 60.0
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
 
+STARVED_AFTER_S = 5.0
+"""So long somebody waits for a renderer that gives way to everybody, while others take the processor whole."""
+
+COMPETES_S = 600.0
+"""So long after that renderers give way no more."""
+
 _PRELOAD = "services.fetcher.rendering.preload"
 _PRELOAD_FACES = "services.fetcher.rendering.preload_faces"
 _FACES_BYTES = 512 * 1024**2
@@ -54,6 +62,10 @@ def _nobody_counts(_death: str) -> None:
 
 class _PoolBroken(Exception):
     """The pool has given up, as pebble's does when a renderer without work is killed."""
+
+
+class _Starved(Exception):
+    """Others leave nothing to renderers that give way."""
 
 
 class Sandbox:
@@ -80,7 +92,9 @@ class Sandbox:
         self._when_idle = when_idle
         self._slots = RendererShares(processes)
         self._timeout_s = timeout_s
+        self._competes_until_s = -math.inf
         self._pool = self._new_pool()
+        self._leaving: set[ProcessPool] = set()
         self._orders = 0
         self._resting: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -116,7 +130,8 @@ class Sandbox:
             yield sandbox
         finally:
             sandbox._stay_up()
-            sandbox._end(sandbox._pool)
+            for pool in (sandbox._pool, *sandbox._leaving):
+                sandbox._end(pool)
             await asyncio.gather(*sandbox._ending)
 
     async def render(
@@ -136,18 +151,54 @@ class Sandbox:
             await starting()
             pool = self._pool
             try:
-                return await self._render(order, pool)
+                return await self._render(order, pool, urgent=urgent)
             except _PoolBroken:
                 self._replace(pool)
+            except _Starved:
+                self._compete(pool)
             try:
-                return await self._render(order, self._pool)
+                return await self._render(order, self._pool, urgent=False)
             except _PoolBroken:
                 raise PictureError(FailureClass.OURS, "The picture could not be rendered here.") from None
+
+    async def render_each(
+        self, orders: Sequence[Order], *, starting: Callable[[], Awaitable[None]], host: str | None = None
+    ) -> Sequence[RenderResult | PictureError]:
+        """Several small ones, for which nobody waits, by one renderer in one go; what becomes of each. Where one of them ends
+        their renderer, all are rendered by themselves.
+        """
+        async with self._slots.take(urgent=False, host=host), self._at_work():
+            await starting()
+            before, pool = CpuHeadroom.now(), self._pool
+            try:
+                ended = await self._answered(answers.answer_each, orders, pool)
+                said = answers.each_understood(ended, orders)
+            except answers.AnswerRefused:
+                self._replace(pool)
+            except (_PoolBroken, ProcessExpired, OSError) as error:
+                if isinstance(error, TimeoutError) and was_taken(before, CpuHeadroom.now()):
+                    return [self._judged(error, starved=True)] * len(orders)
+            else:
+                return [
+                    self._judged(one, starved=False) if isinstance(one, Exception) else one for one in said
+                ]
+        return [await self._by_itself(order, host) for order in orders]
+
+    async def _by_itself(self, order: Order, host: str | None) -> RenderResult | PictureError:
+        async def nothing_more() -> None:
+            pass
+
+        try:
+            return await self.render(order, urgent=False, starting=nothing_more, host=host)
+        except PictureError as error:
+            return error
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncIterator[None]:
         self._orders += 1
         self._stay_up()
+        if self._gives_way != self._pool_gives_way:
+            self._take_another()
         try:
             yield
         finally:
@@ -167,22 +218,37 @@ class Sandbox:
         resting, self._pool = self._pool, self._new_pool()
         self._end(resting)
 
-    async def _render(self, order: Order, pool: ProcessPool) -> RenderResult:
+    async def _answered(
+        self, answer: Callable[..., str], asked: object, pool: ProcessPool, *, urgent: bool = False
+    ) -> str:
+        """Raise _PoolBroken, _Starved where somebody waits, and whatever ended the renderer."""
         try:
             scheduled: ProcessFuture[str] = pool.schedule(
-                answers.answer, args=(render, order, self._timeout_s), timeout=self._timeout_s
+                answer, args=(render, asked, self._timeout_s), timeout=self._timeout_s
             )
         except RuntimeError as error:
             raise _PoolBroken from error
         task = asyncio.wrap_future(scheduled)
         before = CpuHeadroom.now()
         try:
+            if urgent and self._gives_way:
+                await asyncio.wait({task}, timeout=STARVED_AFTER_S)
+                if not task.done() and was_taken(before, CpuHeadroom.now()):
+                    raise _Starved
             await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
             if not task.done():
                 raise _PoolBroken
-            return answers.understood(task.result(), order)
+            return task.result()
         except BrokenProcessPool as error:
             raise _PoolBroken from error
+        finally:
+            task.cancel()
+
+    async def _render(self, order: Order, pool: ProcessPool, *, urgent: bool) -> RenderResult:
+        before = CpuHeadroom.now()
+        try:
+            said = await self._answered(answers.answer, order, pool, urgent=urgent)
+            return answers.understood(said, order)
         except FileNotFoundError:  # purged, evicted, or a spool that was dropped
             raise
         except PermissionError as error:
@@ -194,8 +260,6 @@ class Sandbox:
             raise RendererDied("The picture crashed its renderer.") from error
         except (Unsound, ProcessExpired, OSError) as error:
             raise self._judged(error, starved=was_taken(before, CpuHeadroom.now())) from error
-        finally:
-            task.cancel()
 
     def _judged(self, error: Exception, *, starved: bool) -> PictureError:
         """Whose fault it is: the picture's, or ours. `starved`: little of the processor was left to renderers."""
@@ -229,14 +293,37 @@ class Sandbox:
             self._pool = self._new_pool()
             self._end(broken)
 
+    @property
+    def _gives_way(self) -> bool:
+        """Whether renderers shall have but what nobody else wants, at this moment."""
+        return self._when_idle and time.monotonic() >= self._competes_until_s
+
+    def _compete(self, starved: ProcessPool) -> None:
+        """Of all who starve in a pool, the first puts one in its place that does not give way."""
+        if self._pool is starved:
+            _log.warning("renderers give way no more", for_s=COMPETES_S)
+            self._competes_until_s = time.monotonic() + COMPETES_S
+            self._take_another()
+
+    def _take_another(self) -> None:
+        """What the one before has begun it may end."""
+        leaving, self._pool = self._pool, self._new_pool()
+        leaving.close()
+        self._leaving.add(leaving)
+        task = asyncio.create_task(asyncio.to_thread(leaving.join))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        task.add_done_callback(lambda _: self._leaving.discard(leaving))
+
     def _new_pool(self) -> ProcessPool:
         # Not fork: a child must not inherit threads, locks and the descriptors of picture locks.
         self._reached = self._reach.identities()
+        self._pool_gives_way = self._gives_way
         return ProcessPool(
             self._processes,
             max_tasks=JOBS_PER_PROCESS,
             initializer=confine,
-            initargs=(self._memory_bytes, self._when_idle, self._reach),
+            initargs=(self._memory_bytes, self._pool_gives_way, self._reach),
             context=answers.AnswersOnly(),
         )
 

@@ -5,6 +5,7 @@ leaves the old picture or the new one, whole. Runs in a thread; knows nothing of
 """
 
 import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from enum import StrEnum
@@ -24,7 +25,7 @@ from shared.volume.local.durable import (
 )
 from shared.volume.local.layout import Layout
 from shared.volume.local.pictures import pointed_at, read_manifest, renditions_in, whole_pointer
-from shared.volume.port import OnStep, Revision, RevisionGone, Superseded
+from shared.volume.port import OnStep, Revision, RevisionGone, Superseded, VolumeError
 
 
 class CommitStep(StrEnum):
@@ -38,6 +39,30 @@ class CommitStep(StrEnum):
     POINTER_FLUSHED = "pointer flushed"
     STATE_REPLACED = "state replaced"
     OLD_REVISIONS_REMOVED = "old revisions removed"
+
+
+CommitSteps = Generator[Iterable[Path], None, Revision]
+"""A commit as it goes on: what it yields is to be flushed before it goes on."""
+
+
+def committed_together(
+    commits: Sequence[CommitSteps], flusher: Flusher
+) -> Sequence[Revision | VolumeError | OSError]:
+    """Step by step, all of them, each time with one round of flushes. Raise OSError where a flush fails."""
+    outcomes: dict[int, Revision | VolumeError | OSError] = {}
+    while len(outcomes) < len(commits):
+        unflushed: dict[Path, None] = {}
+        for number, steps in enumerate(commits):
+            if number in outcomes:
+                continue
+            try:
+                unflushed |= dict.fromkeys(next(steps))
+            except StopIteration as end:
+                outcomes[number] = end.value
+            except (VolumeError, OSError) as error:
+                outcomes[number] = error
+        flusher.flush_all(unflushed)
+    return [outcomes[number] for number in range(len(commits))]
 
 
 class Commit:
@@ -73,11 +98,27 @@ class Commit:
         flushed: AbstractSet[FileState] = frozenset(),
     ) -> Revision:
         """`flushed`: what of the draft is on the disk already."""
-        state_aside = self._flush(draft, manifest, state, flushed)
+        steps = self.steps(draft, manifest, state, expected, flushed=flushed)
+        [outcome] = committed_together([steps], self._flusher)
+        if isinstance(outcome, Revision):
+            return outcome
+        raise outcome
+
+    def steps(
+        self,
+        draft: Path,
+        manifest: Manifest,
+        state: State,
+        expected: RevisionId | None,
+        *,
+        flushed: AbstractSet[FileState] = frozenset(),
+    ) -> CommitSteps:
+        """The same beside others."""
+        state_aside = yield from self._flush(draft, manifest, state, flushed)
         try:
             self._place(draft)
             self._compare(expected)
-            self._switch()
+            yield from self._switch()
             self._replace_state(state_aside)
             self._remove_older(expected)
         except FileNotFoundError as error:
@@ -88,13 +129,15 @@ class Commit:
             raise RevisionGone("the revision was removed right after its commit")
         return Revision(self._picture, self._revision, self._tree, held, renditions_in(made))
 
-    def _flush(self, draft: Path, manifest: Manifest, state: State, flushed: AbstractSet[FileState]) -> Path:
+    def _flush(
+        self, draft: Path, manifest: Manifest, state: State, flushed: AbstractSet[FileState]
+    ) -> Generator[Iterable[Path], None, Path]:
         """Bring all bytes to the disk before any of them can be seen; return the new state, aside."""
         state_aside = write_aside(state.model_dump_json(), aside=self._layout.scratch)
         add_sums(draft, (draft / name for name in sorted(renditions_in(draft))))
         (draft / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         unflushed = [file for file in draft.iterdir() if state_of(file) not in flushed]
-        self._flusher.flush_all((*unflushed, draft, state_aside))
+        yield (*unflushed, draft, state_aside)
         self._at(CommitStep.DRAFT_FLUSHED)
         return state_aside
 
@@ -122,7 +165,7 @@ class Commit:
             raise Superseded("the pointer was switched to another revision meanwhile")
         self._at(CommitStep.POINTER_COMPARED)
 
-    def _switch(self) -> None:
+    def _switch(self) -> Iterator[Iterable[Path]]:
         link = self._layout.scratch / f"{self._picture}.{os.getpid()}.{id(self)}"
         link.unlink(missing_ok=True)
         link.symlink_to(self._revision)
@@ -131,7 +174,7 @@ class Commit:
         self._at(CommitStep.POINTER_SWITCHED)
         self._mend()
         # Last, all at once: until then a power cut may leave a pointer to nothing, which counts as none.
-        self._flusher.flush_all(self._unflushed)
+        yield self._unflushed
         self._at(CommitStep.POINTER_FLUSHED)
 
     def _mend(self) -> None:

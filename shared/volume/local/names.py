@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -117,9 +117,17 @@ class LocalInbox:
         self._directory = layout.inbox
 
     async def put(self, body: bytes) -> str:
-        return await asyncio.to_thread(self._put, body)
+        return (await self.put_all([body]))[0]
 
-    def _put(self, body: bytes) -> str:
+    async def put_all(self, bodies: Iterable[bytes]) -> Sequence[str]:
+        return await asyncio.to_thread(self._put_all, bodies)
+
+    def _put_all(self, bodies: Iterable[bytes]) -> Sequence[str]:
+        inbox_ids = [self._written(body) for body in bodies]
+        flush(self._directory)
+        return inbox_ids
+
+    def _written(self, body: bytes) -> str:
         inbox_id = uuid.uuid4().hex
         file = self._directory / inbox_id
         try:
@@ -128,7 +136,6 @@ class LocalInbox:
         except OSError:  # a full disk takes no leftovers
             file.unlink(missing_ok=True)
             raise
-        flush(self._directory)
         return inbox_id
 
     async def copy(self, inbox_id: str, into: Path) -> bool:

@@ -1,8 +1,8 @@
 """The lock of one picture, within a process and between processes; it ends with its holder."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -42,7 +42,22 @@ class PictureLocks:
     @asynccontextmanager
     async def hold(self, picture: PictureId, *, insist: bool) -> AsyncIterator[None]:
         """Raise Locked when another process has it; with `insist`, go on without it."""
-        stripe = picture[:STRIPE_DIGITS]
+        async with self._hold(picture[:STRIPE_DIGITS], insist=insist):
+            yield
+
+    @asynccontextmanager
+    async def hold_all(self, pictures: Collection[PictureId], *, insist: bool) -> AsyncIterator[None]:
+        """Raise Locked also when this process has one of them: who holds some waits for none."""
+        async with AsyncExitStack() as held:
+            for stripe in sorted({picture[:STRIPE_DIGITS] for picture in pictures}):
+                if not self._here.is_wanted(stripe):
+                    await held.enter_async_context(self._hold(stripe, insist=insist))
+                elif not insist:
+                    raise port.Locked("somebody else works on one of these pictures")
+            yield
+
+    @asynccontextmanager
+    async def _hold(self, stripe: str, *, insist: bool) -> AsyncIterator[None]:
         async with self._here.hold(stripe):
             descriptor = os.open(self._directory / stripe, os.O_RDWR | os.O_CREAT, 0o644)
             try:

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
@@ -15,7 +15,7 @@ from shared.pictures.manifest import STATE
 from shared.pictures.paths import is_spool
 from shared.volume import port
 from shared.volume.inventory import Space
-from shared.volume.local.commit import Commit
+from shared.volume.local.commit import Commit, committed_together
 from shared.volume.local.durable import (
     FileState,
     Flusher,
@@ -78,6 +78,11 @@ class LocalPictureStore(LocalPictures):
     def lock(self, picture: PictureId, *, insist: bool = False) -> AbstractAsyncContextManager[None]:
         return self._locks.hold(picture, insist=insist)
 
+    def lock_all(
+        self, pictures: Collection[PictureId], *, insist: bool = False
+    ) -> AbstractAsyncContextManager[None]:
+        return self._locks.hold_all(pictures, insist=insist)
+
     @asynccontextmanager
     async def draft(self) -> AsyncIterator[LocalDraft]:
         directory = self._layout.scratch / uuid.uuid4().hex
@@ -102,18 +107,37 @@ class LocalPictureStore(LocalPictures):
         shows: Name | None = None,  # noqa: ARG002 - nothing lies beside a file that would say so
     ) -> port.Revision:
         await draft.settled()
-        commit = Commit(
-            self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
-        )
-        flushed = draft.flushed if isinstance(draft, LocalDraft) else set[FileState]()
+        commit = self._commit(picture, revision, into)
         return await self._changing(
-            picture,
-            commit.run,
-            draft.directory,
-            manifest,
-            state,
-            expected,
-            flushed=flushed,
+            picture, commit.run, draft.directory, manifest, state, expected, flushed=_flushed(draft)
+        )
+
+    async def commit_all(
+        self, new: Sequence[port.NewRevision]
+    ) -> Sequence[port.Revision | port.VolumeError | OSError]:
+        for one in new:
+            await one.draft.settled()
+
+        def committed() -> Sequence[port.Revision | port.VolumeError | OSError]:
+            try:
+                return committed_together(
+                    [
+                        self._commit(one.picture, one.revision, Tree.CACHE).steps(
+                            one.draft.directory, one.manifest, one.state, None, flushed=_flushed(one.draft)
+                        )
+                        for one in new
+                    ],
+                    self._flusher,
+                )
+            finally:
+                for one in new:
+                    self._layout.tell_of_change(one.picture)
+
+        return await self._in_thread(committed)
+
+    def _commit(self, picture: PictureId, revision: RevisionId, into: Tree) -> Commit:
+        return Commit(
+            self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
         )
 
     async def add(self, revision: port.Revision, files: Sequence[Path]) -> None:
@@ -210,3 +234,7 @@ class LocalPictureStore(LocalPictures):
     def close(self) -> None:
         self._threads.shutdown(wait=True)
         self._flusher.close()
+
+
+def _flushed(draft: port.Draft) -> set[FileState]:
+    return draft.flushed if isinstance(draft, LocalDraft) else set()

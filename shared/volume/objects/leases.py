@@ -113,6 +113,10 @@ class Leases:
         self._here = KeyedLock()
         self._returned: dict[str, asyncio.Task[None]] = {}
 
+    def is_held(self, key: str) -> bool:
+        """By somebody in this process."""
+        return self._here.is_wanted(key)
+
     @asynccontextmanager
     async def hold(self, key: str, *, insist: bool) -> AsyncIterator[Lease]:
         """Raise Locked when another process has it; with `insist`, go on without it. It is given back beside what comes next."""

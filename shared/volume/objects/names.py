@@ -5,7 +5,7 @@ import hashlib
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,6 +256,12 @@ class ObjectInbox:
         inbox_id = uuid.uuid4().hex
         await self._client.put(self._key(inbox_id), body, media_type="application/octet-stream")
         return inbox_id
+
+    async def put_all(self, bodies: Iterable[bytes]) -> Sequence[str]:
+        inbox_ids, left = [], iter(bodies)
+        while (body := await asyncio.to_thread(next, left, None)) is not None:
+            inbox_ids.append(await self.put(body))
+        return inbox_ids
 
     async def copy(self, inbox_id: str, into: Path) -> bool:
         try:

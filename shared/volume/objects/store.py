@@ -5,8 +5,8 @@ import hashlib
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -126,6 +126,16 @@ class ObjectPictureStore(ObjectPictures):
                 lease.first = self._aside.get(picture)
 
     @asynccontextmanager
+    async def lock_all(self, pictures: Collection[PictureId], *, insist: bool = False) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            for picture in sorted(set(pictures)):
+                if not self._leases.is_held(f"locks/{picture}"):
+                    await held.enter_async_context(self.lock(picture, insist=insist))
+                elif not insist:
+                    raise port.Locked("somebody else works on one of these pictures")
+            yield
+
+    @asynccontextmanager
     async def draft(self) -> AsyncIterator[ObjectDraft]:
         directory = self._drafts / uuid.uuid4().hex
         directory.mkdir(parents=True)
@@ -188,6 +198,11 @@ class ObjectPictureStore(ObjectPictures):
         made = revision_of(picture, record)
         assert made
         return made
+
+    async def commit_all(
+        self, new: Sequence[port.NewRevision]
+    ) -> Sequence[port.Revision | port.VolumeError | OSError]:
+        return await port.commit_each(self, new)
 
     async def add(self, revision: port.Revision, files: Sequence[Path]) -> None:
         picture = revision.picture

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from services.enricher.library.sync import Syncing, several
 from services.enricher.tasks.task import Progress, TaskFailed
 from shared.contracts import AdoptedFile, AdoptPictures
 from shared.contracts.jobs import ADOPTED_AT_ONCE
-from shared.pictures import PictureId
+from shared.pictures import PictureId, SourceUrl
 from shared.volume import Inbox, Pictures
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
@@ -110,17 +110,19 @@ def _extras(one: reading.ImportedEntry) -> dict[str, Any]:
 
 
 def _files_in(images: Path) -> dict[str, Path]:
-    """By their names without extensions. Raise NotListSync for what is no folder."""
+    """By their names without extensions; also of ListSync's own folder, or its `data`. Raise NotListSync for what is no folder."""
     if not images.is_dir():
         raise reading.NotListSync(f"There is no folder {images}.")
+    inside = (images / one for one in ("data/images", "images"))
+    folder = next((one for one in inside if one.is_dir()), images)
     try:
         return {
             path.stem: path
-            for path in sorted(images.iterdir(), reverse=True)
+            for path in sorted(folder.iterdir(), reverse=True)
             if path.suffix.lower() in EXTENSIONS and not path.is_symlink() and path.is_file()
         }
     except OSError as error:
-        raise reading.NotListSync(f"The folder {images} cannot be read: {error.strerror}.") from None
+        raise reading.NotListSync(f"The folder {folder} cannot be read: {error.strerror}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,38 +172,44 @@ class PictureFiles:
     async def _adopt(
         self, batch: Sequence[reading.ImportedPicture], adopting: Adopting, progress: Progress
     ) -> None:
-        files, sizes = [], {}
-        for known in batch:
-            try:
-                body, sha256 = await asyncio.to_thread(self._body, known)
-            except (OSError, reading.NotListSync) as error:
-                progress.item(str(known.source), "picture not readable")
-                progress.error(str(known.source), f"{known.source}: {error}")
-                continue
-            inbox_id = await adopting.inbox.put(body)
-            sizes[known.source] = len(body)
-            files.append(
-                AdoptedFile(
-                    inbox=inbox_id, sha256=sha256, source_url=known.source, fetched_at=known.fetched_at
-                )
-            )
-        if not files:
+        sent: list[tuple[reading.ImportedPicture, int, str]] = []
+        unreadable: list[tuple[SourceUrl, OSError | reading.NotListSync]] = []
+
+        def bodies() -> Iterator[bytes]:
+            for known in batch:
+                try:
+                    body = self._body(known)
+                except (OSError, reading.NotListSync) as error:
+                    unreadable.append((known.source, error))
+                else:
+                    sent.append((known, len(body), hashlib.sha256(body).hexdigest()))
+                    yield body
+
+        inbox_ids = await adopting.inbox.put_all(bodies())
+        for source, error in unreadable:
+            progress.item(str(source), "picture not readable")
+            progress.error(str(source), f"{source}: {error}")
+        if not sent:
             return
-        job = AdoptPictures(files=tuple(files))
+        job = AdoptPictures(
+            files=tuple(
+                AdoptedFile(inbox=id_, sha256=sha256, source_url=known.source, fetched_at=known.fetched_at)
+                for id_, (known, _, sha256) in zip(inbox_ids, sent, strict=True)
+            )
+        )
+        sizes = {known.source: size for known, size, _ in sent}
         stored = await adopting.syncing.adopt(sizes, partial(adopting.finder.adopt, job), progress)
         looked_at = {picture: self.pictures[picture].accessed_at for picture in stored}
         await adopting.note_use({picture: at for picture, at in looked_at.items() if at})
 
-    def _body(self, known: reading.ImportedPicture) -> tuple[bytes, str]:
-        """With its SHA-256, in hex. Raise OSError and NotListSync."""
+    def _body(self, known: reading.ImportedPicture) -> bytes:
+        """Raise OSError and NotListSync."""
         file = self.files.get(known.source.picture)
         if file is None:
-            body = reading.picture_in(self.database, known.rowid or 0) or b""
-        elif file.stat().st_size > MAX_FILE_BYTES:
+            return reading.picture_in(self.database, known.rowid or 0) or b""
+        if file.stat().st_size > MAX_FILE_BYTES:
             raise OSError(f"The file has more than {MAX_FILE_BYTES} bytes.")
-        else:
-            body = file.read_bytes()
-        return body, hashlib.sha256(body).hexdigest()
+        return file.read_bytes()
 
 
 async def _each(batches: Sequence[Batch]) -> AsyncIterator[Batch]:

@@ -23,6 +23,11 @@ AT_MOST = 1_000_000
 PATIENCE_S = 5.0
 """While another program writes."""
 
+_OF_THE_MOMENT = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+)
+"""What may be over once nobody else has the file, or may read it."""
+
 _IMDB = re.compile(r"tt[0-9]{5,12}", re.ASCII)
 _MEDIA_TYPES = {
     "movie": MediaType.MOVIE,
@@ -101,17 +106,29 @@ def picture_in(database: Path, rowid: int) -> bytes | None:
 @contextmanager
 def opened(database: Path) -> Iterator[sqlite3.Connection]:
     """To be read, in one transaction. Raise NotListSync."""
+    if database.is_dir():
+        raise NotListSync(f"{database} is a folder: name the file in it, such as {database}/listsync.db.")
     if not database.is_file():
         raise NotListSync(f"There is no file {database}.")
     try:
         with closing(_connected(database)) as connection:
             connection.row_factory = sqlite3.Row
+            connection.text_factory = _decoded
             connection.execute("BEGIN")
             yield connection
     except sqlite3.OperationalError as error:
-        raise NotListSync(f"{database} cannot be read now: {error}. Stop ListSync, or try again.") from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_MOMENT:
+            why = f"{database} cannot be read now: {error}. Stop ListSync, or try again."
+        else:
+            why = f"{database} is not as ListSync has it: {error}."
+        raise NotListSync(why) from error
     except sqlite3.DatabaseError as error:
         raise NotListSync(f"{database} is no database that can be read: {error}.") from error
+
+
+def _decoded(text: bytes) -> str:
+    """Of a letter that was broken, one stands in."""
+    return text.decode(errors="replace")
 
 
 def _connected(database: Path) -> sqlite3.Connection:
@@ -294,7 +311,7 @@ def _list_source(list_type: object, list_id: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return str(value).strip()[:4096] or None if value is not None else None
+    return str(value).strip()[:4096] or None if isinstance(value, str | int | float) else None
 
 
 def _number(value: object) -> int | None:
