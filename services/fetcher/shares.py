@@ -79,6 +79,9 @@ SLOW_AFTER_S = 0.25
 SLOW_FOR_S = 10.0
 """For so long after that the host counts as slow."""
 
+FRESH_FOR_S = 1.0
+"""For so long after somebody could have had a picture in a moment, slots and renderers are kept for the next."""
+
 LENT_AT_MOST = 4
 """Times the slots, and no less than for 8: so many may be lent, to hosts that are known as slow no more than half of it."""
 
@@ -101,8 +104,9 @@ class Slots(PrioritySemaphore):
     """The slots of a fetcher, each had together with the seat that its job needs; at most half of them by one host, and
     a quarter before it has shown to be quick.
 
-    A host that is slow holds no slot that others need: its jobs lend theirs while they wait for it. And of the jobs that
-    wait in hand for a slot, it has no more than it leaves free for others.
+    A host that is slow holds no slot that others need: its jobs lend theirs while they wait for it, and while quick hosts
+    are asked, those that have one again have a quarter. And of the jobs that wait in hand for a slot, it has no more than it
+    leaves free for others.
     """
 
     def __init__(self, total: int, seats: Seats) -> None:
@@ -118,6 +122,8 @@ class Slots(PrioritySemaphore):
         self._quick: OrderedDict[str, float] = OrderedDict()
         self._tickets: dict[str, Given] = {}
         self._closed = False
+        self._returned = 0
+        self._fresh_until_s = 0.0
         seats.on_free = self._give
 
     @property
@@ -184,10 +190,12 @@ class Slots(PrioritySemaphore):
             _note(self._quick, claim.host)
         self._give()
 
-    async def regain(self, claim: Claim, *, urgent: bool) -> None:
-        """Have a slot again in place of the one that was lent, whatever the host's share is."""
-        await self._acquire(Claim(claim.host, returning=True, late=True), urgent=urgent)
+    async def regain(self, claim: Claim, *, urgent: bool) -> Claim:
+        """Have a slot again in place of the one that was lent, whatever the host's share is; what to give it back by."""
+        returning = Claim(claim.host, returning=True, late=True)
+        await self._acquire(returning, urgent=urgent)
         less(self._lent, claim.host or "")
+        return returning
 
     def forgo(self, claim: Claim) -> None:
         """What was lent is not wanted back."""
@@ -223,7 +231,9 @@ class Slots(PrioritySemaphore):
 
     def _may(self, claim: Claim) -> bool:
         host = claim.host
-        if host is None or claim.returning:
+        if claim.returning:
+            return self._returned < self._each_unknown or not self._is_fresh_work()
+        if host is None:
             return True
         if not claim.seated:
             return self._held[host] < self._each
@@ -235,9 +245,19 @@ class Slots(PrioritySemaphore):
     def _with_slow_hosts(self) -> int:
         return sum(count + self._held[host] for host, count in self._lent.items())
 
+    def _is_fresh_work(self) -> bool:
+        return asyncio.get_running_loop().time() < self._fresh_until_s
+
     def _take(self, claim: Claim) -> Seat | None:
         super()._take(claim)
+        self._returned += claim.returning
+        if claim.seated and claim.host in self._quick:
+            self._fresh_until_s = asyncio.get_running_loop().time() + FRESH_FOR_S
         return self._seats.take(claim.host) if claim.seated and claim.host else None
+
+    def _give_back(self, claim: Claim) -> None:
+        self._returned -= claim.returning
+        super()._give_back(claim)
 
 
 def _send_away(turns: Iterable[Given]) -> None:
@@ -271,7 +291,7 @@ class Admitted:
             if self._seat:
                 self._seat.release()
         if self._is_lent:
-            await self._slots.regain(self._claim, urgent=self._urgent)
+            self._claim = await self._slots.regain(self._claim, urgent=self._urgent)
             self._is_lent = False
         else:
             self._slots.was_quick(self._claim)
@@ -300,10 +320,6 @@ LONG_RENDER_S = 2.0
 
 REMEMBERED_S = 60.0
 """For so long it counts that a host's pictures took long, and that another host's were asked for."""
-
-
-FRESH_FOR_S = 1.0
-"""For so long after somebody could have had a picture in a moment, renderers are kept for the next."""
 
 
 class RendererShares(PrioritySemaphore):

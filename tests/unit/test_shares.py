@@ -272,7 +272,8 @@ async def test_the_impatient_get_what_can_be_had_at_once_and_no_more() -> None:
         assert isinstance(await crowd.end_of("as old"), NobodyWaits)
 
 
-async def test_at_the_end_nobody_waits_and_who_works_goes_on() -> None:
+async def test_at_the_end_nobody_waits_and_who_works_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.fetcher.shares.SLOW_AFTER_S", 600.0)
     slots = Slots(1, Seats(1))
     crowd = Crowd(slots)
     await crowd.come("working", "waiting", host="a.example")
@@ -406,6 +407,35 @@ async def test_a_job_whose_host_was_slow_is_late_from_then_on() -> None:
         async with job.at_host():
             await settled()
         assert job.is_late
+
+
+@pytest.mark.usefixtures("slow_at_once")
+@pytest.mark.parametrize(("fresh_for_s", "back"), [(600.0, 2), (0.0, 5)])
+async def test_what_comes_back_from_slow_hosts_has_a_quarter_of_the_slots_while_quick_ones_are_asked(
+    monkeypatch: pytest.MonkeyPatch, fresh_for_s: float, back: int
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.FRESH_FOR_S", fresh_for_s)
+    slots, answered, over = Slots(8, Seats(8)), asyncio.Event(), asyncio.Event()
+    working: list[int] = []
+
+    async def work(number: int) -> None:
+        claim = at(f"slow{number}.example")
+        async with slots.admitted(claim, urgent=True, ticket=str(number)) as turn:
+            async with turn.at_host():
+                await answered.wait()
+            working.append(number)
+            await over.wait()
+
+    tasks = [asyncio.create_task(work(number)) for number in range(5)]
+    await lent(lambda: slots._lent.total() == 5)
+    slots.was_quick(at("fast.example"))
+    await enter(slots, at("fast.example"))
+    answered.set()
+    await settled()
+    assert len(working) == back
+    over.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    assert len(working) == 5
 
 
 def test_a_fetcher_of_one_job_at_a_time_takes_none_ahead() -> None:
