@@ -55,7 +55,7 @@ async def main(root: Path) -> int:
                 await backlog(_fresh(root, "backlog"), node),
                 *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
                 *await hits(root, node),
-                *await hits_on_objects(_fresh(root, "objects")),
+                *await hits_on_objects(_fresh(root, "objects"), node),
                 *await shares(_fresh(root, "shares"), node),
                 *await library(_fresh(root, "library")),
                 *await streamers(_fresh(root, "streamers")),

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from tests.contract.volumes import MEDIUM, commit
 from tests.providers.drawing import encode, poster
 from tests.providers.separate_host import SeparateHost
 from tests.servers.object_stores import seaweedfs_in
+from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import RunningService, measured_service
 
 WARM_PROMISE, COLD_PROMISE = 0.9, 0.6
@@ -28,8 +29,8 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 
-async def hits_on_objects(directory: Path) -> list[Figure]:
-    """Both proxies serve one picture that each has fetched; then one serves many that it never saw."""
+async def hits_on_objects(directory: Path, node: RabbitNode) -> list[Figure]:
+    """Two servers serve one picture that each has fetched; then a proxy alone serves many that nobody here ever saw."""
     store = seaweedfs_in(directory)
     try:
         await asyncio.to_thread(store.start)
@@ -54,8 +55,10 @@ async def hits_on_objects(directory: Path) -> list[Figure]:
                     "files": Served(files.address + path, files.pid),
                     "objects": Served(objects.address + path, objects.pid),
                 }
-                took = await cpu_us(served)
-                return [_warm(took), await _cold(volume, objects)]
+                warm = _warm(await cpu_us(served))
+            alone = {**on_objects, "QUEUE_URL": node.vhost(), "VOLUME_CACHE_DIR": str(directory / "cold")}
+            async with measured_service("services.proxy", alone, cwd=directory) as proxy:
+                return [warm, await _cold(volume, proxy)]
     finally:
         await asyncio.to_thread(store.close)
 
@@ -150,4 +153,8 @@ async def _each(over: Sequence[W], do: Callable[[W], Awaitable[T]]) -> list[T]:
 
 if __name__ == "__main__":
     with TemporaryDirectory(prefix="bench-", dir=".") as name:
-        report(asyncio.run(hits_on_objects(Path(name).absolute())))
+        place = Path(name).absolute()
+        (place / "rabbitmq").mkdir()
+        with closing(RabbitNode(place / "rabbitmq")) as broker:
+            broker.ensure_running()
+            report(asyncio.run(hits_on_objects(place, broker)))

@@ -154,7 +154,7 @@ async def test_killed_before_or_after_an_old_revision_goes_the_new_one_stays(
     assert {name for name in record.before.files if name.startswith("original")} == {"original.png"}
 
 
-class Watched(at_random.Load):
+class BucketLoad(at_random.Load):
     """The same load; what is there is what the records in the bucket say."""
 
     def __init__(self, world: World, random: Random, bucket: Bucket) -> None:
@@ -182,7 +182,7 @@ class Watched(at_random.Load):
 async def test_killed_at_random_instants_every_picture_is_there_in_the_end(
     world: World, bucket: Bucket
 ) -> None:
-    load = Watched(world, Random(SEED), bucket)
+    load = BucketLoad(world, Random(SEED), bucket)
     with looking_all_the_time(load.look, pause_s=0.2):
         publishing = asyncio.create_task(load.publish_for_ever())
         deaths = await asyncio.gather(
