@@ -136,6 +136,19 @@ def test_the_database_of_its_profile_is_the_one_that_compose_tells_to_set() -> N
     assert database["profiles"] == ["postgresql"]
 
 
+def test_the_redis_of_its_profile_is_the_one_that_compose_tells_to_set_and_keeps_nothing_on_a_disk() -> None:
+    told = re.search(r"(\w+)=redis://(\w+):6379", (DEPLOY / "compose.yaml").read_text())
+    assert told
+    redis = compose()["services"][told[2]]
+    assert told[1] in settings()
+    assert redis["profiles"] == ["redis"]
+    assert redis["read_only"]
+    assert "volumes" not in redis
+    assert [
+        redis["command"][place + 1] for place, word in enumerate(redis["command"]) if word == "--save"
+    ] == [""]
+
+
 def test_prometheus_looks_where_the_services_listen() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())
     looked_at = {

@@ -32,7 +32,7 @@ class ShelfCard:
 
 
 @dataclass(frozen=True, slots=True)
-class ShelfPath:
+class ShelfWall:
     """One wall of them. `path` is the page's, `one` that of each; both begin the API's, too."""
 
     path: str
@@ -40,8 +40,8 @@ class ShelfPath:
     shape: str
 
 
-_STREAMERS = ShelfPath("/streamers", "/streamer", "square")
-_CATEGORIES = ShelfPath("/categories", "/category", "covers")
+_STREAMERS = ShelfWall("/streamers", "/streamer", "square")
+_CATEGORIES = ShelfWall("/categories", "/category", "covers")
 
 
 class Shelves:
@@ -69,7 +69,7 @@ class Shelves:
     async def _categories(self, request: web.Request) -> Sheet:
         return await self._wall(request, _CATEGORIES)
 
-    async def _wall(self, request: web.Request, shelf: ShelfPath) -> Sheet:
+    async def _wall(self, request: web.Request, shelf: ShelfWall) -> Sheet:
         page, favorites = WallQuery.of(request.query).page, request.query.get("only") == "favorites"
         found = await self._api.ask(
             f"GET /api{shelf.path}", limit=AT_ONCE, offset=(page - 1) * AT_ONCE, favorites=favorites
