@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 ALONE = echo "Once more alone, what failed. What is PASSED now passed only alone:" && \
 	$(BIN)/python -m pytest -q -n 0 -rp --maxfail 10 --last-failed --last-failed-no-failures none $(TESTS)
 TESTS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 N ?= 5000
 SEED ?= 1
 EXAMPLES ?= 8
@@ -40,8 +40,9 @@ demo: $(VENV)/.for-run ## The same, with a picture host of its own to look at
 test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="tests/unit -k gate" picks some, WORKERS=6 shares them out, N=40000 asks nginx longer
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) || { [ $$? = 1 ] && $(ALONE); }
 
-chaos: $(VENV)/.for-test test-servers ## Kill enrichers KILLS times, under load, and one of three RabbitMQ nodes; KILLS=50 is sooner done
-	@KILLS=$(KILLS) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py tests/faults/test_killed_cluster_node.py
+chaos: $(VENV)/.for-test test-servers ## Kill enrichers and fetchers KILLS times, under load, and one of three RabbitMQ nodes; KILLS=50 is sooner done
+	@KILLS=$(KILLS) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py \
+		tests/faults/test_killed_at_random.py tests/faults/test_killed_cluster_node.py
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)
