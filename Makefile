@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 ALONE = echo "Once more alone, what failed. What is PASSED now passed only alone:" && \
 	$(BIN)/python -m pytest -q -n 0 -rp --maxfail 10 --last-failed --last-failed-no-failures none $(TESTS)
 TESTS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 N ?= 5000
 SEED ?= 1
 EXAMPLES ?= 8
@@ -41,7 +41,8 @@ test: $(VENV)/.for-test test-servers ## Run the tests with real servers; TESTS="
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) || { [ $$? = 1 ] && $(ALONE); }
 
 chaos: $(VENV)/.for-test test-servers ## Kill enrichers and fetchers KILLS times, under load, and one of three RabbitMQ nodes; KILLS=50 is sooner done, SEED=2 does it at other instants
-	@KILLS=$(KILLS) SEED=$(SEED) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py tests/faults/test_killed_on_objects.py tests/faults/test_killed_cluster_node.py
+	@KILLS=$(KILLS) SEED=$(SEED) CLUSTER=1 $(BIN)/python -m pytest -q tests/faults/test_chaos_enrichers.py tests/faults/test_killed_at_random.py \
+		tests/faults/test_killed_on_objects.py tests/faults/test_killed_cluster_node.py
 
 fuzz: $(VENV)/.for-test ## Break pictures in N ways and render them; N=20000 SEED=7 for others
 	@$(BIN)/python -m tests.fuzz --count $(N) --seed $(SEED)

@@ -55,9 +55,10 @@ SAME_HEADERS = ("cache-control", "vary", "x-image-source")
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Tens of thousands of requests need no line each."""
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def telling_paths(configuration: str) -> str:

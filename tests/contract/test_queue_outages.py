@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -19,6 +19,9 @@ LANE = Lane.PICTURES_NOW
 PATIENCE_S = 60
 """Longer than this is for ever."""
 
+A_MINUTE_S = 60
+"""After which it is told again; so long a busy machine's broker may take to start."""
+
 DECLARED_FOR_GOOD_S = 2.0
 """RabbitMQ writes down where a quorum queue lives about half a second after it was declared: one that is
 killed before that does not find the queue again."""
@@ -33,9 +36,10 @@ async def broker(fragile_rabbitmq: RabbitNode) -> OnRabbitMQ:
     return broker
 
 
-async def test_no_confirmed_job_is_lost_when_the_broker_is_killed_among_publishes(
+async def test_no_confirmed_job_is_lost_when_the_broker_is_killed_among_publishes_nor_what_was_put_off(
     fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
 ) -> None:
+    put_off = {delay: a_job(delay.value) for delay in Delay}
     confirmed: set[str] = set()
     seen: set[str] = set()
 
@@ -45,6 +49,9 @@ async def test_no_confirmed_job_is_lost_when_the_broker_is_killed_among_publishe
     async with broker.open(lane_limit=100_000) as queue:
         async with publishing(queue, confirmed):
             await until(lambda: len(confirmed) >= 100)
+            for delay, job in put_off.items():
+                await queue.publish(job, LANE, delay=delay)
+                confirmed.add(job.id)
             fragile_rabbitmq.kill()
             before = len(confirmed)
             await asyncio.to_thread(fragile_rabbitmq.ensure_running)
@@ -82,43 +89,21 @@ async def hears_again(queue: Queue, heard: Received) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_what_was_put_off_arrives_after_the_broker_was_killed(
+async def test_without_a_broker_nothing_hangs_and_one_that_is_late_is_waited_for(
     fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
 ) -> None:
-    received, jobs = Received(), {delay: a_job(delay.value) for delay in Delay}
-    async with broker.open() as queue:
-        for delay, job in jobs.items():
-            await queue.publish(job, LANE, delay=delay)
-        fragile_rabbitmq.kill()
-        await asyncio.to_thread(fragile_rabbitmq.ensure_running)
-        async with queue.consume(LANE, received, concurrency=4):
-            arrived = {(await received.next()).id for _ in jobs}
-    assert arrived == {job.id for job in jobs.values()}
-
-
-async def test_without_a_broker_nothing_hangs(fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(
             open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.5, delays=QUICK)
         )
-        await queue.publish(a_job(), LANE)
+        await accepted(queue)
         fragile_rabbitmq.kill()
         for ask in (lambda: queue.publish(a_job(), LANE), lambda: queue.depth(LANE), queue.ping):
             await raises_in_time(ask)
         await queue.announce(a_job())
         async with asyncio.timeout(PATIENCE_S):
             await stack.aclose()
-
-
-async def raises_in_time(ask: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        with pytest.raises(QueueUnavailable):
-            await ask()
-
-
-async def test_a_broker_that_is_late_is_waited_for(fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
     received = Received()
-    fragile_rabbitmq.kill()
     async with (
         open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.2, delays=QUICK) as queue,
         queue.consume(LANE, received, concurrency=1),
@@ -126,6 +111,20 @@ async def test_a_broker_that_is_late_is_waited_for(fragile_rabbitmq: RabbitNode,
         await asyncio.to_thread(fragile_rabbitmq.ensure_running)
         async with publishing(queue, set()):
             await received.next()
+
+
+async def accepted(queue: Queue) -> None:
+    """A broker that has just started may take longer for the first job than the queue waits."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(QueueUnavailable):
+                return await queue.publish(a_job(), LANE)
+
+
+async def raises_in_time(ask: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(QueueUnavailable):
+            await ask()
 
 
 async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_in_between(
@@ -140,6 +139,7 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_in_betw
             await asyncio.to_thread(fragile_rabbitmq.ensure_running)
             await until(lambda: sum(line["event"] == "queue_connected" for line in lines) == 2)
     told = [line for line in lines if line["event"].startswith("queue_")]
+    told = [line for line in told if line["event"] != "queue_unreachable" or line["away_s"] < A_MINUTE_S]
     assert [line["event"] for line in told] == [
         "queue_connected",
         "queue_connection_lost",

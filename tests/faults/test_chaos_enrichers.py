@@ -1,7 +1,7 @@
 """Three enrichers with one PostgreSQL, one Redis and one RabbitMQ, killed (`kill -9`) at random instants under pages, names and tasks.
 
 Each title is asked for once, however many want it; all together keep to the provider's limit; no task is lost or done twice; one leads.
-`make chaos` does it 200 times, each run of the tests ten times.
+`make chaos` does it 200 times, each run of the tests six times.
 """
 
 import asyncio

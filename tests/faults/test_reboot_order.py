@@ -20,8 +20,8 @@ from tests.servers.databases import opened_database
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import RunningService
 
-WARMED = 200
-TITLES = 40
+WARMED = 100
+TITLES = 20
 TASKS = "/api/v1/admin/tasks"
 STATES = {"running", "queued"}
 LONG_AWAY_S = 6.0

@@ -1,19 +1,20 @@
 """Rendering without a sandbox, and references to compare with: full decodes, put right by the plainest code."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from math import dist
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
-from services.fetcher.rendering.render import Order, RenderResult, render
+from services.fetcher.rendering.render import Order, RenderResult, Unsound, render
 from shared.pictures import Rendition
 
 MEGABYTE = 1024**2
 Render = Callable[..., tuple[RenderResult, dict[str, Image.Image]]]
-_SRGB = ImageCms.createProfile("sRGB")
+_SRGB, _LAB = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
 
 
 def rendered_in(
@@ -35,6 +36,23 @@ def rendered_in(
     return said, {name: Image.open(BytesIO((directory / name).read_bytes())) for name in names}
 
 
+def measured(told: Connection, original: Path, into: Path, max_pixels: int, names: Sequence[str]) -> None:
+    """In a process of its own: say what came of it, and by how many MB the process grew at most."""
+    order = Order(original, into, tuple(map(Rendition.parse, names)), quality=85, max_pixels=max_pixels)
+    before = _peak_mb()
+    try:
+        said = render(order)
+        outcome = f"{said.width}x{said.height}"
+    except Unsound as error:
+        outcome = type(error).__name__
+    told.send((outcome, _peak_mb() - before))
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def difference(one: Image.Image, other: Image.Image) -> float:
     """Mean difference of the samples, 0 to 255, of the worst channel."""
     return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
@@ -48,7 +66,7 @@ def delta_e(one: Image.Image, other: Image.Image) -> float:
 
 
 def _lab(picture: Image.Image) -> list[tuple[float, float, float]]:
-    lab = ImageCms.profileToProfile(picture, _SRGB, ImageCms.createProfile("LAB"), outputMode="LAB")
+    lab = ImageCms.profileToProfile(picture, _SRGB, _LAB, outputMode="LAB")
     assert lab is not None
     data = lab.tobytes()
     signed = [value - 256 if value > 127 else value for value in data]

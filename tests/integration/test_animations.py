@@ -69,7 +69,7 @@ def test_a_still_and_an_animation_are_made_by_one_order(tmp_path: Path) -> None:
     ],
 )
 def test_it_is_shown_as_often(tmp_path: Path, fmt: AnimatedFormat, written: int | None, shown: int) -> None:
-    body = encode_animation(FRAMES, fmt, loop=written)
+    body = encode_animation(drawing.frames(1, count=3, size=(48, 27)), fmt, loop=written)
     _, made = rendered_in(tmp_path, body, "small.webp")
     assert made["small.webp"].info["loop"] == shown
 

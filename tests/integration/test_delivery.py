@@ -124,7 +124,8 @@ async def test_a_second_size_is_made_of_the_original_that_is_there(onesheet: One
     assert onesheet.host.count(POSTER) == 1
 
 
-async def test_the_standard_renditions_appear_in_later_from_one_decode(onesheet: Onesheet) -> None:
+async def test_the_standard_renditions_appear_in_later_from_one_decode(start: Start) -> None:
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="true")
     await onesheet.get(POSTER, size="small", format="webp")
     rest = [Rendition(size, Format.WEBP) for size in ("medium", "thumbnail")]
     await until(lambda: onesheet.holds(POSTER, *rest))
@@ -137,7 +138,7 @@ async def test_the_standard_renditions_appear_in_later_from_one_decode(onesheet:
 
 
 async def test_further_formats_are_made_ahead_where_they_are_set(start: Start) -> None:
-    onesheet = await start(IMAGE_FORMATS="webp,avif")
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="true", IMAGE_FORMATS="webp,avif")
     await onesheet.get("/poster/1-60x90.jpg", size="small", format="jpg")
     sizes = ("medium", "small", "thumbnail")
     wanted = [Rendition(size, format_) for format_ in (Format.WEBP, Format.AVIF) for size in sizes]

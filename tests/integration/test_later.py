@@ -20,6 +20,12 @@ STANDARD = tuple(Rendition(size, Format.WEBP) for size in STANDARD_SIZES if size
 """Of what stands upright."""
 
 
+@pytest.fixture
+async def onesheet(start: Start) -> Onesheet:
+    """All standard renditions are made in `later`."""
+    return await start(ENABLE_IMAGE_OPTIMIZATION="true")
+
+
 async def fetch_later(onesheet: Onesheet, path: str = POSTER) -> None:
     job = FetchPicture(source_url=onesheet.source(path), rendition=SMALL)
     await onesheet.publish(job, Lane.PICTURES_LATER)
@@ -57,7 +63,7 @@ async def test_what_lies_wide_is_shown_large_too_and_gets_it_ahead(onesheet: One
 
 
 async def test_a_stored_original_gets_all_it_lacks_from_one_decode(start: Start) -> None:
-    onesheet = await start()
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="true")
     await onesheet.get(POSTER)
     await until(lambda: onesheet.holds(POSTER, *STANDARD))
     revision = await onesheet.current(POSTER)

@@ -18,6 +18,7 @@ import pytest
 
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
+from tests.servers.databases import furnish
 from tests.servers.service import RunningService, start_process
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,11 @@ def everything(
 async def started(
     cwd: Path, module: str, *, warm: bool = True, **settings: str
 ) -> AsyncIterator[RunningService]:
-    """As from a terminal: a process group of its own, and no setting but the port. Without `warm` wholly so."""
+    """As from a terminal: a process group of its own, and no setting but the port. Without `warm` wholly so, with no
+    database to begin with.
+    """
+    if warm:
+        furnish(cwd / "state")
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(PROJECT),
@@ -154,13 +159,15 @@ async def test_what_was_queued_when_it_was_killed_is_done_after_the_next_start(
 
 
 async def test_ctrl_c_during_a_fetch_ends_it_all_the_same(tmp_path: Path, picture_host: PictureHost) -> None:
+    gate = picture_host.hold(POSTER)
     async with everything(tmp_path, warm=False, **serving(picture_host)) as service:
         await service.listening()
-        asking = asyncio.create_task(
-            get(service, "/api/images/proxy", url=picture_host.url("/backdrop/1.png"), size="large")
-        )
-        await until(lambda: picture_host.count("/backdrop/1.png"))
-        await press_ctrl_c(service)
+        asking = asyncio.create_task(get(service, "/api/images/proxy", url=picture_host.url(POSTER)))
+        await gate.arrived()
+        ending = asyncio.create_task(press_ctrl_c(service))
+        await until(lambda: any(line.get("event") == "ending" for line in service.lines))
+        picture_host.release(POSTER)
+        await ending
         answer, _ = await asking
         assert answer.status == 200  # what is under way is finished
 

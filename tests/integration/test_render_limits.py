@@ -1,8 +1,6 @@
 """What is over the limits is refused by its header: before anything of it is in memory."""
 
-import json
-import subprocess
-import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -10,39 +8,26 @@ from PIL import Image
 
 from services.fetcher.rendering import limits
 from services.fetcher.rendering.render import TooLarge, Unsound
+from services.fetcher.rendering.sandbox import _start_forking
 from shared.pictures import SIZES
-from tests.integration.rendered import rendered_in
+from tests.integration.rendered import measured, rendered_in
 from tests.providers import drawing, variants
 from tests.providers.drawing import encode
 
 STANDARD = ("large.webp", "medium.webp", "small.webp", "thumbnail.webp")
-_CHILD = """
-import json, sys
-from pathlib import Path
-from services.fetcher.rendering.render import Order, Unsound, render
-from shared.pictures import Rendition
-
-def peak_mb():
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-original, into, max_pixels, *names = sys.argv[1:]
-before = peak_mb()
-try:
-    said = render(Order(Path(original), Path(into), tuple(map(Rendition.parse, names)), 85, int(max_pixels)))
-    outcome = f"{said.width}x{said.height}"
-except Unsound as error:
-    outcome = type(error).__name__
-print(json.dumps([outcome, peak_mb() - before]))
-"""
 
 
 def rendered_by_a_child(
     original: Path, into: Path, *names: str, max_pixels: int = 120_000_000
 ) -> tuple[str, float]:
     """What came of it, and by how many MB the child grew at most."""
-    command = [sys.executable, "-c", _CHILD, str(original), str(into), str(max_pixels), *names]
-    outcome, grown_mb = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    _start_forking()
+    ours, its = (forked := get_context("forkserver")).Pipe(duplex=False)
+    child = forked.Process(target=measured, args=(its, original, into, max_pixels, names))
+    child.start()
+    its.close()
+    outcome, grown_mb = ours.recv()
+    child.join()
     return outcome, grown_mb
 
 

@@ -161,7 +161,7 @@ def test_every_size_comes_from_one_order_as_it_would_alone(rendered: Render) -> 
 
 
 def test_the_first_frame_stands_for_an_animation(rendered: Render) -> None:
-    pictures = drawing.frames(9)
+    pictures = drawing.frames(9, count=3)
     for fmt in ("gif", "webp", "png"):
         said, made = rendered(drawing.encode_animation(pictures, fmt), "thumbnail.png")
         assert said.frames == len(pictures)

@@ -12,14 +12,14 @@ from tests.integration.rendered import delta_e, difference, on_white, reference,
 from tests.providers import drawing, variants
 from tests.providers.drawing import encode
 
-SIZE = (900, 600)
-NAMES = ("small.png", "small.webp", "small.jpg", "small.avif")
+SIZE = (450, 300)
+NAMES = ("thumbnail.png", "thumbnail.webp", "thumbnail.jpg", "thumbnail.avif")
 JUST_NOTICEABLE = 2.3
 
 DRAWN: dict[str, Callable[[], bytes]] = {
     "jpeg, colours at half size": lambda: encode(drawing.photo(1, SIZE), "jpeg"),
     "jpeg, colours in full": lambda: encode(drawing.photo(1, SIZE), "jpeg", subsampling=0),
-    "jpeg, odd size": lambda: encode(drawing.photo(1, (899, 601)), "jpeg"),
+    "jpeg, odd size": lambda: encode(drawing.photo(1, (449, 301)), "jpeg"),
     "jpeg, progressive": lambda: variants.progressive(drawing.photo(1, SIZE)),
     "jpeg, grey": lambda: encode(variants.grey(drawing.photo(1, SIZE)), "jpeg"),
     "jpeg, inks": lambda: variants.inked(drawing.photo(1, SIZE)),
@@ -50,7 +50,7 @@ def assert_true(body: bytes, directory: Path) -> None:
     assert (said.width, said.height) == expected.size
     clear = expected.getchannel("A").getextrema()[0] != 255
     for name, picture in made.items():
-        small = expected.resize(SIZES["small"].fit(*expected.size), Image.Resampling.LANCZOS)
+        small = expected.resize(SIZES["thumbnail"].fit(*expected.size), Image.Resampling.LANCZOS)
         assert picture.size == small.size, name
         assert delta_e(picture, small) < JUST_NOTICEABLE, name
         assert not {"icc_profile", "exif", "xmp", "comment"} & set(picture.info), name
@@ -81,8 +81,8 @@ def test_real_pictures_are_seen_as_they_are(tmp_path: Path, corpus: Path, name: 
 def test_a_broken_profile_is_no_profile(tmp_path: Path) -> None:
     picture = drawing.photo(2, SIZE)
     body = encode(picture, "jpeg", icc_profile=b"no profile at all" * 20)
-    _, made = rendered_in(tmp_path, body, "small.png")
-    assert delta_e(made["small.png"], picture.convert("RGBA")) < JUST_NOTICEABLE
+    _, made = rendered_in(tmp_path, body, "thumbnail.png")
+    assert delta_e(made["thumbnail.png"], picture.convert("RGBA")) < JUST_NOTICEABLE
 
 
 def test_a_huge_profile_is_no_profile_and_not_kept(tmp_path: Path) -> None:
@@ -90,16 +90,16 @@ def test_a_huge_profile_is_no_profile_and_not_kept(tmp_path: Path) -> None:
     picture = drawing.photo(2, SIZE)
     colors._to_srgb.cache_clear()
     profile = variants.exchanging_profile().ljust(colors.LARGEST_PROFILE_BYTES + 1, b"\0")
-    _, made = rendered_in(tmp_path, encode(picture, "webp", icc_profile=profile), "small.png")
-    assert delta_e(made["small.png"], picture) < JUST_NOTICEABLE
+    _, made = rendered_in(tmp_path, encode(picture, "webp", icc_profile=profile), "thumbnail.png")
+    assert delta_e(made["thumbnail.png"], picture) < JUST_NOTICEABLE
     assert colors._to_srgb.cache_info().currsize == 0
 
 
 def test_a_profile_of_another_kind_of_colours_is_no_profile(tmp_path: Path) -> None:
     picture = drawing.photo(2, SIZE)
     grey = encode(variants.grey(picture), "jpeg", icc_profile=variants.exchanging_profile())
-    _, made = rendered_in(tmp_path, grey, "small.png")
-    assert delta_e(made["small.png"], variants.grey(picture)) < JUST_NOTICEABLE
+    _, made = rendered_in(tmp_path, grey, "thumbnail.png")
+    assert delta_e(made["thumbnail.png"], variants.grey(picture)) < JUST_NOTICEABLE
 
 
 def test_lab_colours_are_seen(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_lab_colours_are_seen(tmp_path: Path) -> None:
     assert delta_e(made["small.png"], picture) < JUST_NOTICEABLE
 
 
-@pytest.mark.parametrize("name", ["small.png", "small.jpg"])
+@pytest.mark.parametrize("name", ["thumbnail.png", "thumbnail.jpg"])
 def test_grey_stays_grey_where_the_format_has_it(tmp_path: Path, name: str) -> None:
     _, made = rendered_in(tmp_path, encode(variants.grey(drawing.photo(4, SIZE)), "jpeg"), name)
     assert made[name].mode == "L"
@@ -136,6 +136,6 @@ def test_scaling_does_not_soften_a_jpeg_whose_colours_are_scaled_apart(tmp_path:
 
 def test_transparency_is_flattened_on_white(tmp_path: Path) -> None:
     picture = variants.translucent(drawing.photo(6, SIZE))
-    _, made = rendered_in(tmp_path, encode(picture, "png"), "small.jpg")
-    small = on_white(picture).resize(made["small.jpg"].size, Image.Resampling.LANCZOS)
-    assert difference(made["small.jpg"].convert("RGB"), small) < 6
+    _, made = rendered_in(tmp_path, encode(picture, "png"), "thumbnail.jpg")
+    small = on_white(picture).resize(made["thumbnail.jpg"].size, Image.Resampling.LANCZOS)
+    assert difference(made["thumbnail.jpg"].convert("RGB"), small) < 6

@@ -83,7 +83,8 @@ async def test_what_is_kept_is_upright_and_says_nothing_else(onesheet: Onesheet)
     assert (original.width, original.height, original.bytes) == (400, 640, len(kept))
 
 
-async def test_standard_renditions_are_made_and_others_when_they_are_asked_for(onesheet: Onesheet) -> None:
+async def test_standard_renditions_are_made_and_others_when_they_are_asked_for(start: Start) -> None:
+    onesheet = await start(ENABLE_IMAGE_OPTIMIZATION="true")
     body = a_photo()
     await do(onesheet, await put(onesheet, body))
     await onesheet.jobs_done(RenderPicture)

@@ -45,6 +45,7 @@ def start(
 ) -> Start:
     authority = picture_host.root.removeprefix("http://")
     usual = {"ALLOW_PRIVATE": authority, "RENDER_PROCESSES": "1", "DISK_FREE_FLOOR_GB": "0"}
+    usual["ENABLE_IMAGE_OPTIMIZATION"] = "false"
     for name, value in (usual | {"ALLOWED_HOSTS": authority}).items():
         monkeypatch.setenv(name, value)
     return partial(

@@ -1,13 +1,13 @@
 """Drawn pictures in the forms that go wrong: turned, transparent, deep, inked, profiled."""
 
-import io
 import struct
 import zlib
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from PIL import Image, ImageCms, ImageDraw
 
 from tests.providers.drawing import Format, encode
+from tests.providers.written import chunk
 
 _ORIENTATION_TAG = 0x0112
 _UNDO = {
@@ -146,8 +146,9 @@ def with_size(bmp: bytes, side_px: int) -> bytes:
     return bmp[:18] + struct.pack("<ii", side_px, side_px) + bmp[26:]
 
 
+@cache
 def bomb(side_px: int = 16_384) -> bytes:
     """A PNG of a few kB that asks for `side_px` squared pixels (one bit each)."""
-    body = io.BytesIO()
-    Image.new("1", (side_px, side_px)).save(body, format="png", compress_level=9)
-    return body.getvalue()
+    header = struct.pack(">IIBBBBB", side_px, side_px, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + (side_px + 7) // 8) * side_px))
+    return b"".join((b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")))

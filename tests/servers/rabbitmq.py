@@ -188,6 +188,7 @@ class RabbitNode:
             "RABBITMQ_CONFIG_FILE": f"{directory}/rabbitmq",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{directory}/plugins",
             "RABBITMQ_PID_FILE": f"{directory}/pid",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",  # it shares the processor
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server, so that its pid is ours to end
         }
 

@@ -1,9 +1,12 @@
 """Services started from a process that has imported all of theirs, and forks: what a start costs is mostly imports.
 
+One process has imported all that was started so far: most of it is the same for all services.
+
 `running_service` takes it. What starting itself is about is started as an operator does it, see `test_one_process`.
 """
 
 import asyncio
+import gc
 import importlib
 import json
 import os
@@ -32,6 +35,10 @@ _LATE = ("shared.queue.rabbitmq.engine", "shared.queue.embedded.engine")
 
 _WITH_RENDERERS = "services.fetcher.app"
 _RENDERERS = ("services.fetcher.rendering.answers", "services.fetcher.rendering.preload")
+_WITHOUT_RENDERERS = {"services.proxy", "services.enricher", "tests.providers.picture_host"}
+_BEFORE_ALL_ELSE = {"tests.servers.wider"}
+"""Modules that nothing of ours may be imported before."""
+
 _starting = Lock()
 
 
@@ -57,11 +64,12 @@ class WarmProcess:
     @classmethod
     async def started(cls, module: str, start: Start) -> Self:
         """`python -m module`."""
-        address = await asyncio.to_thread(_forker, module)
+        group = module if module in _BEFORE_ALL_ELSE else "all others"
+        address = await asyncio.to_thread(_forker, group)
         said, says = os.pipe()
         order = socket.socket(socket.AF_UNIX)
         order.connect(address)
-        socket.send_fds(order, [json.dumps(asdict(start)).encode()], [says])
+        socket.send_fds(order, [json.dumps([module, asdict(start)]).encode()], [says])
         os.close(says)
         order.setblocking(False)
         telling, connection = await asyncio.open_unix_connection(sock=order)
@@ -89,17 +97,17 @@ async def _status(telling: asyncio.StreamReader, connection: asyncio.StreamWrite
         return int(await telling.readline())
 
 
-def _forker(module: str) -> str:
+def _forker(group: str) -> str:
     with _starting:
-        return _started_forker(module)[1]
+        return _started_forker(group)[1]
 
 
 @cache
-def _started_forker(module: str) -> tuple[subprocess.Popen[bytes], str]:
-    """One for each module, as long as this process lives; where it listens."""
+def _started_forker(group: str) -> tuple[subprocess.Popen[bytes], str]:
+    """As long as this process lives; where it listens."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, module],
+        [sys.executable, "-m", __name__],
         cwd=_PROJECT,
         env={**kept, "PYTHONPATH": str(_PROJECT)},
         stdin=subprocess.PIPE,  # which ends with us
@@ -108,7 +116,7 @@ def _started_forker(module: str) -> tuple[subprocess.Popen[bytes], str]:
     assert process.stdout
     address = process.stdout.readline().decode().strip()
     if not address:
-        raise RuntimeError(f"Nothing can be forked of {module}.")
+        raise RuntimeError(f"Nothing can be forked of {group}.")
     return process, f"\0{address}"
 
 
@@ -119,6 +127,7 @@ class _Forker:
         self._selector = selectors.DefaultSelector()
         self._listener = socket.socket(socket.AF_UNIX)
         self._living: dict[int, tuple[int, socket.socket]] = {}
+        self._imported: set[str] = set()
 
     def listen(self) -> str:
         address = f"onesheet-warm-{os.getpid()}-{os.urandom(8).hex()}"
@@ -128,29 +137,39 @@ class _Forker:
         self._selector.register(sys.stdin, selectors.EVENT_READ)
         return address
 
-    def take_orders(self) -> Start:
-        """Return in each process that was forked, and nowhere else."""
+    def take_orders(self) -> tuple[str, Start]:
+        """Return in each process that was forked, and nowhere else: what it is to be, and how."""
         while True:
             for ready, _ in self._selector.select():
                 if ready.fileobj is sys.stdin:
                     self._end()
                 elif ready.fileobj is not self._listener:
                     self._tell_end(ready.fd)
-                elif start := self._fork(*_order(self._listener)):
-                    return start
+                else:
+                    telling, module, start, stdout = _order(self._listener)
+                    self._import(module)
+                    if self._is_forked(telling, stdout):
+                        return module, start
 
-    def _fork(self, telling: socket.socket, start: Start, stdout: int) -> Start | None:
+    def _import(self, module: str) -> None:
+        if module not in self._imported:
+            self._imported.add(module)
+            _import_all_of(module)
+            gc.collect()
+            gc.freeze()  # whoever is forked looks for nothing in what all share, and copies none of it by looking
+
+    def _is_forked(self, telling: socket.socket, stdout: int) -> bool:
         if not (pid := os.fork()):
             telling.close()
             self._forget()
             _speak_into(stdout)
-            return start
+            return True
         os.close(stdout)
         telling.sendall(b"%d\n" % pid)
         ending = os.pidfd_open(pid)
         self._living[ending] = pid, telling
         self._selector.register(ending, selectors.EVENT_READ)
-        return None
+        return False
 
     def _tell_end(self, ending: int) -> None:
         self._selector.unregister(ending)
@@ -174,10 +193,11 @@ class _Forker:
         sys.exit()
 
 
-def _order(listener: socket.socket) -> tuple[socket.socket, Start, int]:
+def _order(listener: socket.socket) -> tuple[socket.socket, str, Start, int]:
     telling, _ = listener.accept()
     order, (stdout,), _, _ = socket.recv_fds(telling, _LONGEST_ORDER, 1)
-    return telling, Start(**json.loads(order)), stdout
+    module, start = json.loads(order)
+    return telling, module, Start(**start), stdout
 
 
 def _speak_into(stdout: int) -> None:
@@ -199,7 +219,7 @@ def _import_all_of(module: str) -> None:
     del sys.modules[module]
 
 
-def _become(start: Start) -> None:
+def _become(module: str, start: Start) -> None:
     """A process as its starter would have made it."""
     os.environ.clear()
     os.environ.update(start.env)
@@ -209,7 +229,7 @@ def _become(start: Start) -> None:
         os.setsid()
     if start.descriptors:
         resource.setrlimit(resource.RLIMIT_NOFILE, (start.descriptors, start.descriptors))
-    if _WITH_RENDERERS in sys.modules:
+    if _WITH_RENDERERS in sys.modules and module not in _WITHOUT_RENDERERS:
         _start_forking_renderers()
 
 
@@ -241,15 +261,14 @@ def _forked(_program: object, arguments: Sequence[Any], descriptors: Sequence[in
         os._exit(0)
 
 
-def _main(module: str) -> None:
-    _import_all_of(module)
+def _main() -> None:
     forker = _Forker()
     print(forker.listen(), flush=True)
-    start = forker.take_orders()
-    _become(start)
+    module, start = forker.take_orders()
+    _become(module, start)
     sys.argv = [module, *start.arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    _main()

@@ -2,10 +2,11 @@
 
 import ast
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -663,10 +664,10 @@ ONE_OFF = {
 STARTERS = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe", "Thread"}
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for folder in ("services", "shared"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            yield file.relative_to(ROOT).as_posix(), ast.parse(file.read_text())
+@cache
+def sources() -> Sequence[tuple[str, ast.Module]]:
+    files = [file for folder in ("services", "shared") for file in sorted((ROOT / folder).rglob("*.py"))]
+    return [(file.relative_to(ROOT).as_posix(), ast.parse(file.read_text())) for file in files]
 
 
 def own_nodes(function: ast.AST) -> Iterator[ast.AST]:

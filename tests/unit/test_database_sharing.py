@@ -32,6 +32,12 @@ MINUTES = timedelta(minutes=5)
 Opening = Callable[[], Awaitable[Database]]
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's server takes its time for the first answer."""
+    monkeypatch.setattr("services.enricher.database.sharing.ANSWER_WITHIN_S", 30.0)
+
+
 @pytest.fixture
 def settings(postgresql: PostgresServer) -> DatabaseSettings:
     return postgresql.migrated()

@@ -36,14 +36,17 @@ _LOGO_ENDS = ("svg", "png")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
+@cache
+def _written_in(language: str) -> Mapping[str, Mapping[str, str]]:
+    return tomllib.loads((HERE / "texts" / f"{language}.toml").read_text(encoding="utf-8"))
+
+
 class Texts:
     """What pages say, by `section.key`, from one file a language. Raise LookupError for what nobody wrote."""
 
     def __init__(self, language: str = LANGUAGE) -> None:
         self.language = language
-        self.sections: Mapping[str, Mapping[str, str]] = tomllib.loads(
-            (HERE / "texts" / f"{language}.toml").read_text(encoding="utf-8")
-        )
+        self.sections = _written_in(language)
 
     def __call__(self, key: str, **values: object) -> str:
         """A key that ends in `?` has two texts, `one` and `many`, of which `count` decides."""
