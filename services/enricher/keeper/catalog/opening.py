@@ -11,9 +11,9 @@ from cachetools import TTLCache
 
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.keeper.catalog.budget import (
-    NextToPictures,
     CatalogSettings,
     DiskBudget,
+    NextToPictures,
     keeping_within,
     order_eviction,
 )
