@@ -1,5 +1,7 @@
 """The placeholder of a picture: values that follow from the definition of a thumbhash, and from the colours."""
 
+import subprocess
+import sys
 from base64 import b64decode
 
 import pytest
@@ -61,3 +63,23 @@ def test_any_shape_has_one(size: tuple[int, int]) -> None:
     picture = Image.new("L", size, 77)
     assert 5 <= len(b64decode(thumbhash(picture))) <= 25
     assert average_color(picture) == "#4d4d4d"
+
+
+def test_numpy_is_not_loaded_for_it_and_changes_nothing_where_it_is() -> None:
+    """It is there where faces are counted, and where an operator has it for something else."""
+    said = [
+        subprocess.run(
+            (sys.executable, "-c", before + _HASHES), check=True, capture_output=True, text=True
+        ).stdout.split()
+        for before in ("", "import numpy\n")
+    ]
+    assert [loaded for _, loaded in said] == ["False", "True"]
+    assert said[0][0] == said[1][0]
+
+
+_HASHES = """
+import sys
+from PIL import Image
+from services.fetcher.rendering.placeholder import thumbhash
+print(thumbhash(Image.linear_gradient("L").convert("RGB")), "numpy" in sys.modules)
+"""
