@@ -122,7 +122,7 @@ def test_the_table_has_the_described_columns_and_indexes() -> None:
     described = "id character_name movie_title image_url source external_character_id quality_score created_at updated_at"
     assert set(described.split()) <= set(character_images.c.keys())
     indexes = {
-        index.name: [str(column) for column in index.expressions] for index in character_images.indexes
+        str(index.name): [str(column) for column in index.expressions] for index in character_images.indexes
     }
     assert indexes["ix_character_images_quality_score"] == ["character_images.quality_score DESC"]
     assert ["character_images.character_name", "character_images.movie_title"] in indexes.values()

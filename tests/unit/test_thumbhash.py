@@ -1,12 +1,14 @@
 """The placeholder of a picture: values that follow from the definition of a thumbhash, and from the colours."""
 
 import hashlib
+import subprocess
+import sys
 from base64 import b64decode
 
 import pytest
 from PIL import Image
 from thash import (
-    rgba_to_thumb_hash,
+    rgba_to_thumb_hash_pure,
     thumb_hash_to_approximate_aspect_ratio,
     thumb_hash_to_average_rgba,
     thumb_hash_to_rgba,
@@ -76,4 +78,24 @@ def test_it_is_what_others_make_of_the_same_pixels(size: tuple[int, int], opaque
     if opaque:
         pixels[3::4] = bytes([255]) * (len(pixels) // 4)
     made = thumbhash(Image.frombytes("RGBA", size, bytes(pixels)))
-    assert list(b64decode(made)) == rgba_to_thumb_hash(*size, list(pixels))
+    assert list(b64decode(made)) == rgba_to_thumb_hash_pure(*size, list(pixels))
+
+
+def test_numpy_is_not_loaded_for_it_and_changes_nothing_where_it_is() -> None:
+    """It is there where faces are counted, and where an operator has it for something else."""
+    said = [
+        subprocess.run(
+            (sys.executable, "-c", before + _HASHES), check=True, capture_output=True, text=True
+        ).stdout.split()
+        for before in ("", "import numpy\n")
+    ]
+    assert [loaded for _, loaded in said] == ["False", "True"]
+    assert said[0][0] == said[1][0]
+
+
+_HASHES = """
+import sys
+from PIL import Image
+from services.fetcher.rendering.placeholder import thumbhash
+print(thumbhash(Image.linear_gradient("L").convert("RGB")), "numpy" in sys.modules)
+"""

@@ -134,9 +134,9 @@ class VideoStore:
         self._all.clear()
         return removed
 
-    async def all(self) -> Sequence[StoredVideo]:
-        """The oldest first, as they were a few minutes ago at most."""
-        known = self._all.get(None)
+    async def all(self, *, anew: bool = False) -> Sequence[StoredVideo]:
+        """The oldest first, as they were a few minutes ago at most, or are now."""
+        known = None if anew else self._all.get(None)
         if known is None:
             known = self._all[None] = await self._files.all()
         return known

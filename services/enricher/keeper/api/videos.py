@@ -53,7 +53,7 @@ def video_endpoints(videos: VideoStore, urls: PictureUrls) -> list[Endpoint]:
     async def listed(asked: VideoListParameters) -> ShownVideos:
         """All videos, the newest first."""
         try:
-            found = (await videos.all())[::-1]
+            found = (await videos.all(anew=True))[::-1]
         except OSError:
             raise _away() from None
         chosen = found[asked.offset : asked.offset + asked.limit]
