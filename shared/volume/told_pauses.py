@@ -30,6 +30,7 @@ class ToldPauses:
         self._stored = stored
         self._asked = asked
         self._redis = asked.redis
+        self._untold: tuple[type[Exception], ...] = (RedisAway, ValidationError, *asked.refused)
 
     async def pause_of(self, authority: str) -> HostPause | None:
         try:
@@ -38,7 +39,7 @@ class ToldPauses:
                 return None
             if told is not None:
                 return PauseFile.model_validate_json(told).pause
-        except (RedisAway, ValidationError, *self._asked.refused):
+        except self._untold:
             pass
         return await self._stored.pause_of(authority)
 
@@ -57,7 +58,7 @@ class ToldPauses:
 
     async def _tell(self, authority: str, told: bytes) -> None:
         lasts_ms = int(TOLD_FOR_S * 1000)
-        with suppress(RedisAway, *self._asked.refused):
+        with suppress(*self._untold):
             await self._asked.ask(partial(self._redis.set, _key(authority), told, px=lasts_ms))
 
 

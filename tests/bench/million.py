@@ -39,8 +39,8 @@ from tests.servers.service import RunningService, measured_service
 
 FEW, MANY = 100, int(os.environ.get("PICTURES", "1000000"))
 SOME = MANY // 10
-ROUNDS = 5
-ASKED = 50
+ROUNDS = 3
+ASKED = 30
 START_PROMISE, HITS_PROMISE, STATISTICS_PROMISE = 1.2, 1.05, 3.0
 SWEPT_WITHIN_S = 240
 _ADDRESS = "https://image.tmdb.org/t/p/original/{}.jpg"

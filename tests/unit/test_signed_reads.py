@@ -98,7 +98,7 @@ async def test_a_file_comes_whole_with_what_was_said_of_it_and_is_counted() -> N
         (status(403), VolumeAway, 1),
         (status(503), VolumeAway, 2),
         (status(307), VolumeAway, 2),
-        (cut_off, VolumeAway, 2),
+        (cut_off, VolumeAway, 4),  # a connection that ends is tried once more by aiohttp itself
     ],
     ids=["missing", "refused", "busy", "elsewhere", "cut off"],
 )

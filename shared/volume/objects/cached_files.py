@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,11 +96,7 @@ class CachedFiles:
     async def _write_coming(self) -> None:
         try:
             while coming := dict(self._coming):
-                written = await asyncio.to_thread(
-                    lambda coming=coming: [
-                        self._write(key, file.body, file.modified_s) for key, file in coming.items()
-                    ]
-                )
+                written = await asyncio.to_thread(self._write_some, coming)
                 for (key, file), is_written in zip(coming.items(), written, strict=True):
                     is_wanted = self._coming.get(key) is file
                     if is_wanted:
@@ -111,6 +107,9 @@ class CachedFiles:
                         self._remove(key)
         finally:
             self._writing = None
+
+    def _write_some(self, coming: Mapping[str, ComingFile]) -> list[bool]:
+        return [self._write(key, file.body, file.modified_s) for key, file in coming.items()]
 
     def _leave(self, key: str) -> None:
         if file := self._coming.pop(key, None):
