@@ -90,7 +90,9 @@ def check_id(text: str) -> None:
 LONGEST_FILE_BYTES = 250
 """Of a file's name without its extension, in UTF-8: what file systems have room for."""
 
-_HASHED = "file:"
+HASHED = "file:"
+"""Before what the hash of a file's name makes of it."""
+
 _NO_FILE = re.compile(r"\.*|.*[/\\\x00-\x1f\x7f].*", re.DOTALL)
 
 
@@ -111,4 +113,4 @@ def file_id(file: str) -> str:
         )
     if _ID.fullmatch(composed):
         return composed
-    return _HASHED + hashlib.sha256(encoded).hexdigest()[:32]
+    return HASHED + hashlib.sha256(encoded).hexdigest()[:32]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from shared.pictures import public_paths
 from shared.pictures.cache_control import DAY, YEAR
 from shared.pictures.hosts import PICTURE_HOSTS
-from shared.pictures.name import LONGEST_ID, PRIVATE_PREFIX, Kind, Role
+from shared.pictures.name import HASHED, LONGEST_FILE_BYTES, LONGEST_ID, PRIVATE_PREFIX, Kind, Role
 from shared.pictures.rendition import ORIGINAL_EXTENSIONS, SIZES, Format, media_type_of
 from shared.pictures.source import PRIVATE_ENDING, USUAL_LENGTH
 
@@ -33,6 +33,8 @@ def vocabulary(paths: public_paths.PublicPaths = public_paths.PUBLIC_PATHS) -> s
         "TMDB_FILE": public_paths.TMDB_FILE,
         "LONGEST_URL": str(USUAL_LENGTH),
         "LONGEST_ID": str(LONGEST_ID),
+        "LONGEST_FILE_BYTES": str(LONGEST_FILE_BYTES),
+        "HASHED": HASHED,
         "PRIVATE_PREFIX": PRIVATE_PREFIX,
         "PRIVATE_ENDING": PRIVATE_ENDING,
         "DAY": DAY,
@@ -66,10 +68,11 @@ def _before_placeholders(pattern: str) -> str:
 
 
 def _plain(form: public_paths.FileForm) -> str:
-    """With the id called `{id}`, and without the format: `/data/images/artwork/{other}/stream_{id}`."""
+    """With the id called `{id}`, or `{title}`, and without the format: `/data/images/artwork/{other}/stream_{id}`."""
+    called = "{title}" if form.is_titled else "{id}"
     return re.sub(
         r"\{(\w+)\}",
-        lambda found: "{id}" if found[1] == form.id_placeholder else "{other}",
+        lambda found: called if found[1] == form.id_placeholder else "{other}",
         form.pattern.removesuffix(".{format}"),
     )
 

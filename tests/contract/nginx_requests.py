@@ -20,10 +20,30 @@ NAMED_FILES = (
     "/data/images/artwork/a%3Ab.c-1/stream_",
     "/api/image-no-auth/",
 )
+TITLES = [
+    "tom_clancy%27s_rainbow_six_siege",
+    "tom_clancy's_rainbow_six_siege",
+    "grand_theft_auto_v,_fivem",
+    "dungeons_&_dragons",
+    "dungeons_%26_dragons",
+    "pok%C3%A9mon_legends:_z-a",
+    "pok%c3%a9mon",
+    "yu-gi-oh!",
+    "_x",
+    "0+1",
+    "beat_saber_(vr)",
+    "%E3%83%A2%E3%83%B3%E3%82%B9%E3%82%BF%E3%83%BC",
+    "%EB%B0%B0%ED%8B%80",
+    "%D0%BC%D0%B8%D1%80",
+    "rock%E2%80%99n%E2%80%99roll",
+    "a=b;c@d$e~f",
+]
+"""As files of categories are called, and browsers ask for them."""
+
 ODD_IDS = (
     ". .. ... .a -a _a :a a/b a%2Fb ..%2Fa a%5Cb a%00 a%20b a+b a%2Bb %61 a%3a a%3A %3Aa a%253A a;b a,b a~ a! %C3%A9 "
     "\u0142 a%C5%82 603 0 007 12345678901234567890 6%33 1e3 0x1 1.2 tmdb: tmdb:: tt0133093 Tmdb:603 a.jpg a..b a.webp "
-    "private_a private_ Private_a private- %70rivate_a constructor __proto__ a' a\" a$uri a{b} a|b a? a# current a%0A \xe9"
+    "private_a private_ Private_a private- %70rivate_a constructor __proto__ a' a\" a$uri a{b} a|b a? a# current a%CC%81 %E1%84%80%E1%85%A1 %E2%84%AB %EF%A4%80 %E0%A4%95 %F0%9F%8E%AC '%41 ,, .%27 ..%27 a%2E%27 %2E%27 a%0A \xe9"
 )
 BROWSERS = (
     "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
@@ -97,6 +117,10 @@ def plain(random_: random.Random) -> Request:
     accept = random_.choice(BROWSERS)
     if random_.random() < 0.3:
         return Request(_name_path(random_, _id(random_)).encode(), accept, plain=True)
+    if random_.random() < 0.1:
+        size = random_.choice(["", *(f"?size={size}" for size in SIZES)])
+        title = f"/data/images/categories/{random_.choice(TITLES)}.{random_.choice(FORMATS)}{size}"
+        return Request(title.encode(), accept, plain=True)
     if random_.random() < 0.25:
         file = f"{_name(random_, 27)}.{random_.choice(('jpg', 'png', 'svg'))}"
         return Request(
