@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -410,7 +411,7 @@ async def test_what_may_be_spent_in_a_day_is_counted_by_user_and_in_all_and_ends
     tmp_path: Path, host: StudioHost, made: tuple[str, ...]
 ) -> None:
     clock = Clock()
-    settings = {"budget": 0.01, "user_budget": 0.004, "prices": "generate:0.002"}
+    settings: dict[str, Any] = {"budget": 0.01, "user_budget": 0.004, "prices": "generate:0.002"}
     async with running_studio(tmp_path, host, clock=clock, allow_private=made, **settings) as studio:
         for number in range(2):
             await studio.ended(await studio.ask(f"of one {number}", user="one"))
@@ -456,7 +457,7 @@ async def test_what_waits_when_the_budget_is_spent_waits_for_the_next_day(
 async def test_without_a_key_what_needs_it_is_off_and_names_the_setting(
     tmp_path: Path, host: StudioHost
 ) -> None:
-    nobody = {"google": GoogleSettings(key=None), "serpapi": SerpApiSettings(key=None)}
+    nobody: dict[str, Any] = {"google": GoogleSettings(key=None), "serpapi": SerpApiSettings(key=None)}
     async with running_studio(tmp_path, host, **nobody) as studio:
         with pytest.raises(Problem, match="GOOGLE_API_KEY is not set") as off:
             await studio.wing.studio.ask(StudioKind.EDIT, {"prompt": "Red"}, picture=PICTURE)
