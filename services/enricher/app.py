@@ -21,6 +21,7 @@ from services.enricher.pages.operations import Operations
 from services.enricher.pages.shelves import Shelves
 from services.enricher.pages.site import OwnApi, Site
 from services.enricher.settings import EnricherSettings
+from services.enricher.studio import VideoShelf
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.wings import Wings, open_wings
@@ -45,6 +46,7 @@ async def add_enricher(
     volume: KeeperVolume,
     state_dir: Path,
     paths: PublicPaths = PUBLIC_PATHS,
+    videos: VideoShelf | None = None,
 ) -> AsyncIterator[None]:
     """Answer for metadata and library while the context lasts."""
     metrics, background = skeleton.metrics, skeleton.background
@@ -53,7 +55,15 @@ async def add_enricher(
         await enter(following(volume.live, queue.listen, metrics))
         pauses = await enter(pauses_told_by(settings.finder.metadata.shared, volume.hosts))
         volume = replace(volume, hosts=pauses)
-        opened = open_wings(skeleton, settings, queue=queue, volume=volume, state_dir=state_dir, paths=paths)
+        opened = open_wings(
+            skeleton,
+            settings,
+            queue=queue,
+            volume=volume,
+            state_dir=state_dir,
+            paths=paths,
+            videos=videos,
+        )
         wings = await enter(opened)
         sharing = wings.database.sharing
         demo_library = demo.DemoLibrary(wings.finder)

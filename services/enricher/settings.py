@@ -14,6 +14,7 @@ from services.enricher.library import LibrarySettings
 from services.enricher.pages.site import PageSettings
 from services.enricher.pictures.shown import PictureUrlSettings
 from services.enricher.streamers import StreamerSettings
+from services.enricher.studio import StudioSettings
 from services.enricher.uploads import UploadSettings
 from shared.settings import HostSettings, Settings
 
@@ -30,6 +31,7 @@ class EnricherSettings(Settings):
     pages: PageSettings = Field(default_factory=PageSettings)
     uploads: UploadSettings = Field(default_factory=UploadSettings)
     streamers: StreamerSettings = Field(default_factory=StreamerSettings)
+    studio: StudioSettings = Field(default_factory=StudioSettings)
     urls: PictureUrlSettings = Field(default_factory=PictureUrlSettings)
     users: UserSettings = Field(default_factory=UserSettings)
     videos: VideoSettings = Field(default_factory=VideoSettings)

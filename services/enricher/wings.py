@@ -18,6 +18,7 @@ from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.settings import EnricherSettings
 from services.enricher.streamers import StreamersWing, open_streamers
+from services.enricher.studio import StudioWing, VideoShelf, open_studio
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.uploads import Uploads, open_uploads, upload_endpoints
 from shared.http import Skeleton
@@ -39,6 +40,7 @@ class Wings:
     characters: CharacterWing
     uploads: Uploads
     streamers: StreamersWing
+    studio: StudioWing
     urls: PictureUrls
     _volume: KeeperVolume
     _paths: PublicPaths
@@ -53,6 +55,7 @@ class Wings:
             **self.account.works,
             **self.characters.works,
             **self.streamers.works,
+            **self.studio.works,
         }
 
     def endpoints(self, tasks: Tasks) -> list[Endpoint]:
@@ -62,7 +65,8 @@ class Wings:
             *self.finder.endpoints(urls, rules, paths, size_of=self.keeper.size_of),
             *self.account.endpoints(tasks, urls),
             *self.characters.endpoints(tasks),
-            *upload_endpoints(self.uploads, urls),
+            *upload_endpoints(self.uploads, urls, self.studio.studio.lens),
+            *self.studio.endpoints(tasks),
             *self.streamers.endpoints(tasks, rules, self.keeper.statistics),
             *self.keeper.endpoints(tasks, urls),
         ]
@@ -76,6 +80,7 @@ class Wings:
         }
         notes["account"] = self.account.troubles
         notes["streamers"] = self.streamers.troubles
+        notes["studio"] = self.studio.troubles
         notes["cache"] = self.finder.metadata.status
         if sharing.identity:
             notes["lead"] = lambda: {"enricher": "leads" if sharing.leads else "follows another one"}
@@ -92,6 +97,7 @@ async def open_wings(
     volume: KeeperVolume,
     state_dir: Path,
     paths: PublicPaths,
+    videos: VideoShelf | None = None,
 ) -> AsyncIterator[Wings]:
     urls, rules = PictureUrls(settings.urls, paths), settings.hosts.rules
     metrics, background = skeleton.metrics, skeleton.background
@@ -149,6 +155,31 @@ async def open_wings(
                 background=background,
             )
         )
+        uploads = await enter(
+            open_uploads(
+                settings.uploads,
+                finder,
+                database=database,
+                queue=queue,
+                volume=volume,
+                background=background,
+            )
+        )
+        studio = await enter(
+            open_studio(
+                settings.studio,
+                finder,
+                uploads,
+                videos=videos or keeper.videos,
+                database=database,
+                queue=queue,
+                volume=volume,
+                urls=urls,
+                rules=rules,
+                metrics=metrics,
+                background=background,
+            )
+        )
         characters = await enter(
             open_characters(
                 settings.characters,
@@ -160,18 +191,10 @@ async def open_wings(
                 rules=rules,
                 metrics=metrics,
                 background=background,
+                generator=studio.generator,
             )
         )
-        uploads = await enter(
-            open_uploads(
-                settings.uploads,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                background=background,
-            )
-        )
+        await enter(studio.working(characters.found))
         streamers = await enter(
             open_streamers(
                 settings.streamers,
@@ -194,6 +217,7 @@ async def open_wings(
             characters,
             uploads,
             streamers,
+            studio,
             urls,
             volume,
             paths,

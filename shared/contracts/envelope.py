@@ -36,6 +36,7 @@ MESSAGES: tuple[type[Message], ...] = (
     events.JobsUnwaited,
     events.PicturesUsed,
     events.TaskProgressed,
+    events.StudioProgressed,
     events.ServiceStats,
     DeadLetter,
 )

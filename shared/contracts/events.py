@@ -110,6 +110,16 @@ class TaskProgressed(Message):
     counts: dict[str, int]
 
 
+class StudioProgressed(Message):
+    """How far a job of the studio is: told when its state changes. `done`: steps, of four."""
+
+    job: str
+    kind: str
+    state: str
+    done: int
+    reason: str | None = None
+
+
 class PicturesUsed(Message):
     """How often pictures were served since the last time, as far as it was counted; sampled where nginx served."""
 

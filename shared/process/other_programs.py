@@ -10,7 +10,6 @@ from dotenv import dotenv_values
 
 _LISTS = "Lists are not fetched here: let whoever fetches them POST to /api/library/items with a list_source."
 _CELERY = "Jobs go through QUEUE_URL."
-_AI = "Nothing is made or searched by other services here: pin or upload such pictures."
 _AZURE = "Pictures are kept in files: set VOLUME_URL. Uploads are kept there, too."
 
 INSTEAD: Mapping[str, str] = MappingProxyType(
@@ -42,9 +41,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         # SceneXtras
         "AZURE_STORAGE_CONNECTION_STRING_MAIN": _AZURE,
         "AZURE_STORAGE_CONNECTION_STRING_PUBLIC": _AZURE,
-        "LUMAAI_API_KEY": _AI,
-        "OPENAI_API_KEY": _AI,
-        "SERPAPI_KEY": _AI,
         "SUPABASE_KEY": "Set DATABASE_URL.",
         "SUPABASE_URL": "Set DATABASE_URL.",
         # StreamVault

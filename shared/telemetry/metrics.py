@@ -160,6 +160,48 @@ class VideoMetrics:
         )
 
 
+class StoreMetrics:
+    """What a store of objects is asked."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = FollowedCounter(
+            "onesheet_store_requests",
+            "Requests to the object store",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        self.bytes = FollowedCounter(
+            "onesheet_store_bytes",
+            "Bytes read from the object store, and written",
+            ("direction",),
+            registry=registry,
+        )
+
+
+class StudioMetrics:
+    """What is paid for."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "onesheet_studio_requests",
+            "Paid requests of the studio, by what became of them",
+            ["service", "outcome"],
+            registry=registry,
+        )
+        self.jobs = Gauge(
+            "onesheet_studio_jobs",
+            "Jobs of the studio of which something is still to come, by state",
+            ["state"],
+            registry=registry,
+        )
+        self.spent = Gauge(
+            "onesheet_studio_spent_dollars",
+            "What the studio has spent today, in UTC, counting what may have been paid",
+            ["service"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """What this project counts. A service fills what it does; in one process all share one."""
 
@@ -344,18 +386,8 @@ class Metrics:
             registry=self.registry,
         )
         self.videos = VideoMetrics(self.registry)
-        self.store_requests = FollowedCounter(
-            "onesheet_store_requests",
-            "Requests to the object store",
-            ("kind", "outcome"),
-            registry=self.registry,
-        )
-        self.store_bytes = FollowedCounter(
-            "onesheet_store_bytes",
-            "Bytes read from the object store, and written",
-            ("direction",),
-            registry=self.registry,
-        )
+        self.studio = StudioMetrics(self.registry)
+        self.store = StoreMetrics(self.registry)
         self.work = WorkCounter()
         self._told: dict[tuple[str, str], float] = {}
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.

@@ -67,8 +67,8 @@ async def following(live: LiveVolume | None, listen: Listen, metrics: Metrics) -
     async def hear(envelope: contracts.Envelope) -> None:
         live.hear(envelope.payload)
 
-    metrics.store_requests.follow(live.requests)
-    metrics.store_bytes.follow(live.bytes)
+    metrics.store.requests.follow(live.requests)
+    metrics.store.bytes.follow(live.bytes)
     async with listen(hear):
         yield
 

@@ -118,8 +118,8 @@ def plain(random_: random.Random) -> Request:
     if random_.random() < 0.3:
         return Request(_name_path(random_, _id(random_)).encode(), accept, plain=True)
     if random_.random() < 0.1:
-        size = random_.choice(["", *(f"?size={size}" for size in SIZES)])
-        title = f"/data/images/categories/{random_.choice(TITLES)}.{random_.choice(FORMATS)}{size}"
+        query = random_.choice(["", *(f"?size={size}" for size in SIZES)])
+        title = f"/data/images/categories/{random_.choice(TITLES)}.{random_.choice(FORMATS)}{query}"
         return Request(title.encode(), accept, plain=True)
     if random_.random() < 0.25:
         file = f"{_name(random_, 27)}.{random_.choice(('jpg', 'png', 'svg'))}"

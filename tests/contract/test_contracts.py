@@ -41,6 +41,7 @@ from shared.contracts import (
     ResolvePicture,
     ServiceStats,
     StoreUpload,
+    StudioProgressed,
     TaskProgressed,
     UnpinPicture,
 )
@@ -133,6 +134,13 @@ MESSAGE_OF: dict[str, Message] = {
             counted={"served": {"hit": 240}, "first_picture": {"0.5": 3}},
             waiting=2,
             setup={"VOLUME_URL": "0f1e2d3c"},
+        ),
+        StudioProgressed(
+            job="3f1c2a9e-8d4b-4c6f-9a51-0b7d2e6c8f10",
+            kind="video",
+            state="failed",
+            done=4,
+            reason="Luma refused it (400): no credits",
         ),
         TaskProgressed(task=7, kind="scan", state="running", done=12, total=40, counts={"files": 12}),
         EvictPictures(

@@ -27,6 +27,7 @@ from services.enricher.library import LibrarySettings
 from services.enricher.pictures.shown import PictureUrlSettings
 from services.enricher.settings import EnricherSettings
 from services.enricher.streamers import StreamerSettings
+from services.enricher.studio import StudioSettings, VideoShelf
 from services.enricher.uploads import UploadSettings
 from services.fetcher.app import add_fetcher
 from services.fetcher.settings import FetcherSettings
@@ -156,6 +157,8 @@ async def running_enricher(
     tvdb: TvdbHost | None = None,
     twitch: TwitchHost | None = None,
     streamers: StreamerSettings | None = None,
+    studio: StudioSettings | None = None,
+    videos: VideoShelf | None = None,
     tvdb_key: str = tvdb_stand_in.API_KEY,
     fetcher: FetcherSettings | None = None,
     proxy: ProxySettings | None = None,
@@ -210,6 +213,7 @@ async def running_enricher(
         hosts=hosts or HostSettings(),
         uploads=uploads or UploadSettings(),
         streamers=streamers or StreamerSettings(),
+        studio=studio or StudioSettings(),
         urls=urls or PictureUrlSettings(),
         users=users or UserSettings(),
         database=database or database_in(state_dir),
@@ -233,7 +237,9 @@ async def running_enricher(
             keeper = volume_to_keep(place)
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(
-                    add_enricher(skeleton, settings, queue=queue, volume=keeper, state_dir=state_dir)
+                    add_enricher(
+                        skeleton, settings, queue=queue, volume=keeper, state_dir=state_dir, videos=videos
+                    )
                 )
                 runner = web.AppRunner(skeleton.app, access_log=None, shutdown_timeout=1)
                 await runner.setup()

@@ -492,7 +492,12 @@ async def test_whatever_is_served_has_passed_the_gate_but_pictures_and_what_tell
             or path.endswith("/character")
             or path in {"/api/images", "/api/videos", "/api/categories/search"}
         )
-        for_others = path in to_sign_in or access in {Access.UPLOADING, Access.USER, Access.TELLING}
+        for_others = path in to_sign_in or access in {
+            Access.UPLOADING,
+            Access.STUDIO,
+            Access.USER,
+            Access.TELLING,
+        }
         reads = path in to_read_with_a_body
         assert for_others or (manages and not reads) == (access is Access.ADMIN), (method, path)
 

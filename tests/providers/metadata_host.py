@@ -74,6 +74,7 @@ class MetadataHost:
         app = web.Application()
         app.router.add_get("/{path:.*}", host._serve)
         app.router.add_post("/{path:.*}", host._serve)
+        app.router.add_delete("/{path:.*}", host._serve)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         try:
@@ -127,7 +128,7 @@ class MetadataHost:
         behaviour = script.next() if script else GOOD
         if behaviour is GOOD and self.latency_s:
             behaviour = Behaviour(delay_s=self.latency_s)
-        hangs_up = behaviour.no_answer or behaviour.reset
+        hangs_up = behaviour.no_answer or behaviour.reset or behaviour.cut_after_bytes is not None
         if said.status != 200 and behaviour.status is None and behaviour.body is None and not hangs_up:
             return await answer(request, None, _as_said(said, behaviour.delay_s))
         headers = {**_JSON, **said.headers}
@@ -149,7 +150,7 @@ class MetadataHost:
 async def _posted(request: web.Request) -> Any:
     if request.content_type == "application/x-www-form-urlencoded":
         return dict(await request.post())
-    return await request.json()
+    return await request.json() if request.can_read_body else None
 
 
 def _as_said(said: Said, delay_s: float) -> Behaviour:

@@ -145,7 +145,8 @@ def test_whatever_came_through_a_web_server_needs_a_token(header: str) -> None:
     ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "192.0.2.7", "media.example.org:80"],
 )
 @pytest.mark.parametrize(
-    "access", [one for one in Access if one not in {Access.ADMIN, Access.UPLOADING, Access.USER}]
+    "access",
+    [one for one in Access if one not in {Access.ADMIN, Access.UPLOADING, Access.STUDIO, Access.USER}],
 )
 def test_at_a_loopback_address_our_own_names_are_taken(host: str, access: Access) -> None:
     gate = Gate(BearerTokens("admin"), AccessSettings(), public_url="https://media.example.org/sheet")

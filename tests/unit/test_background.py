@@ -36,6 +36,7 @@ from services.enricher.streamers.export import Export
 from services.enricher.streamers.live import LiveThumbnails
 from services.enricher.streamers.refreshing import StreamerRefresh
 from services.enricher.streamers.upkeep import Upkeep
+from services.enricher.studio import engine as studio_engine
 from services.enricher.tasks.tasks import Tasks
 from services.enricher.uploads.uploads import settling
 from services.fetcher import app as fetcher_app
@@ -407,8 +408,20 @@ def _looking_for_streamers_pictures(
     return Upkeep.looking(upkeep, background)
 
 
+def _of_studio(name: str) -> Starting:
+    def starting(background: Background, fault: Fault, _: object) -> AbstractAsyncContextManager[None]:
+        its: Any = SimpleNamespace(take=fault.soon, beat=fault.soon, forget=fault.soon, wake=asyncio.Event())
+        loop: AbstractAsyncContextManager[None] = getattr(studio_engine, name)(its, background)
+        return loop
+
+    return starting
+
+
 LOOPS: dict[str, Starting] = {
     "letting videos go": _letting_videos_go,
+    "taking studio jobs": _of_studio("taking"),
+    "telling that studio jobs go on": _of_studio("beating"),
+    "forgetting old studio jobs": _of_studio("forgetting"),
     "asking about streamers": _asking_about_streamers,
     "looking who is live": _looking_who_is_live,
     "exporting for media servers": _exporting,
@@ -651,6 +664,7 @@ ONE_OFF = {
     "services/enricher/pictures/prefetch.py": "the pictures of one page",
     "services/enricher/finder/resolving/table.py": "until all is noted that came",
     "services/enricher/library/sync.py": "one picture, within its patience",
+    "services/enricher/studio/engine.py": "one job, which has an edge of its own",
     "services/enricher/tasks/tasks.py": "one task, which has an edge of its own",
     "services/fetcher/rendering/sandbox.py": "the end of a pool",
     "services/proxy/lookup.py": "one look at one picture",

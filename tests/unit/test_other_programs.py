@@ -14,11 +14,11 @@ def test_what_is_set_for_another_program_is_told_with_what_to_set_instead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("SERPAPI_KEY=secret\nTWITCH_CLIENT_ID=\n")
+    (tmp_path / ".env").write_text("SUPABASE_KEY=secret\nTWITCH_CLIENT_ID=\n")
     monkeypatch.setenv("RATE_LIMIT_BURST", "200")
     other_programs.tell_unused()
     said = capsys.readouterr().out
-    assert "SERPAPI_KEY" in said
+    assert "SUPABASE_KEY" in said
     assert "MAX_WAITING" in said
     assert "secret" not in said
     assert "TWITCH_CLIENT_ID" not in said

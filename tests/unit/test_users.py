@@ -248,11 +248,11 @@ def test_what_would_let_anybody_in_is_refused_at_the_start(values: dict[str, Any
         settings(**values)
 
 
-async def test_a_signed_in_user_may_upload_and_nothing_else() -> None:
+async def test_a_signed_in_user_may_upload_and_use_the_studio_and_nothing_else() -> None:
     gate = Gate(BearerTokens("admin", ("reader",)), AccessSettings(), users=Users(settings(), None))
     request = asked({}, signed())
     user = await gate._user(request)
-    for access in (Access.UPLOADING, Access.USER):
+    for access in (Access.UPLOADING, Access.STUDIO, Access.USER):
         gate.check(request, access, user=user)
     for access in (Access.API, Access.LISTS, Access.ADMIN):
         with pytest.raises(Problem):

@@ -51,11 +51,12 @@ class Access(Enum):
     API = "What providers say, and counts"
     LISTS = "The library, lists, file paths, source URLs, events"
     UPLOADING = "Uploading a picture, and letting one's own go"
+    STUDIO = "The studio, which costs money"
     USER = "A user's own avatar"
     ADMIN = "Changing, uploading, operating"
 
 
-_FOR_USERS = frozenset({Access.UPLOADING, Access.USER})
+_FOR_USERS = frozenset({Access.UPLOADING, Access.STUDIO, Access.USER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ _caller = ContextVar("caller", default=_NOBODY)
 
 
 def caller() -> Caller:
-    """Who is answered just now. Known where it is `UPLOADING` or `USER`."""
+    """Who is answered just now. Known where it is `UPLOADING`, `STUDIO` or `USER`."""
     return _caller.get()
 
 
@@ -268,7 +269,7 @@ class Gate:
             return
         if access is Access.USER:
             raise self._nobody_signed_in()
-        if access in {Access.ADMIN, Access.UPLOADING} or not self._is_open(access, request):
+        if access in {Access.ADMIN, Access.UPLOADING, Access.STUDIO} or not self._is_open(access, request):
             is_admin = access is Access.ADMIN
             authorization = request.headers.get("Authorization") if is_admin else _authorization(request)
             if authorization is None and self._is_signed_in(access, request):

@@ -21,6 +21,7 @@ from shared.queue import QueueError
 __all__ = [
     "DRY_RUN",
     "JSON",
+    "AcceptedJob",
     "Access",
     "Body",
     "Endpoint",
@@ -97,7 +98,15 @@ class SeeOther:
     max_age_s: int
 
 
-Result = BaseModel | RenderedBody | SeeOther | None
+@dataclass(frozen=True, slots=True)
+class AcceptedJob:
+    """What was asked for takes longer than anybody waits: how far it is, and where that is told."""
+
+    told: BaseModel
+    location: str
+
+
+Result = BaseModel | RenderedBody | SeeOther | AcceptedJob | None
 Handler = Callable[..., Awaitable[Result]]
 """Takes the parameters, and the body where the endpoint has one. Raises Problem."""
 
@@ -123,6 +132,8 @@ class Endpoint:
     """The handler gets, last of all, the `SeenOrigin` of the request."""
     stream: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     """Answers instead of the handler, as long as the client listens."""
+    pending: type[BaseModel] | None = None
+    """What an `AcceptedJob` tells, where the handler may answer with one."""
 
     @property
     def description(self) -> str:
@@ -206,10 +217,17 @@ class Endpoint:
                 return web.Response(status=self.status, headers=headers)
             case RenderedBody():
                 return rendered_response(result, request.headers.get("If-None-Match"))
+            case AcceptedJob(told=told, location=location):
+                return _json_response(told, HTTPStatus.ACCEPTED, Location=location)
             case BaseModel():
-                body = result.model_dump_json(by_alias=True).encode()
-                headers = {"Content-Type": JSON, "Cache-Control": NO_STORE}
-                return web.Response(body=body, status=self.status, headers=headers)
+                return _json_response(result, self.status)
+
+
+def _json_response(model: BaseModel, status: HTTPStatus, **headers: str) -> web.Response:
+    body = model.model_dump_json(by_alias=True).encode()
+    return web.Response(
+        body=body, status=status, headers={"Content-Type": JSON, "Cache-Control": NO_STORE, **headers}
+    )
 
 
 async def _bounded(request: web.Request, at_most: int) -> bytes:

@@ -36,6 +36,7 @@ KINDS: Mapping[type[contracts.Message], str] = {
     contracts.NameRefused: "name.refused",
     contracts.HostPaused: "host.paused",
     contracts.TaskProgressed: "task.progressed",
+    contracts.StudioProgressed: "studio.progressed",
 }
 MEASURES: Mapping[type[contracts.Message], str] = {**KINDS, contracts.ServiceStats: "service.measured"}
 """With what operators' pages are brought up to date by, every few seconds."""

@@ -14,7 +14,7 @@ from services.enricher.api.endpoint import Endpoint
 
 _IN_PATH = re.compile(r"\{(\w+)[^}]*\}")
 _BEARER = "token"
-_NEVER_OPEN = frozenset({Access.ADMIN, Access.UPLOADING, Access.USER})
+_NEVER_OPEN = frozenset({Access.ADMIN, Access.UPLOADING, Access.USER, Access.STUDIO})
 
 
 class ProblemBody(BaseModel):
@@ -65,12 +65,19 @@ def _operation(endpoint: Endpoint) -> oa.Operation:
         answered = {"text/event-stream": oa.MediaType()}
     answer = oa.Response(description=status.phrase, content=answered)
     problem = oa.Response(description="A problem", content=_json(ProblemBody, "application/problem+json"))
+    accepted = oa.Response(
+        description="It takes longer", content=_json(endpoint.pending) if endpoint.pending else None
+    )
     return oa.Operation(
         summary=summary.rstrip("."),
         description=rest.strip() or None,
         parameters=list(_parameters(endpoint)) or None,
         requestBody=body,
-        responses={str(status.value): answer, "default": problem},
+        responses={
+            str(status.value): answer,
+            **({"202": accepted} if endpoint.pending else {}),
+            "default": problem,
+        },
         security=[{_BEARER: []}] if endpoint.access in _NEVER_OPEN else None,
     )
 

@@ -255,10 +255,15 @@ class CharacterApi:
         return Reported(dropped=dropped)
 
     async def profile_image(self, asked: CastMemberParameters) -> QualifiedUrl:
-        """The picture of a member of a cast: a file for the two of them, for the character, for the actor, or the path."""
+        """The picture of a member of a cast: a file for the two of them, for the character, for the actor, or the path; else what a
+        search by their names finds, which is paid for who shows a token, and known to all from then on.
+        """
         url = self._found.profile_image(
             asked.media_id, asked.actor_id, asked.character, asked.actor, asked.profile_path
         )
+        names = " ".join(name for name in (asked.character, asked.actor) if name)
+        if url is None and names:
+            url = await self._found.searched(names, may_pay=showed_token())
         return QualifiedUrl(image_url=url)
 
     async def title_image(self, asked: TitleImageParameters) -> QualifiedUrl:

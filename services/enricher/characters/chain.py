@@ -53,6 +53,11 @@ class WantedCharacter:
     parts: Mapping[str, CastPart] = field(default_factory=dict)
     character_id: str = ""
 
+    @property
+    def whole_title(self) -> str:
+        """With its year, where that was said."""
+        return f"{self.title} ({self.year})" if self.year else self.title
+
 
 class CharacterCandidate(BaseModel):
     """A picture that a step found. `score` is the step's; `penalty` is what its measure takes away, None: not measured yet."""
@@ -300,6 +305,10 @@ class GenerationFailed(Exception):
     """Nothing was made; the text says why."""
 
 
+class GenerationPending(GenerationFailed):
+    """It is still being made, and will be found another time."""
+
+
 class Generator(Protocol):
     """Makes a picture of a character that nobody has. 5 to 15 seconds."""
 
@@ -331,9 +340,10 @@ class Create:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            file = await self._generator.generate(wanted.name, wanted.title)
+            file = await self._generator.generate(wanted.name, wanted.whole_title)
         except GenerationFailed as error:
-            self._failed()
+            if not isinstance(error, GenerationPending):
+                self._failed()
             return StepAnswer(step=self.name, result=StepResult.FAILED, reason=str(error))
         self._timed(clock() - began)
         url, path = self._urls.own(file), file

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Protocol
 
 import structlog
 from cachetools import LRUCache
@@ -134,6 +135,11 @@ class Measuring:
             self.wake.set()
 
 
+class SearchByWords(Protocol):
+    async def __call__(self, words: str, *, may_pay: bool) -> str:
+        """The URL of a picture; empty where there is none. `may_pay` false: what is known already."""
+
+
 class CharacterImages:
     """Raises DatabaseUnavailable, and QueueError for nothing: a picture that cannot be queued is fetched when it is asked for."""
 
@@ -171,6 +177,7 @@ class CharacterImages:
         self._pinned: dict[str, str] = {}
         self._changes: LRUCache[str, int] = LRUCache(WATCHED_AT_MOST)
         self.measuring = Measuring()
+        self.search: SearchByWords | None = None
 
     async def at_hand(self, name: str, title: str) -> bytes | None:
         """The whole answer as JSON, where the fast tier has it."""
@@ -269,6 +276,11 @@ class CharacterImages:
             reasons=reasons,
         )
 
+    async def cast(self, wanted: WantedCharacter) -> Sequence[str]:
+        """The names of a title's characters."""
+        parts, _ = await self._whole_cast(wanted, Asking(self._now() + WITHIN, Urgency.LATER))
+        return [part.character for part in parts]
+
     async def explain(self, wanted: WantedCharacter) -> ChainResult:
         """Every step's candidate, and why it was taken or not."""
         known = await self._known(replace(wanted, cast_limit=self._cast_limit))
@@ -327,6 +339,10 @@ class CharacterImages:
         """Of a member of a cast, qualified."""
         files = self._files.of_cast_member(media_id, actor_id, character, actor)
         return self._urls.profile(files, profile_path)
+
+    async def searched(self, words: str, *, may_pay: bool) -> str | None:
+        """The last resort, where somebody searches: a picture by words, which may be anybody's."""
+        return await self.search(words, may_pay=may_pay) or None if self.search else None
 
     def title_image(self, title: str, poster_path: str | None, cover: str | None) -> str | None:
         """A title's poster: a generated cover, then files of our own, then TMDB's."""
@@ -651,7 +667,7 @@ def _with(character: Character, wanted: WantedCharacter, result: ChainResult) ->
 
 def title_of(wanted: WantedCharacter) -> str:
     """As the table calls it: with its year, where that was said."""
-    return f"{wanted.title} ({wanted.year})" if wanted.year else wanted.title
+    return wanted.whole_title
 
 
 def subject_text(subject: Subject | None) -> str | None:

@@ -88,6 +88,10 @@ class PictureUrls:
             path = self._of_uploads.sign(path, [(EXPIRY, str(until_s))])
         return self._before + path
 
+    def path_of_upload(self, id_: str) -> str:
+        """The same without what stands before it."""
+        return self._paths.upload.path(id=id_, format=Format.JPG)
+
     def of_file(self, path: str) -> str:
         """A file of somebody's library; the path as it is before anything is escaped."""
         return self._before + (self._signed(path) if self._signatures.required else quote(path, safe="/"))

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -41,13 +41,7 @@ class DataUrl(Body):
     @property
     def bytes(self) -> bytes:
         """Raise Problem for what is no picture in base64."""
-        head, comma, text = self.image.partition(",")
-        if not (comma and head.lower().startswith("data:image/") and head.lower().endswith(";base64")):
-            raise Problem(HTTPStatus.BAD_REQUEST, "image is written data:image/jpeg;base64,….")
-        try:
-            return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            raise Problem(HTTPStatus.BAD_REQUEST, "What follows the comma in image is no base64.") from None
+        return bytes_of_data_url(self.image)
 
 
 class ImageDataUrl(DataUrl):
@@ -73,7 +67,7 @@ class ShownUpload(BaseModel):
 
 class UploadedAndSearched(ShownUpload):
     results: list[dict[str, str]] | None = Field(
-        None, description="What a search by the picture found; null: nobody does one"
+        None, description="What a search by the picture found; null: there is nothing, or not yet"
     )
     results_reason: str = Field(SEARCH_IS_OFF, description="Why there are none")
 
@@ -124,10 +118,19 @@ class FileParameters(Parameters):
     )
 
 
+Search = Callable[[UploadedFile], Awaitable[tuple[list[dict[str, str]] | None, str]]]
+"""What a search by an upload found; or None, and why."""
+
+
+async def _nobody_searches(_file: UploadedFile) -> tuple[None, str]:
+    return None, SEARCH_IS_OFF
+
+
 class UploadApi:
-    def __init__(self, uploads: Uploads, urls: PictureUrls) -> None:
+    def __init__(self, uploads: Uploads, urls: PictureUrls, search: Search = _nobody_searches) -> None:
         self._uploads = uploads
         self._urls = urls
+        self._search = search
 
     async def character(self, asked: UploadParameters, sent: DataUrl | Sent) -> ShownUpload:
         """Upload the picture of a character: as a data URL in JSON, as a form's file, or as it is.
@@ -140,10 +143,11 @@ class UploadApi:
         )
 
     async def image(self, asked: UploadImageParameters, sent: ImageDataUrl | Sent) -> UploadedAndSearched:
-        """Upload a picture. Pictures like it are not searched for yet: `results` is null, and says why."""
+        """Upload a picture, and search for pictures like it (Google Lens). Where there are none, `results_reason` says why."""
         purpose = Purpose.AVATAR if asked.avatar or _wants("avatar", sent) else Purpose.IMAGE
-        told = self._told(await self._stored(sent, purpose, private=asked.private or _wants("private", sent)))
-        return UploadedAndSearched(**dict(told))
+        file = await self._stored(sent, purpose, private=asked.private or _wants("private", sent))
+        results, reason = await self._search(file)
+        return UploadedAndSearched(**dict(self._told(file)), results=results, results_reason=reason)
 
     async def avatar(self, _: Parameters, sent: DataUrl | Sent) -> UploadedAvatar:
         """Upload the avatar of who is signed in. The one before is let go. Avatars are never private."""
@@ -219,8 +223,10 @@ class UploadApi:
         return self._urls.of_upload(file.id, until)
 
 
-def upload_endpoints(uploads: Uploads, urls: PictureUrls) -> list[Endpoint]:
-    its = UploadApi(uploads, urls)
+def upload_endpoints(
+    uploads: Uploads, urls: PictureUrls, search: Search = _nobody_searches
+) -> list[Endpoint]:
+    its = UploadApi(uploads, urls, search)
     uploading = partial(Endpoint, "POST", max_sent_bytes=MAX_BYTES, max_json_bytes=MAX_JSON_BYTES)
     return [
         uploading(
@@ -257,6 +263,17 @@ def _wants(what: str, sent: DataUrl | Sent) -> bool:
     if isinstance(sent, DataUrl):
         return bool(getattr(sent, what, False))
     return sent.fields.get(what, "").strip().lower() in ("true", "1", "yes", "on")
+
+
+def bytes_of_data_url(url: str) -> bytes:
+    """Raise Problem for what is no picture in base64."""
+    head, comma, text = url.partition(",")
+    if not (comma and head.lower().startswith("data:image/") and head.lower().endswith(";base64")):
+        raise Problem(HTTPStatus.BAD_REQUEST, "image is written data:image/jpeg;base64,….")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Problem(HTTPStatus.BAD_REQUEST, "What follows the comma in image is no base64.") from None
 
 
 def _bytes_of(sent: DataUrl | Sent) -> bytes:

@@ -93,6 +93,10 @@ class Uploads:
         prefix = PRIVATE_PREFIX if private else purpose.value
         return await self._stored(body, prefix, user)
 
+    async def store_made(self, body: bytes, mark: UUID, *, user: str | None) -> UploadedFile | Failure:
+        """A picture that was made for somebody, under a name of its own: the same again is the same file. Raise LimitReached."""
+        return await self._stored(body, Purpose.CHARACTER.value, user, made=mark)
+
     async def store_avatar(self, body: bytes, user: str) -> UploadedFile | Failure:
         """The same, and what the user had before is let go."""
         prefix = f"{Purpose.AVATAR}{user_in_names(user)}_"
@@ -131,13 +135,26 @@ class Uploads:
                 await self.table.remove(file.id)
 
     async def _stored(
-        self, body: bytes, prefix: str, user: str | None, *, also: Name | None = None
+        self,
+        body: bytes,
+        prefix: str,
+        user: str | None,
+        *,
+        also: Name | None = None,
+        made: UUID | None = None,
     ) -> UploadedFile | Failure:
-        """`prefix`: what the file's name begins with. `also`: of an avatar, what shows it whichever it is."""
-        mark = secrets.token_hex(16)
+        """`prefix`: what the file's name begins with. `also`: of an avatar, what shows it whichever it is. `made`: its mark, where
+        it may have been stored before.
+        """
+        mark = made.hex if made else secrets.token_hex(16)
         id_ = f"{prefix}{UUID(mark)}"
         upload = Upload(hashlib.sha256(body).hexdigest(), mark, upload_name(id_).is_private)
         file = UploadedFile(id_, user, upload.picture, also is not None, len(body), False, self._now())
+        known = await self.table.get(id_) if made else None
+        if known and known.is_stored:
+            return known
+        if known:  # by whoever ended before it was stored, with bytes that need not be these
+            await self.table.remove(id_)
         await self.table.reserve(
             file, limit=self._settings.max_bytes, user_limit=self._settings.max_user_bytes
         )

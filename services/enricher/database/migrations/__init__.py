@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent
-LATEST = "0012"
+LATEST = "0013"
 """The last of them, so that Alembic, which takes half a second to load, is loaded only where there is something to do."""
 
 
