@@ -157,7 +157,9 @@ class Engine:
         except DatabaseUnavailable as error:
             _log.error("studio jobs not left", error=str(error))
 
-    def _ended(self, id_: str, _task: asyncio.Task[None]) -> None:
+    def _ended(self, id_: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("a studio job was broken off", job=id_, error=repr(error))
         self._working.pop(id_, None)
         self._cancelling.discard(id_)
         self.wake.set()

@@ -357,15 +357,15 @@ class Studio:
         query = asking.one_line(words, 200).casefold()
         arguments = {"query": query, "key": f"{SEARCH_KEY}{query}"}
         try:
-            if may_pay:
-                job: StudioJob | None = await self.waited(await self.ask(StudioKind.IMAGES, arguments))
-            else:
-                job = await self.table.same(self._wanted(StudioKind.IMAGES, arguments))
+            job = await self.table.same(self._wanted(StudioKind.IMAGES, arguments))
+            if may_pay and (job is None or not job.state.ended):
+                job = await self.waited(await self.ask(StudioKind.IMAGES, arguments))
         except Problem as problem:
             _log.info("a picture is not searched for", reason=problem.detail)
             return ""
-        done = job is not None and job.state is StudioState.DONE
-        return str((job.result or {}).get("image_url", "")) if job and done else ""
+        if job is None or job.state is not StudioState.DONE:
+            return ""
+        return str((job.result or {}).get("image_url", ""))
 
     async def generate(self, name: str, title: str) -> str:
         """As the chain of characters has it. Raise GenerationFailed."""
