@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from shared.contracts import Message, PictureStored, RefreshPicture, RenderPicture
+from shared.contracts import Message, PictureFailed, PictureStored, RefreshPicture, RenderPicture
 from shared.pictures import Rendition, Tree
 from shared.queue import Lane
 from tests.faults.steps import OF_A_REFRESH, is_in_sight
@@ -58,7 +58,7 @@ async def test_nobody_who_waits_is_told_of_a_refresh_that_failed(world: World) -
     subject, next_one = await stored_subject(world), world.new_subject()
     state = world.layout.picture(Tree.CACHE, subject.picture) / "state.json"
     heard: asyncio.Queue[Message] = asyncio.Queue()
-    async with world.queue.listen(lambda envelope: heard.put(envelope.payload)):
+    async with world.queue.listen(lambda envelope: heard.put(envelope.payload), PictureStored, PictureFailed):
         await world.host.behave(subject.path, Behaviour.failing(404))
         await world.publish(RefreshPicture(source_url=subject.source), Lane.PICTURES_LATER)
         await eventually(lambda: '"gone"' in state.read_text())

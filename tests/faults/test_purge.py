@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -11,25 +12,30 @@ from tests.faults.steps import OF_A_MISS
 from tests.faults.versions import Version
 from tests.faults.watching import stored_version, watching
 from tests.faults.world import Subject, World
+from tests.servers.rabbitmq import RabbitNode
 from tests.servers.stopping_fetcher import Step
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_purge_waits_for_the_fetch_that_runs_and_leaves_nothing(world: World) -> None:
-    await world.fetchers(2)
-    subject = world.new_subject()
-    version = Version.of(subject.body, "medium.webp")
-    await world.host.hold(subject.path)
-    fetch = await world.publish(subject.job())
-    await world.host.arrived(subject.path)
-    purge = await world.publish(PurgePicture(picture=subject.picture))
-    await world.put_off(purge)
-    with watching(world.root, subject.picture, version):
-        await world.host.release(subject.path)
-        await world.done(fetch)
-        await world.done(purge)
-    assert is_gone(world, subject)
+async def test_a_purge_waits_for_the_fetch_that_runs_and_leaves_nothing(
+    rabbitmq: RabbitNode, tmp_path: Path
+) -> None:
+    """However long it takes: none of these fetchers goes on without the lock."""
+    async with World.running(tmp_path, rabbitmq.vhost(), FETCH_CONCURRENCY="1") as world:
+        await world.fetchers(2)
+        subject = world.new_subject()
+        version = Version.of(subject.body, "medium.webp")
+        await world.host.hold(subject.path)
+        fetch = await world.publish(subject.job())
+        await world.host.arrived(subject.path)
+        purge = await world.publish(PurgePicture(picture=subject.picture))
+        await world.put_off(purge)
+        with watching(world.root, subject.picture, version):
+            await world.host.release(subject.path)
+            await world.done(fetch)
+            await world.done(purge)
+        assert is_gone(world, subject)
 
 
 @pytest.mark.parametrize("step", OF_A_MISS)
