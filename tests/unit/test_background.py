@@ -652,7 +652,6 @@ ONE_OFF = {
     "shared/volume/objects/names.py": "one object that is read",
     "shared/volume/objects/pictures.py": "one file that is fetched",
     "shared/volume/objects/records.py": "one record that is read",
-    "shared/volume/objects/signed_reads.py": "connections, as long as the event loop",
     "shared/volume/objects/store.py": "what is left to do after one commit",
     "services/fetcher/rendering/lockdown.py": "a thread that ends at once, to see whether there may be one",
     "services/enricher/account/importing.py": "one title, which its task waits for",

@@ -20,7 +20,6 @@ from obstore import exceptions as refused
 from obstore.store import S3Store
 
 from shared.pictures.paths import is_original
-from shared.volume.objects.signed_reads import SignedReads
 from shared.volume.port import VolumeAway
 from shared.volume.settings import ObjectStoreSettings, VolumeRefused
 
@@ -103,7 +102,6 @@ class ObjectClient:
         self.costs = StoreCosts()
         self.stores = {bucket: _opened(settings, bucket) for bucket in settings.buckets}
         self._timeout_s = settings.timeout_s
-        self._reads = SignedReads(settings)
 
     async def get(self, key: str) -> ObjectBytes:
         async def once() -> ObjectBytes:
@@ -111,18 +109,6 @@ class ObjectClient:
             body = bytes(await answer.bytes_async())
             self.costs.moved("read", len(body))
             return _stored(body, answer)
-
-        return await self._asked(Request.GET, once, tries=TRIES)
-
-    async def fetch(self, key: str) -> ObjectBytes:
-        """As `get`, of a file whose bytes are wanted at once, in the way that takes the least of the processor."""
-
-        async def once() -> ObjectBytes:
-            body, said = await self._reads.get(self._store(key), self._path(key))
-            self.costs.moved("read", len(body))
-            modified = said.get(MODIFIED, "")
-            modified_s = int(modified if modified.isdecimal() else said.get("last-modified", 0))
-            return ObjectBytes(body, said["etag"], modified_s, said)
 
         return await self._asked(Request.GET, once, tries=TRIES)
 
@@ -247,10 +233,6 @@ class ObjectClient:
     def said(self, error: BaseException) -> str:
         return _first_line(error)
 
-    async def close(self) -> None:
-        """Ends connections, which the end of the event loop would as well."""
-        await self._reads.close()
-
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """All whose keys begin with these whole parts, in no order that could be relied on."""
         for store in self.stores.values() if prefix.startswith("p") else [self._store(prefix)]:
@@ -366,11 +348,7 @@ def _opened(settings: ObjectStoreSettings, bucket: str) -> S3Store:
 
 def _is_final(error: BaseException) -> bool:
     return isinstance(
-        error,
-        PermissionError
-        | refused.PermissionDeniedError
-        | refused.UnauthenticatedError
-        | refused.NotSupportedError,
+        error, refused.PermissionDeniedError | refused.UnauthenticatedError | refused.NotSupportedError
     )
 
 

@@ -143,7 +143,6 @@ class ObjectVolume:
         await self._store.close()
         if self._files:
             await self._files.settled()
-        await self.client.close()
 
     def close(self) -> None:
         self._store.close_now()

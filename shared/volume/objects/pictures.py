@@ -147,7 +147,7 @@ class CachedPictures(ObjectPictures):
         return await asyncio.shield(flight)
 
     async def _fetch(self, key: str) -> ObjectBytes:
-        stored = await self._client.fetch(key)
+        stored = await self._client.get(key)
         if stored.body:
             await self._files.put(key, stored.body, stored.modified_s)
         return stored
