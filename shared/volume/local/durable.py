@@ -5,8 +5,8 @@ import os
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 
@@ -35,8 +35,16 @@ class Flusher:
     def __init__(self, threads: int = 8) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="flush")
 
-    def flush_all(self, paths: Iterable[Path]) -> None:
-        list(self._threads.map(flush, paths))
+    def flush_all(self, paths: Sequence[Path]) -> None:
+        """The first one in the thread that asks: it has nothing else to do, and another would have to be woken."""
+        others = [self._threads.submit(flush, path) for path in paths[1:]]
+        try:
+            for path in paths[:1]:
+                flush(path)
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
