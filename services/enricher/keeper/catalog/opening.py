@@ -164,7 +164,7 @@ async def open_catalog(
     use = AccessTimes(table, now=now, leads=lambda: database.sharing.leads)
     led = background.led(database.sharing.lead)
     budget = DiskBudget(settings, table, inventory, queue, lag=lambda: looking.lag, metrics=metrics, now=now)
-    looking = Indexer(table, inventory, now=now, on_looked=budget.change.set)
+    looking = Indexer(table, inventory, now=now, on_looked=budget.changed)
 
     def lag_s() -> float:
         return looking.lag.total_seconds()
