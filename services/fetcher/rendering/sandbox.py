@@ -29,6 +29,12 @@ JOBS_PER_PROCESS = 1000
 RESTS_AFTER_S = 60.0
 """So long without an order, renderers are kept; the server that forks them stays."""
 
+BEGINS_AFTER_S = 2.0
+"""What starts has enough to do: renderers are made then, or for the first order, where that comes before."""
+
+SLOW_AFTER_S = 0.5
+"""For who takes longer, what is left of the processors is looked at: that costs more than most orders cost us otherwise."""
+
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
 
@@ -78,6 +84,7 @@ class Sandbox:
         self._timeout_s = timeout_s
         self._pool = self._new_pool()
         self._orders = 0
+        self._begun: asyncio.Task[None] | None = None
         self._resting: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -94,7 +101,7 @@ class Sandbox:
         on_death: Callable[[str], None] = _nobody_counts,
     ) -> AsyncIterator[Self]:
         """`on_death` hears of each renderer that died in the middle of a picture, of what: one of DEATHS."""
-        _start_forking()
+        hide_memory()
         sandbox = cls(
             processes=processes,
             timeout_s=timeout_s,
@@ -103,13 +110,13 @@ class Sandbox:
             when_idle=when_idle,
             on_death=on_death,
         )
+        beginning = asyncio.get_running_loop().call_later(BEGINS_AFTER_S, sandbox._begin)
         try:
-            asked = sandbox._pool.schedule(not_given_up)
-            if lacking := await asyncio.wrap_future(asked):
-                _log.warning("renderers are not wholly confined", still_have=lacking)
-            sandbox._await_rest()
             yield sandbox
         finally:
+            beginning.cancel()
+            if sandbox._begun:
+                await asyncio.wait({sandbox._begun})
             sandbox._stay_up()
             sandbox._end(sandbox._pool)
             await asyncio.gather(*sandbox._ending)
@@ -127,6 +134,7 @@ class Sandbox:
         `host`: whose picture it is.
         """
         async with self._slots.take(urgent=urgent, host=host), self._at_work():
+            await asyncio.shield(self._begin())
             await starting()
             pool = self._pool
             try:
@@ -137,6 +145,22 @@ class Sandbox:
                 return await self._render(order, self._pool)
             except _PoolBroken:
                 raise PictureError(FailureClass.OURS, "The picture could not be rendered here.") from None
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Have what forks renderers, and the first ones. What went wrong with that shows in the orders."""
+        if self._begun is None:
+            self._begun = asyncio.create_task(self._have_renderers())
+        return self._begun
+
+    async def _have_renderers(self) -> None:
+        try:
+            _start_forking()
+            if lacking := await asyncio.wrap_future(self._pool.schedule(not_given_up)):
+                _log.warning("renderers are not wholly confined", still_have=lacking)
+        except (OSError, RuntimeError, ProcessExpired) as error:
+            _log.error("renderers could not be made", error=str(error))
+        if not self._orders:
+            self._await_rest()
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncIterator[None]:
@@ -169,9 +193,12 @@ class Sandbox:
         except RuntimeError as error:
             raise _PoolBroken from error
         task = asyncio.wrap_future(scheduled)
-        before = CpuHeadroom.now()
+        before = None
         try:
-            await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
+            done, _ = await asyncio.wait({task}, timeout=SLOW_AFTER_S)
+            if not done:
+                before = CpuHeadroom.now()
+                await asyncio.wait({task}, timeout=self._timeout_s + LATE_S - SLOW_AFTER_S)
             if not task.done():
                 raise _PoolBroken
             return answers.understood(task.result(), order)
@@ -245,7 +272,6 @@ def _start_forking() -> None:
     """Start the server that forks renderers, deaf to Ctrl-C and without our keys: each of them inherits that from its
     first moment.
     """
-    hide_memory()
     forkserver.set_forkserver_preload([answers.__name__, _PRELOAD])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
