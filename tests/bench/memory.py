@@ -28,7 +28,7 @@ async def idle_proxy(directory: Path, node: RabbitNode) -> Figure:
     )
 
 
-IDLE_PROMISE_MB = 115
+IDLE_PROMISE_MB = 125
 START_PROMISE = 0.6
 IDLE_FOR_S = 65
 """Longer than renderers without work are kept."""

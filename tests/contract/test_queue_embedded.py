@@ -5,6 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from shared.contracts import Envelope
 from shared.queue import Delay, Lane, Queue, QueueSettings, QueueUnavailable, open_queue
 from shared.queue.embedded import worker
 from shared.queue.embedded.engine import open_embedded
-from shared.queue.embedded.store import Store
+from shared.queue.embedded.store import Change, Put, Settle, Store
 from shared.queue.port import MAX_DELIVERIES
 from tests.contract.conftest import REAL, Embedded, Received, a_job
 
@@ -274,6 +276,33 @@ async def test_what_a_job_publishes_at_its_end_is_written_with_that_end(
         await queue.publish_at_end(a_job(3), Lane.CATALOG)
         assert await queue.depth(Lane.CATALOG) == 1
     assert writing.changes == ["Put", "Settle", "Settle", "Put"]
+
+
+def test_only_what_is_published_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[int] = []
+
+    class Told(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                levels.append(super().execute("PRAGMA synchronous").fetchone()[0])
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **named: connect(*args, factory=Told, **named))
+    with closing(Store(tmp_path / "queue.sqlite", now=time.time)) as store:
+        put = Put(LANE, a_job().model_dump_json())
+
+        def turn(*changes: Change, take: int = 0) -> list[int]:
+            return [message.seq for message in store.turn(changes, {LANE: take}).taken]
+
+        turn(put)
+        (first,) = turn(take=1)
+        turn(Settle(first, (put,)))
+        (second,) = turn(take=1)
+        turn(Settle(second, ()))
+        assert turn(take=1) == []
+    full, normal = 2, 1
+    assert levels == [full, normal, full, normal, normal, normal]
 
 
 class Writing:

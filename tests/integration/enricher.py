@@ -22,6 +22,7 @@ from services.enricher.finder.providers.trakt.client import TraktSettings
 from services.enricher.finder.providers.tvdb.client import TvdbSettings
 from services.enricher.finder.providers.twitch.client import TwitchSettings
 from services.enricher.finder.resolving.opening import ResolvingSettings
+from services.enricher.keeper.catalog import indexer
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.library import LibrarySettings
 from services.enricher.pictures.shown import PictureUrlSettings
@@ -50,6 +51,8 @@ from tests.providers.trakt import CLIENT_ID, TraktHost
 from tests.providers.tvdb import TvdbHost
 from tests.providers.twitch import TwitchHost
 from tests.servers.databases import database_in
+
+indexer.GATHERED_S = 0.1  # who looks at the catalog waits for it
 
 ADMIN = {"Authorization": "Bearer the-admin-token"}
 

@@ -144,10 +144,10 @@ async def test_directories_that_were_replaced_are_allowed_again(at: Studio, tmp_
     assert (into / str(SMALL)).stat().st_size
 
 
-async def test_what_renderers_still_have_is_told_in_one_line_at_the_start(tmp_path: Path) -> None:
+async def test_what_renderers_still_have_is_told_in_one_line(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        async with studio(tmp_path, processes=2):
-            pass
+        async with studio(tmp_path, processes=2) as at:
+            await at.render(SOUND)
     told = [line for line in logs if line["event"] == "renderers are not wholly confined"]
     if os.geteuid() == 0:
         assert [line["still_have"] for line in told] == ["the user root (set PUID and PGID)"]

@@ -278,6 +278,7 @@ async def test_who_spins_is_ended_by_the_processors_limit_however_busy_others_ar
     monkeypatch.setattr(sandbox_module, "was_taken", lambda _before, _after: True)
     monkeypatch.setattr(sandbox_module, "LATE_S", 120)
     async with studio(tmp_path, timeout_s=2) as at:
+        await at.render(SOUND)  # there are renderers
         schedule = at._sandbox._pool.schedule
 
         def with_time(work: Any, args: Any, timeout: float) -> Any:

@@ -665,7 +665,7 @@ ONE_OFF = {
     "services/enricher/library/sync.py": "one picture, within its patience",
     "services/enricher/studio/engine.py": "one job, which has an edge of its own",
     "services/enricher/tasks/tasks.py": "one task, which has an edge of its own",
-    "services/fetcher/rendering/sandbox.py": "the end of a pool",
+    "services/fetcher/rendering/sandbox.py": "the first renderers, and the end of a pool",
     "services/proxy/lookup.py": "one look at one picture",
     "services/proxy/waiting_room.py": "one question, within its time",
     "shared/queue/embedded/engine.py": "the queue file, until it is closed; each turn has an edge of its own",

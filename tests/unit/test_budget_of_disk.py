@@ -138,6 +138,18 @@ async def test_within_the_budget_nothing_leaves(opened: CatalogTable) -> None:
     assert one.orders.jobs == []
 
 
+async def test_far_from_the_budget_a_change_is_not_looked_at_before_its_time(opened: CatalogTable) -> None:
+    one = world(opened, budget_bytes=1000)
+    due = []
+    for numbers in (range(8), range(8, 10), range(10, 11)):
+        await one.stored(*numbers)
+        one.budget.changed()
+        due.append(one.budget.change.is_set())
+        one.budget.change.clear()
+        await one.budget.make_room()
+    assert due == [True, False, True]  # at first nobody knows how it stands
+
+
 async def test_before_it_is_exceeded_the_longest_unused_leave_until_there_is_some_room(
     opened: CatalogTable,
 ) -> None:

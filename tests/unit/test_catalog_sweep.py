@@ -55,7 +55,7 @@ async def known(table: CatalogTable) -> set[PictureId]:
 async def test_a_record_is_about_what_the_volume_has_when_it_is_read(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Indexer(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock(), gathers_s=0)
     inventory.put(holding(1))
     await looking.look({picture(1): None}, NOON)
     await looking.look({picture(2): str(source(2))}, NOON)
@@ -68,7 +68,7 @@ async def test_a_record_is_about_what_the_volume_has_when_it_is_read(
 async def test_records_that_come_together_are_one_round(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Indexer(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock(), gathers_s=0)
     inventory.put(*(holding(number) for number in range(50)))
     await asyncio.gather(*(looking.look({picture(number % 50): None}, NOON) for number in range(200)))
     assert len(await known(table)) == 50
@@ -78,7 +78,7 @@ async def test_records_that_come_together_are_one_round(
 async def test_the_url_of_a_failure_is_the_one_that_was_said(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Indexer(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock(), gathers_s=0)
     inventory.put(failed(1))
     await asyncio.gather(
         looking.look({picture(1): str(source(1))}, NOON), looking.look({picture(1): None}, NOON)
@@ -90,7 +90,7 @@ async def test_how_far_behind_the_records_are_is_known_for_a_while(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
     clock = Clock()
-    looking = Indexer(table, inventory, now=clock)
+    looking = Indexer(table, inventory, now=clock, gathers_s=0)
     assert looking.lag == timedelta()
     await looking.look({picture(1): None}, NOON - HOUR)
     assert looking.lag == HOUR
@@ -101,7 +101,7 @@ async def test_how_far_behind_the_records_are_is_known_for_a_while(
 async def test_a_round_that_failed_is_told_to_all_and_the_next_works(
     table: CatalogTable, inventory: RememberedInventory
 ) -> None:
-    looking = Indexer(table, inventory, now=Clock())
+    looking = Indexer(table, inventory, now=Clock(), gathers_s=0)
     inventory.put(holding(1))
     inventory.away = True
     results = await asyncio.gather(

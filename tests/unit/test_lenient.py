@@ -1,8 +1,11 @@
 """Models of what providers send: only what must be right has to be."""
 
+import importlib
+from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from pydantic import BaseModel
 
 from services.enricher.finder.providers import Unreadable
 from services.enricher.finder.providers.models import Lenient
@@ -97,3 +100,26 @@ def test_a_language_that_is_none_is_not_asked_for(language: str) -> None:
 def test_a_query_that_is_none_is_not_asked_for(query: str) -> None:
     with pytest.raises(ValueError, match="query"):
         resources.search_multi(query)
+
+
+def test_every_model_can_be_built() -> None:
+    importlib.import_module("services.one_process")
+
+    def models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+        for model in base.__subclasses__():
+            yield from (model, *models(model))
+
+    ours = {model for model in models(BaseModel) if model.__module__.startswith(("services.", "shared."))}
+    assert len(ours) > 100
+    for model in ours:
+        model.model_rebuild()
+        assert model.__pydantic_complete__, model
+
+
+def test_a_model_that_nobody_needs_is_not_built() -> None:
+    class Answer(BaseModel):
+        status: int
+
+    assert not Answer.__pydantic_complete__
+    assert Answer.model_validate_json('{"status": 200}').status == 200
+    assert Answer.__pydantic_complete__

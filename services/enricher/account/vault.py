@@ -4,11 +4,11 @@ import base64
 import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import delete, select
 
 from services.enricher.account.tables import settings
@@ -16,7 +16,11 @@ from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import replace_rows
 
+if TYPE_CHECKING:  # 6 MB of memory, where nobody has signed in
+    from cryptography.fernet import MultiFernet
+
 KEY_FILE = "secret-key"
+_KEY_BYTES = 32
 _log = structlog.get_logger()
 
 
@@ -28,7 +32,7 @@ class Cipher:
     """The first key encrypts, all of them decrypt, so that one can be replaced."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
+        self._keys = tuple(map(_fernet_key, keys))
         self.name = hashlib.sha256(b"onesheet key\0" + keys[0].encode()).hexdigest()
         """Tells which key encrypts, and nothing of it."""
 
@@ -37,11 +41,19 @@ class Cipher:
         """Where no key is set, the one that was made at the first start."""
         return cls(keys or (_kept(state_dir / KEY_FILE),))
 
+    @cached_property
+    def _fernet(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - where somebody has signed in
+
+        return MultiFernet([Fernet(key) for key in self._keys])
+
     def seal(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, sealed: str) -> str:
         """Raise Sealed where it was encrypted under another key."""
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see `_fernet`
+
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except (InvalidToken, ValueError):
@@ -63,7 +75,7 @@ def _kept(file: Path) -> str:
             return key
     except FileNotFoundError:
         pass
-    key = Fernet.generate_key().decode()
+    key = base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode()
     aside = file.with_suffix(".new")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -9,14 +9,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import jwt
 import structlog
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import AsyncResolver
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import Field, SecretStr, field_validator
 from yarl import URL
 
@@ -25,6 +23,9 @@ from shared.http.answers import Problem
 from shared.http.outbound import Outbound, OutboundSettings, open_outbound
 from shared.pictures import SourceUrl
 from shared.settings import ONESHEET_VERSION, CommaList, Settings
+
+if TYPE_CHECKING:  # 8 MB of memory, where nobody can be signed in
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 SHORTEST_SECRET = 32
 """Bytes: a key of HS256 has as many bits as its hash, at least (RFC 7518, section 3.2)."""
@@ -95,7 +96,7 @@ class PublishedKeys:
         self._read_at = self._tried_at = -KEYS_LAST_AT_MOST_S
         self._reading = asyncio.Lock()
 
-    async def get(self, id_: str | None) -> RSAPublicKey | None:
+    async def get(self, id_: str | None) -> "RSAPublicKey | None":
         """None: there is no such key. Without an id the only one. Raise KeysMissing."""
         if self._age_s > KEYS_LAST_S or id_ not in self._keys:
             await self._read()
@@ -121,7 +122,7 @@ class PublishedKeys:
                 self._read_at = self._clock()
 
 
-def _keys_in(document: bytes) -> Mapping[str | None, RSAPublicKey]:
+def _keys_in(document: bytes) -> "Mapping[str | None, RSAPublicKey]":
     """Those that verify RS256, by their ids; the only one also without. Raise ValueError where there are none."""
     said = json.loads(document)
     listed = said.get("keys") if isinstance(said, dict) else None
@@ -134,8 +135,11 @@ def _keys_in(document: bytes) -> Mapping[str | None, RSAPublicKey]:
     return keys if len(keys) > 1 else {**keys, None: next(iter(keys.values()))}
 
 
-def _key_of(said: dict[str, Any]) -> RSAPublicKey | None:
+def _key_of(said: dict[str, Any]) -> "RSAPublicKey | None":
     """None for one that is of no use, or not to be used: for something else, or too short."""
+    import jwt  # noqa: PLC0415 - as it is here everywhere: where users can be signed in
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - the same
+
     ours = (
         said.get("kty") == "RSA"
         and said.get("use", "sig") == "sig"
@@ -158,6 +162,8 @@ class Users:
 
     async def user(self, token: str) -> str:
         """Who it was signed for (`sub`). Raise Problem where it is not good, or that cannot be said now."""
+        import jwt  # noqa: PLC0415 - see `_key_of`
+
         if len(token) > LONGEST_TOKEN:
             raise _refused("The token is too long.")
         try:
@@ -178,8 +184,10 @@ class Users:
             ) from None
         return _subject(claims)
 
-    async def _key(self, algorithm: str, id_: str | None) -> str | RSAPublicKey:
+    async def _key(self, algorithm: str, id_: str | None) -> "str | RSAPublicKey":
         """Ours for this algorithm, whatever key the token names. Raise InvalidTokenError where we have none."""
+        import jwt  # noqa: PLC0415 - see `_key_of`
+
         key: str | RSAPublicKey | None = None
         if algorithm == HS256:
             key = self._secret
@@ -189,7 +197,9 @@ class Users:
             raise jwt.InvalidTokenError
         return key
 
-    def _claims(self, token: str, algorithm: str, key: str | RSAPublicKey) -> dict[str, Any]:
+    def _claims(self, token: str, algorithm: str, key: "str | RSAPublicKey") -> dict[str, Any]:
+        import jwt  # noqa: PLC0415 - see `_key_of`
+
         return jwt.decode(
             token,
             key,

@@ -11,7 +11,6 @@ from stat import S_ISREG
 from typing import Self
 
 import structlog
-from watchfiles import awatch
 
 from services.enricher.characters.matching import folded
 from shared.background import Background
@@ -176,6 +175,8 @@ class CharacterFiles:
         if not there:
             return
         self._changed.set()  # what came before it is listened
+        from watchfiles import awatch  # noqa: PLC0415 - where there is a directory to be watched
+
         changes = awatch(
             *there, recursive=False, watch_filter=None, yield_on_timeout=True, rust_timeout=HEAR_EVERY_MS
         )

@@ -10,9 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rapidfuzz import fuzz
-from rapidfuzz.distance import Levenshtein
-
 from services.enricher.finder.artwork.casts import CastPart
 
 ENOUGH = 95.0
@@ -157,6 +154,8 @@ def _is_misspelt(asked: tuple[str, ...], name: tuple[str, ...]) -> bool:
     if len(differing) != 1:
         return False
     ((one, other),) = differing
+    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - 2 MB of memory, where somebody asks for characters
+
     long_enough = min(len(one), len(other)) >= _MISSPELT_WORD and one.isalpha() and other.isalpha()
     return (
         long_enough
@@ -180,6 +179,8 @@ def score(asked: tuple[str, ...], character: str) -> float:
     if in_part:
         addressed = asked[: len(asked) - len(plain)]
         return IN_PART + any(bool(addressed) and set(addressed) <= set(name) for name in in_part)
+    from rapidfuzz import fuzz  # noqa: PLC0415 - as above
+
     misspelt = (fuzz.ratio(" ".join(asked), " ".join(name)) for name in names if _is_misspelt(asked, name))
     best = max(misspelt, default=0.0)
     return min(best, IN_PART) if best >= ENOUGH else 0.0

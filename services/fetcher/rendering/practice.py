@@ -5,6 +5,7 @@ Pillow imports parts of itself, and of Python, at the first picture that needs t
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,29 +21,34 @@ _SIZE = (8, 6)
 _SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" width="8" height="6"><rect width="4" height="3"/><text y="6">a</text></svg>"""
 _MOVING: dict[str, Any] = {"save_all": True, "duration": 40, "loop": 0}
 _QUALITY, _MAX_PIXELS = 50, 1_000_000
+_EVERY = tuple(Rendition("thumbnail", format_) for format_ in Format)
+_USUAL = (Rendition("thumbnail", Format.WEBP),)
 
 
 def go_through_formats() -> None:
     """What cannot be gone through, for a codec or a directory is missing, is left to fail where it is wanted."""
     with suppress(OSError), TemporaryDirectory() as name:
         directory = Path(name)
-        renditions = tuple(Rendition("thumbnail", format_) for format_ in Format)
-        for original in _originals(directory):
+        for original, renditions in _originals(directory):
             for bare in (False, True):
                 with suppress(Exception):
                     order = Order(original, directory, renditions, _QUALITY, _MAX_PIXELS, bare=bare)
+                    order = replace(order, described=renditions is _EVERY)
                     render(order)
 
 
-def _originals(directory: Path) -> Iterator[Path]:
+def _originals(directory: Path) -> Iterator[tuple[Path, tuple[Rendition, ...]]]:
+    """With what to make of it: a still one and a moving one into every format, which loads all of the encoders. Each of them
+    into each would be a third of a start.
+    """
     (directory / "svg").write_bytes(_SVG)
     (directory / "heic").write_bytes(heif.SAMPLE)
-    yield from (directory / "svg", directory / "heic")
+    yield from ((directory / "svg", _USUAL), (directory / "heic", _USUAL))
     for number, (format_, image, options) in enumerate(_samples()):
         path = directory / f"{number}-{format_}"
         with suppress(Exception):
             image.save(path, format_, **options)
-            yield path
+            yield path, _EVERY if image.mode == "RGBA" or format_ == "GIF" else _USUAL
 
 
 def _samples() -> Iterator[tuple[str, Image.Image, dict[str, Any]]]:

@@ -31,6 +31,12 @@ JOBS_PER_PROCESS = 1000
 RESTS_AFTER_S = 60.0
 """So long without an order, renderers are kept; the server that forks them stays."""
 
+BEGINS_AFTER_S = 2.0
+"""What starts has enough to do: renderers are made then, or for the first order, where that comes before."""
+
+SLOW_AFTER_S = 0.5
+"""For who takes longer, what is left of the processors is looked at: that costs more than most orders cost us otherwise."""
+
 LATE_S = 10.0
 """How long after its time limit an order may still be without an end, before the pool counts as broken."""
 
@@ -68,6 +74,10 @@ class _Starved(Exception):
     """Others leave nothing to renderers that give way."""
 
 
+class _NothingLeft(TimeoutError):
+    """An order's time is over, of which others took the processor."""
+
+
 class Sandbox:
     """Renders in `processes` processes of at most `memory_bytes`, each order at most `timeout_s` of wall clock and
     of processor time; urgent orders first. They open files within `reach` only. `when_idle`: with what nobody else
@@ -82,6 +92,7 @@ class Sandbox:
         memory_bytes: int,
         reach: Reach,
         when_idle: bool,
+        faces: bool,
         on_death: Callable[[str], None],
     ) -> None:
         self._on_death = on_death
@@ -90,12 +101,14 @@ class Sandbox:
         self._reached = reach.identities()
         self._memory_bytes = memory_bytes
         self._when_idle = when_idle
+        self._faces = faces
         self._slots = RendererShares(processes)
         self._timeout_s = timeout_s
         self._competes_until_s = -math.inf
         self._pool = self._new_pool()
         self._leaving: set[ProcessPool] = set()
         self._orders = 0
+        self._begun: asyncio.Task[None] | None = None
         self._resting: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -113,22 +126,23 @@ class Sandbox:
         on_death: Callable[[str], None] = _nobody_counts,
     ) -> AsyncIterator[Self]:
         """`faces`: they may be counted, for which renderers have more address space. `on_death` hears of each renderer that died in the middle of a picture, of what: one of DEATHS."""
-        _start_forking(faces=faces)
+        hide_memory()
         sandbox = cls(
             processes=processes,
             timeout_s=timeout_s,
             memory_bytes=memory_bytes + (_FACES_BYTES if faces else 0),
             reach=reach,
             when_idle=when_idle,
+            faces=faces,
             on_death=on_death,
         )
+        beginning = asyncio.get_running_loop().call_later(BEGINS_AFTER_S, sandbox._begin)
         try:
-            asked = sandbox._pool.schedule(not_given_up)
-            if lacking := await asyncio.wrap_future(asked):
-                _log.warning("renderers are not wholly confined", still_have=lacking)
-            sandbox._await_rest()
             yield sandbox
         finally:
+            beginning.cancel()
+            if sandbox._begun:
+                await asyncio.wait({sandbox._begun})
             sandbox._stay_up()
             for pool in (sandbox._pool, *sandbox._leaving):
                 sandbox._end(pool)
@@ -148,6 +162,7 @@ class Sandbox:
         `host`: whose picture it is. `late`: it answered late, and who waits does so anyway.
         """
         async with self._slots.take(urgent=urgent, host=host, late=late), self._at_work():
+            await asyncio.shield(self._begin())
             await starting()
             pool = self._pool
             try:
@@ -168,20 +183,20 @@ class Sandbox:
         their renderer, all are rendered by themselves.
         """
         async with self._slots.take(urgent=False, host=host), self._at_work():
+            await asyncio.shield(self._begin())
             await starting()
-            before, pool = CpuHeadroom.now(), self._pool
+            pool = self._pool
             try:
                 ended = await self._answered(answers.answer_each, orders, pool)
                 said = answers.each_understood(ended, orders)
             except answers.AnswerRefused:
                 self._replace(pool)
-            except (_PoolBroken, ProcessExpired, OSError) as error:
-                if isinstance(error, TimeoutError) and was_taken(before, CpuHeadroom.now()):
-                    return [self._judged(error, starved=True)] * len(orders)
+            except _NothingLeft as error:
+                return [self._judged(error)] * len(orders)
+            except (_PoolBroken, ProcessExpired, OSError):
+                pass
             else:
-                return [
-                    self._judged(one, starved=False) if isinstance(one, Exception) else one for one in said
-                ]
+                return [self._judged(one) if isinstance(one, Exception) else one for one in said]
         return [await self._by_itself(order, host) for order in orders]
 
     async def _by_itself(self, order: Order, host: str | None) -> RenderResult | PictureError:
@@ -192,6 +207,22 @@ class Sandbox:
             return await self.render(order, urgent=False, starting=nothing_more, host=host)
         except PictureError as error:
             return error
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Have what forks renderers, and the first ones. What went wrong with that shows in the orders."""
+        if self._begun is None:
+            self._begun = asyncio.create_task(self._have_renderers())
+        return self._begun
+
+    async def _have_renderers(self) -> None:
+        try:
+            _start_forking(faces=self._faces)
+            if lacking := await asyncio.wrap_future(self._pool.schedule(not_given_up)):
+                _log.warning("renderers are not wholly confined", still_have=lacking)
+        except (OSError, RuntimeError, ProcessExpired) as error:
+            _log.error("renderers could not be made", error=str(error))
+        if not self._orders:
+            self._await_rest()
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncIterator[None]:
@@ -229,23 +260,29 @@ class Sandbox:
         except RuntimeError as error:
             raise _PoolBroken from error
         task = asyncio.wrap_future(scheduled)
-        before = CpuHeadroom.now()
+        before = None
         try:
-            if urgent and self._gives_way:
-                await asyncio.wait({task}, timeout=STARVED_AFTER_S)
-                if not task.done() and was_taken(before, CpuHeadroom.now()):
-                    raise _Starved
-            await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
+            await asyncio.wait({task}, timeout=SLOW_AFTER_S)
+            if not task.done():
+                before = CpuHeadroom.now()
+                if urgent and self._gives_way:
+                    await asyncio.wait({task}, timeout=STARVED_AFTER_S - SLOW_AFTER_S)
+                    if not task.done() and was_taken(before, CpuHeadroom.now()):
+                        raise _Starved
+                await asyncio.wait({task}, timeout=self._timeout_s + LATE_S)
             if not task.done():
                 raise _PoolBroken
             return task.result()
         except BrokenProcessPool as error:
             raise _PoolBroken from error
+        except TimeoutError as error:
+            if was_taken(before, CpuHeadroom.now()):
+                raise _NothingLeft from error
+            raise
         finally:
             task.cancel()
 
     async def _render(self, order: Order, pool: ProcessPool, *, urgent: bool) -> RenderResult:
-        before = CpuHeadroom.now()
         try:
             said = await self._answered(answers.answer, order, pool, urgent=urgent)
             return answers.understood(said, order)
@@ -254,22 +291,22 @@ class Sandbox:
         except PermissionError as error:
             if pool is not self._pool or self._reach.identities() != self._reached:
                 raise _PoolBroken from error  # others lie in place of the directories that were allowed
-            raise self._judged(error, starved=False) from error
+            raise self._judged(error) from error
         except answers.AnswerRefused as error:
             self._replace(pool)
             raise RendererDied("The picture crashed its renderer.") from error
         except (Unsound, ProcessExpired, OSError) as error:
-            raise self._judged(error, starved=was_taken(before, CpuHeadroom.now())) from error
+            raise self._judged(error) from error
 
-    def _judged(self, error: Exception, *, starved: bool) -> PictureError:
-        """Whose fault it is: the picture's, or ours. `starved`: little of the processor was left to renderers."""
+    def _judged(self, error: Exception) -> PictureError:
+        """Whose fault it is: the picture's, or ours."""
         if isinstance(error, TimeoutError | ProcessExpired):
             self._on_death(_DEATHS.get(getattr(error, "exitcode", -signal.SIGALRM), "crash"))
         match error:
             case Unsound():
                 status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, TooLarge) else None
                 return PictureError(FailureClass.UNSOUND, str(error), status=status)
-            case TimeoutError() if starved:
+            case _NothingLeft():
                 return PictureError(
                     FailureClass.OURS, "Others took all the time there was to render the picture."
                 )
@@ -338,7 +375,6 @@ def _start_forking(*, faces: bool) -> None:
     """Start the server that forks renderers, deaf to Ctrl-C and without our keys: each of them inherits that from its
     first moment.
     """
-    hide_memory()
     forkserver.set_forkserver_preload([answers.__name__, _PRELOAD, *([_PRELOAD_FACES] * faces)])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

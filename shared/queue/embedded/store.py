@@ -104,6 +104,7 @@ class Store:
         self._now = now
         self._waiting: Counter[Lane] = Counter()
         self._known: OrderedDict[int, Envelope] = OrderedDict()
+        self._is_flushed: bool | None = None
         self._file = sqlite3.connect(path, isolation_level=None)
         try:
             self._prepare()
@@ -114,14 +115,21 @@ class Store:
     def _prepare(self) -> None:
         self._file.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         self._file.execute("PRAGMA journal_mode = WAL")
-        # FULL: a publish that returned survives a power cut, as one that a broker confirmed does.
-        self._file.execute("PRAGMA synchronous = FULL")
+        self._flush_commits(flushed=True)
         (found,) = self._file.execute("PRAGMA user_version").fetchone()
         if found not in (0, FORMAT):
             raise sqlite3.DatabaseError(f"the queue file has format {found}, this version reads {FORMAT}")
         self._file.executescript(SCHEMA)
         self._file.execute("UPDATE messages SET state = 'ready' WHERE state = 'taken'")
         self._count(self._file.execute("SELECT lane FROM messages WHERE state = 'ready'"))
+
+    def _flush_commits(self, *, flushed: bool) -> None:
+        """FULL: a publish that returned survives a power cut, as one that a broker confirmed does. NORMAL, where nothing was
+        published: after a power cut a message may be handed out once more, as it may be at any time.
+        """
+        if flushed is not self._is_flushed:
+            self._file.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
+            self._is_flushed = flushed
 
     @property
     def waiting(self) -> Mapping[Lane, int]:
@@ -148,6 +156,7 @@ class Store:
     def turn(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> StoreTransaction:
         """Make the changes and take what is wanted. Raises sqlite3.Error having done nothing of it."""
         before = self._waiting.copy()
+        self._flush_commits(flushed=any(map(_says_something_new, changes)))
         self._file.execute("BEGIN IMMEDIATE")
         try:
             turn = self._turned(changes, wanted)
@@ -277,6 +286,10 @@ class Store:
     def _next_due_in_s(self) -> float | None:
         (due,) = self._file.execute("SELECT min(due) FROM messages WHERE state = 'put off'").fetchone()
         return None if due is None else max(due - self._now(), 0.0)
+
+
+def _says_something_new(change: Change) -> bool:
+    return isinstance(change, Put) or (isinstance(change, Settle) and bool(change.follow_ups))
 
 
 def _age_s(body: str, now_s: float) -> float | None:

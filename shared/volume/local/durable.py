@@ -6,7 +6,7 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 
@@ -37,13 +37,18 @@ class Flusher:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="flush")
 
     def flush_all(self, paths: Iterable[Path]) -> None:
-        """Each thread has its share of them: to hand over one costs about as much as to flush it."""
+        """Each thread has its share of them: to hand over one costs about as much as to flush it. The first share is done by the
+        thread that asks, which has nothing else to do.
+        """
         wanted = list(paths)
-        list(
-            self._threads.map(
-                _flush_each, (wanted[n :: self._at_once] for n in range(self._at_once) if n < len(wanted))
-            )
-        )
+        own, *others = (wanted[n :: self._at_once] for n in range(self._at_once))
+        flushing = [self._threads.submit(_flush_each, share) for share in others if share]
+        try:
+            _flush_each(own)
+        finally:
+            wait(flushing)
+        for share in flushing:
+            share.result()
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)

@@ -65,6 +65,16 @@ class LocalDraft:
         await asyncio.gather(*self._flushing, return_exceptions=True)
 
 
+def _clear_away(draft: Path) -> None:
+    """Mostly all of it is where it belongs by now: then it is gone, or empty."""
+    try:
+        draft.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 class LocalPictureStore(LocalPictures):
     """`PictureStore` below one directory. What waits for the disk runs in threads of its own."""
 
@@ -92,7 +102,7 @@ class LocalPictureStore(LocalPictures):
             yield draft
         finally:
             await draft.settled()
-            shutil.rmtree(directory, ignore_errors=True)
+            _clear_away(directory)
 
     async def commit(
         self,

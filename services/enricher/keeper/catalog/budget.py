@@ -48,6 +48,9 @@ BEGIN_AT, END_AT = 0.98, 0.95
 FLOOR_BEGIN_AT, FLOOR_END_AT = 1.05, 1.10
 """Of the floor: before fetchers stop at it."""
 
+NEAR_AT, FLOOR_NEAR_AT = 0.9, 1.5
+"""From there on each change of the catalog is looked at soon; before, once a second is enough."""
+
 LEAVING_AT_MOST = 3 * EVICTED_AT_ONCE
 """Pictures that may be on their way out: enough for some hundred a second, and few enough that hits go on as before."""
 
@@ -118,8 +121,14 @@ class DiskBudget:
         self._now = now
         self._making_room = False
         self._obstacle: str | None = None
+        self._is_near = True
         self.change = asyncio.Event()
-        """Set where the catalog knows of more, or less: to be looked at soon."""
+        """Set where it has to be looked at soon."""
+
+    def changed(self) -> None:
+        """The catalog knows of more, or less."""
+        if self._is_near:
+            self.change.set()
 
     @property
     def obstacle(self) -> str | None:
@@ -136,6 +145,7 @@ class DiskBudget:
             and _excess(usage, space, budget * BEGIN_AT, floor * FLOOR_BEGIN_AT) == NOTHING
         ):
             excess = NOTHING
+        self._is_near = _excess(usage, space, budget * NEAR_AT, floor * FLOOR_NEAR_AT) != NOTHING
         return DiskStatus(usage, space, budget, floor, excess, self._obstacle)
 
     async def _usage(self) -> Usage:

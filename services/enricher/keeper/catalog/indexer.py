@@ -78,8 +78,10 @@ class AccessTimes:
 INDEXED_AT_ONCE = 500
 """Records, of which each round takes what has come while the last one was written."""
 
-GATHERED_S = 0.25
-"""So long records are waited for that others are about to follow: a picture is told of once more for each rendition."""
+GATHERED_S = 0.75
+"""So long records are waited for that others are about to follow: a picture is told of once more when the renditions are
+there that are made ahead.
+"""
 
 WRITTEN_AT_ONCE = 500
 """Pictures, in one transaction."""
@@ -104,13 +106,13 @@ class Indexer:
         *,
         now: Callable[[], datetime],
         on_looked: Callable[[], None] = lambda: None,
-        gathers_s: float = GATHERED_S,
+        gathers_s: float | None = None,
     ) -> None:
         self._on_looked = on_looked
         self._table = table
         self._inventory = inventory
         self._now = now
-        self._rounds = WriteBatch(self._look, gathers_s=gathers_s)
+        self._rounds = WriteBatch(self._look, gathers_s=GATHERED_S if gathers_s is None else gathers_s)
         self._behind = (now(), timedelta())
 
     async def look(self, pictures: Mapping[PictureId, str | None], said_at: datetime) -> None:

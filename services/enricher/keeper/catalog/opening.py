@@ -176,7 +176,7 @@ async def open_catalog(
         metrics=metrics,
         now=now,
     )
-    looking = Indexer(table, inventory, now=now, on_looked=budget.change.set)
+    looking = Indexer(table, inventory, now=now, on_looked=budget.changed)
 
     def lag_s() -> float:
         return looking.lag.total_seconds()
