@@ -36,9 +36,9 @@ class VideoAnswers:
         try:
             response = await self._answer(request)
         except Problem as problem:
-            self.metrics.videos.served.labels(str(problem.status.value)).inc()
+            self.metrics.videos_served.labels(str(problem.status.value)).inc()
             raise
-        self.metrics.videos.served.labels(str(response.status)).inc()
+        self.metrics.videos_served.labels(str(response.status)).inc()
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

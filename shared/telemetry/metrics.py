@@ -135,31 +135,6 @@ FIRST_PICTURE = "miss"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-class VideoMetrics:
-    """What becomes of videos."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.bytes = KnownGauge("onesheet_videos_bytes", "What videos take on the volume", registry=registry)
-        self.fetched = Counter(
-            "onesheet_videos_fetched",
-            "Videos that were asked of services' hosts, by outcome",
-            ["outcome"],
-            registry=registry,
-        )
-        self.let_go = Counter(
-            "onesheet_videos_let_go",
-            "Videos that were removed for their age, or to make room",
-            ["why"],
-            registry=registry,
-        )
-        self.served = Counter(
-            "onesheet_videos_served",
-            "Requests for videos that a proxy answered, by status",
-            ["status"],
-            registry=registry,
-        )
-
-
 class Metrics:
     """What this project counts. A service fills what it does; in one process all share one."""
 
@@ -343,7 +318,7 @@ class Metrics:
             buckets=(1, 2.5, 5, 7.5, 10, 15, 20, 30, 60, 120),
             registry=self.registry,
         )
-        self.videos = VideoMetrics(self.registry)
+        self._count_videos()
         self.store_requests = FollowedCounter(
             "onesheet_store_requests",
             "Requests to the object store",
@@ -361,6 +336,29 @@ class Metrics:
         # Looking a child up by its labels costs more than counting: on the hot path it is looked up once.
         self.answered = lru_cache(1024)(self._answered)
         self.served = lru_cache(64)(self.pictures_served.labels)
+
+    def _count_videos(self) -> None:
+        self.videos_bytes = KnownGauge(
+            "onesheet_videos_bytes", "What videos take on the volume", registry=self.registry
+        )
+        self.videos_fetched = Counter(
+            "onesheet_videos_fetched",
+            "Videos that were asked of services' hosts, by outcome",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.videos_let_go = Counter(
+            "onesheet_videos_let_go",
+            "Videos that were removed for their age, or to make room",
+            ["why"],
+            registry=self.registry,
+        )
+        self.videos_served = Counter(
+            "onesheet_videos_served",
+            "Requests for videos that a proxy answered, by status",
+            ["status"],
+            registry=self.registry,
+        )
 
     def took(self, lane: str, age_s: float) -> None:
         """That a job was taken from a lane, which was so old."""

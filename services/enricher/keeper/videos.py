@@ -100,8 +100,8 @@ class VideoStore:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._one_each = KeyedLock()
         self._all: TTLCache[None, Sequence[StoredVideo]] = TTLCache(1, ttl=COUNTED_FOR_S)
-        start_at_zero(metrics.videos.fetched, ("stored", "refused", "unreachable"))
-        start_at_zero(metrics.videos.let_go, (OLD, ROOM))
+        start_at_zero(metrics.videos_fetched, ("stored", "refused", "unreachable"))
+        start_at_zero(metrics.videos_let_go, (OLD, ROOM))
 
     async def fetch(self, url: str, *, name: str, private: bool = False) -> StoredVideo:
         """Have the video at `url` stored as `{name}.mp4`, where `name` is a UUID; what is stored already is not asked for again,
@@ -117,10 +117,10 @@ class VideoStore:
                 stored = await self._stored(url, name, private=private)
             except VideoProblem as problem:
                 outcome = "refused" if isinstance(problem, VideoRefused) else "unreachable"
-                self._metrics.videos.fetched.labels(outcome).inc()
+                self._metrics.videos_fetched.labels(outcome).inc()
                 _log.warning("video not stored", video=name, outcome=outcome, reason=problem.reason)
                 raise
-            self._metrics.videos.fetched.labels("stored").inc()
+            self._metrics.videos_fetched.labels("stored").inc()
             self._all.clear()
             return stored
 
@@ -145,7 +145,7 @@ class VideoStore:
         """What they take of the disk."""
         videos = await self.all()
         extent = Extent(sum(video.size for video in videos), len(videos))
-        self._metrics.videos.bytes.set(extent.bytes)
+        self._metrics.videos_bytes.set(extent.bytes)
         return extent
 
     async def make_room(self, excess: Extent, *, came_before: datetime) -> bool:
@@ -172,7 +172,7 @@ class VideoStore:
 
     async def _let_go(self, video: StoredVideo, why: str) -> None:
         await self.remove(video.name)
-        self._metrics.videos.let_go.labels(why).inc()
+        self._metrics.videos_let_go.labels(why).inc()
         _log.info("video let go", video=video.name, why=why, bytes=video.size)
 
     async def _stored(self, url: str, name: str, *, private: bool) -> StoredVideo:
