@@ -33,11 +33,16 @@ class QueueSettings(Settings):
     @classmethod
     def _has_ports(cls, url: str | None) -> str | None:
         """Without the URL in the sentence, for it holds a password."""
-        for host in urlsplit(url or "").netloc.rpartition("@")[2].split(","):
+        parts = urlsplit(url or "")
+        for host in parts.netloc.rpartition("@")[2].split(","):
             try:
-                urlsplit(f"//{host.strip()}").port  # noqa: B018 - raises where it is none
+                named = urlsplit(f"//{host.strip()}")
+                is_sound = bool(named.hostname) or parts.scheme not in ("amqp", "amqps")
+                named.port  # noqa: B018 - raises where it is none
             except ValueError:
-                raise ValueError(f"{host.strip()!r} is no host:port, as in rabbit.example:5672.") from None
+                is_sound = False
+            if not is_sound:
+                raise ValueError(f"{host.strip()!r} is no host:port, as in rabbit.example:5672.")
         return url
 
 

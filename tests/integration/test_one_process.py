@@ -201,6 +201,7 @@ async def test_a_second_one_on_the_same_directory_is_refused_with_a_sentence(tmp
             "ACCESS_LOG_ADDRESS: is not written as it has to be. For example: 127.0.0.1:5140",
         ),
         ({"QUEUE_URL": "amqp://user:secret@rabbit:56x72/vhost"}, "QUEUE_URL: 'rabbit:56x72' is no host:port"),
+        ({"QUEUE_URL": "amqp://user:secret@/vhost"}, "QUEUE_URL: '' is no host:port"),
         (
             {"QUEUE_MANAGEMENT_URL": "user:secret@host:15672"},
             "QUEUE_MANAGEMENT_URL: is not written as it has to be.",
