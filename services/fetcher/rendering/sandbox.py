@@ -302,7 +302,7 @@ class Sandbox:
     def _take_another(self) -> None:
         """What the one before has begun it may end."""
         leaving, self._pool = self._pool, self._new_pool()
-        leaving.close()
+        leaving.close()  # type: ignore[no-untyped-call]
         self._leaving.add(leaving)
         task = asyncio.create_task(asyncio.to_thread(leaving.join))
         self._ending.add(task)
