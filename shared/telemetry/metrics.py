@@ -135,28 +135,27 @@ FIRST_PICTURE = "miss"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-class StudioMetrics:
+def _of_studio(registry: CollectorRegistry) -> tuple[Counter, Gauge, Gauge]:
     """What is paid for."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "onesheet_studio_requests",
-            "Paid requests of the studio, by what became of them",
-            ["service", "outcome"],
-            registry=registry,
-        )
-        self.jobs = Gauge(
-            "onesheet_studio_jobs",
-            "Jobs of the studio of which something is still to come, by state",
-            ["state"],
-            registry=registry,
-        )
-        self.spent = Gauge(
-            "onesheet_studio_spent_dollars",
-            "What the studio has spent today, in UTC, counting what may have been paid",
-            ["service"],
-            registry=registry,
-        )
+    requests = Counter(
+        "onesheet_studio_requests",
+        "Paid requests of the studio, by what became of them",
+        ["service", "outcome"],
+        registry=registry,
+    )
+    jobs = Gauge(
+        "onesheet_studio_jobs",
+        "Jobs of the studio of which something is still to come, by state",
+        ["state"],
+        registry=registry,
+    )
+    spent = Gauge(
+        "onesheet_studio_spent_dollars",
+        "What the studio has spent today, in UTC, counting what may have been paid",
+        ["service"],
+        registry=registry,
+    )
+    return requests, jobs, spent
 
 
 class Metrics:
@@ -342,7 +341,7 @@ class Metrics:
             buckets=(1, 2.5, 5, 7.5, 10, 15, 20, 30, 60, 120),
             registry=self.registry,
         )
-        self.studio = StudioMetrics(self.registry)
+        self.studio_requests, self.studio_jobs, self.studio_spent = _of_studio(self.registry)
         self.store_requests = FollowedCounter(
             "onesheet_store_requests",
             "Requests to the object store",

@@ -131,10 +131,10 @@ class Engine:
         self._cancelling |= await self._table.beat(list(self._working))
         self.counts = await self._table.counts()
         for state in TOLD:
-            self._metrics.studio.jobs.labels(state).set(self.counts.get(state, 0))
+            self._metrics.studio_jobs.labels(state).set(self.counts.get(state, 0))
         spent = (await self._table.spent()).by_service
         for service in self._services:
-            self._metrics.studio.spent.labels(service).set(spent.get(service, 0) / MILLION)
+            self._metrics.studio_spent.labels(service).set(spent.get(service, 0) / MILLION)
 
     async def forget(self) -> None:
         await self._table.forget_old()
@@ -355,7 +355,7 @@ class Engine:
             _log.info("an event of the studio is not told", job=job.id, error=str(error))
 
     def _count(self, job: StudioJob, outcome: str) -> None:
-        self._metrics.studio.requests.labels(job.service, outcome).inc()
+        self._metrics.studio_requests.labels(job.service, outcome).inc()
 
 
 _WITHOUT_KEY = {

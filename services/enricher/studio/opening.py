@@ -186,7 +186,7 @@ async def open_studio(
             off[StudioKind.VIDEO] = NO_SHELF
         by_name = {service.name: service for service in services.values()}
         for name in by_name:
-            start_at_zero(metrics.studio.requests, [name], OUTCOMES)
+            start_at_zero(metrics.studio_requests, [name], OUTCOMES)
         results = StudioResults(
             uploads, fetcher, videos, urls, link_lasts_s=settings.link_lasts_s, now=clock.now
         )
