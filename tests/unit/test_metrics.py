@@ -17,7 +17,8 @@ def in_code() -> dict[str, tuple[str, tuple[str, ...]]]:
     """By the name that a query uses: the kind, and the labels."""
     metrics = Metrics()
     labels: dict[str, tuple[str, ...]] = {"onesheet_build": ("version",)}
-    for metric in vars(metrics).values():
+    parts = [vars(metrics), *(vars(part) for part in (metrics.videos, metrics.studio, metrics.store))]
+    for metric in (each for part in parts for each in part.values()):
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             labels[family.name] = tuple(metric._labelnames)
