@@ -21,7 +21,7 @@ if "TMPDIR" not in os.environ and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_
     os.environ["TMPDIR"] = tempfile.tempdir = str(_IN_MEMORY)
 
 # The usual way of showing a traceback takes a quarter of a second of the processor.
-_LINES = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+_LINES = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _LINES])
 
 pytest_plugins = [
