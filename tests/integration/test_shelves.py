@@ -81,9 +81,7 @@ async def test_the_walls_of_streamers_and_categories_are_for_everybody_and_nothi
             assert (shifts := await Shifts.of(page)).sum_ < 0.02, shifts
 
 
-async def test_the_characters_of_a_title_are_shown_with_why_and_one_that_is_wrong_drops_out(
-    tmp_path: Path,
-) -> None:
+async def test_the_characters_of_a_title_are_shown_where_somebody_opens_them(tmp_path: Path) -> None:
     async with casting(tmp_path) as found, operating(found.enricher) as visitor:
         title = found.title(1)
         found.tmdb.put("/3/movie/1/credits", Said({"id": 1, "cast": tmdb_cast(TMDB_ROLES), "crew": []}))
@@ -92,20 +90,7 @@ async def test_the_characters_of_a_title_are_shown_with_why_and_one_that_is_wron
         _, page = await visitor.get("/title/1")
         assert 'data-load="/title/1/characters"' in page
         status, page = await visitor.get("/title/1/characters")
-        assert (status, "Neo" in page, "0-200x300.jpg" in page) == (200, True, True)
-        status, page = await visitor.get("/title/1/character?name=Morpheus")
-        assert (status, "50 is less than 70." in page, "This is wrong" in page) == (200, True, True)
-        shown = (await found.explained("Morpheus", "tmdb:1"))["tvdb"]["candidate"]["image_url"]
-        _, page = await visitor.post(
-            "/do/report-character",
-            back="/title/1/character?name=Morpheus",
-            name="Morpheus",
-            movie_title="tmdb:1",
-            media_type="movie",
-            image_url=shown,
-        )
-        assert "the next best is shown" in page
-        assert (await found.ask("Morpheus", "tmdb:1"))["source"] == "tmdb"
+        assert (status, "Neo" in page) == (200, True)
 
 
 async def test_uploads_are_seen_and_let_go_by_an_operator(streaming: StartStreaming) -> None:
