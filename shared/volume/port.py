@@ -381,6 +381,9 @@ class Inbox(Protocol):
     async def copy(self, inbox_id: str, into: Path) -> bool:
         """False: they are not there any more."""
 
+    async def copy_all(self, wanted: Mapping[str, Path]) -> Collection[str]:
+        """The same of several, by their ids; of which it is true."""
+
     async def remove(self, inbox_id: str) -> None: ...
 
 

@@ -5,24 +5,24 @@ python -m tests.bench.streamers 500 2000
 
 import asyncio
 import math
-import os
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
+import aiohttp
+
+from services.enricher.api.access import ADMIN_TOKEN_FILE
 from services.enricher.finder.providers.twitch.client import AT_ONCE
-from services.enricher.streamers import StreamerSettings
-from services.fetcher.settings import FetcherSettings
-from services.proxy.settings import ProxySettings
-from shared.settings import HostSettings
 from tests.bench.report import Figure, report
-from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
-from tests.providers.twitch import TwitchHost
+from tests.providers.twitch import CLIENT_ID, CLIENT_SECRET, TwitchHost
+from tests.servers.service import measured_service
 
 STREAMERS, CATEGORIES = 500, 2_000
 POINTS, PERIOD_S = 5, 15.0
@@ -48,16 +48,16 @@ async def streamers(
             return sum(host.count(path) > 0 for path in paths)
 
         begun = time.perf_counter()
-        async with _running(directory, twitch, host) as enricher:
-            await _add(enricher, twitch)
+        async with _running(directory, twitch, host) as client:
+            await _add(client, twitch)
             half = (streamers + categories) // 2
             await until(lambda: fetched() >= half, within_s=PATIENCE_S, every_s=0.5)
-        async with _running(directory, twitch, host) as enricher:
+        async with _running(directory, twitch, host) as client:
             whole = streamers + categories
             await until(lambda: fetched() == whole, within_s=PATIENCE_S, every_s=0.5)
-            await until(lambda: _stored(enricher, whole), within_s=PATIENCE_S, every_s=2)
+            await until(lambda: _stored(client, whole), within_s=PATIENCE_S, every_s=2)
             took_s = time.perf_counter() - begun
-            listed = (await enricher.manage("GET", "/data/images/stats")).json
+            listed = await _stats(client)
     twice = sum(host.count(path) > 1 for path in paths)
     ratio = took_s / demanded_s if demanded_s else 0.0
     return [
@@ -87,35 +87,48 @@ def _paths(streamers: int, categories: int) -> list[str]:
 
 
 @asynccontextmanager
-async def _running(directory: Path, twitch: TwitchHost, host: PictureHost) -> AsyncIterator[RunningEnricher]:
+async def _running(
+    directory: Path, twitch: TwitchHost, host: PictureHost
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """A process of its own, and who has its admin token."""
     authority = host.root.removeprefix("http://")
-    os.environ |= {
+    settings = {
+        "VOLUME_URL": f"file:{directory}/data",
+        "STATE_DIR": f"{directory}/state",
         "ALLOW_PRIVATE": authority,
         "ALLOWED_HOSTS": authority,
-        "DISK_FREE_FLOOR_GB": "0",
         "ENABLE_IMAGE_OPTIMIZATION": "false",
         "HOST_CONCURRENCY": "32",
+        "LIVE_THUMBNAILS_EVERY": "0",
+        "TWITCH_BASE_URL": twitch.base_url,
+        "TWITCH_AUTH_URL": twitch.auth_url,
+        "TWITCH_CLIENT_ID": CLIENT_ID,
+        "TWITCH_CLIENT_SECRET": CLIENT_SECRET,
     }
-    async with running_enricher(
-        directory,
-        twitch=twitch,
-        fetcher=FetcherSettings(),
-        proxy=ProxySettings(),
-        hosts=HostSettings(),
-        streamers=StreamerSettings(live_every_s=0),
-    ) as enricher:
-        yield enricher
+    async with measured_service("services", settings, cwd=directory) as service:
+        token = (directory / "state" / ADMIN_TOKEN_FILE).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(service.address, headers=headers) as client:
+            yield client
 
 
-async def _add(enricher: RunningEnricher, twitch: TwitchHost) -> None:
+async def _add(client: aiohttp.ClientSession, twitch: TwitchHost) -> None:
     logins = [channel.login for channel in twitch.world.channels.values()]
-    assert (await enricher.manage("POST", "/api/streamers", {"logins": logins})).status == 201
     names = list(twitch.world.games.values())
-    assert (await enricher.manage("POST", "/api/categories", {"names": names})).status == 201
+    for path, said in (("/api/streamers", {"logins": logins}), ("/api/categories", {"names": names})):
+        async with client.post(path, json=said) as answer:
+            if answer.status != HTTPStatus.CREATED:
+                raise RuntimeError(f"{path} was answered {answer.status}: {await answer.text()}")
 
 
-async def _stored(enricher: RunningEnricher, count: int) -> bool:
-    return bool((await enricher.manage("GET", "/data/images/stats")).json["total_cached"] >= count)
+async def _stored(client: aiohttp.ClientSession, count: int) -> bool:
+    return bool((await _stats(client))["total_cached"] >= count)
+
+
+async def _stats(client: aiohttp.ClientSession) -> dict[str, Any]:
+    async with client.get("/data/images/stats") as answer:
+        stats: dict[str, Any] = await answer.json()
+        return stats
 
 
 if __name__ == "__main__":

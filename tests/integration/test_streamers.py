@@ -2,9 +2,11 @@
 StreamVault's pages know.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from shared.pictures import Name
+from shared.telemetry import utc_now
 from tests.integration.enricher import RunningEnricher
 from tests.integration.onesheet import until
 from tests.integration.streaming import StartStreaming, stored
@@ -277,6 +279,34 @@ async def test_management_has_the_fields_that_scripts_know(  # noqa: PLR0915 - o
     assert cleaned["total_cleaned"] == 0
     assert (status["cached_categories"], report["missing_images"]) == (2, 0)
     assert "Just Chatting" in status["cached_categories_list"]
+
+
+async def test_artwork_of_old_streams_is_cleaned_up_and_only_that(
+    streaming: StartStreaming, twitch: TwitchHost
+) -> None:
+    async with streaming() as enricher:
+        await enricher.manage("POST", "/api/streamers", {"login": "first"})
+        await enricher.manage("POST", "/api/categories", {"name": "Just Chatting"})
+        for number, days in ((1, 40), (2, 20)):
+            began = (utc_now() - timedelta(days=days)).isoformat()
+            url = twitch.world.put(f"/artwork{number}-1920x1080.jpg")
+            stream = {"streamer_id": 1, "artwork_url": url, "started_at": began}
+            await enricher.manage("POST", "/api/streams", stream)
+            await stored(enricher, f"stream/{number}/artwork")
+        await stored(enricher, "category/just_chatting/cover")
+        of_categories = await enricher.manage("POST", "/api/categories/cleanup-images")
+        cleaned = await enricher.manage("POST", "/api/images/cleanup")
+        longer = await enricher.manage("POST", "/data/images/cleanup?days_old=10")
+        artworks = [(await enricher.manage("GET", f"/api/streams/{number}")).json for number in (1, 2)]
+        cover = await enricher.picture("/data/images/categories/just_chatting.jpg")
+    counted = [
+        {what: one.json[what] for what in ("artwork", "categories", "profiles", "total_cleaned")}
+        for one in (of_categories, cleaned, longer)
+    ]
+    nothing = {"artwork": 0, "categories": 0, "profiles": 0, "total_cleaned": 0}
+    assert counted == [nothing, *[nothing | {"artwork": 1, "total_cleaned": 1}] * 2]
+    assert [one["artwork_url"] for one in artworks] == [None, None]
+    assert cover[0] == 200
 
 
 async def _failed(enricher: RunningEnricher) -> bool:

@@ -295,6 +295,9 @@ class MemoryInbox:
             await asyncio.to_thread(into.write_bytes, body)
         return body is not None
 
+    async def copy_all(self, wanted: Mapping[str, Path]) -> Collection[str]:
+        return [inbox_id for inbox_id, into in wanted.items() if await self.copy(inbox_id, into)]
+
     async def remove(self, inbox_id: str) -> None:
         self._bodies.pop(uuid.UUID(inbox_id).hex, None)
 

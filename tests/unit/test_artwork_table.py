@@ -45,6 +45,16 @@ async def test_two_names_may_show_one_picture(table: ArtworkTable) -> None:
     assert [await put(table), await put(table, name=OTHER)] == await table.of_pictures([FIRST.source.picture])
 
 
+async def test_several_are_put_and_asked_for_at_once_and_a_pin_among_them_stays(table: ArtworkTable) -> None:
+    pinned = await put(table, pinned=True)
+    known = await table.put_all({NAME: SECOND, OTHER: SECOND}, now=NOON, refresh_at=LATER)
+    assert known[0] == pinned
+    assert (known[1].name, known[1].shown, known[1].pinned) == (OTHER, SECOND, False)
+    unknown = Name.parse("movie/tmdb:604/poster")
+    assert await table.of_names([OTHER, unknown, NAME]) == [known[1], pinned]
+    assert await table.of_names([]) == []
+
+
 async def test_an_artwork_keeps_its_id_when_another_picture_takes_the_place(table: ArtworkTable) -> None:
     first, second = await put(table), await put(table, SECOND)
     assert (first.id, second.shown) == (second.id, SECOND)

@@ -13,7 +13,7 @@ from services.enricher.streamers.nfo import (
     season_nfo,
     tvshow_nfo,
 )
-from services.enricher.streamers.shelf import Streamer
+from services.enricher.streamers.rows import Streamer
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PICTURES = NfoPictures(from_folder(1, ".images/profiles/profile_avatar_7.jpg"), "banner.jpg", "fanart.jpg")

@@ -8,7 +8,8 @@ from services.enricher.streamers import naming
 from services.enricher.streamers.export import FALLBACK, ExportNotes
 from services.enricher.streamers.live import ToldMessages
 from services.enricher.streamers.placing import Noted
-from services.enricher.streamers.shelf import Category, NewCategory, StreamShelf, Thumbnail
+from services.enricher.streamers.rows import Category, NewCategory, Thumbnail
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import categories, streamers
 from shared.pictures import Name
 

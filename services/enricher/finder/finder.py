@@ -1,6 +1,6 @@
 """The finder's front door: what the others ask of it, and the wing composed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -83,12 +83,17 @@ class Finder:
         """Have a picture found for it and fetched, behind what somebody waits for."""
         await self._resolving.resolver.resolve_name(name, USUAL, LATER)
 
-    async def renew(self, name: Name, rendition: Rendition = ORIGINAL, *, only_known: bool = False) -> None:
-        """Have it looked for again, due or not, and show what is found as soon as that is stored.
+    async def renew(self, name: Name, rendition: Rendition = ORIGINAL) -> None:
+        """Have it looked for again, due or not, and show what is found as soon as that is stored."""
+        await self._resolving.resolver.renew(name, rendition)
 
-        `only_known`: unless nobody has asked for it yet.
-        """
-        await self._resolving.resolver.renew(name, rendition, only_known=only_known)
+    async def renew_known(self, names: Iterable[Name]) -> None:
+        """The same of those that somebody has asked for."""
+        await self._resolving.resolver.renew_known(names, ORIGINAL)
+
+    async def show(self, sources: Mapping[Name, Source]) -> None:
+        """Have names show what is said here, as soon as that is stored."""
+        await self._resolving.resolver.show(sources, ORIGINAL)
 
     async def forget(self, name: Name) -> None:
         """What it shows, with its picture where no other name shows that."""

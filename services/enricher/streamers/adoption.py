@@ -24,7 +24,8 @@ from services.enricher.library.sync import several
 from services.enricher.streamers import naming
 from services.enricher.streamers.pictures import ShelfPictures
 from services.enricher.streamers.refreshing import StreamerRefresh
-from services.enricher.streamers.shelf import Category, NewCategory, StreamShelf
+from services.enricher.streamers.rows import Category, NewCategory
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import streamers, streams
 from services.enricher.tasks.task import Progress, TaskFailed, patiently
 from shared.contracts import AdoptedFile, AdoptPictures

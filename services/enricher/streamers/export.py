@@ -28,7 +28,8 @@ from services.enricher.streamers.placing import (
     WantedFile,
     identity_of,
 )
-from services.enricher.streamers.shelf import ALL_AT_MOST, Streamer, StreamShelf
+from services.enricher.streamers.rows import ALL_AT_MOST, Streamer
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import exported_files
 from shared.background import Background
 from shared.contracts import Envelope, PictureStored, changed_pictures

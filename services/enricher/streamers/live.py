@@ -27,13 +27,8 @@ from services.enricher.finder.providers.errors import ProviderError, Refused
 from services.enricher.finder.providers.twitch.client import AT_ONCE, TwitchClient, TwitchStream, sized
 from services.enricher.streamers import naming
 from services.enricher.streamers.pictures import ShelfPictures
-from services.enricher.streamers.shelf import (
-    LiveStream,
-    NewCategory,
-    Streamer,
-    StreamShelf,
-    Thumbnail,
-)
+from services.enricher.streamers.rows import LiveStream, NewCategory, Streamer, Thumbnail
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import eventsub_messages, streamers, streams
 from shared.background import Background
 from shared.http import Problem

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
-from services.enricher.streamers.shelf import Streamer
+from services.enricher.streamers.rows import Streamer
 
 _SEASON = re.compile(r"Season[ _]?(\d{4})-?(0[1-9]|1[0-2])", re.ASCII | re.IGNORECASE)
 _NOT_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -100,17 +100,12 @@ class StreamersWing:
         )
         return {"export": obstacle} if obstacle else {}
 
-    def endpoints(self, tasks: Tasks, rules: HostRules, counted: api.images.Counted) -> list[Endpoint]:
+    def endpoints(self, tasks: Tasks, rules: HostRules, counted: api.Counted) -> list[Endpoint]:
         """`counted`: what there is of all pictures."""
         return [
-            *api.ImagesApi(
-                self._shelf,
-                self._pictures,
-                self._refreshing,
-                self._upkeep,
-                tasks=tasks,
-                queue=self._queue,
-                counted=counted,
+            *api.ImagesApi(self._shelf, self._pictures, self._refreshing, self._upkeep).endpoints,
+            *api.UpkeepApi(
+                self._pictures, self._upkeep, tasks=tasks, queue=self._queue, counted=counted
             ).endpoints,
             *(self._eventsub.endpoints if self._eventsub else ()),
             *api.ShelfApi(self._shelf, self._pictures, self._refreshing, rules).endpoints,

@@ -1,12 +1,12 @@
 """The pictures of the shelf: what is stored of them, where it is with us, and having what is not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from services.enricher.finder import Finder
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.streamers import naming
-from services.enricher.streamers.shelf import Category, LiveStream, Streamer
+from services.enricher.streamers.rows import Category, LiveStream, Streamer
 from shared.pictures import DOWNLOAD, ORIGINAL, Failure, Name, SourceUrl
 from shared.telemetry import utc_now
 from shared.volume import Names, Pictures, Revision
@@ -50,15 +50,14 @@ class ShelfPictures:
 
     async def order(self, name: Name, source: SourceUrl) -> bool:
         """Have it fetched, unless it is here. Until it is stored the name shows what it showed. False: it is here."""
-        if await self.is_current(name, source):
-            return False
-        await self.finder.renew(name)
-        return True
+        return bool(await self.order_all([(name, source)]))
 
-    async def renew_known(self, names: Iterable[Name]) -> None:
-        """Where somebody has asked for the same by another name."""
-        for name in names:
-            await self.finder.renew(name, only_known=True)
+    async def order_all(self, pairs: Iterable[Pair]) -> Mapping[Name, SourceUrl]:
+        """The same of several at once; those that are not here."""
+        missing = {name: source for name, source in pairs if not await self.is_current(name, source)}
+        if missing:
+            await self.finder.show(missing)
+        return missing
 
     async def failure(self, name: Name, source: SourceUrl) -> Failure | None:
         """Why it cannot be had, for now."""

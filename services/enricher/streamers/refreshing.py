@@ -3,11 +3,10 @@ pictures are fetched. A row is due until its pictures are ordered: whatever ends
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import structlog
 
@@ -17,7 +16,8 @@ from services.enricher.finder.providers.errors import Busy, ProviderError
 from services.enricher.finder.providers.twitch.client import AT_ONCE, TwitchClient, TwitchGame, TwitchUser
 from services.enricher.streamers import naming
 from services.enricher.streamers.pictures import ShelfPictures
-from services.enricher.streamers.shelf import Category, NewCategory, Streamer, StreamShelf
+from services.enricher.streamers.rows import Category, NewCategory, Streamer
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import categories, streamers
 from shared.background import Background
 from shared.pictures import Name
@@ -34,10 +34,8 @@ UNKNOWN_AGAIN = timedelta(days=1)
 TROUBLE_AGAIN = timedelta(minutes=1)
 LOOK_EVERY_S = 30.0
 PATIENCE = timedelta(seconds=10)
-ORDERED_AT_ONCE = 16
 NO_KEY = "Twitch is not asked: TWITCH_CLIENT_ID and TWITCH_CLIENT_SECRET are not set."
 
-_Thing = TypeVar("_Thing")
 _log = structlog.get_logger()
 
 
@@ -89,18 +87,21 @@ class StreamerRefresh:
         some = await self._without_doubles(some, known)
         found = {one.id: _of_user(known[one.key]) for one in some if one.key in known}
         await self.shelf.streamers.change_each(found)
-        fresh = [await self.shelf.streamers.get(one.id) or one for one in some if one.id in found]
         if order:
-            await in_turn(fresh, self.order_streamer)
+            await self._order_streamers(await self.shelf.streamers.some(streamers.c.id.in_(list(found))))
         await self.shelf.streamers.change_each(self._checked(some, found, "streamer"))
         self.changed()
 
-    async def order_streamer(self, streamer: Streamer) -> None:
-        """Have its pictures where they are not here, or where Twitch has others by now."""
-        for name, source in self.pictures.of_streamer(streamer):
-            if await self.pictures.order(name, source) and streamer.twitch_id:
-                by_twitch = (naming.twitchs(streamer.twitch_id), streamer.twitch_id)
-                await self.pictures.renew_known(Name(name.kind, one, name.role) for one in by_twitch)
+    async def _order_streamers(self, some: Sequence[Streamer]) -> None:
+        """Have their pictures where they are not here, or where Twitch has others by now."""
+        pairs = [(one, name, source) for one in some for name, source in self.pictures.of_streamer(one)]
+        missing = await self.pictures.order_all((name, source) for _, name, source in pairs)
+        await self.pictures.finder.renew_known(
+            Name(name.kind, by_twitch, name.role)
+            for one, name, _ in pairs
+            if name in missing and one.twitch_id
+            for by_twitch in (naming.twitchs(one.twitch_id), one.twitch_id)
+        )
 
     async def categories(self, some: Sequence[Category]) -> None:
         """The same of categories."""
@@ -118,17 +119,21 @@ class StreamerRefresh:
             if (game := by_id.get(one.twitch_id) if one.twitch_id else by_name.get(one.name))
         }
         await self._take_in(some, known)
-        fresh = [await self.shelf.categories.get(one.id) or one for one in some if one.id in known]
-        await in_turn(fresh, self.order_category)
+        await self._order_categories(await self.shelf.categories.some(categories.c.id.in_(list(known))))
         await self.shelf.categories.change_each(self._checked(some, known, "category"))
         self.changed()
 
-    async def order_category(self, category: Category) -> None:
-        for name, source in self.pictures.of_category(category):
-            if await self.pictures.order(name, source):
-                aliases = {category.slug, category.twitch_id and naming.twitchs(category.twitch_id)}
-                others = [naming.cover_of(one) for one in aliases if one and one != category.cover_id]
-                await self.pictures.renew_known(others)
+    async def _order_categories(self, some: Sequence[Category]) -> None:
+        pairs = [(one, name, source) for one in some for name, source in self.pictures.of_category(one)]
+        missing = await self.pictures.order_all((name, source) for _, name, source in pairs)
+        await self.pictures.finder.renew_known(
+            naming.cover_of(alias)
+            for one, name, _ in pairs
+            if name in missing
+            for alias in {one.slug, one.twitch_id and naming.twitchs(one.twitch_id)}
+            - {None, "", one.cover_id}
+            if alias
+        )
 
     async def _take_in(self, some: Sequence[Category], known: Mapping[int, TwitchGame]) -> None:
         taken = {
@@ -247,17 +252,3 @@ def _of_user(user: TwitchUser) -> Mapping[str, object]:
         "profile_source": user.profile_image_url,
         "offline_source": user.offline_image_url,
     }
-
-
-async def in_turn(things: Iterable[_Thing], do: Callable[[_Thing], Awaitable[object]]) -> None:
-    """Each, some at once. Raises what the first of them raises that fails, when all have ended."""
-    left: Iterator[_Thing] = iter(things)
-
-    async def work() -> None:
-        for one in left:
-            await do(one)
-
-    ended = await asyncio.gather(*(work() for _ in range(ORDERED_AT_ONCE)), return_exceptions=True)
-    for failure in ended:
-        if failure:
-            raise failure

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.library.sync import Syncing
 from services.enricher.streamers.pictures import Pair, ShelfPictures
-from services.enricher.streamers.shelf import LiveStream, StreamShelf
+from services.enricher.streamers.rows import LiveStream
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import streams
 from services.enricher.tasks.task import Progress
 from shared.background import Background

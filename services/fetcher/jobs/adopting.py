@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.committing import Uploaded, out_of_patience, to_commit
@@ -78,12 +79,13 @@ async def _stored(
     if missing:
         await _check_room(deps)
     async with AsyncExitStack() as stack:
+        drafts = {file: await stack.enter_async_context(deps.pictures.draft()) for file in missing}
         taken = []
-        for file in missing:
-            try:
-                taken.append(await _taken(file, await stack.enter_async_context(deps.pictures.draft()), deps))
-            except PictureError as error:
-                outcomes[file] = error
+        for file, one in (await _taken(drafts, deps)).items():
+            if isinstance(one, PictureError):
+                outcomes[file] = one
+            else:
+                taken.append(one)
         sound = []
         for one, made in await _checked(taken, delivery, deps):
             if isinstance(made, RenderResult):
@@ -112,15 +114,25 @@ async def _check_room(deps: Deps) -> None:
         raise Retry(Delay.TEN_SECONDS, error.reason, counted=True) from error
 
 
-async def _taken(file: AdoptedFile, draft: Draft, deps: Deps) -> _Taken:
-    """Raise PictureError for what is not there, or not what was announced."""
-    path = draft.directory / "upload"
-    if not await deps.inbox.copy(file.inbox, path):
-        raise PictureError(FailureClass.GONE, "The file is not there any more.")
+async def _taken(
+    drafts: Mapping[AdoptedFile, Draft], deps: Deps
+) -> Mapping[AdoptedFile, _Taken | PictureError]:
+    """Each out of the inbox; an error for what is not there, or not what was announced."""
+    paths = {file: draft.directory / "upload" for file, draft in drafts.items()}
+    there = await deps.inbox.copy_all({file.inbox: path for file, path in paths.items()})
     most = deps.settings.download.max_body_mb * MIB
-    await asyncio.to_thread(check_sent, path, file.sha256, max_bytes=most)
-    original = Uploaded(path, revision_id(file.sha256), file.fetched_at)
-    return _Taken(file, draft, original, path.stat().st_size)
+
+    def looked_at(file: AdoptedFile, path: Path) -> _Taken | PictureError:
+        if file.inbox not in there:
+            return PictureError(FailureClass.GONE, "The file is not there any more.")
+        try:
+            check_sent(path, file.sha256, max_bytes=most)
+        except PictureError as error:
+            return error
+        original = Uploaded(path, revision_id(file.sha256), file.fetched_at)
+        return _Taken(file, drafts[file], original, path.stat().st_size)
+
+    return await asyncio.to_thread(lambda: {file: looked_at(file, path) for file, path in paths.items()})
 
 
 async def _checked(

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -139,11 +139,18 @@ class LocalInbox:
         return inbox_id
 
     async def copy(self, inbox_id: str, into: Path) -> bool:
-        try:
-            await asyncio.to_thread(_link_or_copy, self._file(inbox_id), into)
-        except FileNotFoundError:
-            return False
-        return True
+        return bool(await self.copy_all({inbox_id: into}))
+
+    async def copy_all(self, wanted: Mapping[str, Path]) -> Collection[str]:
+        return await asyncio.to_thread(self._copy_all, wanted)
+
+    def _copy_all(self, wanted: Mapping[str, Path]) -> Collection[str]:
+        there = []
+        for inbox_id, into in wanted.items():
+            with suppress(FileNotFoundError):
+                _link_or_copy(self._file(inbox_id), into)
+                there.append(inbox_id)
+        return there
 
     async def remove(self, inbox_id: str) -> None:
         self._file(inbox_id).unlink(missing_ok=True)

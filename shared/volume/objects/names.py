@@ -5,7 +5,7 @@ import hashlib
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,6 +270,10 @@ class ObjectInbox:
             return False
         await asyncio.to_thread(into.write_bytes, stored.body)
         return True
+
+    async def copy_all(self, wanted: Mapping[str, Path]) -> Collection[str]:
+        there = await asyncio.gather(*(self.copy(inbox_id, into) for inbox_id, into in wanted.items()))
+        return [inbox_id for inbox_id, was_there in zip(wanted, there, strict=True) if was_there]
 
     async def remove(self, inbox_id: str) -> None:
         await self._client.delete([self._key(inbox_id)])

@@ -1,6 +1,8 @@
 """The resolver: finds what a name shows, notes it, and has it fetched."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -130,14 +132,36 @@ class Resolver:
             job = FetchPicture(source_url=known.shown.source, rendition=USUAL, name=name)
             await self._jobs.queue(job, LATER.pictures)
 
-    async def renew(self, name: Name, rendition: Rendition, *, only_known: bool = False) -> None:
-        """Look again, due or not, and have the name pointed at what was found: until that is stored it shows what it showed.
-
-        `only_known`: unless nobody has asked for it yet.
+    async def show(self, sources: Mapping[Name, Source], rendition: Rendition) -> None:
+        """Have names show what another wing says that they show by now, unless they are pinned. Until it is stored they show what
+        they showed.
         """
+        async with AsyncExitStack() as turns:
+            for name in sorted(sources, key=str):
+                await turns.enter_async_context(self._turns.hold(str(name)))
+            now, shown = self._now(), {name: Shown.pinned(source) for name, source in sources.items()}
+            known = await self._table.put_all(shown, now=now, refresh_at=now + self._refresh)
+        await asyncio.gather(
+            *(
+                self._jobs.queue(
+                    FetchPicture(source_url=one.shown.source, rendition=rendition, name=one.name),
+                    LATER.pictures,
+                )
+                for one in known
+                if not one.pinned
+            )
+        )
+
+    async def renew_known(self, names: Iterable[Name], rendition: Rendition) -> None:
+        """`renew` those of them that somebody has asked for."""
+        for known in await self._table.of_names(names):
+            await self.renew(known.name, rendition)
+
+    async def renew(self, name: Name, rendition: Rendition) -> None:
+        """Look again, due or not, and have the name pointed at what was found: until that is stored it shows what it showed."""
         async with self._turns.hold(str(name)):
             known = await self._table.of_name(name)
-            if (known is None and only_known) or (known and known.pinned):
+            if known and known.pinned:
                 return
             known = await self._look(name, known, LATER)
         if known:

@@ -111,6 +111,14 @@ class ArtworkTable:
         found = await self._database.read_at_once(lambda visit: visit.rows(_OF_NAME, _called(name)))
         return next(iter(self._database.readable(found, _known, of=artwork)), None)
 
+    async def of_names(self, names: Iterable[Name]) -> Sequence[KnownArtwork]:
+        """Of these, what is known."""
+        called = [_called(name) for name in names]
+        found = await self._database.read_at_once(
+            lambda visit: [row for one in called for row in visit.rows(_OF_NAME, one)]
+        )
+        return self._database.readable(found, _known, of=artwork)
+
     async def of_id(self, artwork_id: int) -> KnownArtwork | None:
         found = await self._some(_columns.id == artwork_id, at_most=1)
         return found[0] if found else None
@@ -159,23 +167,17 @@ class ArtworkTable:
 
         What is stored of another picture says nothing of this one.
         """
-        said = _said(shown) | {"pinned": pinned, "checked_at": now, "refresh_at": refresh_at}
+        [known] = await self.put_all({name: shown}, now=now, refresh_at=refresh_at, pinned=pinned)
+        return known
 
-        called = _called(name)
-
-        def writing(visit: DatabaseVisit) -> KnownArtwork:
-            before = next(iter(visit.rows(_OF_NAME, called)), None)
-            if before is None:
-                visit.run(_ADD, called | _new(said))
-            elif not before.pinned or pinned:
-                same = before.picture_id == shown.source.picture
-                kept = {"width": before.width, "height": before.height} if before.storage_path else {}
-                ours = {name: getattr(before, name) for name in _OURS} if same else _NOT_STORED
-                visit.run(_CHANGE, called | _new(said | ours | (kept if same else {})))
-            [row] = visit.rows(_OF_NAME, called)
-            return _known(row)
-
-        return await self._database.write_at_once(writing)
+    async def put_all(
+        self, shown: Mapping[Name, Shown], *, now: datetime, refresh_at: datetime, pinned: bool = False
+    ) -> Sequence[KnownArtwork]:
+        """The same of several, in one transaction."""
+        when = {"pinned": pinned, "checked_at": now, "refresh_at": refresh_at}
+        return await self._database.write_at_once(
+            lambda visit: [_put(visit, name, one, when) for name, one in shown.items()]
+        )
 
     async def put_off(self, name: Name, until: datetime) -> None:
         """Look again then: what was found before stays."""
@@ -257,6 +259,20 @@ def _called(name: Name) -> dict[str, Any]:
 def _is(name: Name) -> ColumnElement[bool]:
     kind, role = name.kind.value, name.role.value
     return (_columns.kind == kind) & (_columns.content_id == name.id) & (_columns.role == role)
+
+
+def _put(visit: DatabaseVisit, name: Name, shown: Shown, when: Mapping[str, Any]) -> KnownArtwork:
+    said, called = _said(shown) | when, _called(name)
+    before = next(iter(visit.rows(_OF_NAME, called)), None)
+    if before is None:
+        visit.run(_ADD, called | _new(said))
+    elif not before.pinned or when["pinned"]:
+        same = before.picture_id == shown.source.picture
+        kept = {"width": before.width, "height": before.height} if before.storage_path else {}
+        ours = {name: getattr(before, name) for name in _OURS} if same else _NOT_STORED
+        visit.run(_CHANGE, called | _new(said | ours | (kept if same else {})))
+    [row] = visit.rows(_OF_NAME, called)
+    return _known(row)
 
 
 def _said(shown: Shown) -> dict[str, Any]:

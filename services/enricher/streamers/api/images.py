@@ -1,31 +1,20 @@
-"""Endpoints by which StreamVault's pages and scripts ask about pictures, with the fields that they know."""
+"""Endpoints by which StreamVault's pages and scripts ask where pictures are, and have them fetched, with the fields that they know."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
-from services.enricher.api.tasks import ShownTask, known, started
-from services.enricher.keeper.catalog.statistics import CatalogStatistics
+from services.enricher.api.endpoint import Access, Body, Endpoint, Handler, Parameters
 from services.enricher.streamers import naming
-from services.enricher.streamers.adoption import ImportStreamVault
 from services.enricher.streamers.pictures import Pair, ShelfPictures
 from services.enricher.streamers.refreshing import StreamerRefresh
-from services.enricher.streamers.shelf import Category, NewCategory, Streamer, StreamShelf
-from services.enricher.streamers.upkeep import CleanShelf, PicturesCount, SyncShelf, Upkeep, cleaned
-from services.enricher.tasks.tasks import Tasks
+from services.enricher.streamers.rows import Category, NewCategory, Streamer
+from services.enricher.streamers.shelf import StreamShelf
+from services.enricher.streamers.upkeep import Upkeep
 from shared.http import Problem
-from shared.pictures import Kind
-from shared.queue import Lane, Queue
 
-WAIT_S = 5.0
-"""For a task that is mostly done sooner; else the answer says how far it is."""
-
-LOOK_EVERY_S = 0.1
 NAMES_AT_MOST = 500
 
 
@@ -35,22 +24,6 @@ class StreamerParameters(Parameters):
 
 class CategoryParameters(Parameters):
     name: str = Field(max_length=300, description="As Twitch calls it, or its file")
-
-
-class DaysParameters(Parameters):
-    days_old: float = Field(30, ge=0, le=36_500, description="Artwork of streams that began before")
-
-
-class StreamVaultOrder(Body):
-    directory: str = Field(
-        min_length=1,
-        max_length=4096,
-        description="StreamVault's .images or .media, or the folder it is in, on the server",
-    )
-    ids: Literal["internal", "twitch"] | None = Field(
-        None, description="Whose numbers are in the files' names: the streamers' here, or Twitch's"
-    )
-    dry_run: bool = Field(default=False, description="Only say what would come")
 
 
 class CategoryNames(Body):
@@ -108,77 +81,6 @@ class ToldCategories(Told):
     categories: tuple[str, ...]
 
 
-class SyncOutcome(Told):
-    """Counts, as far as the task has come."""
-
-    task_id: int
-    downloaded: int
-    skipped: int
-    failed: int
-
-
-class CleanupOutcome(Told):
-    task_id: int
-    profiles: int
-    banners: int
-    categories: int
-    artwork: int
-    total_cleaned: int
-
-
-class MissingOutcome(Told):
-    missing: int
-
-
-class QueueStatus(BaseModel):
-    queue_size: int = Field(description="Jobs that wait behind what somebody waits for")
-    is_running: bool
-    service_initialized: bool
-
-
-class ProfileCount(BaseModel):
-    cached_profiles: int
-    failed_downloads: int
-
-
-class BannerCount(BaseModel):
-    cached_banners: int
-    failed_downloads: int
-
-
-class CategoryCount(BaseModel):
-    cached_categories: int
-    failed_downloads: int
-
-
-class ArtworkCount(BaseModel):
-    cached_artworks: int
-    streamers_with_artwork: int
-    failed_downloads: int
-
-
-class StreamerStatistics(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    profiles: ProfileCount
-    banners: BannerCount
-    categories: CategoryCount
-    artwork: ArtworkCount
-    total_cached: int
-    total_failed: int
-
-
-class ImagesStatistics(CatalogStatistics):
-    """Of all pictures, and of those of the streamer library."""
-
-    profiles: ProfileCount
-    banners: BannerCount
-    categories: CategoryCount
-    artwork: ArtworkCount
-    total_cached: int
-    total_failed: int
-
-
 class CategoryCacheStatus(BaseModel):
     cached_categories: int
     failed_downloads: int
@@ -199,137 +101,36 @@ class MissingImages(BaseModel):
     missing_categories: tuple[MissingCategory, ...]
 
 
-Counted = Callable[[], Awaitable[CatalogStatistics]]
-
-
 class ImagesApi:
     def __init__(
-        self,
-        shelf: StreamShelf,
-        pictures: ShelfPictures,
-        refreshing: StreamerRefresh,
-        upkeep: Upkeep,
-        *,
-        tasks: Tasks,
-        queue: Queue,
-        counted: Counted,
+        self, shelf: StreamShelf, pictures: ShelfPictures, refreshing: StreamerRefresh, upkeep: Upkeep
     ) -> None:
-        """`counted`: what there is of all pictures."""
         self._shelf = shelf
         self._pictures = pictures
         self._refreshing = refreshing
         self._upkeep = upkeep
-        self._tasks = tasks
-        self._queue = queue
-        self._counted = counted
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        admin, lists, of_streamer, of_category = (
-            Access.ADMIN,
-            Access.LISTS,
-            StreamerParameters,
-            CategoryParameters,
-        )
-        images, files = "/api/images", "/data/images"
+        of_streamer, of_category = StreamerParameters, CategoryParameters
+        images, files, path = "/api/images", "/data/images", "/api/categories"
         streamer, category = f"{images}/streamer/{{id}}", f"{images}/category/{{name}}"
         return [
-            Endpoint("GET", f"{images}/stats", self.all_statistics, ImagesStatistics),
-            Endpoint("GET", f"{files}/stats", self.statistics, StreamerStatistics),
-            Endpoint("GET", f"{images}/streamers", self.streamers, StreamerImages, access=lists),
-            Endpoint("GET", f"{images}/categories", self.categories, CategoryImages, access=lists),
-            Endpoint("GET", streamer, self.streamer, StreamerImage, of_streamer, access=lists),
-            Endpoint("POST", f"{streamer}/download", self.download, Told, of_streamer, access=admin),
-            Endpoint("GET", category, self.category, CategoryImage, of_category, access=lists),
-            Endpoint("POST", f"{category}/download", self.download_cover, Told, of_category, access=admin),
-            Endpoint("GET", f"{files}/profile/{{id}}", self.profile_url, ImageUrl, of_streamer, access=lists),
-            Endpoint(
-                "GET", f"{files}/category/{{name}}", self.cover_url, ImageUrl, of_category, access=lists
-            ),
-            Endpoint("POST", f"{images}/sync", self.sync, SyncOutcome, access=admin),
-            Endpoint("POST", f"{files}/sync/profiles", self.sync_profiles, SyncOutcome, access=admin),
-            Endpoint("POST", f"{files}/sync/categories", self.sync_categories, SyncOutcome, access=admin),
-            Endpoint(
-                "POST", f"{images}/sync/check-missing", self.check_missing, MissingOutcome, access=admin
-            ),
-            Endpoint("GET", f"{images}/sync/queue-status", self.queue_status, QueueStatus),
-            *(
-                Endpoint("POST", f"{where}/cleanup", self.clean, CleanupOutcome, DaysParameters, access=admin)
-                for where in (images, files)
-            ),
-            Endpoint(
-                "POST",
-                "/api/import/streamvault",
-                self.take_over,
-                ShownTask,
-                body=StreamVaultOrder,
-                access=admin,
-                status=HTTPStatus.ACCEPTED,
-            ),
-            *self._of_categories,
+            _shows(f"{images}/streamers", self.streamers, StreamerImages),
+            _shows(f"{images}/categories", self.categories, CategoryImages),
+            _shows(streamer, self.streamer, StreamerImage, of_streamer),
+            _has_fetched(f"{streamer}/download", self.download, Told, of_streamer),
+            _shows(category, self.category, CategoryImage, of_category),
+            _has_fetched(f"{category}/download", self.download_cover, Told, of_category),
+            _shows(f"{files}/profile/{{id}}", self.profile_url, ImageUrl, of_streamer),
+            _shows(f"{files}/category/{{name}}", self.cover_url, ImageUrl, of_category),
+            _shows(f"{path}/image/{{name}}", self.category, CategoryImage, of_category),
+            _of_many(f"{path}/images/batch", self.batch, CategoryUrls, Access.LISTS),
+            _of_many(f"{path}/preload-images", self.preload, ToldCategories, Access.ADMIN),
+            _of_many(f"{path}/refresh-images", self.refresh, ToldCategories, Access.ADMIN),
+            _shows(f"{path}/cache-status", self.cache_status, CategoryCacheStatus),
+            _shows(f"{path}/missing-images", self.missing_images, MissingImages),
         ]
-
-    @property
-    def _of_categories(self) -> list[Endpoint]:
-        admin, lists, path = Access.ADMIN, Access.LISTS, "/api/categories"
-        names = CategoryNames
-        return [
-            Endpoint(
-                "GET",
-                f"{path}/image/{{name}}",
-                self.category,
-                CategoryImage,
-                CategoryParameters,
-                access=lists,
-            ),
-            Endpoint("POST", f"{path}/images/batch", self.batch, CategoryUrls, body=names, access=lists),
-            Endpoint(
-                "POST", f"{path}/preload-images", self.preload, ToldCategories, body=names, access=admin
-            ),
-            Endpoint(
-                "POST", f"{path}/refresh-images", self.refresh, ToldCategories, body=names, access=admin
-            ),
-            Endpoint(
-                "POST",
-                f"{path}/cleanup-images",
-                self.clean_covers,
-                CleanupOutcome,
-                DaysParameters,
-                access=admin,
-            ),
-            Endpoint("GET", f"{path}/cache-status", self.cache_status, CategoryCacheStatus, access=lists),
-            Endpoint("GET", f"{path}/missing-images", self.missing_images, MissingImages, access=lists),
-        ]
-
-    async def all_statistics(self, _asked: Parameters) -> ImagesStatistics:
-        """Pictures counted by kind, provider, format, age and class of failure; and those of the streamer library."""
-        counted, ours = await self._counted(), await self._statistics()
-        return ImagesStatistics(**counted.model_dump(), **ours.model_dump())
-
-    async def statistics(self, _asked: Parameters) -> StreamerStatistics:
-        """Pictures of the streamer library: stored, and not to be had for now."""
-        return await self._statistics()
-
-    async def _statistics(self) -> StreamerStatistics:
-        profiles = await self._upkeep.count(await self._upkeep.profiles())
-        banners = await self._upkeep.count(await self._upkeep.banners())
-        covers = await self._upkeep.count(await self._upkeep.covers())
-        artworks = await self._upkeep.artworks()
-        artwork = await self._upkeep.count([pair for _, pair in artworks])
-        shown = {one.streamer_id for one, (name, _) in artworks if await self._pictures.is_stored(name)}
-        counts: Sequence[PicturesCount] = (profiles, banners, covers, artwork)
-        return StreamerStatistics(
-            profiles=ProfileCount(cached_profiles=profiles.stored, failed_downloads=profiles.failed),
-            banners=BannerCount(cached_banners=banners.stored, failed_downloads=banners.failed),
-            categories=CategoryCount(cached_categories=covers.stored, failed_downloads=covers.failed),
-            artwork=ArtworkCount(
-                cached_artworks=artwork.stored,
-                streamers_with_artwork=len(shown),
-                failed_downloads=artwork.failed,
-            ),
-            total_cached=sum(one.stored for one in counts),
-            total_failed=sum(one.failed for one in counts),
-        )
 
     async def streamers(self, _asked: Parameters) -> StreamerImages:
         """The profile picture of each streamer."""
@@ -378,67 +179,6 @@ class ImagesApi:
     async def cover_url(self, asked: CategoryParameters) -> ImageUrl:
         """Where a category's picture is."""
         return ImageUrl(image_url=(await self.category(asked)).image_url)
-
-    async def sync(self, _asked: Parameters) -> SyncOutcome:
-        """Have whatever is missing fetched: a task, of which the answer tells how far it came in five seconds."""
-        return await self._synced(profiles=True, categories=True)
-
-    async def sync_profiles(self, _asked: Parameters) -> SyncOutcome:
-        """The same of streamers' pictures."""
-        return await self._synced(profiles=True, categories=False)
-
-    async def sync_categories(self, _asked: Parameters) -> SyncOutcome:
-        """The same of categories' pictures."""
-        return await self._synced(profiles=False, categories=True)
-
-    async def _synced(self, **arguments: bool) -> SyncOutcome:
-        task = await self._waited(SyncShelf.KIND, arguments)
-        counts = task.counts
-        done = "Image sync completed" if task.state.ended else "Image sync started"
-        return SyncOutcome(
-            message=done,
-            task_id=task.id,
-            downloaded=counts.get("stored", 0),
-            skipped=counts.get("was stored", 0),
-            failed=counts.get("failed", 0) + counts.get("not due", 0),
-        )
-
-    async def take_over(self, _asked: Parameters, order: StreamVaultOrder) -> ShownTask:
-        """Take over StreamVault's folder of pictures: a task, which may be done again.
-
-        Pictures are adopted as they lie there, without a download, checked and rendered as any other; the folder stays as it is.
-        """
-        arguments = {"directory": order.directory, "ids": order.ids or "", "dry_run": order.dry_run}
-        return await started(self._tasks, ImportStreamVault.KIND, arguments)
-
-    async def check_missing(self, _asked: Parameters) -> MissingOutcome:
-        """Have what is missing fetched again, from where it is known to come."""
-        missing = await self._upkeep.order_missing()
-        return MissingOutcome(message=f"{missing} missing images are fetched again", missing=missing)
-
-    async def queue_status(self, _asked: Parameters) -> QueueStatus:
-        """How many jobs wait."""
-        waiting = await self._queue.depth(Lane.PICTURES_LATER)
-        return QueueStatus(queue_size=waiting, is_running=True, service_initialized=True)
-
-    async def clean(self, asked: DaysParameters) -> CleanupOutcome:
-        """Let go what no streamer, category or stream has any more, and artwork of old streams."""
-        return await self._cleaned([], asked.days_old)
-
-    async def clean_covers(self, asked: DaysParameters) -> CleanupOutcome:
-        """The same of categories only."""
-        return await self._cleaned([Kind.CATEGORY.value], asked.days_old)
-
-    async def _cleaned(self, kinds: list[str], days_old: float) -> CleanupOutcome:
-        task = await self._waited(CleanShelf.KIND, {"kinds": kinds, "days_old": days_old})
-        counts = dict(cleaned(task.counts))
-        total = sum(counts.values())
-        done = (
-            f"Cleaned up {total} images"
-            if task.state.ended
-            else f"The cleanup goes on; so far {total} images"
-        )
-        return CleanupOutcome(message=done, task_id=task.id, total_cleaned=total, **counts)
 
     async def batch(self, _asked: Parameters, order: CategoryNames) -> CategoryUrls:
         """Where the pictures of many categories are."""
@@ -535,11 +275,16 @@ class ImagesApi:
             cached=await self._pictures.is_stored(naming.cover_of(category.cover_id)),
         )
 
-    async def _waited(self, kind: str, arguments: Mapping[str, object]) -> ShownTask:
-        task = await started(self._tasks, kind, arguments)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WAIT_S):
-                while not task.state.ended:
-                    await asyncio.sleep(LOOK_EVERY_S)
-                    task = known(await self._tasks.get(task.id))
-        return task
+
+def _shows(
+    path: str, answer: Handler, shown: type[BaseModel], asked: type[Parameters] = Parameters
+) -> Endpoint:
+    return Endpoint("GET", path, answer, shown, asked, access=Access.LISTS)
+
+
+def _has_fetched(path: str, answer: Handler, shown: type[BaseModel], asked: type[Parameters]) -> Endpoint:
+    return Endpoint("POST", path, answer, shown, asked, access=Access.ADMIN)
+
+
+def _of_many(path: str, answer: Handler, shown: type[BaseModel], access: Access) -> Endpoint:
+    return Endpoint("POST", path, answer, shown, body=CategoryNames, access=access)

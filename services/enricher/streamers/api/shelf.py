@@ -1,175 +1,25 @@
 """Endpoints of streamers, categories and streams: adding, listing, reading, marking, removing."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Body, Endpoint, Handler, Parameters
 from services.enricher.finder.providers.errors import ProviderError
 from services.enricher.streamers import naming
+from services.enricher.streamers.api import listed
 from services.enricher.streamers.pictures import ShelfPictures
 from services.enricher.streamers.refreshing import SEEN_AFTER, StreamerRefresh
-from services.enricher.streamers.shelf import Category, LiveStream, NewCategory, Streamer, StreamShelf
+from services.enricher.streamers.rows import Category, LiveStream, NewCategory, Streamer
+from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import categories, streamers, streams
 from shared.http import Problem
 from shared.pictures import HostRules, SourceUrl
 from shared.telemetry import utc_now
 
-MANY = 5_000
 _Thing = TypeVar("_Thing")
-
-
-class NumberParameters(Parameters):
-    id: int = Field(ge=1, le=2**63 - 1)
-
-
-class ShelfPageParameters(Parameters):
-    limit: int = Field(100, ge=1, le=1000)
-    offset: int = Field(0, ge=0, le=10_000_000)
-    favorites: bool = Field(default=False, description="Only what was marked as one")
-
-
-class StreamListParameters(ShelfPageParameters):
-    streamer_id: int | None = Field(None, ge=1, le=2**63 - 1)
-
-
-class StreamerOrder(Body):
-    """Who is to be added: by login, by Twitch's id, by the URL of a channel; or many at once."""
-
-    login: str | None = Field(None, max_length=200, description="A login, or https://www.twitch.tv/…")
-    twitch_id: str | None = Field(None, pattern=r"^[0-9]{1,20}$")
-    url: str | None = Field(None, max_length=200)
-    logins: tuple[str, ...] = Field((), max_length=MANY)
-    twitch_ids: tuple[str, ...] = Field((), max_length=MANY)
-
-
-class CategoryOrder(Body):
-    """What is to be added: by its name, by Twitch's id; or many at once."""
-
-    name: str | None = Field(None, max_length=200)
-    twitch_id: str | None = Field(None, pattern=r"^[0-9]{1,20}$")
-    names: tuple[str, ...] = Field((), max_length=MANY)
-    twitch_ids: tuple[str, ...] = Field((), max_length=MANY)
-
-
-class SearchParameters(Parameters):
-    q: str = Field(min_length=1, max_length=200)
-
-
-class StreamOrder(Body):
-    streamer_id: int = Field(ge=1, le=2**63 - 1)
-    twitch_id: str | None = Field(None, pattern=r"^[0-9]{1,20}$")
-    category: str | None = Field(None, max_length=200, description="A category's name")
-    title: str | None = Field(None, max_length=1000)
-    started_at: AwareDatetime | None = None
-    artwork_url: str | None = Field(None, max_length=8192)
-
-
-class ArtworkOrder(Body):
-    url: str = Field(max_length=8192)
-
-
-class FavoriteOrder(Body):
-    """Either of them."""
-
-    category_id: int | None = Field(None, ge=1, le=2**63 - 1)
-    category_name: str | None = Field(None, max_length=200)
-
-
-class ShownStreamer(BaseModel):
-    """`profile_image_url` is ours once the picture is stored, and the source's before; `original_…` is always the source's."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: int
-    twitch_id: str | None
-    username: str
-    login: str | None
-    display_name: str | None
-    description: str | None
-    profile_image_url: str | None
-    original_profile_image_url: str | None
-    offline_image_url: str | None
-    original_offline_image_url: str | None
-    is_favorite: bool
-    is_live: bool
-    added_at: AwareDatetime
-    checked_at: AwareDatetime | None = Field(description="When Twitch was last asked")
-    trouble: str | None = Field(description="Why Twitch says nothing")
-
-
-class ShownStreamers(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    streamers: tuple[ShownStreamer, ...]
-    total: int
-
-
-class ShownCategory(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    id: int
-    twitch_id: str | None
-    name: str
-    slug: str
-    file_name: str = Field(description="What its picture is called in /data/images/categories, without .jpg")
-    box_art_url: str | None = Field(description="Ours once it is stored, Twitch's before")
-    original_box_art_url: str | None
-    first_seen: AwareDatetime
-    last_seen: AwareDatetime
-    is_favorite: bool
-    checked_at: AwareDatetime | None
-    trouble: str | None
-    called_alike: tuple[str, ...] = Field(
-        description="Names of others that would have the same file name, and so have a suffix, or made this one have it"
-    )
-
-
-class ShownCategories(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    categories: tuple[ShownCategory, ...]
-    total: int
-
-
-class ShownThumbnail(BaseModel):
-    taken_at: AwareDatetime
-    image_url: str
-
-
-class ShownStream(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    id: int
-    twitch_id: str | None
-    streamer_id: int
-    category_id: int | None
-    title: str | None
-    started_at: AwareDatetime
-    ended_at: AwareDatetime | None
-    artwork_url: str | None = Field(description="Ours once it is stored, the source's before")
-    original_artwork_url: str | None
-    history: tuple[ShownThumbnail, ...] = Field(
-        (), description="What it looked like while it was live, the newest first"
-    )
-
-
-class ShownStreams(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    streams: tuple[ShownStream, ...]
-    total: int
-
-
-class FoundCategory(BaseModel):
-    twitch_id: str
-    name: str
-    box_art_url: str | None
-
-
-class FoundCategories(BaseModel):
-    categories: tuple[FoundCategory, ...]
 
 
 class ShelfApi:
@@ -183,86 +33,58 @@ class ShelfApi:
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        admin, lists, path = Access.ADMIN, Access.LISTS, "/api/streamers"
-        number, answer, one = NumberParameters, ShownStreamer, "/api/streamers/{id}"
+        admin, lists, page = Access.ADMIN, Access.LISTS, listed.ShelfPageParameters
+        number, streamer, category = listed.NumberParameters, listed.ShownStreamer, listed.ShownCategory
+        of_streamer, path = "/api/streamers/{id}", "/api/categories"
+        of_category, favorites = f"{path}/{{id:[0-9]+}}", f"{path}/favorites"
         return [
-            Endpoint("GET", path, self.streamers, ShownStreamers, ShelfPageParameters, access=lists),
+            *_of_kind(
+                of_streamer,
+                (self.streamers, page, listed.ShownStreamers),
+                (self.add_streamers, listed.StreamerOrder, listed.ShownStreamers),
+                (self.streamer, self.remove_streamer, streamer),
+            ),
+            Endpoint("POST", f"{of_streamer}/refresh", self.refresh, streamer, number, access=admin),
+            Endpoint("PUT", f"{of_streamer}/favorite", self.favor, streamer, number, access=admin),
+            Endpoint("DELETE", f"{of_streamer}/favorite", self.disfavor, streamer, number, access=admin),
+            *_of_kind(
+                of_category,
+                (self.categories, page, listed.ShownCategories),
+                (self.add_categories, listed.CategoryOrder, listed.ShownCategories),
+                (self.category, self.remove_category, category),
+            ),
             Endpoint(
-                "POST",
-                path,
-                self.add_streamers,
-                ShownStreamers,
-                body=StreamerOrder,
+                "GET",
+                f"{path}/search",
+                self.search,
+                listed.FoundCategories,
+                listed.SearchParameters,
                 access=admin,
-                status=HTTPStatus.CREATED,
             ),
-            Endpoint("GET", one, self.streamer, answer, number, access=lists),
-            Endpoint("DELETE", one, self.remove_streamer, None, number, access=admin),
-            Endpoint("POST", f"{one}/refresh", self.refresh, answer, number, access=admin),
-            Endpoint("PUT", f"{one}/favorite", self.favor, answer, number, access=admin),
-            Endpoint("DELETE", f"{one}/favorite", self.disfavor, answer, number, access=admin),
-            *self._of_categories,
-            *self._of_streams,
-        ]
-
-    @property
-    def _of_categories(self) -> list[Endpoint]:
-        admin, lists, path = Access.ADMIN, Access.LISTS, "/api/categories"
-        number, answer = NumberParameters, ShownCategory
-        one = f"{path}/{{id:[0-9]+}}"
-        return [
-            Endpoint("GET", path, self.categories, ShownCategories, ShelfPageParameters, access=lists),
+            Endpoint("GET", favorites, self.favorites, listed.ShownCategories, access=lists),
+            Endpoint("POST", favorites, self.add_favorite, category, body=listed.FavoriteOrder, access=admin),
+            Endpoint("DELETE", f"{favorites}/{{id:[0-9]+}}", self.unmark, category, number, access=admin),
+            Endpoint("PUT", f"{of_category}/favorite", self.mark, category, number, access=admin),
+            Endpoint("DELETE", f"{of_category}/favorite", self.unmark, category, number, access=admin),
+            *_of_kind(
+                "/api/streams/{id}",
+                (self.streams, listed.StreamListParameters, listed.ShownStreams),
+                (self.add_stream, listed.StreamOrder, listed.ShownStream),
+                (self.stream, self.remove_stream, listed.ShownStream),
+            ),
             Endpoint(
                 "POST",
-                path,
-                self.add_categories,
-                ShownCategories,
-                body=CategoryOrder,
-                access=admin,
-                status=HTTPStatus.CREATED,
-            ),
-            Endpoint("GET", f"{path}/search", self.search, FoundCategories, SearchParameters, access=admin),
-            Endpoint("GET", f"{path}/favorites", self.favorites, ShownCategories, access=lists),
-            Endpoint(
-                "POST", f"{path}/favorites", self.add_favorite, answer, body=FavoriteOrder, access=admin
-            ),
-            Endpoint("DELETE", f"{path}/favorites/{{id:[0-9]+}}", self.unmark, answer, number, access=admin),
-            Endpoint("PUT", f"{one}/favorite", self.mark, answer, number, access=admin),
-            Endpoint("DELETE", f"{one}/favorite", self.unmark, answer, number, access=admin),
-            Endpoint("GET", one, self.category, answer, number, access=lists),
-            Endpoint("DELETE", one, self.remove_category, None, number, access=admin),
-        ]
-
-    @property
-    def _of_streams(self) -> list[Endpoint]:
-        admin, lists, path = Access.ADMIN, Access.LISTS, "/api/streams"
-        number, one = NumberParameters, "/api/streams/{id}"
-        return [
-            Endpoint("GET", path, self.streams, ShownStreams, StreamListParameters, access=lists),
-            Endpoint(
-                "POST",
-                path,
-                self.add_stream,
-                ShownStream,
-                body=StreamOrder,
-                access=admin,
-                status=HTTPStatus.CREATED,
-            ),
-            Endpoint("GET", one, self.stream, ShownStream, number, access=lists),
-            Endpoint("DELETE", one, self.remove_stream, None, number, access=admin),
-            Endpoint(
-                "POST",
-                f"{one}/artwork",
+                "/api/streams/{id}/artwork",
                 self.set_artwork,
-                ShownStream,
+                listed.ShownStream,
                 number,
-                body=ArtworkOrder,
+                body=listed.ArtworkOrder,
                 access=admin,
                 status=HTTPStatus.ACCEPTED,
             ),
         ]
 
-    async def add_streamers(self, _asked: Parameters, order: StreamerOrder) -> ShownStreamers:
+    async def add_streamers(self, _asked: Parameters, order: listed.StreamerOrder) -> listed.ShownStreamers:
         """Add streamers, by login, Twitch's id or URL. What Twitch says of them and their pictures come by themselves; of one
         alone Twitch is asked at once, and 404 is the answer where it knows none.
         """
@@ -279,23 +101,23 @@ class ShelfApi:
         if not added:
             raise Problem(HTTPStatus.NOT_FOUND, "Twitch knows no such streamer.")
         shown = [await self._streamer(one) for one in added]
-        return ShownStreamers(streamers=tuple(shown), total=len(shown))
+        return listed.ShownStreamers(streamers=tuple(shown), total=len(shown))
 
-    async def streamers(self, asked: ShelfPageParameters) -> ShownStreamers:
+    async def streamers(self, asked: listed.ShelfPageParameters) -> listed.ShownStreamers:
         """Streamers, in the order in which they were added."""
         chosen = [streamers.c.is_favorite.is_(True)] if asked.favorites else []
         found = await self._shelf.streamers.some(*chosen, limit=asked.limit, offset=asked.offset)
         shown = [await self._streamer(one) for one in found]
-        return ShownStreamers(streamers=tuple(shown), total=await self._shelf.streamers.count(*chosen))
+        return listed.ShownStreamers(streamers=tuple(shown), total=await self._shelf.streamers.count(*chosen))
 
-    async def streamer(self, asked: NumberParameters) -> ShownStreamer:
+    async def streamer(self, asked: listed.NumberParameters) -> listed.ShownStreamer:
         """One streamer. Twitch is asked again soon, where that was not done for an hour."""
         streamer = _known(await self._shelf.streamers.get(asked.id))
         if await self._shelf.mark_seen(streamers, streamer.id, utc_now() - SEEN_AFTER):
             self._refreshing.wake.set()
         return await self._streamer(streamer)
 
-    async def remove_streamer(self, asked: NumberParameters) -> None:
+    async def remove_streamer(self, asked: listed.NumberParameters) -> None:
         """Remove a streamer with all streams and pictures."""
         streamer = _known(await self._shelf.streamers.get(asked.id))
         of_streams = await self._shelf.streams.some(streams.c.streamer_id == streamer.id)
@@ -310,7 +132,7 @@ class ShelfApi:
             await self._pictures.finder.forget(name)
         self._refreshing.changed()
 
-    async def refresh(self, asked: NumberParameters) -> ShownStreamer:
+    async def refresh(self, asked: listed.NumberParameters) -> listed.ShownStreamer:
         """Ask Twitch about a streamer now."""
         streamer = _known(await self._shelf.streamers.get(asked.id))
         try:
@@ -319,19 +141,19 @@ class ShelfApi:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, error.reason) from None
         return await self._streamer(_known(await self._shelf.streamers.get(asked.id)))
 
-    async def favor(self, asked: NumberParameters) -> ShownStreamer:
+    async def favor(self, asked: listed.NumberParameters) -> listed.ShownStreamer:
         """Mark a streamer as a favourite."""
         return await self._favored(asked.id, favorite=True)
 
-    async def disfavor(self, asked: NumberParameters) -> ShownStreamer:
+    async def disfavor(self, asked: listed.NumberParameters) -> listed.ShownStreamer:
         """Let a streamer be no favourite any more."""
         return await self._favored(asked.id, favorite=False)
 
-    async def _favored(self, number: int, *, favorite: bool) -> ShownStreamer:
+    async def _favored(self, number: int, *, favorite: bool) -> listed.ShownStreamer:
         await self._shelf.streamers.change(number, is_favorite=favorite)
         return await self._streamer(_known(await self._shelf.streamers.get(number)))
 
-    async def add_categories(self, _asked: Parameters, order: CategoryOrder) -> ShownCategories:
+    async def add_categories(self, _asked: Parameters, order: listed.CategoryOrder) -> listed.ShownCategories:
         """Add categories, by name or Twitch's id. Of one alone Twitch is asked at once."""
         wanted = [NewCategory(name=name) for name in order.names]
         if order.name or order.twitch_id:
@@ -344,35 +166,37 @@ class ShelfApi:
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
         shown = [await self._category(one) for one in added]
-        return ShownCategories(categories=tuple(shown), total=len(shown))
+        return listed.ShownCategories(categories=tuple(shown), total=len(shown))
 
-    async def search(self, asked: SearchParameters) -> FoundCategories:
+    async def search(self, asked: listed.SearchParameters) -> listed.FoundCategories:
         """Categories at Twitch, by words of their names."""
         try:
             found = await self._refreshing.search(asked.q)
         except ProviderError as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, error.reason) from None
-        return FoundCategories(
+        return listed.FoundCategories(
             categories=tuple(
-                FoundCategory(twitch_id=one.id, name=one.name, box_art_url=one.cover(285, 380))
+                listed.FoundCategory(twitch_id=one.id, name=one.name, box_art_url=one.cover(285, 380))
                 for one in found
             )
         )
 
-    async def categories(self, asked: ShelfPageParameters) -> ShownCategories:
+    async def categories(self, asked: listed.ShelfPageParameters) -> listed.ShownCategories:
         """Categories, in the order in which they were first seen."""
         chosen = [categories.c.is_favorite.is_(True)] if asked.favorites else []
         found = await self._shelf.categories.some(*chosen, limit=asked.limit, offset=asked.offset)
         shown = [await self._category(one) for one in found]
-        return ShownCategories(categories=tuple(shown), total=await self._shelf.categories.count(*chosen))
+        return listed.ShownCategories(
+            categories=tuple(shown), total=await self._shelf.categories.count(*chosen)
+        )
 
-    async def favorites(self, _asked: Parameters) -> ShownCategories:
+    async def favorites(self, _asked: Parameters) -> listed.ShownCategories:
         """Categories that somebody marked."""
         found = await self._shelf.categories.some(categories.c.is_favorite.is_(True))
         shown = [await self._category(one) for one in found]
-        return ShownCategories(categories=tuple(shown), total=len(shown))
+        return listed.ShownCategories(categories=tuple(shown), total=len(shown))
 
-    async def add_favorite(self, _asked: Parameters, order: FavoriteOrder) -> ShownCategory:
+    async def add_favorite(self, _asked: Parameters, order: listed.FavoriteOrder) -> listed.ShownCategory:
         """Mark a category as a favourite, by its number or its name."""
         if order.category_id is not None:
             category = _known(await self._shelf.categories.get(order.category_id))
@@ -380,26 +204,26 @@ class ShelfApi:
             category = _known(await self._shelf.category_called(order.category_name or ""))
         return await self._marked(category.id, favorite=True)
 
-    async def mark(self, asked: NumberParameters) -> ShownCategory:
+    async def mark(self, asked: listed.NumberParameters) -> listed.ShownCategory:
         """Mark a category as a favourite."""
         return await self._marked(asked.id, favorite=True)
 
-    async def unmark(self, asked: NumberParameters) -> ShownCategory:
+    async def unmark(self, asked: listed.NumberParameters) -> listed.ShownCategory:
         """Let a category be no favourite any more."""
         return await self._marked(asked.id, favorite=False)
 
-    async def _marked(self, number: int, *, favorite: bool) -> ShownCategory:
+    async def _marked(self, number: int, *, favorite: bool) -> listed.ShownCategory:
         await self._shelf.categories.change(number, is_favorite=favorite)
         return await self._category(_known(await self._shelf.categories.get(number)))
 
-    async def category(self, asked: NumberParameters) -> ShownCategory:
+    async def category(self, asked: listed.NumberParameters) -> listed.ShownCategory:
         """One category. Twitch is asked again soon, where that was not done for an hour."""
         category = _known(await self._shelf.categories.get(asked.id))
         if await self._shelf.mark_seen(categories, category.id, utc_now() - SEEN_AFTER):
             self._refreshing.wake.set()
         return await self._category(category)
 
-    async def remove_category(self, asked: NumberParameters) -> None:
+    async def remove_category(self, asked: listed.NumberParameters) -> None:
         """Remove a category with its picture."""
         category = _known(await self._shelf.categories.get(asked.id))
         await self._shelf.categories.remove(category.id)
@@ -410,7 +234,7 @@ class ShelfApi:
             await self._pictures.finder.forget(naming.cover_of(one))
         self._refreshing.changed()
 
-    async def add_stream(self, _asked: Parameters, order: StreamOrder) -> ShownStream:
+    async def add_stream(self, _asked: Parameters, order: listed.StreamOrder) -> listed.ShownStream:
         """Add a stream of a streamer, with its artwork where that is known; the one that Twitch calls so, where it is here."""
         streamer = _known(await self._shelf.streamers.get(order.streamer_id))
         source = self._source(order.artwork_url) if order.artwork_url else None
@@ -431,24 +255,26 @@ class ShelfApi:
         await self._order(stream)
         return await self._stream(stream)
 
-    async def streams(self, asked: StreamListParameters) -> ShownStreams:
+    async def streams(self, asked: listed.StreamListParameters) -> listed.ShownStreams:
         """Streams, of a streamer or of all, in the order in which they came here."""
         chosen = [] if asked.streamer_id is None else [streams.c.streamer_id == asked.streamer_id]
         found = await self._shelf.streams.some(*chosen, limit=asked.limit, offset=asked.offset)
         shown = [await self._stream(one) for one in found]
-        return ShownStreams(streams=tuple(shown), total=await self._shelf.streams.count(*chosen))
+        return listed.ShownStreams(streams=tuple(shown), total=await self._shelf.streams.count(*chosen))
 
-    async def stream(self, asked: NumberParameters) -> ShownStream:
+    async def stream(self, asked: listed.NumberParameters) -> listed.ShownStream:
         """One stream, with what it looked like while it was live."""
         stream = _known(await self._shelf.streams.get(asked.id))
         shown = await self._stream(stream)
         history = tuple(
-            ShownThumbnail(taken_at=one.taken_at, image_url=self._pictures.urls.by_name(one.name, "original"))
+            listed.ShownThumbnail(
+                taken_at=one.taken_at, image_url=self._pictures.urls.by_name(one.name, "original")
+            )
             for one in await self._shelf.thumbnails(stream.id)
         )
         return shown.model_copy(update={"history": history})
 
-    async def remove_stream(self, asked: NumberParameters) -> None:
+    async def remove_stream(self, asked: listed.NumberParameters) -> None:
         """Remove a stream with its artwork."""
         stream = _known(await self._shelf.streams.get(asked.id))
         await self._forget_stream(stream)
@@ -460,7 +286,9 @@ class ShelfApi:
         for name in (naming.artwork_of(stream.id), *(one.name for one in history)):
             await self._pictures.finder.forget(name)
 
-    async def set_artwork(self, asked: NumberParameters, order: ArtworkOrder) -> ShownStream:
+    async def set_artwork(
+        self, asked: listed.NumberParameters, order: listed.ArtworkOrder
+    ) -> listed.ShownStream:
         """Have a stream show the picture at this URL, as soon as it is stored."""
         stream = _known(await self._shelf.streams.get(asked.id))
         await self._shelf.streams.change(stream.id, artwork_source=str(self._source(order.url)))
@@ -483,8 +311,8 @@ class ShelfApi:
             raise Problem(HTTPStatus.FORBIDDEN, f"Pictures are not fetched from {source.authority}.")
         return source
 
-    async def _streamer(self, one: Streamer) -> ShownStreamer:
-        return ShownStreamer(
+    async def _streamer(self, one: Streamer) -> listed.ShownStreamer:
+        return listed.ShownStreamer(
             id=one.id,
             twitch_id=one.twitch_id,
             username=one.username,
@@ -502,9 +330,9 @@ class ShelfApi:
             trouble=one.trouble,
         )
 
-    async def _category(self, one: Category) -> ShownCategory:
+    async def _category(self, one: Category) -> listed.ShownCategory:
         alike = await self._shelf.called_alike(one)
-        return ShownCategory(
+        return listed.ShownCategory(
             id=one.id,
             twitch_id=one.twitch_id,
             name=one.name,
@@ -520,8 +348,8 @@ class ShelfApi:
             called_alike=tuple(other.name for other in alike),
         )
 
-    async def _stream(self, one: LiveStream) -> ShownStream:
-        return ShownStream(
+    async def _stream(self, one: LiveStream) -> listed.ShownStream:
+        return listed.ShownStream(
             id=one.id,
             twitch_id=one.twitch_id,
             streamer_id=one.streamer_id,
@@ -532,6 +360,27 @@ class ShelfApi:
             artwork_url=await self._pictures.artwork_url(one),
             original_artwork_url=one.artwork_source,
         )
+
+
+def _of_kind(
+    one: str,
+    all_of_them: tuple[Handler, type[Parameters], type[BaseModel]],
+    add: tuple[Handler, type[Body], type[BaseModel]],
+    each: tuple[Handler, Handler, type[BaseModel]],
+) -> Sequence[Endpoint]:
+    """What streamers, categories and streams have alike: all of them, adding, one, removing it. `one`: its path."""
+    path, number = one.partition("/{id")[0], listed.NumberParameters
+    read, asked, shown_all = all_of_them
+    added, order, shown_added = add
+    get, remove, shown = each
+    return (
+        Endpoint("GET", path, read, shown_all, asked, access=Access.LISTS),
+        Endpoint(
+            "POST", path, added, shown_added, body=order, access=Access.ADMIN, status=HTTPStatus.CREATED
+        ),
+        Endpoint("GET", one, get, shown, number, access=Access.LISTS),
+        Endpoint("DELETE", one, remove, None, number, access=Access.ADMIN),
+    )
 
 
 def _known(thing: _Thing | None) -> _Thing:
