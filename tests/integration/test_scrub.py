@@ -169,7 +169,7 @@ def snapshot(directory: Path) -> Snapshot:
 
 
 async def scrubbed(whole: RunningEnricher, query: str = "") -> dict[str, Any]:
-    task = await whole.ended(f"/api/v1/admin/scrub{query}", within_s=40)
+    task = await whole.ended(f"/api/v1/admin/scrub{query}", within_s=90)
     assert task["state"] == "done"
     return task
 
@@ -190,7 +190,7 @@ async def test_of_many_pictures_the_fifty_that_were_damaged_are_healed_and_none_
     async with start() as whole:
         await filled(whole, picture_host, range(MANY))
     async with start() as whole:
-        await until(lambda: _knows(whole, MANY), within_s=40, every_s=0.1)
+        await until(lambda: _knows(whole, MANY), within_s=90, every_s=0.1)
         damaged, sound = sources[:DAMAGED], sources[DAMAGED:]
         await asyncio.to_thread(settle, whole.layout.root)
         before = {source: snapshot(directory_of(whole, source)) for source in sources}

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from services.enricher.studio.studio import SETTINGS
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
 from tests.servers.rabbitmq import RabbitNode
@@ -118,6 +119,7 @@ async def test_every_service_tells_its_health_and_its_numbers(services: Services
         "twitch": "TWITCH_CLIENT_ID",
     }
     off = {name: f"off: {key} is not set." for name, key in keys.items()}
+    studio = {kind.value: f"off: {setting} is not set." for kind, setting in SETTINGS.items()}
     for service, well in (
         (services.proxy, {"dependencies": {"queue": "ok", "volume": "ok"}}),
         (services.fetcher, {"dependencies": {"queue": "ok", "volume": "ok"}}),
@@ -126,6 +128,7 @@ async def test_every_service_tells_its_health_and_its_numbers(services: Services
             {
                 "dependencies": {"queue": "ok", "database": "ok"},
                 "providers": off,
+                "studio": studio,
                 "disk": {"room": "is made as it is needed"},
             },
         ),

@@ -202,7 +202,7 @@ def _own_files(files: CharacterFiles, finder: Finder) -> Callable[[Name], Awaita
         if file is None:
             return None
         try:
-            return await finder.show(name, await asyncio.to_thread(file.path.read_bytes))
+            return await finder.pin_now(name, await asyncio.to_thread(file.path.read_bytes))
         except OSError:
             return "The file cannot be read."
 

@@ -113,7 +113,7 @@ class Finder:
         """Have bytes stored and shown under a name, whatever anybody finds for it later. Raise OSError."""
         await self._resolving.pinning.pin_soon(name, body)
 
-    async def show(self, name: Name, body: bytes) -> Source | str:
+    async def pin_now(self, name: Name, body: bytes) -> Source | str:
         """The same, once it is stored: what the name then shows; or a sentence, why it cannot be. Raise OSError."""
         shown = await self._resolving.pinning.upload(name, body)
         return shown.reason if isinstance(shown, Failure) else shown[0].shown.source

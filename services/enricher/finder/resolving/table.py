@@ -262,7 +262,7 @@ def _is(name: Name) -> ColumnElement[bool]:
 
 
 def _put(visit: DatabaseVisit, name: Name, shown: Shown, when: Mapping[str, Any]) -> KnownArtwork:
-    said, called = _said(shown) | when, _called(name)
+    said, called = {**_said(shown), **when}, _called(name)
     before = next(iter(visit.rows(_OF_NAME, called)), None)
     if before is None:
         visit.run(_ADD, called | _new(said))
