@@ -188,7 +188,7 @@ async def test_messages_of_then_in_rabbitmq_are_read_each_as_it_was(
     }
 
 
-NEWER_KINDS = {"AdoptPictures", "JobsUnwaited"}
+NEWER_KINDS = {"AdoptPictures", "JobsUnwaited", "StudioProgressed"}
 """Of messages that the versions in the samples did not know."""
 
 

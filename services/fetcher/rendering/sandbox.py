@@ -144,8 +144,9 @@ class Sandbox:
             if sandbox._begun:
                 await asyncio.wait({sandbox._begun})
             sandbox._stay_up()
-            for pool in (sandbox._pool, *sandbox._leaving):
-                sandbox._end(pool)
+            for leaving in sandbox._leaving:  # they are joined already, and no pool can be twice
+                leaving.stop()  # type: ignore[no-untyped-call]
+            sandbox._end(sandbox._pool)
             await asyncio.gather(*sandbox._ending)
 
     async def render(
