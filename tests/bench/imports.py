@@ -17,7 +17,7 @@ import aiohttp
 import psutil
 
 from services.enricher.api.access import ADMIN_TOKEN_FILE
-from shared.pictures import STANDARD_SIZES, SourceUrl, Tree, picture_path
+from shared.pictures import SourceUrl, Tree, picture_path
 from shared.queue import Lane
 from tests.bench.load import load
 from tests.bench.report import Figure, report
@@ -33,6 +33,8 @@ ADOPTED = 1_000_000
 """What is adopted has these numbers, so that no miss has fetched it before."""
 
 SIZE = "w342"
+OF_POSTERS = ("medium", "small", "thumbnail")
+"""What is made ahead of one."""
 
 
 async def imports(directory: Path, *, pictures: int = PICTURES) -> list[Figure]:
@@ -234,7 +236,7 @@ async def _misses(
         picture = SourceUrl.parse(_url(host, number)).picture
         made = [
             directory / "data" / picture_path(Tree.CACHE, picture) / "current" / f"{s}.webp"
-            for s in STANDARD_SIZES
+            for s in OF_POSTERS
         ]
         while not all(file.exists() for file in made):  # noqa: ASYNC110 - another process makes them
             await asyncio.sleep(0.1)
