@@ -18,7 +18,6 @@ import psutil
 
 from services.enricher.api.access import ADMIN_TOKEN_FILE
 from shared.pictures import SourceUrl, Tree, picture_path
-from shared.queue import Lane
 from tests.bench.load import load
 from tests.bench.report import Figure, report
 from tests.providers.gallery import picture_at
@@ -53,7 +52,10 @@ async def imports(directory: Path, *, pictures: int = PICTURES) -> list[Figure]:
             )
         (directory / "paced").mkdir()
         async with _served(directory / "paced", host) as (service, client):
-            return [*figures, *await _paced(service, client, host, left)]
+            return [
+                *figures,
+                *await _paced(directory / "paced", service, client, host, left, pictures=pictures),
+            ]
 
 
 @asynccontextmanager
@@ -134,7 +136,13 @@ async def _measured(
 
 
 async def _paced(
-    service: RunningService, client: aiohttp.ClientSession, host: SeparateHost, left: ListSyncFolder
+    directory: Path,
+    service: RunningService,
+    client: aiohttp.ClientSession,
+    host: SeparateHost,
+    left: ListSyncFolder,
+    *,
+    pictures: int,
 ) -> list[Figure]:
     """While the renditions of what was adopted follow."""
     await _asked(service, client, _url(host, 0), SIZE)
@@ -145,10 +153,8 @@ async def _paced(
     )
     hits, pages = await load(hit), await load(page)
     await _import(service, client, left, images=True)
-    async with client.get(f"{service.address}/api/v1/admin/queues") as answer:
-        lanes = {lane["lane"]: lane["waiting"] for lane in (await answer.json())["lanes"]}
-    is_busy = lanes[Lane.PICTURES_LATER] > 0
     hits_beside, pages_beside = await load(hit), await load(page)
+    is_busy = not all(_is_rendered(directory, _url(host, ADOPTED + number)) for number in range(pictures))
     return [
         Figure(
             what=f"{what} a second while the renditions of adopted pictures follow",
@@ -233,13 +239,13 @@ async def _misses(
 
     await asyncio.gather(*(some() for _ in range(AT_ONCE)))
     for number in numbers:
-        picture = SourceUrl.parse(_url(host, number)).picture
-        made = [
-            directory / "data" / picture_path(Tree.CACHE, picture) / "current" / f"{s}.webp"
-            for s in OF_POSTERS
-        ]
-        while not all(file.exists() for file in made):  # noqa: ASYNC110 - another process makes them
+        while not _is_rendered(directory, _url(host, number)):  # noqa: ASYNC110 - another process makes them
             await asyncio.sleep(0.1)
+
+
+def _is_rendered(directory: Path, url: str) -> bool:
+    folder = directory / "data" / picture_path(Tree.CACHE, SourceUrl.parse(url).picture) / "current"
+    return all((folder / f"{size}.webp").exists() for size in OF_POSTERS)
 
 
 def _asked_by(service: RunningService, url: str, size: str) -> str:
