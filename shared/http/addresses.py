@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from shared.pictures import SourceUrl
@@ -96,6 +97,12 @@ class AddressPolicy:
         except ValueError:
             return
         self.check(source.host, source.port, [source.host])
+
+
+def refusal_in(error: Exception) -> AddressRefused | None:
+    """Why an address was not dialled, where that is what failed: a client has it inside of its own error."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return cause if isinstance(cause, AddressRefused) else None
 
 
 class CheckedResolver(AbstractResolver):

@@ -18,6 +18,9 @@ from yarl import URL
 
 from shared.settings import CommaList, Settings
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""The statuses that lead elsewhere: sessions follow none, for each address on the way is checked."""
+
 _SOCKS = {"socks4": "SOCKS4", "socks4a": "SOCKS4", "socks5": "SOCKS5", "socks5h": "SOCKS5"}
 """What each scheme is to aiohttp_socks, which is loaded where there is such a proxy."""
 

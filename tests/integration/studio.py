@@ -93,9 +93,6 @@ class FakeVideos:
         nowhere = LocalFile(f"/{name}", name, (1, 1, 1000))
         return StoredVideo(name, 1000, 1, is_private=False, content=nowhere)
 
-    async def remove(self, name: str) -> bool:
-        return self.kept.pop(name, None) is not None
-
 
 @dataclass
 class FakeCharacters:

@@ -15,8 +15,8 @@ from cachetools import TTLCache
 from pydantic import Field
 
 from shared.background import Background
-from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver
-from shared.http.outbound import Outbound, OutboundSettings, open_outbound
+from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, refusal_in
+from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, open_outbound
 from shared.locks import KeyedLock
 from shared.pictures import SourceUrl
 from shared.pictures.public_paths import video_name
@@ -31,7 +31,6 @@ AT_ONCE = 4
 
 CONNECT_WITHIN_S, SILENT_AT_MOST_S = 10.0, 30.0
 _CHUNK_BYTES = 256 * 1024
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN = frozenset({408, 425, 429})
 LET_GO_EVERY_S = 600.0
 COUNTED_FOR_S = 300.0
@@ -215,7 +214,7 @@ class VideoStore:
             self._policy.check_literal(source)
             session = self._outbound.session_for(source.url)
             async with session.get(source.url, allow_redirects=False) as answer:
-                if answer.status in _REDIRECTS:
+                if answer.status in REDIRECTS:
                     return answer.headers.get("Location", "")
                 _check_status(answer.status)
                 if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -223,8 +222,7 @@ class VideoStore:
                 await self._take(answer, into)
                 return None
         except (AddressRefused, aiohttp.ClientConnectorError) as error:
-            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-            if isinstance(cause, AddressRefused):
+            if refusal_in(error):
                 raise VideoRefused("The video's host has no public address.") from error
             raise
 

@@ -23,9 +23,9 @@ from pydantic import BaseModel, ValidationError
 from yarl import URL
 
 from services.enricher.studio.jobs import StudioJob, StudioKind
-from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver
+from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, refusal_in
 from shared.http.answers import parse_retry_after
-from shared.http.outbound import Outbound, OutboundSettings, ProxyFailed, open_outbound
+from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, ProxyFailed, open_outbound
 from shared.pictures import HostRules, SourceUrl
 from shared.telemetry import utc_now
 
@@ -42,7 +42,6 @@ _LARGEST_ANSWER = 24 * 1024 * 1024
 
 _LARGEST_PICTURE = 16 * 1024 * 1024
 _REDIRECTS_AT_MOST = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAY_HAVE_PAID = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -271,10 +270,10 @@ class ResultFetcher:
         """`rules`: which hosts may be asked; None: any. Raise ResultRefused or ResultUnreachable."""
         for _ in range(_REDIRECTS_AT_MOST + 1):
             source = self._checked(url, rules)
-            body = await self._asked(source)
-            if isinstance(body, bytes):
-                return body
-            url = urljoin(str(source), body.to)
+            answer = await self._asked(source)
+            if isinstance(answer, bytes):
+                return answer
+            url = urljoin(str(source), answer)
         raise ResultRefused("It leads from one address to the next.")
 
     def _checked(self, url: str, rules: HostRules | None) -> SourceUrl:
@@ -289,31 +288,25 @@ class ResultFetcher:
             raise ResultRefused("Its host is none of ALLOWED_HOSTS.")
         return source
 
-    async def _asked(self, source: SourceUrl) -> "bytes | _Elsewhere":
+    async def _asked(self, source: SourceUrl) -> bytes | str:
+        """The picture, or where a redirect leads."""
         try:
             async with self._outbound.session_for(source.url).get(
                 source.url, allow_redirects=False
             ) as response:
-                if response.status in _REDIRECTS:
-                    return _Elsewhere(response.headers.get("Location", ""))
+                if response.status in REDIRECTS:
+                    return response.headers.get("Location", "")
                 if response.status != HTTPStatus.OK:
                     raise ResultUnreachable(f"Where it is said to be answers {response.status}.")
                 return await _bounded(response, _LARGEST_PICTURE)
         except _NeverSent as error:
-            cause = error.cause
-            refused = cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause
-            if isinstance(refused, AddressRefused):
+            if refusal_in(error.cause):
                 raise ResultRefused("It lies at a private address.") from None
             raise ResultUnreachable("Where it is said to be could not be reached.") from None
         except _TooLong:
             raise ResultRefused(f"It has more than {_LARGEST_PICTURE // 2**20} MB.") from None
         except (aiohttp.ClientError, OSError, ValueError):
             raise ResultUnreachable("Where it is said to be broke off its answer.") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Elsewhere:
-    to: str
 
 
 @asynccontextmanager

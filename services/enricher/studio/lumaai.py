@@ -82,7 +82,7 @@ class Luma:
             for one in page.generations:
                 id_ = one.get("id")
                 is_new = isinstance(id_, str) and _ID.fullmatch(id_) and id_ not in known
-                if is_new and self._is_of(one.get("request"), job):
+                if is_new and _is_of(one.get("request"), job):
                     return str(id_)
             if not page.has_more:
                 return None
@@ -90,15 +90,6 @@ class Luma:
 
     async def cancel(self, job: StudioJob) -> None:
         await self._client.free("DELETE", f"generations/{job.provider_id}")
-
-    def _is_of(self, request: object, job: StudioJob) -> bool:
-        if not isinstance(request, dict):
-            return False
-        sent = self._request(job)
-        frames = request.get("keyframes")
-        frame = frames.get("frame0") if isinstance(frames, dict) else None
-        url = frame.get("url") if isinstance(frame, dict) else None
-        return request.get("prompt") == sent["prompt"] and url == job.said("sent_url")
 
     def _request(self, job: StudioJob) -> dict[str, object]:
         concepts = job.arguments.get("camera_concepts")
@@ -112,3 +103,12 @@ class Luma:
         if isinstance(concepts, list) and concepts:
             request["concepts"] = [{"key": concept} for concept in concepts]
         return request
+
+
+def _is_of(request: object, job: StudioJob) -> bool:
+    if not isinstance(request, dict):
+        return False
+    frames = request.get("keyframes")
+    frame = frames.get("frame0") if isinstance(frames, dict) else None
+    url = frame.get("url") if isinstance(frame, dict) else None
+    return request.get("prompt") == job.said("prompt") and url == job.said("sent_url")

@@ -24,6 +24,7 @@ from shared.settings import Settings
 
 PROMPT = "A portrait photograph of {name}, a character of {title}. Head and shoulders, looking into the camera, film still."
 PAGES_LOOKED_AT = 3
+_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _PLACES = re.compile(r"(\{name\}|\{title\})")
 
 
@@ -56,7 +57,7 @@ class ReplicateSettings(Settings):
 
 
 class ReplicatePrediction(BaseModel):
-    id: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$")
+    id: str = Field(pattern=f"^{_ID.pattern}$")
     status: Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
     input: dict[str, Any] | None = None
     output: Any = None
@@ -115,7 +116,7 @@ class Replicate:
                 given, id_ = one.get("input"), one.get("id")
                 if isinstance(given, dict) and isinstance(id_, str) and id_ not in known:
                     same = all(given.get(name) == wanted[name] for name in ("prompt", "seed"))
-                    if same and id_.isalnum() and len(id_) <= 64:  # noqa: PLR2004 - as ReplicatePrediction has it
+                    if same and _ID.fullmatch(id_):
                         return id_
             _, found, cursor = (page.next or "").partition("cursor=")
             if not found:

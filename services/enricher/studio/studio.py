@@ -51,8 +51,6 @@ class VideoShelf(Protocol):
     async def fetch(self, url: str, *, name: str) -> StoredVideo:
         """Have what is there kept as `{name}.mp4`. Twice is harmless. Raise VideoRefused or VideoUnreachable."""
 
-    async def remove(self, name: str) -> bool: ...
-
 
 class StudioResults:
     """Pictures become uploads, and videos go to their shelf."""

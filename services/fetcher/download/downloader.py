@@ -22,13 +22,12 @@ from services.fetcher.errors import DownloadRefused, NotDialled, PictureError
 from services.fetcher.settings import DownloadSettings
 from services.fetcher.shares import Seats
 from services.fetcher.steps import FetchStep
-from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver
-from shared.http.outbound import Outbound, open_outbound
+from shared.http.addresses import AddressPolicy, CheckedResolver, refusal_in
+from shared.http.outbound import REDIRECTS, Outbound, open_outbound
 from shared.pictures import RevisionId, SourceUrl, Validators
 from shared.telemetry import Metrics, utc_now
 from shared.volume import HostPauses, OnStep
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADER_BYTES, _HEADERS = 65 * 1024, 520
 """64 kB in a line and 500 lines, with room for what every answer says besides. Browsers and curl take several times as
 much; what servers are set to send is more than parsers usually take.
@@ -195,16 +194,15 @@ class Downloader:
                 self._on_step(FetchStep.CONNECTED)
                 return await self._take(source, response, into)
         except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
-            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-            if isinstance(cause, AddressRefused):
-                raise self._policy.address_refused(source, cause) from error
+            if refusal := refusal_in(error):
+                raise self._policy.address_refused(source, refusal) from error
             raise error_of(error) from error
 
     async def _take(
         self, source: SourceUrl, response: aiohttp.ClientResponse, into: Path
     ) -> Downloaded | NotModified | _Redirect:
         now = self._now()
-        if response.status in _REDIRECTS:
+        if response.status in REDIRECTS:
             return _Redirect(response.headers.get("Location", ""))
         if response.status == HTTPStatus.NOT_MODIFIED:
             return NotModified(freshness(source, response.headers, now))
