@@ -26,6 +26,7 @@ from services.enricher.studio.jobs import StudioJob, StudioKind
 from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, refusal_in
 from shared.http.answers import parse_retry_after
 from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, ProxyFailed, open_outbound
+from shared.http.untrusted import BodyTooLong, read_bounded
 from shared.pictures import HostRules, SourceUrl
 from shared.telemetry import utc_now
 
@@ -224,7 +225,7 @@ class ServiceClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                body = await _bounded(response, _LARGEST_ANSWER)
+                body = await read_bounded(response.content.readany, _LARGEST_ANSWER)
                 return ServiceAnswer(response.status, response.headers, body)
         except _NeverSent as error:
             raise NotSent(f"{self.title} could not be reached ({type(error.cause).__name__}).") from None
@@ -253,10 +254,6 @@ async def _sent_once(
         raise _NeverSent(error) from error
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
-
-
-class _TooLong(ValueError):
-    """An answer goes on beyond what is taken of it."""
 
 
 class ResultFetcher:
@@ -298,12 +295,12 @@ class ResultFetcher:
                     return response.headers.get("Location", "")
                 if response.status != HTTPStatus.OK:
                     raise ResultUnreachable(f"Where it is said to be answers {response.status}.")
-                return await _bounded(response, _LARGEST_PICTURE)
+                return await read_bounded(response.content.readany, _LARGEST_PICTURE)
         except _NeverSent as error:
             if refusal_in(error.cause):
                 raise ResultRefused("It lies at a private address.") from None
             raise ResultUnreachable("Where it is said to be could not be reached.") from None
-        except _TooLong:
+        except BodyTooLong:
             raise ResultRefused(f"It has more than {_LARGEST_PICTURE // 2**20} MB.") from None
         except (aiohttp.ClientError, OSError, ValueError):
             raise ResultUnreachable("Where it is said to be broke off its answer.") from None
@@ -343,15 +340,6 @@ async def open_sessions(
         )
         outbound = await stack.enter_async_context(services)
         yield outbound, ResultFetcher(await stack.enter_async_context(results), policy)
-
-
-async def _bounded(response: aiohttp.ClientResponse, at_most: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > at_most:
-            raise _TooLong
-    return bytes(body)
 
 
 def one_line(text: str, at_most: int = LONGEST_TEXT) -> str:
