@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn, Protocol, TypeVar
-from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -23,11 +22,11 @@ from pydantic import BaseModel, ValidationError
 from yarl import URL
 
 from services.enricher.studio.jobs import StudioJob, StudioKind
-from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, refusal_in
+from shared.http.addresses import AddressPolicy, CheckedResolver
 from shared.http.answers import parse_retry_after
-from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, ProxyFailed, open_outbound
-from shared.http.untrusted import BodyTooLong, read_bounded
-from shared.pictures import HostRules, SourceUrl
+from shared.http.outbound import Outbound, OutboundSettings, ProxyFailed, open_outbound
+from shared.http.untrusted import BodyTooLong, Follower, FollowingRefused, read_bounded
+from shared.pictures import HostRules, RefusalReason
 from shared.telemetry import utc_now
 
 LONGEST_TEXT = 500
@@ -256,49 +255,30 @@ async def _sent_once(
         raise aiohttp.ClientConnectionError(str(error)) from error
 
 
+_NOT_FETCHED = {
+    RefusalReason.ADDRESS: "It lies at a private address.",
+    RefusalReason.URL: "What it is said to be at is no URL.",
+    RefusalReason.DOWNGRADE: "It leads from https to http.",
+    RefusalReason.REDIRECTS: "It leads from one address to the next.",
+}
+
+
 class ResultFetcher:
     """Has pictures from wherever a service, or a user, says they are: public addresses, bounded, redirects checked."""
 
-    def __init__(self, outbound: Outbound, policy: AddressPolicy) -> None:
-        self._outbound = outbound
-        self._policy = policy
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
 
     async def fetch(self, url: str, *, rules: HostRules | None = None) -> bytes:
         """`rules`: which hosts may be asked; None: any. Raise ResultRefused or ResultUnreachable."""
-        for _ in range(_REDIRECTS_AT_MOST + 1):
-            source = self._checked(url, rules)
-            answer = await self._asked(source)
-            if isinstance(answer, bytes):
-                return answer
-            url = urljoin(str(source), answer)
-        raise ResultRefused("It leads from one address to the next.")
-
-    def _checked(self, url: str, rules: HostRules | None) -> SourceUrl:
         try:
-            source = SourceUrl.parse(url)
-            self._policy.check_literal(source)
-        except AddressRefused:
-            raise ResultRefused("It lies at a private address.") from None
-        except ValueError:
-            raise ResultRefused("What it is said to be at is no URL.") from None
-        if rules and not rules.allow(source):
-            raise ResultRefused("Its host is none of ALLOWED_HOSTS.")
-        return source
-
-    async def _asked(self, source: SourceUrl) -> bytes | str:
-        """The picture, or where a redirect leads."""
-        try:
-            async with self._outbound.session_for(source.url).get(
-                source.url, allow_redirects=False
-            ) as response:
-                if response.status in REDIRECTS:
-                    return response.headers.get("Location", "")
+            async with self._follower.get(url, rules=rules) as response:
                 if response.status != HTTPStatus.OK:
                     raise ResultUnreachable(f"Where it is said to be answers {response.status}.")
                 return await read_bounded(response.content.readany, _LARGEST_PICTURE)
-        except _NeverSent as error:
-            if refusal_in(error.cause):
-                raise ResultRefused("It lies at a private address.") from None
+        except FollowingRefused as refused:
+            raise ResultRefused(_NOT_FETCHED.get(refused.why, "Its host is none of ALLOWED_HOSTS.")) from None
+        except _NeverSent:
             raise ResultUnreachable("Where it is said to be could not be reached.") from None
         except BodyTooLong:
             raise ResultRefused(f"It has more than {_LARGEST_PICTURE // 2**20} MB.") from None
@@ -339,7 +319,8 @@ async def open_sessions(
             **options,
         )
         outbound = await stack.enter_async_context(services)
-        yield outbound, ResultFetcher(await stack.enter_async_context(results), policy)
+        follower = Follower(await stack.enter_async_context(results), policy, _REDIRECTS_AT_MOST)
+        yield outbound, ResultFetcher(follower)
 
 
 def one_line(text: str, at_most: int = LONGEST_TEXT) -> str:
