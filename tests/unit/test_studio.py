@@ -5,9 +5,10 @@ from typing import NoReturn
 
 import pytest
 
-from services.enricher.studio.asking import ResultFetcher, ResultRefused, one_line, picture_type
+from services.enricher.studio.asking import ResultRefused, one_line, picture_type
 from services.enricher.studio.jobs import PRICES, StudioKind, WantedJob, prices_in
 from services.enricher.studio.replicate import ReplicateSettings
+from services.enricher.studio.results import ResultFetcher
 from services.enricher.studio.serpapi import web_url
 from shared.http.addresses import AddressPolicy
 from shared.http.outbound import Outbound, OutboundSettings

@@ -25,8 +25,7 @@ from services.enricher.studio.jobs import StudioJob, StudioKind
 from shared.http.addresses import AddressPolicy, CheckedResolver
 from shared.http.answers import parse_retry_after
 from shared.http.outbound import Outbound, OutboundSettings, ProxyFailed, open_outbound
-from shared.http.untrusted import BodyTooLong, Follower, FollowingRefused, read_bounded
-from shared.pictures import HostRules, RefusalReason
+from shared.http.untrusted import Follower, read_bounded
 from shared.telemetry import utc_now
 
 LONGEST_TEXT = 500
@@ -40,7 +39,6 @@ _HEADER_BYTES = 16 * 1024
 _LARGEST_ANSWER = 24 * 1024 * 1024
 """A picture of 16 MB, in base64."""
 
-_LARGEST_PICTURE = 16 * 1024 * 1024
 _REDIRECTS_AT_MOST = 3
 _MAY_HAVE_PAID = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -120,6 +118,10 @@ class StudioService(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def made_with(self) -> str:
+        """Which model, and how: what is made with another is another result."""
 
     @property
     def keeps_a_list(self) -> bool:
@@ -226,7 +228,7 @@ class ServiceClient:
             ) as response:
                 body = await read_bounded(response.content.readany, _LARGEST_ANSWER)
                 return ServiceAnswer(response.status, response.headers, body)
-        except _NeverSent as error:
+        except NeverSent as error:
             raise NotSent(f"{self.title} could not be reached ({type(error.cause).__name__}).") from None
         except TimeoutError:
             raise AnswerLost(f"{self.title} did not answer in time.") from None
@@ -237,7 +239,9 @@ class ServiceClient:
         return f"{self.title} refused it ({answer.status}): {told(answer.body)}"
 
 
-class _NeverSent(aiohttp.ClientError):
+class NeverSent(aiohttp.ClientError):
+    """There was no connection to send it on."""
+
     def __init__(self, cause: Exception) -> None:
         super().__init__()
         self.cause = cause
@@ -250,40 +254,9 @@ async def _sent_once(
     try:
         return await handler(request)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ProxyFailed) as error:
-        raise _NeverSent(error) from error
+        raise NeverSent(error) from error
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
-
-
-_NOT_FETCHED = {
-    RefusalReason.ADDRESS: "It lies at a private address.",
-    RefusalReason.URL: "What it is said to be at is no URL.",
-    RefusalReason.DOWNGRADE: "It leads from https to http.",
-    RefusalReason.REDIRECTS: "It leads from one address to the next.",
-}
-
-
-class ResultFetcher:
-    """Has pictures from wherever a service, or a user, says they are: public addresses, bounded, redirects checked."""
-
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-
-    async def fetch(self, url: str, *, rules: HostRules | None = None) -> bytes:
-        """`rules`: which hosts may be asked; None: any. Raise ResultRefused or ResultUnreachable."""
-        try:
-            async with self._follower.get(url, rules=rules) as response:
-                if response.status != HTTPStatus.OK:
-                    raise ResultUnreachable(f"Where it is said to be answers {response.status}.")
-                return await read_bounded(response.content.readany, _LARGEST_PICTURE)
-        except FollowingRefused as refused:
-            raise ResultRefused(_NOT_FETCHED.get(refused.why, "Its host is none of ALLOWED_HOSTS.")) from None
-        except _NeverSent:
-            raise ResultUnreachable("Where it is said to be could not be reached.") from None
-        except BodyTooLong:
-            raise ResultRefused(f"It has more than {_LARGEST_PICTURE // 2**20} MB.") from None
-        except (aiohttp.ClientError, OSError, ValueError):
-            raise ResultUnreachable("Where it is said to be broke off its answer.") from None
 
 
 @asynccontextmanager
@@ -294,7 +267,7 @@ async def open_sessions(
     user_agent: str,
     timeout_s: float,
     resolver: AbstractResolver | None = None,
-) -> AsyncIterator[tuple[Outbound, ResultFetcher]]:
+) -> AsyncIterator[tuple[Outbound, Follower]]:
     """The way to services, and the one to results."""
     options: dict[str, Any] = {
         "cookie_jar": aiohttp.DummyCookieJar(),
@@ -319,8 +292,7 @@ async def open_sessions(
             **options,
         )
         outbound = await stack.enter_async_context(services)
-        follower = Follower(await stack.enter_async_context(results), policy, _REDIRECTS_AT_MOST)
-        yield outbound, ResultFetcher(follower)
+        yield outbound, Follower(await stack.enter_async_context(results), policy, _REDIRECTS_AT_MOST)
 
 
 def one_line(text: str, at_most: int = LONGEST_TEXT) -> str:
