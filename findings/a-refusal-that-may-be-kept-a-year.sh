@@ -5,7 +5,7 @@
 # Behaviour: the 416 has it: headers are added before ranges are looked at. An error_page does not help: it brings the file's ETag
 #   back, and what it says comes behind, so that there are two lines of Cache-Control, which say the opposite. A seek behind the end of a video
 #   may so be refused for a year. (njs's js_header_filter can take the lines out again.)
-# Version: nginx 1.22.1 (Debian 12). Source: nginx.org, ngx_http_headers_module ("if the response code equals 200, 201, …");
+# Version: nginx 1.22.1 (Debian 12). Source: nginx's documentation of ngx_http_headers_module ("if the response code equals 200, 201, …");
 #   RFC 9111, section 3 (a final status that is understood may be stored); observed.
 source "$(dirname "$0")/sandbox.sh"
 chmod 755 "$work"  # nginx's workers are another user

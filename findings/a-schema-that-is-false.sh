@@ -4,7 +4,7 @@
 # Behaviour: only additionalProperties may be a boolean. `unevaluatedProperties: false` (how 3.1 closes what allOf put together),
 #   `items: false` behind prefixItems (a tuple's end) and a property that is `true` are refused as invalid. And writing with
 #   exclude_none, as its README says, loses `const: null` and `default: null`: a value that must be null may be anything.
-# Version: openapi-pydantic 0.6.0, pydantic 2.14.3. Source: json-schema.org 2020-12, 4.3.2 (boolean schemas); observed.
+# Version: openapi-pydantic 0.6.0, pydantic 2.14.3. Source: JSON Schema 2020-12, 4.3.2 (boolean schemas); observed.
 source "$(dirname "$0")/sandbox.sh"
 packages openapi-pydantic==0.6.0 pydantic==2.14.3
 in_python <<'PYTHON'

@@ -5,8 +5,8 @@
 #   wait_for_function("window.ready") works where it is true at the first look; where it has to wait, which it is for, it
 #   raises EvalError, for the page's own eval is given it at each further look. So it passes where pages are quick.
 #   Write an arrow function, rather than switching the policy off (bypass_csp).
-# Version: playwright 1.65.2, Chromium 156. Source: "expression: JavaScript expression to be evaluated in the browser
-#   context" (https://playwright.dev/python/docs/api/class-page#page-wait-for-function); the difference is observed.
+# Version: playwright 1.65.2, Chromium 156. Source: Playwright's documentation of Page.wait_for_function ("expression: JavaScript
+#   expression to be evaluated in the browser context"); the difference is observed.
 source "$(dirname "$0")/sandbox.sh"
 command -v chromium >/dev/null || { echo "chromium is missing: the Debian package chromium" >&2; exit 2; }
 packages playwright==1.65.2

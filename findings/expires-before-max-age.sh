@@ -5,7 +5,7 @@
 # Behaviour: the order of the two lines decides. With Cache-Control first it is cached; with the past Expires first nothing
 #   that follows makes it cacheable again, and every request goes to the host: MISS for ever.
 #   `proxy_ignore_headers Expires;` is the way out.
-# Version: nginx 1.22.1 (Debian 12). Source: mailman.nginx.org/pipermail/nginx/2012-February/032128.html (called a bug there).
+# Version: nginx 1.22.1 (Debian 12). Source: nginx's mailing list, February 2012, message 32128 (called a bug there).
 source "$(dirname "$0")/sandbox.sh"
 chmod 755 "$work"  # nginx's workers are another user
 read -r host cache < <(free_ports 2)

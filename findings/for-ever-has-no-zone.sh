@@ -4,8 +4,8 @@
 # Behaviour: infinity arrives as datetime.max without a zone, in the one row that has it: TypeError in the comparison, on the
 #   day when somebody pins for ever. Written back it is refused nowhere: datetime.max, with or without a zone,
 #   becomes infinity, so that the last microsecond of 9999 cannot be stored; one second earlier is an ordinary time.
-# Versions: asyncpg 0.32.0, PostgreSQL 15 (Debian). Source: github.com/psycopg/psycopg/issues/1368 (names asyncpg's mapping,
-#   which its own documentation leaves out); that the zone is lost was observed.
+# Versions: asyncpg 0.32.0, PostgreSQL 15 (Debian). Source: psycopg's issue 1368 (names asyncpg's mapping, which its own
+#   documentation leaves out); that the zone is lost was observed.
 source "$(dirname "$0")/sandbox.sh"
 packages asyncpg==0.32.0
 postgres

@@ -3,7 +3,7 @@
 # Guess: BYWEEKNO=52 and 53 hit exactly the days whose date.isocalendar() says week 52 and 53.
 # Behaviour: in some years 1 and 2 January, which are the end of week 52 of the year before, count as week 53, which
 #   that year does not have, and are missing from week 52: 1994, 2011, 2022, 2039 and others. All other weeks are right.
-# Version: python-dateutil 4.0.0 (2.9.0 as well). Source: github.com/dateutil/dateutil/pull/1537 (open).
+# Version: python-dateutil 4.0.0 (2.9.0 as well). Source: its pull request 1537 (open).
 source "$(dirname "$0")/sandbox.sh"
 packages python-dateutil==4.0.0
 in_python <<'PYTHON'

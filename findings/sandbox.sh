@@ -18,7 +18,7 @@ trap finish EXIT
 packages() { # NAME==VERSION …: from PyPI
     python3 -m venv "$work/venv"
     timeout 500 "$work/venv/bin/pip" install -q --disable-pip-version-check "$@" >"$work/pip.log" 2>&1 ||
-        { cat "$work/pip.log"; exit 2; }
+        { sed -E 's#[a-z+]+://[^ ]*#…#g' "$work/pip.log"; exit 2; } # without addresses of the index
 }
 
 in_python() { # ARGUMENT …: the program is on standard input

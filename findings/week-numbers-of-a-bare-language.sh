@@ -4,7 +4,7 @@
 # Behaviour: it is nobody's country: the world's default, where 1 January is always in week 1. In `de`, `fr`, `sv`, `pl`
 #   the week is one too high on each day of every year that begins between Friday and Sunday, and year and week are wrong
 #   around most new years: 4 of 10 days altogether. With the country all are right. Week and year in ISO come from isocalendar().
-# Version: Babel 2.19.0. Source: CLDR's weekData knows countries only; github.com/python-babel/babel/issues/485 (another locale).
+# Version: Babel 2.19.0. Source: CLDR's weekData knows countries only; Babel's issue 485 (another locale).
 source "$(dirname "$0")/sandbox.sh"
 packages babel==2.19.0
 in_python <<'PYTHON'

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from time import sleep
@@ -11,16 +10,15 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from pydantic import ValidationError
 from rich.live import Live
 from rich.table import Table
 
-from services.command import broker
+from services.command import broker, dead, moving
 from services.command.server import CommandFailed, Exit, lines_of, replace_process, speak_aside
-from services.command.session import CommandSession, command
+from services.command.session import CommandSession, DryRun, Wait, command
 from shared.queue import QueueSettings
 from shared.settings import ONESHEET_VERSION
-from shared.volume import VolumeRefused, VolumeSettings
+from shared.volume import VolumeSettings
 
 EXIT_CODES = (
     "Ends with 0: done; 1: it failed, or something is wrong; 2: the command line makes no sense; 3: no server is"
@@ -32,26 +30,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-dead = typer.Typer(help="What failed for good: read it, send it again, drop it.", no_args_is_help=True)
 hosts = typer.Typer(help="Picture hosts that are left alone for now.", no_args_is_help=True)
 catalog = typer.Typer(help="The index of what is stored.", no_args_is_help=True)
-app.add_typer(dead, name="dead")
+app.add_typer(dead.dead, name="dead")
 app.add_typer(hosts, name="hosts")
 app.add_typer(catalog, name="catalog")
-volume = typer.Typer(help="Where pictures are kept.", no_args_is_help=True)
-app.add_typer(volume, name="volume")
-imports = typer.Typer(help="Take over what another program has.", no_args_is_help=True)
-app.add_typer(imports, name="import")
-database = typer.Typer(help="Where the enricher keeps what it knows.", no_args_is_help=True)
-app.add_typer(database, name="database")
+app.add_typer(moving.volume, name="volume")
+app.add_typer(moving.imports, name="import")
+app.add_typer(moving.database, name="database")
 
 WARMED_AT_ONCE = 1000
 """URLs: so many the server takes with one request."""
-
-Wait = Annotated[bool, typer.Option(help="Wait until it is done, with a bar.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-Lane = Annotated[str | None, typer.Option(help="Of this lane only, such as pictures.later.")]
-FailureClass = Annotated[str | None, typer.Option("--class", help="Of this class of failures only.")]
 
 
 class Service(StrEnum):
@@ -239,81 +228,6 @@ def resume(session: CommandSession, host: str, dry_run: DryRun = False) -> None:
     )
 
 
-@command(dead, "list")
-def list_dead(
-    session: CommandSession,
-    lane: Lane = None,
-    failure_class: FailureClass = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
-) -> None:
-    """The latest first."""
-    found = session.ask("GET", "/api/v1/admin/dead", {"lane": lane, "class": failure_class, "limit": limit})
-    columns = ("id", "lane", "type", "failure_class", "about", "reason", "died_at", "deaths")
-    rows = [[letter[column] for column in columns] for letter in found["letters"]]
-    session.output.show(
-        found, lambda: session.output.table(*columns, rows=rows) if rows else "No job failed for good."
-    )
-
-
-@command(dead)
-def show(session: CommandSession, letter: Annotated[int, typer.Argument(metavar="ID")]) -> None:
-    """One, with its history and the message itself."""
-    session.output.show(session.ask("GET", f"/api/v1/admin/dead/{letter}"))
-
-
-Letters = Annotated[
-    list[int] | None, typer.Argument(metavar="ID…", help="Their numbers, as the list has them.")
-]
-Every = Annotated[bool, typer.Option("--all", help="All, or all of --lane and --class.")]
-
-
-@command(dead)
-def redrive(  # noqa: PLR0917 - typer gives each by its name
-    session: CommandSession,
-    letters: Letters = None,
-    every: Every = False,
-    lane: Lane = None,
-    failure_class: FailureClass = None,
-    dry_run: DryRun = False,
-    wait: Wait = True,
-) -> None:
-    """Send jobs again, as if they had never been tried."""
-    if _chosen(letters, every=every):
-        query = {"lane": lane, "class": failure_class, "dry_run": dry_run}
-        session.finish(session.ask("POST", "/api/v1/admin/dead/redrive", query), wait=wait)
-        return
-    query = {"dry_run": dry_run}
-    sent = [session.ask("POST", f"/api/v1/admin/dead/{letter}/redrive", query) for letter in letters or ()]
-    session.output.show(sent, lambda: f"{len(sent)} sent again.")
-
-
-@command(dead)
-def drop(  # noqa: PLR0917 - as above
-    session: CommandSession,
-    letters: Letters = None,
-    every: Every = False,
-    lane: Lane = None,
-    failure_class: FailureClass = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Drop jobs for good."""
-    if _chosen(letters, every=every):
-        query = {"lane": lane, "class": failure_class, "dry_run": dry_run}
-        dropped = session.ask("DELETE", "/api/v1/admin/dead", query)
-    else:
-        for letter in letters or ():
-            session.ask("DELETE", f"/api/v1/admin/dead/{letter}", {"dry_run": dry_run})
-        dropped = {"dropped": len(letters or ()), "dry_run": dry_run}
-    session.output.show(dropped, lambda: f"{dropped['dropped']} {'would be ' if dry_run else ''}dropped.")
-
-
-def _chosen(letters: list[int] | None, *, every: bool) -> bool:
-    """Whether all are meant. Raise CommandFailed where it is not said which."""
-    if every == bool(letters):
-        raise CommandFailed("Give either their numbers or --all.", Exit.USAGE)
-    return every
-
-
 @command(catalog)
 def rebuild(session: CommandSession) -> None:
     """Make the catalog anew from the volume alone, while no enricher runs."""
@@ -334,138 +248,8 @@ def scrub(
     session.finish(session.ask("POST", "/api/v1/admin/scrub", {"dry_run": dry_run}), wait=wait)
 
 
-@command(imports)
-def listsync(
-    session: CommandSession,
-    database: Annotated[
-        Path, typer.Argument(help="Its database, where the server sees it by the same path.")
-    ],
-    images: Annotated[
-        Path | None, typer.Option(help="Its folder data/images: the pictures come, too.")
-    ] = None,
-    dry_run: DryRun = False,
-    wait: Wait = True,
-) -> None:
-    """Items, lists, dates and pictures of ListSync, without a download. What is here already stays."""
-    order = {
-        "database": str(database.absolute()),
-        "images": str(images.absolute()) if images else None,
-        "dry_run": dry_run,
-    }
-    task = session.ask("POST", "/api/import/listsync", body=order)
-    session.finish(task, wait=wait, needs_fetcher=images is not None and not dry_run)
-
-
-class WhoseIds(StrEnum):
-    INTERNAL = "internal"
-    TWITCH = "twitch"
-
-
-@command(imports)
-def streamvault(
-    session: CommandSession,
-    directory: Annotated[
-        Path,
-        typer.Argument(help="Its .images or .media, or the folder it is in, where the server sees it so."),
-    ],
-    ids: Annotated[
-        WhoseIds | None,
-        typer.Option(help="Whose numbers are in the files' names: the streamers' here, or Twitch's."),
-    ] = None,
-    dry_run: DryRun = False,
-    wait: Wait = True,
-) -> None:
-    """Pictures of streamers, categories and streams of StreamVault, without a download. Nothing of it is changed."""
-    order = {"directory": str(directory.absolute()), "ids": ids, "dry_run": dry_run}
-    task = session.ask("POST", "/api/import/streamvault", body=order)
-    session.finish(task, wait=wait, needs_fetcher=not dry_run)
-
-
-@command(app)
-def backup(
-    session: CommandSession,
-    file: Annotated[
-        Path | None, typer.Argument(help="The file to write: onesheet-<date>.tar.gz where none is given.")
-    ] = None,
-) -> None:
-    """Write library, pins, uploads, names and settings into one file, also while the services run."""
-    from services.enricher import backup as backups  # noqa: PLC0415 - heavy, and needed here alone
-
-    target = file or Path(f"onesheet-{datetime.now(UTC):%Y-%m-%d-%H%M%S}.tar.gz")
-    with session.output.bar() as bar:
-        shown = bar.add_task("backup", total=None)
-        held = backups.back_up(target, VolumeSettings(), on_piece=lambda: bar.advance(shown))
-    session.output.show(
-        {"file": str(target), **held.model_dump(mode="json")},
-        lambda: (
-            f"{target}: {held.pictures} pins and uploads, {held.names} names, the database, {held.settings} settings."
-            + (f" {held.videos_left_out} videos are not in it (docs/backup.md)." * bool(held.videos_left_out))
-        ),
-    )
-
-
-@command(app)
-def restore(session: CommandSession, file: Path) -> None:
-    """Put a backup into an empty place, before the services are started there."""
-    from services.enricher import backup as backups  # noqa: PLC0415 - heavy, and needed here alone
-
-    held = backups.restore(file, VolumeSettings())
-    session.output.show(
-        held.model_dump(mode="json"),
-        lambda: (
-            f"{held.pictures} pins and uploads, {held.names} names, the database, {held.settings} settings are back."
-        ),
-    )
-
-
-@command(database)
-def copy(
-    session: CommandSession,
-    target: Annotated[
-        str, typer.Argument(help="An empty one: postgresql://user:password@host/name, or sqlite: and a file.")
-    ],
-    source: Annotated[
-        str | None, typer.Option("--from", help="Another one than DATABASE_URL names.", show_default=False)
-    ] = None,
-) -> None:
-    """Copy the whole database to another engine, while no enricher runs. Then set DATABASE_URL."""
-    from services.enricher import copying  # noqa: PLC0415 - heavy, and needed here alone
-    from services.enricher.database.engines import DatabaseSettings  # noqa: PLC0415 - the same
-
-    with session.output.bar() as bar:
-        shown = bar.add_task("copy", total=None)
-        copied = copying.copy_database(
-            DatabaseSettings(url=source) if source else DatabaseSettings(),
-            DatabaseSettings(url=target),
-            state_dir=VolumeSettings().state_dir,
-            on_rows=lambda rows: bar.advance(shown, rows),
-        )
-        rows = asyncio.run(copied)
-    session.output.show({"rows": rows}, lambda: f"{rows} rows are there. Set DATABASE_URL to it.")
-
-
-@command(volume, "copy")
-def copy_volume(
-    session: CommandSession,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="file:data, or s3://bucket/prefix")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The same, of another.")],
-) -> None:
-    """Copy all pictures, names and videos into another volume, while the site runs; again, only what is left."""
-    from services.command import volumes  # noqa: PLC0415 - heavy, and needed here alone
-
-    with session.output.bar() as bar:
-        shown = bar.add_task("copying", total=None)
-        try:
-            done = volumes.copy(source, target, on_picture=lambda: bar.advance(shown))
-        except (VolumeRefused, ValidationError, OSError) as error:
-            raise CommandFailed(str(error)) from error
-    session.output.show(
-        dict(done),
-        lambda: (
-            f"{done['copied']} pictures copied, {done['there']} were there, {done['changed']} changed meanwhile;"
-            f" {done['names']} names pointed, {done['videos']} videos copied."
-        ),
-    )
+command(app)(moving.backup)
+command(app)(moving.restore)
 
 
 @command(app)

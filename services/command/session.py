@@ -134,6 +134,8 @@ Token = Annotated[
         "--token", help="The admin token. Else ONESHEET_TOKEN, ADMIN_TOKEN, or the file it lies in."
     ),
 ]
+Wait = Annotated[bool, typer.Option(help="Wait until it is done, with a bar.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Json = Annotated[bool, typer.Option("--json", help="The answer as JSON, for scripts.")]
 _SHARED = (
     inspect.Parameter("url", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Url),

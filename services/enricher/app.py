@@ -1,6 +1,6 @@
 """The enricher, composed: its wings, the tasks that they do, and how they are asked."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.docs import docs_routes
+from services.enricher.api.endpoint import Endpoint
 from services.enricher.api.events import EventStreams
 from services.enricher.api.tasks import task_endpoints
 from services.enricher.api.users import open_users
@@ -55,17 +56,17 @@ async def add_enricher(
         await enter(following(volume.live, queue.listen, metrics))
         pauses = await enter(pauses_told_by(settings.finder.metadata.shared, volume.hosts))
         volume = replace(volume, hosts=pauses)
-        opened = open_wings(
-            skeleton,
-            settings,
-            queue=queue,
-            volume=volume,
-            state_dir=state_dir,
-            paths=paths,
-            videos=videos,
+        wings = await enter(
+            open_wings(
+                skeleton,
+                settings,
+                queue=queue,
+                volume=volume,
+                state_dir=state_dir,
+                paths=paths,
+                videos=videos,
+            )
         )
-        wings = await enter(opened)
-        sharing = wings.database.sharing
         demo_library = demo.DemoLibrary(wings.finder)
         works: dict[str, Work] = {**wings.works, demo.KIND: demo_library}
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
@@ -76,7 +77,7 @@ async def add_enricher(
                 background=background,
                 tell=announcing(queue),
                 on_end=lambda kind, state: metrics.tasks.labels(kind, state).inc(),
-                alone=sharing.identity is None,
+                alone=wings.database.sharing.identity is None,
             )
         )
         await enter(wings.account.syncing(tasks))
@@ -87,41 +88,61 @@ async def add_enricher(
             signs=bool(settings.urls.signing_keys),
             public_url=settings.urls.public_url,
             users=await enter(open_users(settings.users)),
-            shared=sharing.identity is not None,
+            shared=wings.database.sharing.identity is not None,
         )
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
         await enter(history.listening(queue))
         setup = partial(_setup, settings, volume, wings, gate)
         await enter(telling_work(queue, metrics, "enricher", background=background, setup=setup))
+        skeleton.app.on_shutdown.append(streams.end)
+        skeleton.checks.update(queue=queue.ping, database=wings.database.check)
+        wings.tell_troubles(skeleton)
         endpoints = [
             *wings.endpoints(tasks),
             *task_endpoints(tasks),
             *streams.endpoints,
             *demo.demo_endpoints(tasks, demo_library),
         ]
-        skeleton.app[GATE] = gate
-        early = wings.characters.answering_early(gate.may_read, skeleton.service, skeleton.app.get(EARLY))
-        skeleton.app[EARLY] = early
-        skeleton.app.on_shutdown.append(streams.end)
-        skeleton.checks.update(queue=queue.ping, database=wings.database.check)
-        wings.tell_troubles(skeleton)
         api = demo_library.api = OwnApi(endpoints)
-        posters = ShownPosters(volume.names, wings.library.shown, wings.urls, wings.finder)
-        pages = (
-            Wall(api, posters, wings.urls, wings.finder, settings.library.folders),
-            Shelves(api, posters, wings.urls),
-            AccountPages(api),
-            Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
-        )
-        site = _site(skeleton, settings, wings, gate)
-        for page in pages:
-            skeleton.add_routes(page.routes(site))
+        _show(skeleton, settings, gate, wings, volume, api=api, history=history)
         live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)
-        skeleton.add_routes([*site.routes, live])
-        skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)
-        skeleton.add_routes(docs_routes(endpoints, gate, version=ONESHEET_VERSION))
+        skeleton.add_routes([live])
+        _answer(skeleton, gate, wings, endpoints)
         yield
+
+
+def _show(
+    skeleton: Skeleton,
+    settings: EnricherSettings,
+    gate: Gate,
+    wings: Wings,
+    volume: KeeperVolume,
+    *,
+    api: OwnApi,
+    history: History,
+) -> None:
+    """People, by pages."""
+    posters = ShownPosters(volume.names, wings.library.shown, wings.urls, wings.finder)
+    pages = (
+        Wall(api, posters, wings.urls, wings.finder, settings.library.folders),
+        Shelves(api, posters, wings.urls),
+        AccountPages(api),
+        Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
+    )
+    site = _site(skeleton, settings, wings, gate)
+    for page in pages:
+        skeleton.add_routes(page.routes(site))
+    skeleton.add_routes(site.routes)
+
+
+def _answer(skeleton: Skeleton, gate: Gate, wings: Wings, endpoints: Sequence[Endpoint]) -> None:
+    """Programs, by the API."""
+    skeleton.app[GATE] = gate
+    before = skeleton.app.get(EARLY)
+    skeleton.app[EARLY] = wings.characters.answering_early(gate.may_read, skeleton.service, before)
+    skeleton.add_routes(endpoint.route(gate) for endpoint in endpoints)
+    skeleton.add_routes(docs_routes(endpoints, gate, version=ONESHEET_VERSION))
 
 
 def _site(skeleton: Skeleton, settings: EnricherSettings, wings: Wings, gate: Gate) -> Site:

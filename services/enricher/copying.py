@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.enricher.account import tables as _of_the_account
+from services.enricher.characters import tables as _of_characters
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseRefused
 from services.enricher.database.engines import DatabaseSettings, open_database
@@ -14,12 +15,27 @@ from services.enricher.database.schema import metadata
 from services.enricher.finder import tables as _of_the_finder
 from services.enricher.keeper import tables as _of_the_keeper
 from services.enricher.library import tables as _of_the_library
+from services.enricher.streamers import tables as _of_streamers
+from services.enricher.studio import tables as _of_the_studio
 from services.enricher.tasks import rows as _of_tasks
+from services.enricher.uploads import tables as _of_uploads
 
-ALL_TABLES = (_of_the_account, _of_the_finder, _of_the_keeper, _of_the_library, _of_tasks)
-"""Loaded, they are in `metadata`."""
+ALL_TABLES = (
+    _of_the_account,
+    _of_characters,
+    _of_the_finder,
+    _of_the_keeper,
+    _of_the_library,
+    _of_streamers,
+    _of_the_studio,
+    _of_tasks,
+    _of_uploads,
+)
+"""Loaded, they are in `metadata`: what is not is left behind, without a word."""
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE, HEAVY_AT_ONCE = 500, 5
+"""The second where a row may hold a picture."""
+
 OnRows = Callable[[int], object]
 
 
@@ -73,7 +89,8 @@ async def _table(here: AsyncConnection, there: AsyncConnection, table: sa.Table,
 async def _rows_after(
     here: AsyncConnection, table: sa.Table, key: Sequence[sa.Column[Any]], after: tuple[Any, ...] | None
 ) -> Sequence[sa.RowMapping]:
-    query = sa.select(table).order_by(*key).limit(ROWS_AT_ONCE)
+    is_heavy = any(isinstance(column.type, sa.LargeBinary) for column in table.columns)
+    query = sa.select(table).order_by(*key).limit(HEAVY_AT_ONCE if is_heavy else ROWS_AT_ONCE)
     if after is not None:
         given = [sa.literal(value, column.type) for column, value in zip(key, after, strict=True)]
         query = query.where(sa.tuple_(*key) > sa.tuple_(*given))

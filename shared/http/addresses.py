@@ -99,10 +99,14 @@ class AddressPolicy:
         self.check(source.host, source.port, [source.host])
 
 
-def refusal_in(error: Exception) -> AddressRefused | None:
-    """Why an address was not dialled, where that is what failed: a client has it inside of its own error."""
+def refusal_in(error: BaseException) -> AddressRefused | None:
+    """Why an address was not dialled, where that is what failed: a client has it inside of its own error, and a middleware
+    of the client that inside of another one.
+    """
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return cause if isinstance(cause, AddressRefused) else None
+    if isinstance(cause, AddressRefused):
+        return cause
+    return refusal_in(error.__cause__) if error.__cause__ else None
 
 
 class CheckedResolver(AbstractResolver):

@@ -26,7 +26,7 @@ from tests.bench.object_store import hits_on_objects
 from tests.bench.pages import pages
 from tests.bench.proxy_hits import against_bare_handler, against_thumbor
 from tests.bench.rendering import rendering
-from tests.bench.report import Figure, report
+from tests.bench.report import Figure, fresh, report
 from tests.bench.shares import shares
 from tests.bench.standing import standing
 from tests.bench.streamers import streamers
@@ -36,38 +36,38 @@ from tests.servers.rabbitmq import RabbitNode
 
 async def main(root: Path) -> int:
     """How many promises were missed."""
-    with closing(RabbitNode(_fresh(root, "rabbitmq"))) as node:
+    with closing(RabbitNode(fresh(root, "rabbitmq"))) as node:
         node.ensure_running()
         return report(
             [
-                *rendering(_fresh(root, "rendering")),
-                await miss_embedded(_fresh(root, "embedded")),
-                *await cpu_of_a_miss(_fresh(root, "beside")),
-                await miss_rabbitmq(_fresh(root, "clustered"), node),
-                *await pages(_fresh(root, "pages")),
-                *await characters(_fresh(root, "characters")),
-                *await by_name(_fresh(root, "names")),
-                *await cpu_by_name(_fresh(root, "named")),
-                *await multiplexed(_fresh(root, "multiplexed")),
-                *await gallery(_fresh(root, "gallery")),
-                *await one_process(_fresh(root, "whole")),
-                await idle_proxy(_fresh(root, "idle"), node),
-                await backlog(_fresh(root, "backlog"), node),
-                *await memory_of_a_fetcher(_fresh(root, "jobs"), node),
+                *rendering(fresh(root, "rendering")),
+                await miss_embedded(fresh(root, "embedded")),
+                *await cpu_of_a_miss(fresh(root, "beside")),
+                await miss_rabbitmq(fresh(root, "clustered"), node),
+                *await pages(fresh(root, "pages")),
+                *await characters(fresh(root, "characters")),
+                *await by_name(fresh(root, "names")),
+                *await cpu_by_name(fresh(root, "named")),
+                *await multiplexed(fresh(root, "multiplexed")),
+                *await gallery(fresh(root, "gallery")),
+                *await one_process(fresh(root, "whole")),
+                await idle_proxy(fresh(root, "idle"), node),
+                await backlog(fresh(root, "backlog"), node),
+                *await memory_of_a_fetcher(fresh(root, "jobs"), node),
                 *await hits(root, node),
-                *await hits_on_objects(_fresh(root, "objects"), node),
-                *await shares(_fresh(root, "shares"), node),
-                *await library(_fresh(root, "library")),
-                *await streamers(_fresh(root, "streamers")),
-                *await catalog(_fresh(root, "catalog")),
-                *await imports(_fresh(root, "imports")),
-                *await account(_fresh(root, "account")),
+                *await hits_on_objects(fresh(root, "objects"), node),
+                *await shares(fresh(root, "shares"), node),
+                *await library(fresh(root, "library")),
+                *await streamers(fresh(root, "streamers")),
+                *await catalog(fresh(root, "catalog")),
+                *await imports(fresh(root, "imports")),
+                *await account(fresh(root, "account")),
             ]
         )
 
 
 async def hits(root: Path, node: RabbitNode) -> list[Figure]:
-    async with standing(_fresh(root, "standing"), node) as stored:
+    async with standing(fresh(root, "standing"), node) as stored:
         return [
             *await against_bare_handler(stored),
             await against_thumbor(stored),
@@ -75,14 +75,8 @@ async def hits(root: Path, node: RabbitNode) -> list[Figure]:
             *await videos(stored),
             await hits_among_misses(stored),
             await metrics_under_load(stored),
-            *await many_pictures(stored, node, _fresh(root, "crowds")),
+            *await many_pictures(stored, node, fresh(root, "crowds")),
         ]
-
-
-def _fresh(root: Path, name: str) -> Path:
-    directory = root / name
-    directory.mkdir()
-    return directory
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import psutil
 
 from services.enricher.finder.providers.spending import RESERVED
 from services.enricher.finder.providers.tmdb.spec import TMDB_LIMIT
+from tests.bench.load import cpu_s
 from tests.bench.report import Figure, report
 from tests.providers import tmdb as tmdb_stand_in
 from tests.providers.metadata_host import Said
@@ -99,7 +100,7 @@ async def _watched(
     resident: list[int] = []
     asked = trakt.total, tmdb.total
     process = psutil.Process(service.pid)
-    cpu_s, begun = sum(process.cpu_times()[:2]), time.perf_counter()
+    before_s, begun = cpu_s(service.pid), time.perf_counter()
     await _ask(client, "POST", "/api/trakt/import", {})
     status = await _ended(
         client, "/api/trakt/import/status", lambda: resident.append(process.memory_info().rss)
@@ -110,7 +111,7 @@ async def _watched(
     background = TMDB_LIMIT.requests - round(TMDB_LIMIT.requests * RESERVED)
     windows = (tmdb.total - asked[1] - 1) // background  # the first is there at once
     floor_s = (trakt.total - asked[0] + 1) * LATENCY_S + windows * TMDB_LIMIT.period.total_seconds()
-    return _Watched(took_s, sum(process.cpu_times()[:2]) - cpu_s, floor_s, status["errors"], resident)
+    return _Watched(took_s, cpu_s(service.pid) - before_s, floor_s, status["errors"], resident)
 
 
 async def _ended(client: aiohttp.ClientSession, path: str, look: Any = lambda: None) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.bench.earlier import beside_base, cpu_s, idle, in_turns
+from tests.bench.earlier import beside_base, idle, in_turns
+from tests.bench.load import cpu_s
 from tests.bench.report import Figure
 from tests.providers.behaviour import Behaviour
 from tests.providers.separate_host import SeparateHost

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.bench.load import cpu_s
 from tests.bench.report import Figure, other_checkout
 
 Measure = Callable[[Path | None], Awaitable[float]]
@@ -34,13 +35,6 @@ def beside_base(what: str, ours: float, theirs: float | None, *, unit: str, at_m
         promise=f"≤ {at_most} × of BASE",
         kept=theirs is None or ours <= at_most * theirs,
     )
-
-
-def cpu_s(pid: int, *, children: bool = False) -> float:
-    """User and system, so far; with its children as they live now, where asked for."""
-    process = psutil.Process(pid)
-    counted = [process, *(process.children(recursive=True) if children else ())]
-    return float(sum(sum(one.cpu_times()[:2]) for one in counted))
 
 
 def pss_mb(pid: int) -> float:

@@ -94,10 +94,11 @@ async def cpu_us(all_: Mapping[str, Served]) -> dict[str, float]:
     return {name: statistics.median(each) for name, each in rounds.items()}
 
 
-def cpu_s(pid: int) -> float:
-    """User and system, of the process alone."""
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
+def cpu_s(pid: int, *, children: bool = False) -> float:
+    """User and system, so far; with its children as they live now, where asked for."""
+    process = psutil.Process(pid)
+    counted = [process, *(process.children(recursive=True) if children else ())]
+    return float(sum(sum(one.cpu_times()[:2]) for one in counted))
 
 
 def _percentile(said: str, percent: int) -> float:

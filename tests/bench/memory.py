@@ -5,7 +5,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.earlier import beside_base, cpu_s, in_turns, pss_mb
+from tests.bench.earlier import beside_base, in_turns, pss_mb
+from tests.bench.load import cpu_s
 from tests.bench.report import Figure
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.service import measured_service

@@ -24,6 +24,13 @@ class Figure:
 _RED = "\x1b[31m{}\x1b[0m"
 
 
+def fresh(root: Path, name: str) -> Path:
+    """A directory for what a row needs."""
+    directory = root / name
+    directory.mkdir()
+    return directory
+
+
 def report(figures: list[Figure]) -> int:
     """Print the table, what was missed in red where a terminal reads it, and keep it as JSON; how many were missed."""
     header = ("what", "ours", "reference", "compared", "promise", "")

@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
-import psutil
 
-from tests.bench.report import Figure, report
+from tests.bench.load import cpu_s
+from tests.bench.report import Figure, fresh, report
 from tests.providers.behaviour import Behaviour
 from tests.providers.picture_host import PictureHost
 from tests.providers.separate_host import SeparateHost
@@ -242,14 +242,13 @@ async def packed_bodies(directory: Path) -> Figure:
         measured_service("services", settings, cwd=directory) as service,
         aiohttp.ClientSession(headers={"Content-Encoding": "gzip"}) as session,
     ):
-        process = psutil.Process(service.pid)
 
         async def cost_s(body: bytes) -> float:
-            before = sum(process.cpu_times()[:2])
+            before = cpu_s(service.pid)
             for _ in range(PACKED):
                 async with session.get(f"{service.address}/healthz", data=body) as answer:
                     answer.raise_for_status()
-            return sum(process.cpu_times()[:2]) - before
+            return cpu_s(service.pid) - before
 
         await cost_s(b"")
         alone_s = statistics.median([await cost_s(b"") for _ in range(5)])
@@ -268,23 +267,17 @@ async def shares(directory: Path, node: RabbitNode) -> list[Figure]:
     figures = []
     for engine, broker in (("embedded", None), ("rabbitmq", node)):
         figures += [
-            await beside_slow_hosts(_fresh(directory, f"{engine}-one"), broker, slow=1),
+            await beside_slow_hosts(fresh(directory, f"{engine}-one"), broker, slow=1),
             await beside_slow_hosts(
-                _fresh(directory, f"{engine}-ten"), broker, slow=10, FETCH_CONCURRENCY="8"
+                fresh(directory, f"{engine}-ten"), broker, slow=10, FETCH_CONCURRENCY="8"
             ),
-            await after_who_hung_up(_fresh(directory, f"{engine}-gone"), broker),
+            await after_who_hung_up(fresh(directory, f"{engine}-gone"), broker),
         ]
     return [
         *figures,
-        await beside_broken_pictures(_fresh(directory, "broken")),
-        await packed_bodies(_fresh(directory, "packed")),
+        await beside_broken_pictures(fresh(directory, "broken")),
+        await packed_bodies(fresh(directory, "packed")),
     ]
-
-
-def _fresh(root: Path, name: str) -> Path:
-    directory = root / name
-    directory.mkdir()
-    return directory
 
 
 async def _only(root: Path, rows: list[str]) -> None:
@@ -298,16 +291,16 @@ async def _only(root: Path, rows: list[str]) -> None:
             if broker:
                 broker.ensure_running()
             figures = [
-                await beside_slow_hosts(_fresh(root, "one"), broker, slow=1),
-                await beside_slow_hosts(_fresh(root, "ten"), broker, slow=10, FETCH_CONCURRENCY="8"),
-                await after_who_hung_up(_fresh(root, "gone"), broker),
+                await beside_slow_hosts(fresh(root, "one"), broker, slow=1),
+                await beside_slow_hosts(fresh(root, "ten"), broker, slow=10, FETCH_CONCURRENCY="8"),
+                await after_who_hung_up(fresh(root, "gone"), broker),
             ]
         if "broken" in rows:
-            figures.append(await beside_broken_pictures(_fresh(root, "broken")))
+            figures.append(await beside_broken_pictures(fresh(root, "broken")))
         if "dead" in rows:
-            figures.append(await until_broken_pictures_are_dead_letters(_fresh(root, "dead")))
+            figures.append(await until_broken_pictures_are_dead_letters(fresh(root, "dead")))
         if "packed" in rows:
-            figures.append(await packed_bodies(_fresh(root, "packed")))
+            figures.append(await packed_bodies(fresh(root, "packed")))
         report(figures)
 
 

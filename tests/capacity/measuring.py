@@ -11,8 +11,9 @@ import aiohttp
 import psutil
 
 from tests.bench.by_name import POSTERS, drawn_posters, found_at
-from tests.bench.earlier import cpu_s, idle
-from tests.bench.load import BROWSER, ROUNDS, Served, cpu_us, load
+from tests.bench.earlier import idle
+from tests.bench.load import BROWSER, ROUNDS, Served, cpu_s, cpu_us, load
+from tests.bench.report import fresh
 from tests.bench.standing import Standing, ask, etag_of, standing
 from tests.capacity.model import ServiceTimes
 from tests.providers.separate_host import SeparateHost
@@ -27,12 +28,12 @@ _STORE_COUNT = re.compile(r'^onesheet_store_requests_total\{kind="(\w+)",.*\} (\
 
 
 async def measured(directory: Path) -> ServiceTimes:
-    with closing(RabbitNode(_fresh(directory, "rabbitmq"))) as node:
+    with closing(RabbitNode(fresh(directory, "rabbitmq"))) as node:
         node.ensure_running()
-        async with standing(_fresh(directory, "hits"), node) as stored:
+        async with standing(fresh(directory, "hits"), node) as stored:
             hits = await _hits(stored)
-        misses = await _misses(_fresh(directory, "misses"), node)
-        reads, writes = await _store_requests(_fresh(directory, "objects"), node)
+        misses = await _misses(fresh(directory, "misses"), node)
+        reads, writes = await _store_requests(fresh(directory, "objects"), node)
     return ServiceTimes(
         machine=f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         store_reads_a_miss=round(reads, 1),
@@ -43,7 +44,7 @@ async def measured(directory: Path) -> ServiceTimes:
 
 async def _hits(stored: Standing) -> dict[str, float]:
     proxy = stored.proxy
-    nowhere = _fresh(stored.directory, "nothing-stored")
+    nowhere = fresh(stored.directory, "nothing-stored")
     async with (
         running_onesheet_nginx(stored.volume) as serving,
         running_onesheet_nginx(nowhere, proxies=(proxy.address.removeprefix("http://"),)) as passing,
@@ -170,8 +171,8 @@ async def _site(directory: Path, settings: Mapping[str, str], node: RabbitNode) 
         services = {}
         for name in ("enricher", "fetcher", "proxy"):
             own = {
-                "STATE_DIR": str(_fresh(directory, f"state-{name}")),
-                "VOLUME_CACHE_DIR": str(_fresh(directory, f"kept-{name}")),
+                "STATE_DIR": str(fresh(directory, f"state-{name}")),
+                "VOLUME_CACHE_DIR": str(fresh(directory, f"kept-{name}")),
             }
             services[name] = await stack.enter_async_context(
                 measured_service(f"services.{name}", {**shared, **own}, cwd=directory)
@@ -183,9 +184,3 @@ async def _site(directory: Path, settings: Mapping[str, str], node: RabbitNode) 
 
 def _children_s(pid: int) -> float:
     return cpu_s(pid, children=True) - cpu_s(pid)
-
-
-def _fresh(root: Path, name: str) -> Path:
-    directory = root / name
-    directory.mkdir()
-    return directory

@@ -14,31 +14,36 @@ from pydantic import ValidationError
 
 from services.enricher.api.access import AccessSettings, BearerTokens, Gate
 from services.enricher.characters import CharacterSettings, GenerationFailed
+from services.enricher.characters.answers import CharacterImageAnswer
 from services.enricher.characters.api import wanted_title
 from services.enricher.characters.audit import start_what_is_due
 from services.enricher.characters.chain import (
-    CHAIN,
     Chain,
-    Create,
-    Curated,
-    Generated,
     ImageSource,
-    OfTmdb,
-    OfTvdb,
     StepAnswer,
     StepResult,
     WantedCharacter,
     Worth,
-    found,
-    meant_titles,
     nothing,
 )
 from services.enricher.characters.early import answering_early
+from services.enricher.characters.fast_cache import MemoryCache, id_key, name_key
 from services.enricher.characters.files import CharacterFiles, described
-from services.enricher.characters.images import CharacterImageAnswer, CharacterImages, Lifetimes
+from services.enricher.characters.images import CharacterImages, Lifetimes
 from services.enricher.characters.matching import is_called, match
 from services.enricher.characters.measuring import penalty
-from services.enricher.characters.store import MemoryCache, character_id, id_key, name_key
+from services.enricher.characters.steps import (
+    CHAIN,
+    Create,
+    Curated,
+    Generated,
+    OfTmdb,
+    OfTvdb,
+    found,
+    worths_of,
+)
+from services.enricher.characters.store import character_id
+from services.enricher.characters.title_casts import meant_titles
 from services.enricher.characters.urls import CharacterUrls, first_of, is_generated
 from services.enricher.finder.artwork.casts import CastPart, NamedTitle
 from services.enricher.finder.artwork.source import Asking, Ids
@@ -235,14 +240,14 @@ def test_the_first_that_is_not_empty() -> None:
 
 
 def test_the_described_scores_are_the_default_and_settings_change_order_and_scores() -> None:
-    assert [(name, worth.first, worth.second) for name, worth in Worth.read(CHAIN).items()] == [
+    assert [(name, worth.first, worth.second) for name, worth in worths_of(CHAIN).items()] == [
         ("curated", 100, 100),
         ("generated", 80, 80),
         ("tvdb", 70, 65),
         ("tmdb", 50, 45),
         ("create", 80, 80),
     ]
-    assert list(Worth.read("tmdb:90, tvdb:70")) == ["tmdb", "tvdb"]
+    assert list(worths_of("tmdb:90, tvdb:70")) == ["tmdb", "tvdb"]
     for wrong in ("elsewhere:5", "tvdb", "tvdb:x", "tvdb:50/70", "tmdb:101", "tmdb:1 tmdb:2"):
         with pytest.raises(ValidationError):
             CharacterSettings(chain=wrong)
@@ -523,7 +528,8 @@ class Batched(CharacterImages):
             fast=unused,
             files=unused,
             urls=URLS,
-            pictures=unused,
+            chosen=unused,
+            answers=unused,
             lifetimes=Lifetimes(1, 1),
             batch_size=5,
             cast_limit=20,
@@ -646,7 +652,7 @@ def test_of_tvdbs_fields_the_first_that_is_not_empty_is_taken_and_crew_is_no_cas
 
 
 async def test_tvdb_that_says_what_it_said_before_is_worth_65_and_tmdbs_series_45() -> None:
-    worth = Worth.read(CHAIN)
+    worth = worths_of(CHAIN)
     casts: Any = None
     tvdb, tmdb = OfTvdb(casts, URLS), OfTmdb(casts, URLS)
     assert [tvdb.score(worth["tvdb"], Kind.SERIES, stale=stale) for stale in (False, True)] == [70, 65]

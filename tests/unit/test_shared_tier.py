@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from services.enricher.characters.store import NEAR_LASTS_S, MemoryCache, SharedCache, id_key, name_key
+from services.enricher.characters.fast_cache import NEAR_LASTS_S, MemoryCache, SharedCache, id_key, name_key
 from services.enricher.finder.metadata.cache import Cache, CacheRequest
 from services.enricher.finder.metadata.outcomes import Found, NotFound, Row
 from services.enricher.finder.metadata.shared_tier import (

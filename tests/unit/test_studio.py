@@ -1,11 +1,19 @@
 """The studio's words: prices, what makes two requests the same, and what is left of what strangers say."""
 
+from dataclasses import dataclass
+from typing import NoReturn
+
 import pytest
 
-from services.enricher.studio.asking import one_line, picture_type
+from services.enricher.studio.asking import ResultRefused, one_line, picture_type
 from services.enricher.studio.jobs import PRICES, StudioKind, WantedJob, prices_in
 from services.enricher.studio.replicate import ReplicateSettings
+from services.enricher.studio.results import ResultFetcher
 from services.enricher.studio.serpapi import web_url
+from shared.http.addresses import AddressPolicy
+from shared.http.outbound import Outbound, OutboundSettings
+from shared.http.untrusted import Follower, FollowingRefused
+from shared.pictures import HostRules, RefusalReason
 
 
 def test_prices_stand_over_the_tables_and_are_whole_millionths() -> None:
@@ -74,3 +82,30 @@ TYPES = {
 @pytest.mark.parametrize("body", TYPES)
 def test_services_are_sent_pictures_that_they_take_by_their_first_bytes(body: bytes) -> None:
     assert picture_type(body) == TYPES[body]
+
+
+WAY_OUT = Outbound(OutboundSettings(), {})
+
+
+@dataclass(frozen=True)
+class Refusing(Follower):
+    why: RefusalReason
+
+    def get(self, url: str, *, rules: HostRules | None = None) -> NoReturn:
+        raise FollowingRefused(self.why, url)
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (RefusalReason.ADDRESS, "private address"),
+        (RefusalReason.URL, "no URL"),
+        (RefusalReason.DOWNGRADE, "from https to http"),
+        (RefusalReason.REDIRECTS, "from one address to the next"),
+        (RefusalReason.HOST, "ALLOWED_HOSTS"),
+        (RefusalReason.PORT, "ALLOWED_HOSTS"),
+    ],
+)
+async def test_why_a_result_is_not_fetched_is_a_sentence(why: RefusalReason, said: str) -> None:
+    with pytest.raises(ResultRefused, match=said):
+        await ResultFetcher(Refusing(WAY_OUT, AddressPolicy(()), 0, why)).fetch("https://a.example/")

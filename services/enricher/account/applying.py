@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 
 from services.enricher.account import tables
-from services.enricher.account.entries import HERE, TRAKT, default_session, episodes_of, recompute
+from services.enricher.account.entries import HERE, TRAKT
 from services.enricher.account.mirror import OfTitle, TitleId, of_title, settle
+from services.enricher.account.progress import default_session, episodes_of, recompute
 from services.enricher.account.rules import (
     MediaKind,
     PersonalRating,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CompoundSelect, and_, delete, func, or_, select, update
 
 from services.enricher.account import tables
-from services.enricher.account.entries import recompute
+from services.enricher.account.progress import recompute
 from services.enricher.account.rules import MediaKind, Play
 from services.enricher.account.vault import remember
 from services.enricher.database.connection import AsyncConnection

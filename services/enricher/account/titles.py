@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from services.enricher.account import tables
-from services.enricher.account.entries import episodes_of
 from services.enricher.account.mirror import TitleId
+from services.enricher.account.progress import episodes_of
 from services.enricher.account.rules import MediaKind
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.finder.metadata import Found, NotFound, Pending, Unavailable, Urgency

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.enricher.api.access import Access, Gate
 from services.enricher.database.database import DatabaseUnavailable
 from shared.http import NO_STORE, Problem, RenderedBody, rendered_response
+from shared.http.untrusted import read_sent
 from shared.queue import QueueError
 
 __all__ = [
@@ -193,9 +194,9 @@ class Endpoint:
         if self.max_sent_bytes and request.content_type == FORM:
             return await _sent_by_form(request, self.max_sent_bytes)
         if self.max_sent_bytes and request.content_type != JSON:
-            return Sent(await _bounded(request, self.max_sent_bytes))
+            return Sent(await _sent_bytes(request, self.max_sent_bytes))
         limit = self.max_json_bytes
-        said = await _bounded(request, limit) if limit else await request.read()
+        said = await _sent_bytes(request, limit) if limit else await request.read()
         return _validated(body.model_validate_json, said or NOTHING_SAID, "The body")
 
     def _parameters(self, request: web.Request) -> Parameters:
@@ -230,16 +231,12 @@ def _json_response(model: BaseModel, status: HTTPStatus, **headers: str) -> web.
     )
 
 
-async def _bounded(request: web.Request, at_most: int) -> bytes:
-    """Raise Problem for more than that, without having read much more."""
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > at_most:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send {at_most} bytes at most.")
+async def _sent_bytes(request: web.Request, at_most: int) -> bytes:
+    """Raise Problem for more than that, and for nothing."""
+    body = await read_sent(request.content.readany, at_most)
     if not body:
         raise Problem(HTTPStatus.BAD_REQUEST, "Send something.")
-    return bytes(body)
+    return body
 
 
 async def _sent_by_form(request: web.Request, at_most: int) -> Sent:
@@ -253,26 +250,16 @@ async def _sent_by_form(request: web.Request, at_most: int) -> Sent:
             if not isinstance(part, aiohttp.BodyPartReader):
                 break
             if part.filename is None:
-                fields[part.name or ""] = (await _bounded_part(part, MAX_FIELD_BYTES)).decode(
-                    errors="replace"
-                )
+                field = await read_sent(part.read_chunk, MAX_FIELD_BYTES)
+                fields[part.name or ""] = field.decode(errors="replace")
             else:  # further files are read within the same bound, and dropped
-                sent = await _bounded_part(part, at_most)
+                sent = await read_sent(part.read_chunk, at_most)
                 body = sent if body is None else body
     except (ValueError, LookupError, AssertionError, aiohttp.ClientError):
         raise Problem(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from None
     if body is None:
         raise Problem(HTTPStatus.BAD_REQUEST, "There is no file in the form.")
     return Sent(body, fields)
-
-
-async def _bounded_part(part: aiohttp.BodyPartReader, at_most: int) -> bytes:
-    body = bytearray()
-    while chunk := await part.read_chunk():
-        body += chunk
-        if len(body) > at_most:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send {at_most} bytes at most.")
-    return bytes(body)
 
 
 def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Model:

@@ -21,6 +21,7 @@ from yarl import URL
 from shared.http.addresses import AddressPolicy, CheckedResolver
 from shared.http.answers import Problem
 from shared.http.outbound import Outbound, OutboundSettings, open_outbound
+from shared.http.untrusted import read_bounded
 from shared.pictures import SourceUrl
 from shared.settings import ONESHEET_VERSION, CommaList, Settings
 
@@ -256,9 +257,4 @@ async def _fetched(url: URL, outbound: Outbound) -> bytes:
     async with outbound.session_for(url).get(url, allow_redirects=False) as answer:
         if answer.status != HTTPStatus.OK:
             raise ValueError(f"it answered {answer.status}")
-        body = bytearray()
-        async for chunk in answer.content.iter_any():
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                raise ValueError("it is too long")
-        return bytes(body)
+        return await read_bounded(answer.content.readany, _MOST_BYTES)

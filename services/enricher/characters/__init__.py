@@ -1,7 +1,7 @@
 """Characters: the best picture of whoever is played in a title."""
 
-from services.enricher.characters.chain import GenerationFailed, GenerationPending, Generator
 from services.enricher.characters.opening import CharacterSettings, CharacterWing, open_characters
+from services.enricher.characters.steps import GenerationFailed, GenerationPending, Generator
 
 __all__ = [
     "CharacterSettings",

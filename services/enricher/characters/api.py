@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from services.enricher.api.access import showed_token
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from services.enricher.api.tasks import ShownTask, started
-from services.enricher.characters import images
+from services.enricher.characters import answers
 from services.enricher.characters.audit import AUDIT, CLEAN_UP
 from services.enricher.characters.chain import ChainResult, WantedCharacter
+from services.enricher.characters.images import CharacterImages
 from services.enricher.characters.matching import folded
 from services.enricher.characters.store import Character
 from services.enricher.finder.artwork.source import Subject
@@ -194,24 +195,24 @@ def wanted_title(title: str, media_type: str | None, year: int | None) -> Wanted
 
 
 class CharacterApi:
-    def __init__(self, found: images.CharacterImages, tasks: Tasks) -> None:
+    def __init__(self, found: CharacterImages, tasks: Tasks) -> None:
         self._found = found
         self._tasks = tasks
 
-    async def by_name(self, asked: CharacterParameters) -> RenderedBody | images.CharacterImageAnswer:
+    async def by_name(self, asked: CharacterParameters) -> RenderedBody | answers.CharacterImageAnswer:
         """The best picture of a character of a title: an operator's, a generated one, TVDB's, TMDB's, or one that is made now."""
         wanted = _wanted(asked)
         if not asked.force_regenerate and not asked.actor:
-            kept = await self._found.at_hand(asked.name, images.title_of(wanted))
+            kept = await self._found.at_hand(asked.name, wanted.whole_title)
             if kept:
                 return RenderedBody.of(kept)
         return await self._found.by_name(wanted, force=asked.force_regenerate, may_create=showed_token())
 
-    async def by_id(self, asked: CharacterIdParameters) -> images.CharacterImageAnswer:
+    async def by_id(self, asked: CharacterIdParameters) -> answers.CharacterImageAnswer:
         """The same by an id: ours, or the number that TVDB has for a character."""
         return await self._found.by_id(asked.id, force=asked.force_regenerate, may_create=showed_token())
 
-    async def batch(self, _asked: Parameters, order: BatchOrder) -> images.BatchAnswer:
+    async def batch(self, _asked: Parameters, order: BatchOrder) -> answers.BatchAnswer:
         """The same of many, a few at once with a pause after each few. One that fails fails alone."""
         return await self._found.batch(order.ids, force=order.force_regenerate)
 
@@ -222,11 +223,11 @@ class CharacterApi:
             characters=tuple([await self._enhanced(one, order.source) for one in characters])
         )
 
-    async def preload(self, _asked: Parameters, order: PreloadOrder) -> images.PreloadAnswer:
+    async def preload(self, _asked: Parameters, order: PreloadOrder) -> answers.PreloadAnswer:
         """Find the pictures of all characters of a title: each provider is asked for its cast once."""
         return await self._found.preload(wanted_title(order.movie_title, order.media_type, order.year))
 
-    async def statistics(self, _asked: Parameters) -> images.CharacterStatistics:
+    async def statistics(self, _asked: Parameters) -> answers.CharacterStatistics:
         """How many pictures are known, and how look-ups are set."""
         return await self._found.statistics()
 
@@ -250,7 +251,7 @@ class CharacterApi:
 
     async def report(self, _asked: Parameters, order: ReportOrder) -> Reported:
         """A picture is wrong, or dead: it drops out, and the next best is shown."""
-        title = images.title_of(wanted_title(order.movie_title, order.media_type, order.year))
+        title = wanted_title(order.movie_title, order.media_type, order.year).whole_title
         dropped = await self._found.report(order.name, title, order.image_url, order.reason)
         return Reported(dropped=dropped)
 
@@ -307,20 +308,25 @@ class CharacterApi:
     @property
     def endpoints(self) -> list[Endpoint]:
         lists, admin = Access.LISTS, Access.ADMIN
-        image, one, accepted = images.CharacterImageAnswer, CharacterIdParameters, HTTPStatus.ACCEPTED
+        image, one, accepted = answers.CharacterImageAnswer, CharacterIdParameters, HTTPStatus.ACCEPTED
         explained = "/api/v1/admin/characters/explain"
         return [
             Endpoint("GET", BY_NAME, self.by_name, image, CharacterParameters),
-            Endpoint("GET", f"{PATH}/stats", self.statistics, images.CharacterStatistics),
+            Endpoint("GET", f"{PATH}/stats", self.statistics, answers.CharacterStatistics),
             Endpoint("GET", f"{PATH}/profile-image", self.profile_image, QualifiedUrl, CastMemberParameters),
             Endpoint("GET", f"{PATH}/title-image", self.title_image, QualifiedUrl, TitleImageParameters),
             Endpoint("GET", f"{PATH}/{{id}}/image", self.by_id, image, one),
-            Endpoint("POST", f"{PATH}/batch", self.batch, images.BatchAnswer, body=BatchOrder, access=lists),
+            Endpoint("POST", f"{PATH}/batch", self.batch, answers.BatchAnswer, body=BatchOrder, access=lists),
             Endpoint(
                 "POST", f"{PATH}/enhance", self.enhance, EnhancedCharacters, body=EnhanceOrder, access=lists
             ),
             Endpoint(
-                "POST", f"{PATH}/preload", self.preload, images.PreloadAnswer, body=PreloadOrder, access=lists
+                "POST",
+                f"{PATH}/preload",
+                self.preload,
+                answers.PreloadAnswer,
+                body=PreloadOrder,
+                access=lists,
             ),
             Endpoint("POST", PATH, self.register, ShownCharacter, body=RegisteredCharacter, access=admin),
             Endpoint("POST", f"{PATH}/report", self.report, Reported, body=ReportOrder, access=admin),

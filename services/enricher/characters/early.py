@@ -9,9 +9,8 @@ from urllib.parse import parse_qsl
 from multidict import MultiMapping
 
 from services.enricher.characters.api import BY_NAME, CharacterParameters, wanted_title
-from services.enricher.characters.images import title_of
+from services.enricher.characters.fast_cache import name_key
 from services.enricher.characters.matching import REMEMBERED_AT_MOST
-from services.enricher.characters.store import name_key
 from shared.http import Problem
 from shared.http.app import Observation
 from shared.http.early import Early, EarlyAnswer, Head
@@ -77,7 +76,7 @@ def _key_of(target: str) -> str | None:
         if len(given) < len(asked) or not given.keys() <= _ASKED or "#" in target:
             return None
         wanted = CharacterParameters.model_validate(given)
-        title = title_of(wanted_title(wanted.movie_title, wanted.media_type, wanted.year))
+        title = wanted_title(wanted.movie_title, wanted.media_type, wanted.year).whole_title
     except (ValueError, Problem):
         return None
     return name_key(wanted.name, title)

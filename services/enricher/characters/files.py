@@ -130,9 +130,6 @@ class CharacterFiles:
     def of_character(self, name: str) -> str | None:
         return _name(self._first(PATTERNS, name))
 
-    def of_actor(self, name: str) -> str | None:
-        return _name(self._index.find(ACTOR_PATTERN, name))
-
     def of_cast_member(
         self, media_id: str, actor_id: str, character: str | None, actor: str | None
     ) -> Iterator[str]:

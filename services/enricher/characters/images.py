@@ -1,102 +1,59 @@
 """Pictures of characters: from the fast tier, the table or the chain; and what is done to many of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Protocol
 
 import structlog
 from cachetools import LRUCache
-from pydantic import BaseModel, ConfigDict, Field
 
+from services.enricher.characters.answers import (
+    BatchAnswer,
+    CharacterAnswers,
+    CharacterImageAnswer,
+    CharacterStatistics,
+    PreloadAnswer,
+)
 from services.enricher.characters.chain import (
     Chain,
     ChainResult,
-    CharacterCandidate,
     ImageSource,
-    TitleCasts,
     WantedCharacter,
 )
-from services.enricher.characters.files import CharacterFile, CharacterFiles
+from services.enricher.characters.chosen import WATCHED_AT_MOST, ChosenPictures
+from services.enricher.characters.fast_cache import FAST_PREFIX, FastCache, id_key, name_key
+from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.matching import folded
 from services.enricher.characters.store import (
-    FAST_PREFIX,
     Character,
     CharacterImage,
     CharacterTable,
-    FastCache,
     character_id,
-    id_key,
-    name_key,
+    subject_in,
+    subject_text,
 )
+from services.enricher.characters.title_casts import TitleCasts
 from services.enricher.characters.urls import CharacterUrls
 from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.finder.artwork.casts import CastPart
 from services.enricher.finder.artwork.source import Asking, Subject
 from services.enricher.finder.metadata.outcomes import Found, NotFound
 from services.enricher.finder.providers import Urgency
-from services.enricher.pictures.shown import PictureUrls
 from shared.http import Problem
-from shared.pictures import Kind, Name, PictureId, Role, SourceUrl
-from shared.queue import QueueError
+from shared.pictures import SourceUrl
 from shared.telemetry import Metrics
 
 WITHIN = timedelta(seconds=10)
 """For providers."""
 
 BETWEEN_BATCHES_S = 1.0
-WATCHED_AT_MOST = 10_000
-MEASURED_AT_ONCE = 200
 PRELOADED_AT_ONCE = 16
 _log = structlog.get_logger()
-
-
-class CharacterImageAnswer(BaseModel):
-    """A character's picture, or why there is none. Nothing found: no URL, and the score 0."""
-
-    model_config = ConfigDict(frozen=True)
-
-    success: bool
-    image_url: str | None = Field(None, description="Served by us")
-    source_url: str | None = Field(None, description="At whoever has it")
-    source: ImageSource | None = None
-    quality_score: float = Field(0, description="Of its source")
-    penalty: float | None = Field(None, description="What its measure takes away; absent until it was stored")
-    character_id: str | None = None
-    character_name: str
-    movie_title: str
-    external_character_id: int | None = None
-    actor: str | None = None
-    profile_path: str | None = None
-    cache_hit: bool = False
-    generation_time: float = Field(0, description="Seconds that finding it took")
-    reason: str | None = None
-    ambiguous: tuple[str, ...] = Field((), description="Who may be meant, where that cannot be told")
-
-
-class BatchAnswer(BaseModel):
-    results: dict[str, CharacterImageAnswer]
-    succeeded: int
-    failed: int
-    batches: int
-
-
-class PreloadAnswer(BaseModel):
-    movie_title: str
-    characters: int = Field(description="In the casts that providers have")
-    found: int
-    by_source: dict[str, int]
-    reasons: dict[str, str] = Field(description="Why a provider's cast is not among them")
-
-
-class CharacterStatistics(BaseModel):
-    total_cached_images: int
-    cache_ttl: int = Field(description="Seconds")
-    batch_size: int
-    fast_entries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,41 +64,13 @@ class Lifetimes:
     by_id_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class PictureWork:
-    """What others do with a picture that was chosen."""
-
-    urls: PictureUrls
-    fetch: Callable[[SourceUrl], Awaitable[None]]
-    pin: Callable[[Name, bytes], Awaitable[None]]
-    """Have bytes stored and shown under a name, for good."""
-    known: Callable[[Name], Awaitable[bool]]
-    """Whether somebody has asked for a name before."""
-    measure: Callable[[PictureId], Awaitable[float | None]]
-    """What its measure takes away; None where it is not stored."""
-
-
-@dataclass(slots=True)
-class Measuring:
-    """Pictures that were chosen and are not stored yet, with whose they are; and those that came since."""
-
-    watched: "LRUCache[PictureId, None]" = field(default_factory=lambda: LRUCache(WATCHED_AT_MOST))
-    came: set[PictureId] = field(default_factory=set)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, picture: PictureId) -> None:
-        if picture in self.watched:
-            self.came.add(picture)
-            self.wake.set()
-
-
 class SearchByWords(Protocol):
     async def __call__(self, words: str, *, may_pay: bool) -> str:
         """The URL of a picture; empty where there is none. `may_pay` false: what is known already."""
 
 
 class CharacterImages:
-    """Raises DatabaseUnavailable, and QueueError for nothing: a picture that cannot be queued is fetched when it is asked for."""
+    """Raises DatabaseUnavailable."""
 
     def __init__(
         self,
@@ -152,7 +81,8 @@ class CharacterImages:
         fast: FastCache,
         files: CharacterFiles,
         urls: CharacterUrls,
-        pictures: PictureWork,
+        chosen: ChosenPictures,
+        answers: CharacterAnswers,
         lifetimes: Lifetimes,
         batch_size: int,
         cast_limit: int,
@@ -166,7 +96,8 @@ class CharacterImages:
         self.fast = fast
         self._files = files
         self._urls = urls
-        self._pictures = pictures
+        self.chosen = chosen
+        self._answers = answers
         self._lifetimes = lifetimes
         self._batch_size = batch_size
         self._cast_limit = cast_limit
@@ -174,9 +105,7 @@ class CharacterImages:
         self._now = now
         self._sleep = sleep
         self._flights: dict[object, asyncio.Future[CharacterImageAnswer]] = {}
-        self._pinned: dict[str, str] = {}
         self._changes: LRUCache[str, int] = LRUCache(WATCHED_AT_MOST)
-        self.measuring = Measuring()
         self.search: SearchByWords | None = None
 
     async def at_hand(self, name: str, title: str) -> bytes | None:
@@ -191,7 +120,7 @@ class CharacterImages:
     ) -> CharacterImageAnswer:
         """Of the character that is meant. `force`: whatever is known, the chain is asked."""
         wanted = replace(wanted, cast_limit=self._cast_limit)
-        key = name_key(wanted.name, title_of(wanted))
+        key = name_key(wanted.name, wanted.whole_title)
         return await self._answer(wanted, key, self._lifetimes.by_name_s, force=force, may_create=may_create)
 
     async def by_id(self, id_: str, *, force: bool = False, may_create: bool = False) -> CharacterImageAnswer:
@@ -229,7 +158,7 @@ class CharacterImages:
             rows = [row for row in await self._rows(wanted) if not row.dropped]
             if rows:
                 self._count("table")
-                return self._of_row(rows[0], cache_hit=True)
+                return self._answers.of_row(rows[0])
         step = frozenset({GENERATED if source == DATABASE else source})
         result = await self._run(await self._known(wanted), only=step, may_create=False)
         return await self._told(wanted, result)
@@ -237,15 +166,13 @@ class CharacterImages:
     async def preload(self, wanted: WantedCharacter) -> PreloadAnswer:
         """Every character of a title, with one request for its cast to each provider that knows it."""
         asking = Asking(self._now() + WITHIN, Urgency.LATER)
-        parts, reasons = await self._whole_cast(wanted, asking)
-        known = {folded(one.name): one for one in await self.table.of_title(title_of(wanted))}
-        kept: list[tuple[Character, Sequence[CharacterCandidate]]] = []
-        answers: list[tuple[Character, ChainResult]] = []
+        parts, reasons = await self._casts.whole(wanted, asking)
+        known = {folded(one.name): one for one in await self.table.of_title(wanted.whole_title)}
         seats = asyncio.Semaphore(PRELOADED_AT_ONCE)
 
-        async def one(part: CastPart) -> None:
+        async def one(part: CastPart) -> tuple[Character, ChainResult]:
             character = known.get(folded(part.character)) or Character.called(
-                part.character, title_of(wanted)
+                part.character, wanted.whole_title
             )
             whole = replace(
                 wanted,
@@ -255,30 +182,29 @@ class CharacterImages:
                 character_id=character.id,
             )
             async with seats:
-                result = await self._chain.run(whole, asking, may_create=False)
-            answers.append((character, result))
-            kept.append((_with(character, wanted, result), result.candidates))
+                return character, await self._chain.run(whole, asking, may_create=False)
 
-        await asyncio.gather(*(one(part) for part in parts))
-        await self.table.keep([(character, images) for character, images in kept if images])
-        counts: dict[str, int] = {}
-        for _, result in answers:
-            if result.chosen:
-                counts[result.chosen.source] = counts.get(result.chosen.source, 0) + 1
-        await asyncio.gather(
-            *(self._remember(character, result.chosen) for character, result in answers if result.chosen)
+        results = await asyncio.gather(*(one(part) for part in parts))
+        await self.table.keep(
+            [
+                (_with(character, wanted, result), result.candidates)
+                for character, result in results
+                if result.candidates
+            ]
         )
+        chosen = [(character.id, result.chosen) for character, result in results if result.chosen]
+        await asyncio.gather(*(self.chosen.take(id_, one) for id_, one in chosen))
         return PreloadAnswer(
-            movie_title=title_of(wanted),
+            movie_title=wanted.whole_title,
             characters=len(parts),
-            found=sum(counts.values()),
-            by_source=counts,
+            found=len(chosen),
+            by_source=Counter(one.source for _, one in chosen),
             reasons=reasons,
         )
 
     async def cast(self, wanted: WantedCharacter) -> Sequence[str]:
         """The names of a title's characters."""
-        parts, _ = await self._whole_cast(wanted, Asking(self._now() + WITHIN, Urgency.LATER))
+        parts, _ = await self._casts.whole(wanted, Asking(self._now() + WITHIN, Urgency.LATER))
         return [part.character for part in parts]
 
     async def explain(self, wanted: WantedCharacter) -> ChainResult:
@@ -300,7 +226,7 @@ class CharacterImages:
         images = [row for row in await self.table.images(character_id(name, title)) if not row.dropped]
         if image_url:
             same = {image_url, self._urls.qualified(image_url)}
-            images = [row for row in images if {row.image_url, self._shown(row)} & same]
+            images = [row for row in images if {row.image_url, self._answers.shown(row)} & same]
         for row in images[:1] if not image_url else images:
             await self.drop(row, reason)
         return len(images[:1] if not image_url else images)
@@ -353,29 +279,17 @@ class CharacterImages:
         await self.table.forget_local([self._urls.own(name) for name in self._files.names])
         await self.fast.drop_all(FAST_PREFIX)
         for file in self._files.what_came():
-            await self._show_again(file)
-
-    async def _show_again(self, file: CharacterFile) -> None:
-        """Where somebody has asked for the file by its own name before, who had another one, or none."""
-        try:
-            name = own_name(file)
-            if await self._pictures.known(name):
-                await self._pictures.pin(name, await asyncio.to_thread(file.path.read_bytes))
-        except (ValueError, OSError, QueueError) as error:
-            _log.info("a file is not shown by its name", file=file.name, reason=str(error))
+            await self.chosen.show_again(file)
 
     async def measure_what_came(self) -> bool:
         """Chosen pictures that were stored since: where one is worth less now than another may be, the chain is asked again."""
-        came = list(self.measuring.came)[:MEASURED_AT_ONCE]
-        for picture in came:
-            self.measuring.came.discard(picture)
-            self.measuring.watched.pop(picture, None)
-            taken = await self._pictures.measure(picture)
+        for picture in self.chosen.that_came():
+            taken = await self.chosen.measure(picture)
             for row in await self.table.measured(picture, taken) if taken is not None else ():
                 await self._forget(row.character_id, row.character_name, row.movie_title)
                 if taken and row.source in (ImageSource.TVDB, ImageSource.TMDB):
                     await self._again(row.character_id)
-        return bool(self.measuring.came)
+        return self.chosen.more_came
 
     async def _again(self, id_: str) -> None:
         try:
@@ -415,12 +329,12 @@ class CharacterImages:
     async def _looked_for(
         self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
-        id_ = wanted.character_id or character_id(wanted.name, title_of(wanted))
+        id_ = wanted.character_id or character_id(wanted.name, wanted.whole_title)
         changes = self._changes.get(id_, 0)
         known, rows = await self._looked_up(wanted)
         if not force and (row := self._best(known, rows)):
             self._count("table")
-            answer = self._of_row(row, cache_hit=True)
+            answer = self._answers.of_row(row)
             if changes == self._changes.get(id_, 0):  # else it may be otherwise by now
                 await self._kept_fast(key, ttl_s, answer)
             return answer
@@ -441,47 +355,13 @@ class CharacterImages:
 
     async def _told(self, wanted: WantedCharacter, result: ChainResult) -> CharacterImageAnswer:
         """Kept where something was found."""
-        title = title_of(wanted)
         if result.chosen is None:
-            return CharacterImageAnswer(
-                success=False,
-                character_name=wanted.name,
-                movie_title=title,
-                reason=result.reason,
-                ambiguous=result.ambiguous,
-            )
-        character = _with(Character.called(wanted.name, title), wanted, result)
+            return CharacterImageAnswer.without(wanted, result)
+        character = _with(Character.called(wanted.name, wanted.whole_title), wanted, result)
         await self.table.keep([(character, result.candidates)])
         await self._forget(character.id, character.name, character.title)
-        await self._remember(character, result.chosen)
-        return self._of_candidate(character, result.chosen)
-
-    async def _remember(self, character: Character, chosen: CharacterCandidate) -> None:
-        """Have its picture stored, so that it is there, and is measured, soon."""
-        if chosen.source is ImageSource.CHARACTER_SPECIFIC:
-            await self._pin(character, chosen.image_url)
-        elif chosen.picture_id and chosen.penalty is None:
-            self.measuring.watched[PictureId(chosen.picture_id)] = None
-            try:
-                await self._pictures.fetch(SourceUrl.parse(self._urls.fetched_from(chosen.image_url)))
-            except (QueueError, ValueError) as error:
-                _log.info("a character's picture is not fetched ahead", error=str(error))
-
-    async def _pin(self, character: Character, image_url: str) -> None:
-        """Once for each state of the file."""
-        file = self._files.called(self._urls.own_file(image_url) or "")
-        if file is None:
-            return
-        state = f"{file.path}:{file.size}:{file.changed_ns}"
-        if self._pinned.get(character.id) == state:
-            return
-        try:
-            body = await asyncio.to_thread(file.path.read_bytes)
-            await self._pictures.pin(Name(Kind.CHARACTER, character.id, Role.PORTRAIT), body)
-        except (OSError, QueueError, DatabaseUnavailable) as error:
-            _log.warning("a character's file is not shown", file=file.name, error=str(error))
-        else:
-            self._pinned[character.id] = state
+        await self.chosen.take(character.id, result.chosen)
+        return self._answers.of_candidate(character, result.chosen)
 
     def _best(self, wanted: WantedCharacter, rows: Sequence[CharacterImage]) -> CharacterImage | None:
         """The best row, unless a file is there that it does not know of."""
@@ -495,7 +375,7 @@ class CharacterImages:
         return best
 
     async def _rows(self, wanted: WantedCharacter) -> list[CharacterImage]:
-        return await self.table.images(wanted.character_id or character_id(wanted.name, title_of(wanted)))
+        return await self.table.images(wanted.character_id or character_id(wanted.name, wanted.whole_title))
 
     async def _dropped(self, wanted: WantedCharacter) -> frozenset[str]:
         return frozenset(row.image_url for row in await self._rows(wanted) if row.dropped)
@@ -506,7 +386,7 @@ class CharacterImages:
 
     async def _looked_up(self, wanted: WantedCharacter) -> tuple[WantedCharacter, Sequence[CharacterImage]]:
         """The same, and the character's pictures, those that were dropped too."""
-        id_ = wanted.character_id or character_id(wanted.name, title_of(wanted))
+        id_ = wanted.character_id or character_id(wanted.name, wanted.whole_title)
         character, rows = await self.table.known(id_)
         if character is None:
             return wanted, rows
@@ -548,26 +428,6 @@ class CharacterImages:
             cast_limit=self._cast_limit,
         )
 
-    async def _whole_cast(
-        self, wanted: WantedCharacter, asking: Asking
-    ) -> tuple[Sequence[CastPart], Mapping[str, str]]:
-        """Each character once, of all providers at once."""
-        sources = sorted(self._casts.names)
-        of_sources = await asyncio.gather(
-            *(self._casts.of(source, wanted, KINDS[source], asking) for source in sources)
-        )
-        parts: dict[str, CastPart] = {}
-        reasons: dict[str, str] = {}
-        for source, kinds in zip(sources, of_sources, strict=True):
-            outcomes = [outcome for _, outcomes in kinds for outcome in outcomes]
-            for outcome in outcomes:
-                if isinstance(outcome, Found):
-                    for part in outcome.value.parts:
-                        parts.setdefault(folded(part.character), part)
-            if not any(isinstance(outcome, Found) for outcome in outcomes):
-                reasons[source] = "It has no cast of this title, or did not answer."
-        return [part for key, part in parts.items() if key], reasons
-
     async def _kept_fast(self, key: str, ttl_s: float, answer: CharacterImageAnswer) -> CharacterImageAnswer:
         hit = answer.model_copy(update={"cache_hit": True, "generation_time": 0.0})
         await self.fast.put(key, hit.model_dump_json().encode(), ttl_s)
@@ -578,61 +438,11 @@ class CharacterImages:
         self._changes[id_] = self._changes.get(id_, 0) + 1
         await self.fast.drop(name_key(name, title), id_key(id_, name, title))
 
-    def _of_row(self, row: CharacterImage, *, cache_hit: bool) -> CharacterImageAnswer:
-        return CharacterImageAnswer(
-            success=True,
-            image_url=self._shown(row),
-            source_url=row.image_url,
-            source=row.source,
-            quality_score=row.quality_score,
-            penalty=row.penalty,
-            character_id=row.character_id,
-            character_name=row.character_name,
-            movie_title=row.movie_title,
-            external_character_id=row.external_character_id,
-            actor=row.actor,
-            profile_path=row.profile_path,
-            cache_hit=cache_hit,
-        )
-
-    def _of_candidate(self, character: Character, one: CharacterCandidate) -> CharacterImageAnswer:
-        return CharacterImageAnswer(
-            success=True,
-            image_url=self._shown_url(character.id, one.image_url, one.source),
-            source_url=one.image_url,
-            source=one.source,
-            quality_score=one.score,
-            penalty=one.penalty,
-            character_id=character.id,
-            character_name=character.name,
-            movie_title=character.title,
-            external_character_id=one.external_character_id,
-            actor=one.actor,
-            profile_path=one.profile_path,
-        )
-
-    def _shown(self, row: CharacterImage) -> str:
-        return self._shown_url(row.character_id, row.image_url, row.source)
-
-    def _shown_url(self, id_: str, image_url: str, source: ImageSource) -> str:
-        """With us: a file of an operator's by its character's name, our own as it is, a provider's by its source."""
-        if source is ImageSource.CHARACTER_SPECIFIC:
-            return self._pictures.urls.by_name(Name(Kind.CHARACTER, id_, Role.PORTRAIT), "original")
-        if self._urls.own_file(image_url) is not None:
-            return image_url
-        return self._pictures.urls.by_source(self._urls.fetched_from(image_url))
-
     def _count(self, outcome: str) -> None:
         self._metrics.character_images.labels(outcome).inc()
 
 
-def own_name(file: CharacterFile) -> Name:
-    """By which `/api/image-no-auth/{file}` asks for it. Raise ValueError for what stands in no path as it is."""
-    return Name(Kind.UPLOAD, file.path.stem, Role.IMAGE)
-
-
 DATABASE, GENERATED = "database", "generated"
-KINDS = {"tmdb": (Kind.MOVIE, Kind.SERIES), "tvdb": (Kind.SERIES, Kind.MOVIE)}
 OUTCOMES = ("fast", "table", "curated", "provider", "generated", "nothing")
 
 
@@ -663,24 +473,3 @@ def _with(character: Character, wanted: WantedCharacter, result: ChainResult) ->
         profile_path=generated,
         external_id=next((number for number in numbers if number), None),
     )
-
-
-def title_of(wanted: WantedCharacter) -> str:
-    """As the table calls it: with its year, where that was said."""
-    return wanted.whole_title
-
-
-def subject_text(subject: Subject | None) -> str | None:
-    if subject is None:
-        return None
-    ids = ((whose, value) for whose, value in subject.ids.model_dump(exclude_none=True).items())
-    whose, value = next(ids)
-    return f"{subject.kind} {whose}:{value}"
-
-
-def subject_in(text: str | None) -> Subject | None:
-    kind, _, id_ = (text or "").partition(" ")
-    try:
-        return Subject.parse(Kind(kind), id_) if id_ else None
-    except ValueError:
-        return None

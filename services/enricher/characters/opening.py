@@ -13,10 +13,14 @@ from pydantic import Field, field_validator
 from yarl import URL
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.characters import audit, chain, early, images, store
+from services.enricher.characters import audit, chain, early, images, steps, store
+from services.enricher.characters.answers import CharacterAnswers
 from services.enricher.characters.api import CharacterApi
+from services.enricher.characters.chosen import ChosenPictures, PictureWork
+from services.enricher.characters.fast_cache import MemoryCache, SharedCache
 from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.measuring import penalty
+from services.enricher.characters.title_casts import TitleCasts
 from services.enricher.characters.urls import OWN, CharacterUrls
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.finder import Finder
@@ -38,7 +42,7 @@ MEASURE_SOON_S = 0.5
 
 
 class CharacterSettings(Settings):
-    chain: str = Field(chain.CHAIN, validation_alias="CHARACTER_CHAIN")
+    chain: str = Field(steps.CHAIN, validation_alias="CHARACTER_CHAIN")
     folder: Path = Field(Path("static/images/characters"), validation_alias="CHARACTER_IMAGES_PATH")
     own_folder: Path = Field(Path("static/images"), validation_alias="STATIC_IMAGES_PATH")
     backend_url: str = Field("", validation_alias="BACKEND_URL", pattern=r"^$|^https?://[^\s?#]+[^\s?#/]$")
@@ -54,7 +58,7 @@ class CharacterSettings(Settings):
     @field_validator("chain")
     @classmethod
     def _is_chain(cls, text: str) -> str:
-        chain.Worth.read(text)
+        steps.worths_of(text)
         return text
 
 
@@ -64,7 +68,7 @@ class CharacterWing:
     """The kinds of tasks that it does."""
 
     found: images.CharacterImages
-    _near: store.MemoryCache
+    _near: MemoryCache
     _metrics: Metrics
     _background: Background
     _now: Callable[[], datetime]
@@ -95,7 +99,7 @@ async def open_characters(
     rules: HostRules,
     metrics: Metrics,
     background: Background,
-    generator: chain.Generator | None = None,
+    generator: steps.Generator | None = None,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[CharacterWing]:
@@ -104,7 +108,7 @@ async def open_characters(
     own = CharacterUrls(settings.backend_url, settings.own_path, tmdb_url)
     changed = asyncio.Event()
     files = CharacterFiles((settings.own_folder, settings.folder), changed.set)
-    casts = chain.TitleCasts(finder.casts)
+    casts = TitleCasts(finder.casts)
     start_at_zero(metrics.character_images, images.OUTCOMES)
 
     async def measure(picture: PictureId) -> float | None:
@@ -114,14 +118,15 @@ async def open_characters(
     async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
         return await measure(PictureId(candidate.picture_id)) if candidate.picture_id else None
 
-    near = store.MemoryCache(int(settings.cache_mb * 2**20), time.monotonic)
-    fast = store.SharedCache(near, finder.metadata.tier) if finder.metadata.tier else near
-    create = chain.Create(
+    near = MemoryCache(int(settings.cache_mb * 2**20), time.monotonic)
+    fast = SharedCache(near, finder.metadata.tier) if finder.metadata.tier else near
+    create = steps.Create(
         generator,
         own,
         metrics.character_generation_seconds.observe,
         metrics.character_generation_failures.inc,
     )
+    chosen = ChosenPictures(files, own, PictureWork(finder.fetch, finder.pin, finder.knows, measure))
     found = images.CharacterImages(
         chain.Chain(_steps(settings, files, own, casts, create), measure_candidate),
         casts,
@@ -129,7 +134,8 @@ async def open_characters(
         fast=fast,
         files=files,
         urls=own,
-        pictures=images.PictureWork(urls, finder.fetch, finder.pin, finder.knows, measure),
+        chosen=chosen,
+        answers=CharacterAnswers(own, urls),
         lifetimes=images.Lifetimes(settings.by_name_ttl_s, settings.by_id_ttl_s),
         batch_size=settings.batch_size,
         cast_limit=settings.cast_limit,
@@ -142,7 +148,7 @@ async def open_characters(
 
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, PictureStored):
-            found.measuring.hear(event.payload.picture)
+            chosen.hear(event.payload.picture)
 
     def may_be_asked(source: SourceUrl) -> bool:
         known = picture_host(source.host) is not None or source.host == URL(tmdb_url).raw_host
@@ -182,7 +188,7 @@ def measuring(found: images.CharacterImages, background: Background) -> Abstract
         found.measure_what_came,
         every_s=None,
         soon_s=MEASURE_SOON_S,
-        wake=found.measuring.wake,
+        wake=found.chosen.wake,
         expected=(DatabaseUnavailable,),
     )
 
@@ -213,15 +219,15 @@ def _steps(
     settings: CharacterSettings,
     files: CharacterFiles,
     own: CharacterUrls,
-    casts: chain.TitleCasts,
-    create: chain.Create,
+    casts: TitleCasts,
+    create: steps.Create,
 ) -> list[tuple[chain.Step, chain.Worth]]:
     """In the order of the settings."""
-    steps: dict[str, chain.Step] = {
-        "curated": chain.Curated(files, own),
-        "generated": chain.Generated(own),
-        "tvdb": chain.OfTvdb(casts, own),
-        "tmdb": chain.OfTmdb(casts, own),
+    by_name: dict[str, chain.Step] = {
+        "curated": steps.Curated(files, own),
+        "generated": steps.Generated(own),
+        "tvdb": steps.OfTvdb(casts, own),
+        "tmdb": steps.OfTmdb(casts, own),
         "create": create,
     }
-    return [(steps[name], worth) for name, worth in chain.Worth.read(settings.chain).items()]
+    return [(by_name[name], worth) for name, worth in steps.worths_of(settings.chain).items()]

@@ -1,15 +1,12 @@
-"""Two tiers: the tables, and a fast cache of whole answers before them."""
+"""The tables of characters and of their pictures, as they are written and read."""
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
-from cachetools import TLRUCache
 from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -20,147 +17,12 @@ from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
 from services.enricher.database.schema import replace_rows
 from services.enricher.database.statements import Statement
-from services.enricher.finder.metadata.shared_tier import SharedTier
-from shared.pictures import PictureId
-from shared.redis import RedisAway
-
-FAST_PREFIX = "char_img"
-"""What all keys of the fast cache begin with."""
-
-KEYS_VERSION = "v1"
-"""Of what the fast cache holds."""
+from services.enricher.finder.artwork.source import Subject
+from shared.pictures import Kind, PictureId
 
 _OURS = uuid.UUID("5d0a2a53-6f0b-4f0e-8b3e-0d6c9a1f7c11")
 IMAGES_AT_MOST = 500_000
 """Rows of pictures; the longest untouched go first."""
-
-
-def id_key(character_id: str, name: str, title: str) -> str:
-    """Of a look-up by id."""
-    said = f"char_img:{character_id}:{folded(name)}:{folded(title)}"
-    return f"char_img:{KEYS_VERSION}:{hashlib.md5(said.encode(), usedforsecurity=False).hexdigest()}"
-
-
-def name_key(name: str, title: str) -> str:
-    """Of a look-up by name and title."""
-    return f"char_img_cache:{KEYS_VERSION}:{folded(name)}:{folded(title)}"
-
-
-class FastCache(Protocol):
-    """Whole answers by their keys. What is dropped may have been gone before."""
-
-    async def get(self, key: str) -> bytes | None: ...
-
-    async def put(self, key: str, value: bytes, ttl_s: float) -> None: ...
-
-    async def drop(self, *keys: str) -> None: ...
-
-    async def drop_all(self, prefix: str) -> int:
-        """How many went."""
-
-    async def count(self, prefix: str) -> int: ...
-
-
-class MemoryCache:
-    """Within this process, until its room is needed."""
-
-    def __init__(self, max_bytes: int, clock: Callable[[], float]) -> None:
-        self._kept: TLRUCache[str, tuple[bytes, float]] = TLRUCache(
-            max_bytes,
-            ttu=lambda _key, value, now: now + value[1],
-            timer=clock,
-            getsizeof=lambda value: len(value[0]) + 200,
-        )
-
-    def at_hand(self, key: str) -> bytes | None:
-        """The same without waiting."""
-        kept = self._kept.get(key)
-        return kept[0] if kept else None
-
-    async def get(self, key: str) -> bytes | None:
-        return self.at_hand(key)
-
-    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        if len(value) < self._kept.maxsize // 2:
-            self._kept[key] = (value, ttl_s)
-
-    async def drop(self, *keys: str) -> None:
-        for key in keys:
-            self._kept.pop(key, None)
-
-    async def drop_all(self, prefix: str) -> int:
-        keys = [key for key in self._kept if key.startswith(prefix)]
-        await self.drop(*keys)
-        return len(keys)
-
-    async def count(self, prefix: str) -> int:
-        self._kept.expire()
-        return sum(key.startswith(prefix) for key in self._kept)
-
-
-NEAR_LASTS_S = 60.0
-"""So long a process has what another one may have dropped meanwhile."""
-
-OWED_AT_MOST = 10_000
-
-
-class SharedCache:
-    """The same of several processes: Redis, where CACHE_URL names one, and before it the memory of each. Redis away: each goes on
-    with its own memory, and what was to be dropped meanwhile is, before anything that Redis has is believed again.
-    """
-
-    def __init__(self, near: MemoryCache, tier: SharedTier) -> None:
-        self._near = near
-        self._tier = tier
-        self._owed: set[str] = set()
-        """Keys that Redis has still to drop, and beginnings of keys, which end with `*`."""
-
-    def at_hand(self, key: str) -> bytes | None:
-        return self._near.at_hand(key)
-
-    async def get(self, key: str) -> bytes | None:
-        kept = self._near.at_hand(key)
-        if kept is None and await self._owes_nothing() and (found := await self._tier.kept(key)):
-            kept, left_s = found
-            await self._near.put(key, kept, min(left_s, NEAR_LASTS_S))
-        return kept
-
-    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        await self._near.put(key, value, min(ttl_s, NEAR_LASTS_S))
-        if await self._owes_nothing():
-            await self._tier.keep(key, value, ttl_s)
-
-    async def drop(self, *keys: str) -> None:
-        await self._near.drop(*keys)
-        self._owed |= set(keys)
-        await self._owes_nothing()
-
-    async def drop_all(self, prefix: str) -> int:
-        here = await self._near.drop_all(prefix)
-        try:
-            return await self._tier.drop_all(prefix)
-        except RedisAway:
-            self._owed.add(f"{prefix}*")
-            return here
-
-    async def count(self, prefix: str) -> int:
-        try:
-            return await self._tier.count(prefix)
-        except RedisAway:
-            return await self._near.count(prefix)
-
-    async def _owes_nothing(self) -> bool:
-        """Whether Redis has dropped all that it should have."""
-        if len(self._owed) > OWED_AT_MOST:
-            self._owed = {f"{FAST_PREFIX}*"}
-        with suppress(RedisAway):
-            for key in list(self._owed):
-                if key.endswith("*"):
-                    await self._tier.drop_all(key.removesuffix("*"))
-                else:
-                    await self._tier.drop(key)
-                self._owed.discard(key)
-        return not self._owed
 
 
 @lru_cache(REMEMBERED_AT_MOST)
@@ -450,3 +312,19 @@ def _image_row(
         "created_at": old.created_at if old else now,
         "updated_at": now,
     }
+
+
+def subject_text(subject: Subject | None) -> str | None:
+    if subject is None:
+        return None
+    ids = ((whose, value) for whose, value in subject.ids.model_dump(exclude_none=True).items())
+    whose, value = next(ids)
+    return f"{subject.kind} {whose}:{value}"
+
+
+def subject_in(text: str | None) -> Subject | None:
+    kind, _, id_ = (text or "").partition(" ")
+    try:
+        return Subject.parse(Kind(kind), id_) if id_ else None
+    except ValueError:
+        return None

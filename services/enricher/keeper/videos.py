@@ -15,10 +15,11 @@ from cachetools import TTLCache
 from pydantic import Field
 
 from shared.background import Background
-from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, refusal_in
-from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, open_outbound
+from shared.http.addresses import AddressPolicy, CheckedResolver
+from shared.http.outbound import OutboundSettings, open_outbound
+from shared.http.untrusted import Follower, FollowingRefused
 from shared.locks import KeyedLock
-from shared.pictures import SourceUrl
+from shared.pictures import RefusalReason
 from shared.pictures.public_paths import video_name
 from shared.settings import ONESHEET_VERSION, CommaList, Settings
 from shared.telemetry import Metrics, start_at_zero
@@ -84,16 +85,14 @@ class VideoStore:
         self,
         files: VideoFiles,
         inventory: Inventory,
-        outbound: Outbound,
-        policy: AddressPolicy,
+        follower: Follower,
         settings: VideoSettings,
         *,
         metrics: Metrics,
     ) -> None:
         self._files = files
         self._inventory = inventory
-        self._outbound = outbound
-        self._policy = policy
+        self._follower = follower
         self._settings = settings
         self._metrics = metrics
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -193,38 +192,14 @@ class VideoStore:
             draft.unlink(missing_ok=True)
 
     async def _download(self, url: str, into: Path) -> None:
-        """From where the redirects lead, each of which goes through every check."""
         try:
-            source = SourceUrl.parse(url)
-            for _ in range(MAX_REDIRECTS + 1):
-                location = await self._ask(source, into)
-                if location is None:
-                    return
-                target = source.redirected(location)
-                if source.url.scheme == "https" and target.url.scheme != "https":
-                    raise VideoRefused("The video's host redirects from https to http.")
-                source = target
-        except ValueError as error:
-            raise VideoRefused(f"The video's URL is no plain URL: {error}") from None
-        raise VideoRefused("The video's host redirects too often.")
-
-    async def _ask(self, source: SourceUrl, into: Path) -> str | None:
-        """Where a redirect leads; None: it is there."""
-        try:
-            self._policy.check_literal(source)
-            session = self._outbound.session_for(source.url)
-            async with session.get(source.url, allow_redirects=False) as answer:
-                if answer.status in REDIRECTS:
-                    return answer.headers.get("Location", "")
+            async with self._follower.get(url) as answer:
                 _check_status(answer.status)
                 if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
                     raise VideoRefused("The video's host packed it, which no video needs.")
                 await self._take(answer, into)
-                return None
-        except (AddressRefused, aiohttp.ClientConnectorError) as error:
-            if refusal_in(error):
-                raise VideoRefused("The video's host has no public address.") from error
-            raise
+        except FollowingRefused as refused:
+            raise VideoRefused(f"{_NOT_FOLLOWED[refused.why]}{refused}") from refused
 
     async def _take(self, answer: aiohttp.ClientResponse, into: Path) -> None:
         limit = self._settings.max_bytes
@@ -245,6 +220,14 @@ class VideoStore:
         floor = self._settings.room.floor
         if lacking(await self._inventory.space(), Extent(floor.bytes + size, floor.files)).bytes:
             raise VideoUnreachable("There is no room for the video: the disk is full (DISK_FREE_FLOOR_GB).")
+
+
+_NOT_FOLLOWED = {
+    RefusalReason.ADDRESS: "The video's host has no public address.",
+    RefusalReason.URL: "The video's URL is no plain URL: ",
+    RefusalReason.DOWNGRADE: "The video's host redirects from https to http.",
+    RefusalReason.REDIRECTS: "The video's host redirects too often.",
+}
 
 
 def _check_status(status: int) -> None:
@@ -343,7 +326,8 @@ async def open_videos(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=SILENT_AT_MOST_S),
         headers={"User-Agent": settings.user_agent, "Accept": "video/*", "Accept-Encoding": "identity"},
     ) as outbound:
-        store = VideoStore(files, inventory, outbound, policy, settings, metrics=metrics)
+        follower = Follower(outbound, policy, MAX_REDIRECTS)
+        store = VideoStore(files, inventory, follower, settings, metrics=metrics)
         async with letting_go(store, background, now):
             yield store
 

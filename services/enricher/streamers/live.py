@@ -32,6 +32,7 @@ from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import eventsub_messages, streamers, streams
 from shared.background import Background
 from shared.http import Problem
+from shared.http.untrusted import read_sent
 from shared.pictures import ORIGINAL, SourceUrl
 from shared.queue import QueueError
 from shared.telemetry import utc_now
@@ -242,7 +243,7 @@ class EventSubApi:
         """What Twitch tells by webhooks (EventSub), signed as it says."""
 
     async def hear(self, request: web.Request) -> web.StreamResponse:
-        body = await self._body(request)
+        body = await read_sent(request.content.readany, LARGEST_MESSAGE)
         try:
             challenge = await self.take(request.headers, body)
         except DatabaseUnavailable:
@@ -275,14 +276,6 @@ class EventSubApi:
             case "revocation":
                 _log.warning("Twitch tells no longer of somebody: it is asked instead")
         return ""
-
-    async def _body(self, request: web.Request) -> bytes:
-        body = bytearray()
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > LARGEST_MESSAGE:
-                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send {LARGEST_MESSAGE} bytes at most.")
-        return bytes(body)
 
 
 def _moment(stamp: str) -> datetime:

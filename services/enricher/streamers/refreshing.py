@@ -34,7 +34,6 @@ UNKNOWN_AGAIN = timedelta(days=1)
 TROUBLE_AGAIN = timedelta(minutes=1)
 LOOK_EVERY_S = 30.0
 PATIENCE = timedelta(seconds=10)
-NO_KEY = "Twitch is not asked: TWITCH_CLIENT_ID and TWITCH_CLIENT_SECRET are not set."
 
 _log = structlog.get_logger()
 

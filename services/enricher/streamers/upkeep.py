@@ -20,7 +20,6 @@ from shared.telemetry import utc_now
 
 FIRST_LOOK_S = 30.0
 LOOK_EVERY_S = 3600.0
-ARTWORK_FOR = timedelta(days=30)
 KINDS = (Kind.STREAMER, Kind.CATEGORY, Kind.STREAM)
 
 

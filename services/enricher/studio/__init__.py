@@ -8,7 +8,7 @@ A job is a row. What it costs is written before it is sent, and nothing is sent 
 """
 
 from services.enricher.studio.opening import StudioClock, StudioSettings, StudioWing, open_studio
-from services.enricher.studio.studio import VideoShelf
+from services.enricher.studio.results import VideoShelf
 
 __all__ = [
     "StudioClock",

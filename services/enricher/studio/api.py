@@ -14,8 +14,9 @@ from services.enricher.characters.api import LONGEST, NamedCharacter, PreloadOrd
 from services.enricher.studio.asking import picture_type
 from services.enricher.studio.bulk import BULK, BulkGeneration
 from services.enricher.studio.jobs import MILLION, STEPS, StudioJob, StudioKind, StudioState
+from services.enricher.studio.results import NO_ORIGIN
 from services.enricher.studio.serpapi import web_url
-from services.enricher.studio.studio import NO_ORIGIN, Studio
+from services.enricher.studio.studio import Studio
 from services.enricher.studio.titles import ExtractedTitle
 from services.enricher.tasks.tasks import Tasks
 from services.enricher.uploads.api import MAX_BYTES, MAX_JSON_BYTES, bytes_of_data_url

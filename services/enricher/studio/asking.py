@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn, Protocol, TypeVar
-from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -23,10 +22,10 @@ from pydantic import BaseModel, ValidationError
 from yarl import URL
 
 from services.enricher.studio.jobs import StudioJob, StudioKind
-from shared.http.addresses import AddressPolicy, AddressRefused, CheckedResolver, refusal_in
+from shared.http.addresses import AddressPolicy, CheckedResolver
 from shared.http.answers import parse_retry_after
-from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, ProxyFailed, open_outbound
-from shared.pictures import HostRules, SourceUrl
+from shared.http.outbound import Outbound, OutboundSettings, ProxyFailed, open_outbound
+from shared.http.untrusted import Follower, read_bounded
 from shared.telemetry import utc_now
 
 LONGEST_TEXT = 500
@@ -40,7 +39,6 @@ _HEADER_BYTES = 16 * 1024
 _LARGEST_ANSWER = 24 * 1024 * 1024
 """A picture of 16 MB, in base64."""
 
-_LARGEST_PICTURE = 16 * 1024 * 1024
 _REDIRECTS_AT_MOST = 3
 _MAY_HAVE_PAID = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -120,6 +118,10 @@ class StudioService(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def made_with(self) -> str:
+        """Which model, and how: what is made with another is another result."""
 
     @property
     def keeps_a_list(self) -> bool:
@@ -224,9 +226,9 @@ class ServiceClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                body = await _bounded(response, _LARGEST_ANSWER)
+                body = await read_bounded(response.content.readany, _LARGEST_ANSWER)
                 return ServiceAnswer(response.status, response.headers, body)
-        except _NeverSent as error:
+        except NeverSent as error:
             raise NotSent(f"{self.title} could not be reached ({type(error.cause).__name__}).") from None
         except TimeoutError:
             raise AnswerLost(f"{self.title} did not answer in time.") from None
@@ -237,7 +239,9 @@ class ServiceClient:
         return f"{self.title} refused it ({answer.status}): {told(answer.body)}"
 
 
-class _NeverSent(aiohttp.ClientError):
+class NeverSent(aiohttp.ClientError):
+    """There was no connection to send it on."""
+
     def __init__(self, cause: Exception) -> None:
         super().__init__()
         self.cause = cause
@@ -250,63 +254,9 @@ async def _sent_once(
     try:
         return await handler(request)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ProxyFailed) as error:
-        raise _NeverSent(error) from error
+        raise NeverSent(error) from error
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
-
-
-class _TooLong(ValueError):
-    """An answer goes on beyond what is taken of it."""
-
-
-class ResultFetcher:
-    """Has pictures from wherever a service, or a user, says they are: public addresses, bounded, redirects checked."""
-
-    def __init__(self, outbound: Outbound, policy: AddressPolicy) -> None:
-        self._outbound = outbound
-        self._policy = policy
-
-    async def fetch(self, url: str, *, rules: HostRules | None = None) -> bytes:
-        """`rules`: which hosts may be asked; None: any. Raise ResultRefused or ResultUnreachable."""
-        for _ in range(_REDIRECTS_AT_MOST + 1):
-            source = self._checked(url, rules)
-            answer = await self._asked(source)
-            if isinstance(answer, bytes):
-                return answer
-            url = urljoin(str(source), answer)
-        raise ResultRefused("It leads from one address to the next.")
-
-    def _checked(self, url: str, rules: HostRules | None) -> SourceUrl:
-        try:
-            source = SourceUrl.parse(url)
-            self._policy.check_literal(source)
-        except AddressRefused:
-            raise ResultRefused("It lies at a private address.") from None
-        except ValueError:
-            raise ResultRefused("What it is said to be at is no URL.") from None
-        if rules and not rules.allow(source):
-            raise ResultRefused("Its host is none of ALLOWED_HOSTS.")
-        return source
-
-    async def _asked(self, source: SourceUrl) -> bytes | str:
-        """The picture, or where a redirect leads."""
-        try:
-            async with self._outbound.session_for(source.url).get(
-                source.url, allow_redirects=False
-            ) as response:
-                if response.status in REDIRECTS:
-                    return response.headers.get("Location", "")
-                if response.status != HTTPStatus.OK:
-                    raise ResultUnreachable(f"Where it is said to be answers {response.status}.")
-                return await _bounded(response, _LARGEST_PICTURE)
-        except _NeverSent as error:
-            if refusal_in(error.cause):
-                raise ResultRefused("It lies at a private address.") from None
-            raise ResultUnreachable("Where it is said to be could not be reached.") from None
-        except _TooLong:
-            raise ResultRefused(f"It has more than {_LARGEST_PICTURE // 2**20} MB.") from None
-        except (aiohttp.ClientError, OSError, ValueError):
-            raise ResultUnreachable("Where it is said to be broke off its answer.") from None
 
 
 @asynccontextmanager
@@ -317,7 +267,7 @@ async def open_sessions(
     user_agent: str,
     timeout_s: float,
     resolver: AbstractResolver | None = None,
-) -> AsyncIterator[tuple[Outbound, ResultFetcher]]:
+) -> AsyncIterator[tuple[Outbound, Follower]]:
     """The way to services, and the one to results."""
     options: dict[str, Any] = {
         "cookie_jar": aiohttp.DummyCookieJar(),
@@ -342,16 +292,7 @@ async def open_sessions(
             **options,
         )
         outbound = await stack.enter_async_context(services)
-        yield outbound, ResultFetcher(await stack.enter_async_context(results), policy)
-
-
-async def _bounded(response: aiohttp.ClientResponse, at_most: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > at_most:
-            raise _TooLong
-    return bytes(body)
+        yield outbound, Follower(await stack.enter_async_context(results), policy, _REDIRECTS_AT_MOST)
 
 
 def one_line(text: str, at_most: int = LONGEST_TEXT) -> str:

@@ -4,10 +4,9 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from aiohttp.abc import AbstractResolver
 from pydantic import Field, field_validator
@@ -28,20 +27,16 @@ from services.enricher.studio.jobs import StudioJob, StudioKind
 from services.enricher.studio.lumaai import Luma, LumaSettings
 from services.enricher.studio.openai_vision import OpenAiSettings, OpenAiVision
 from services.enricher.studio.replicate import Replicate, ReplicateSettings
+from services.enricher.studio.results import ResultFetcher, StudioResults, VideoShelf
 from services.enricher.studio.serpapi import SerpApi, SerpApiSettings
-from services.enricher.studio.studio import (
-    SETTINGS,
-    Studio,
-    StudioResults,
-    VideoShelf,
-    Waiters,
-)
+from services.enricher.studio.studio import Studio, Waiters
 from services.enricher.studio.tables import StudioTable
 from services.enricher.studio.titles import TitleMatcher
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.uploads import Uploads
 from shared.background import Background
 from shared.http.outbound import Outbound, OutboundSettings
+from shared.http.untrusted import Follower
 from shared.pictures import HostRules
 from shared.queue import Queue, announcing
 from shared.settings import ONESHEET_VERSION, CommaList, Settings
@@ -170,17 +165,8 @@ async def open_studio(
     waiters = Waiters()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        outbound, fetcher = await enter(
-            asking.open_sessions(
-                settings.outbound,
-                allow_private=settings.allow_private,
-                user_agent=settings.user_agent,
-                timeout_s=settings.timeout_s,
-                resolver=clock.resolver,
-            )
-        )
-        services = _services(settings, outbound)
-        off = {kind: f"{setting} is not set." for kind, setting in SETTINGS.items() if kind not in services}
+        outbound, follower = await enter(_sessions(settings, clock.resolver))
+        fetcher, services = ResultFetcher(follower), _services(settings, outbound)
         by_name = {service.name: service for service in services.values()}
         for name in by_name:
             start_at_zero(metrics.studio.requests, [name], OUTCOMES)
@@ -204,11 +190,9 @@ async def open_studio(
             table,
             engine,
             services,
-            off,
             results,
             TitleMatcher(finder.metadata.tmdb, tmdb_url),
             jobs.prices_in(settings.prices),
-            {kind: service.made_with for kind, service in services.items()},
             settings.wait_s,
             settings.replicate.prompt_for,
             waiters,
@@ -224,10 +208,22 @@ async def open_studio(
         yield StudioWing(studio, {BULK: bulk}, background, database.sharing.identity is None, bulk)
 
 
-def _services(settings: StudioSettings, outbound: Outbound) -> dict[StudioKind, Any]:
+def _sessions(
+    settings: StudioSettings, resolver: AbstractResolver | None
+) -> AbstractAsyncContextManager[tuple[Outbound, Follower]]:
+    return asking.open_sessions(
+        settings.outbound,
+        allow_private=settings.allow_private,
+        user_agent=settings.user_agent,
+        timeout_s=settings.timeout_s,
+        resolver=resolver,
+    )
+
+
+def _services(settings: StudioSettings, outbound: Outbound) -> dict[StudioKind, asking.StudioService]:
     """Those that have a key, by what they make."""
     timeout_s = settings.timeout_s
-    services: dict[StudioKind, Any] = {}
+    services: dict[StudioKind, asking.StudioService] = {}
     if settings.replicate.token:
         services[StudioKind.GENERATE] = Replicate(settings.replicate, outbound, timeout_s=timeout_s)
     if settings.lumaai.key:

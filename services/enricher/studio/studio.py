@@ -6,26 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from math import ceil
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 import structlog
 
 from services.enricher.characters import GenerationFailed, GenerationPending
-from services.enricher.keeper.videos import VideoRefused, VideoUnreachable
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.studio import asking, jobs
 from services.enricher.studio.engine import Engine
 from services.enricher.studio.jobs import StudioJob, StudioKind, StudioState, WantedJob
-from services.enricher.studio.serpapi import web_url
+from services.enricher.studio.results import NO_ORIGIN, ResultFetcher, StudioResults
 from services.enricher.studio.tables import StudioTable
 from services.enricher.studio.titles import ExtractedTitle, TitleMatcher
-from services.enricher.uploads.tables import LimitReached, UploadedFile
+from services.enricher.uploads.tables import UploadedFile
 from services.enricher.uploads.uploads import Uploads, upload_name
 from shared.contracts import Envelope, StudioProgressed
 from shared.http import Problem
-from shared.pictures import ORIGINAL, Failure, HostRules
-from shared.volume import KeeperVolume, StoredVideo
+from shared.pictures import ORIGINAL, HostRules
+from shared.volume import KeeperVolume
 
 SETTINGS: Mapping[StudioKind, str] = {
     StudioKind.GENERATE: "REPLICATE_API_TOKEN",
@@ -43,77 +41,6 @@ LOOK_AGAIN_S = 2.0
 FULL_AGAIN_S = 60
 SEARCH_KEY = "search:profile_image:query:"
 _log = structlog.get_logger()
-
-
-class VideoShelf(Protocol):
-    """Where videos are kept."""
-
-    async def fetch(self, url: str, *, name: str) -> StoredVideo:
-        """Have what is there kept as `{name}.mp4`. Twice is harmless. Raise VideoRefused or VideoUnreachable."""
-
-
-class StudioResults:
-    """Pictures become uploads, and videos go to their shelf."""
-
-    def __init__(
-        self,
-        uploads: Uploads,
-        fetcher: asking.ResultFetcher,
-        videos: VideoShelf,
-        urls: PictureUrls,
-        *,
-        link_lasts_s: float,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._uploads = uploads
-        self._fetcher = fetcher
-        self._videos = videos
-        self._urls = urls
-        self._link_lasts_s = link_lasts_s
-        self._now = now
-
-    async def store(self, job: StudioJob, made: bytes | str) -> Mapping[str, object]:
-        if job.kind is StudioKind.VIDEO:
-            return await self._store_video(job, str(made))
-        body = made if isinstance(made, bytes) else await self._fetcher.fetch(made)
-        try:
-            stored = await self._uploads.store_made(body, UUID(job.id), user=job.asked_by)
-        except LimitReached:
-            raise asking.ResultRefused("There is no room for it: uploads have reached their limit.") from None
-        if isinstance(stored, Failure):
-            raise asking.ResultRefused(f"It is no picture that is kept here: {stored.reason}")
-        if not stored.is_stored:
-            raise asking.ResultUnreachable("It is not stored yet.")
-        return {"filename": stored.file_name}
-
-    async def sent_url(self, job: StudioJob) -> str | None:
-        upload = job.said("upload")
-        if not upload:
-            return None
-        file = await self._uploads.table.get(upload)
-        if file is None:
-            raise asking.NotSent("The picture is not there any more.")
-        url = self.public_url(file)
-        if not url:
-            raise asking.NotSent(NO_ORIGIN)
-        return url
-
-    def public_url(self, file: UploadedFile) -> str:
-        """Signed for a while, where URLs can be; empty where nobody outside could ask for it."""
-        until = int(self._now().timestamp() + self._link_lasts_s) if self._urls.signs_uploads else None
-        return web_url(self._urls.of_upload(file.id, until))
-
-    async def _store_video(self, job: StudioJob, url: str) -> Mapping[str, object]:
-        try:
-            video = await self._videos.fetch(url, name=job.id)
-        except VideoRefused as error:
-            raise asking.ResultRefused(asking.one_line(str(error))) from None
-        except VideoUnreachable as error:
-            raise asking.ResultUnreachable(asking.one_line(str(error))) from None
-        return {"filename": f"{job.id}.mp4", "path": video.path, "bytes": video.size}
-
-
-NO_ORIGIN = "A service could not ask us for the picture: set PUBLIC_URL (or CDN_BASE_URL) to where we are seen from outside."
 
 
 class Waiters:
@@ -162,21 +89,25 @@ class Studio:
     table: StudioTable
     engine: Engine
     services: Mapping[StudioKind, asking.StudioService]
-    off: Mapping[StudioKind, str]
-    """Why the others are."""
     results: StudioResults
     titles: TitleMatcher
     prices: Mapping[StudioKind, int]
-    made_with: Mapping[StudioKind, str]
     wait_s: float
     prompt_for: Callable[[str, str], str]
     _waiters: Waiters
     _uploads: Uploads
     _volume: KeeperVolume
-    _fetcher: asking.ResultFetcher
+    _fetcher: ResultFetcher
     _urls: PictureUrls
     _rules: HostRules
     _now: Callable[[], datetime]
+
+    @property
+    def off(self) -> Mapping[StudioKind, str]:
+        """Why the others are."""
+        return {
+            kind: f"{setting} is not set." for kind, setting in SETTINGS.items() if kind not in self.services
+        }
 
     def service_of(self, kind: StudioKind) -> asking.StudioService:
         """Raise Problem, which names the setting, where there is none."""
@@ -221,15 +152,9 @@ class Studio:
         user: str | None = None,
         looked_at: int = 1,
     ) -> WantedJob:
+        service = self.service_of(kind)
         return WantedJob(
-            kind,
-            self.service_of(kind).name,
-            arguments,
-            self.prices[kind],
-            picture,
-            user,
-            looked_at,
-            self.made_with.get(kind, ""),
+            kind, service.name, arguments, self.prices[kind], picture, user, looked_at, service.made_with
         )
 
     async def waited(self, job: StudioJob, within_s: float | None = None) -> StudioJob:

@@ -6,11 +6,19 @@ import structlog
 
 from services.fetcher.errors import DownloadRefused
 from shared.http.addresses import AddressPolicy, AddressRefused
+from shared.http.untrusted import FollowingRefused, redirected
 from shared.pictures import HostRules, RefusalReason, SourceUrl
 from shared.telemetry import MAX_FIELD, Metrics, add_to_line
 
 _LOGIN = re.compile(r"//[^/?#]*@")
 _log = structlog.get_logger()
+
+
+_NOT_FOLLOWED = {
+    RefusalReason.URL: "The source redirects to no plain URL: ",
+    RefusalReason.DOWNGRADE: "The source redirects from https to http.",
+    RefusalReason.REDIRECTS: "The source redirects too often.",
+}
 
 
 class Policy:
@@ -36,18 +44,10 @@ class Policy:
     def redirected(self, source: SourceUrl, location: str, times: int) -> SourceUrl:
         """Where the redirect leads, which is `times` after the first request; it goes through every check again."""
         try:
-            target = source.redirected(location)
-        except ValueError as error:
-            raise DownloadRefused(
-                RefusalReason.URL, location, f"The source redirects to no plain URL: {error}"
-            ) from None
-        if source.url.scheme == "https" and target.url.scheme != "https":
-            raise DownloadRefused(
-                RefusalReason.DOWNGRADE, str(target), "The source redirects from https to http."
-            )
-        if times > self._max_redirects:
-            raise DownloadRefused(RefusalReason.REDIRECTS, str(target), "The source redirects too often.")
-        return target
+            return redirected(source, location, times, at_most=self._max_redirects)
+        except FollowingRefused as refused:
+            reason = f"{_NOT_FOLLOWED[refused.why]}{refused}"
+            raise DownloadRefused(refused.why, refused.url, reason) from None
 
     @staticmethod
     def address_refused(source: SourceUrl, refused: AddressRefused) -> DownloadRefused:

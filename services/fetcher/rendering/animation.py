@@ -73,11 +73,6 @@ class Composed:
     def frames(self) -> int:
         return len(self.cels)
 
-    @property
-    def cel_pixels(self) -> int:
-        """Of the largest: it may reach beyond the screen."""
-        return max(cel.size[0] * cel.size[1] for cel in self.cels)
-
     def duration_ms(self, number: int) -> int:
         return self.cels[number].duration_ms
 

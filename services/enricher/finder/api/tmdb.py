@@ -7,77 +7,19 @@ path stands a URL of ours that needs no base.
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
 import pydantic_core
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.enricher.api.endpoint import Access, Endpoint, Parameters, SeenOrigin, SeeOther
 from services.enricher.finder.api.outcomes import askers_urgency, found_or_problem
+from services.enricher.finder.api.tmdb_resources import RESOURCES, TmdbResource
 from services.enricher.finder.metadata.tmdb_cache import ShelfEntry, TmdbMetadata, TmdbStatistics
-from services.enricher.finder.providers.models import Lenient, TitleKind
-from services.enricher.finder.providers.tmdb import Resource, resources
-from services.enricher.finder.providers.tmdb.models import people, titles
+from services.enricher.finder.providers.tmdb.models import people
 from services.enricher.pictures.shown import PictureUrls, usual_size
 from shared.http import Problem, RenderedBody
 from shared.pictures.public_paths import TMDB_FILE, TMDB_SIZES, PublicPaths, TmdbForm
-
-_LANGUAGE = Field(None, pattern=r"^[a-z]{2}(-[A-Z]{2})?$", description="en, or en-US")
-_ID = Field(ge=1, le=resources.MAX_ID)
-
-
-class Localised(Parameters):
-    language: str | None = _LANGUAGE
-
-
-class ById(Localised):
-    id: int = _ID
-
-
-PARTS = frozenset({"credits", "external_ids", "images"})
-PARTS_OF_PERSONS = frozenset({"combined_credits", "external_ids", "images"})
-
-
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-
-
-class InDetail(ById):
-    append_to_response: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        (),
-        max_length=20,
-        description="Some of credits, external_ids, images, comma-separated; of a person combined_credits",
-    )
-
-    def parts(self, known: frozenset[str]) -> tuple[str, ...]:
-        """Without those that nobody here reads, as TMDB leaves out what it does not know."""
-        return tuple(sorted(known.intersection(self.append_to_response)))
-
-
-class BySeason(ById):
-    number: int = Field(ge=0, le=resources.MAX_SEASON)
-
-
-class ByOtherId(Localised):
-    id: str = Field(pattern=r"^(?:(?:tt|nm)[0-9]{5,12}|[1-9][0-9]{0,9})$")
-    external_source: Literal["imdb_id", "tvdb_id"]
-
-
-class Paged(Localised):
-    page: int = Field(1, ge=1, le=resources.MAX_PAGE)
-
-
-class Searched(Paged):
-    query: str = Field(min_length=1, max_length=resources.MAX_QUERY)
-
-
-class SearchedByYear(Searched):
-    year: int | None = Field(
-        None,
-        ge=1800,
-        le=2200,
-        validation_alias=AliasChoices("year", "first_air_date_year", "primary_release_year"),
-    )
 
 
 class CacheListParameters(Parameters):
@@ -128,7 +70,6 @@ class TmdbConfiguration(BaseModel):
     change_keys: tuple[str, ...] = ()
 
 
-_Asked = TypeVar("_Asked", bound=Parameters)
 STALE = {"X-Metadata-Stale": "1"}
 PREFIXES = ("/api/tmdb", "/api/tmdb/3")
 """The second is for clients that write the version of TMDB's API behind whatever host they are given."""
@@ -170,126 +111,16 @@ class TmdbApi:
     @property
     def endpoints(self) -> list[Endpoint]:
         return [
-            *(endpoint for prefix in PREFIXES for endpoint in self._resources(prefix)),
+            *(self._of(offered, prefix) for prefix in PREFIXES for offered in RESOURCES),
             *self._ourselves(),
             *self._cache(),
             self._by_folder(),
         ]
 
-    def _resources(self, prefix: str) -> list[Endpoint]:
-        r, movie, tv = resources, TitleKind.MOVIE, TitleKind.TV
-
-        def get(
-            path: str,
-            says: str,
-            answer: type[BaseModel],
-            asked: type[_Asked],
-            resource: Callable[[_Asked], Resource[Lenient]],
-        ) -> Endpoint:
-            return self._get(f"{prefix}/{path}", says, answer, asked, resource)
-
-        return [
-            get(
-                "search/movie",
-                "Search movies",
-                titles.MoviePage,
-                SearchedByYear,
-                lambda q: r.search_movie(**dict(q)),
-            ),
-            get(
-                "search/tv", "Search series", titles.TvPage, SearchedByYear, lambda q: r.search_tv(**dict(q))
-            ),
-            get(
-                "search/multi",
-                "Search everything",
-                titles.MultiPage,
-                Searched,
-                lambda q: r.search_multi(**dict(q)),
-            ),
-            get(
-                "movie/{id}",
-                "A movie",
-                titles.Movie,
-                InDetail,
-                lambda q: r.movie(q.id, language=q.language, append=q.parts(PARTS)),
-            ),
-            get(
-                "movie/{id}/credits",
-                "Who made a movie",
-                people.Credits,
-                ById,
-                lambda q: r.title_credits(movie, q.id, language=q.language),
-            ),
-            get(
-                "tv/{id}",
-                "A series",
-                titles.Tv,
-                InDetail,
-                lambda q: r.tv(q.id, language=q.language, append=q.parts(PARTS)),
-            ),
-            get(
-                "tv/{id}/credits",
-                "Who made a series",
-                people.Credits,
-                ById,
-                lambda q: r.title_credits(tv, q.id, language=q.language),
-            ),
-            get(
-                "tv/{id}/season/{number}",
-                "A season with its episodes",
-                titles.Season,
-                BySeason,
-                lambda q: r.season(q.id, q.number, language=q.language),
-            ),
-            get(
-                "person/{id}",
-                "A person",
-                people.Person,
-                InDetail,
-                lambda q: r.person(q.id, language=q.language, append=q.parts(PARTS_OF_PERSONS)),
-            ),
-            get(
-                "person/{id}/combined_credits",
-                "What a person made",
-                people.CombinedCredits,
-                ById,
-                lambda q: r.combined_credits(q.id, language=q.language),
-            ),
-            get(
-                "collection/{id}",
-                "A collection of movies",
-                titles.Collection,
-                ById,
-                lambda q: r.collection(q.id, language=q.language),
-            ),
-            get(
-                "trending/movie/week",
-                "Movies of the week",
-                titles.MoviePage,
-                Paged,
-                lambda q: r.trending_movie(**dict(q)),
-            ),
-            get(
-                "trending/tv/week",
-                "Series of the week",
-                titles.TvPage,
-                Paged,
-                lambda q: r.trending_tv(**dict(q)),
-            ),
-            get("find/{id}", "What has another's id", titles.FoundByOtherId, ByOtherId, _found_by),
-        ]
-
-    def _get(
-        self,
-        path: str,
-        says: str,
-        answer: type[BaseModel],
-        parameters: type[_Asked],
-        resource: Callable[[_Asked], Resource[Lenient]],
-    ) -> Endpoint:
-        async def handle(asked: _Asked) -> RenderedBody:
+    def _of(self, offered: TmdbResource, prefix: str) -> Endpoint:
+        async def handle(asked: Parameters) -> RenderedBody:
             try:
-                wanted = resource(asked)
+                wanted = offered.resource(asked)
             except ValueError as error:
                 raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
             found = found_or_problem(await self._tmdb.get(wanted, urgency=askers_urgency()))
@@ -297,10 +128,10 @@ class TmdbApi:
             return RenderedBody.of(pydantic_core.to_json(said), STALE if found.stale else {})
 
         handle.__doc__ = (
-            f"{says}, as TMDB describes it.\n\nBeside each path of a picture, such as `poster_path`, its URL with us, "
+            f"{offered.says}, as TMDB describes it.\n\nBeside each path of a picture, such as `poster_path`, its URL with us, "
             "`poster_url`; beside `genre_ids` and `genres` their `genre_names`."
         )
-        return Endpoint("GET", path, handle, answer, parameters)
+        return Endpoint("GET", f"{prefix}/{offered.path}", handle, offered.answer, offered.parameters)
 
     def _url(self, field: str, path: str) -> str:
         return self._urls.by_source(f"{self._image_url}/original{path}", usual_size(people.PATHS[field]))
@@ -368,17 +199,6 @@ class TmdbApi:
             Endpoint("POST", f"{cache}/clear", clear, CacheCleared, access=Access.ADMIN),
             Endpoint("POST", f"{cache}/clear-expired", clear_expired, CacheCleared, access=Access.ADMIN),
         ]
-
-
-def _found_by(asked: ByOtherId) -> Resource[titles.FoundByOtherId]:
-    """Raise ValueError for an id that its source has none of."""
-    if asked.external_source == "imdb_id":
-        if asked.id.isdecimal():
-            raise ValueError("An id of IMDb's is written tt0133093 or nm0000206.")
-        return resources.find_imdb(asked.id, language=asked.language)
-    if not asked.id.isdecimal():
-        raise ValueError("An id of TVDB's is a number.")
-    return resources.find_tvdb(int(asked.id))
 
 
 GENRES: Mapping[int, str] = MappingProxyType(

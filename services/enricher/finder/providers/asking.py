@@ -21,6 +21,7 @@ from services.enricher.finder.providers.spending import Urgency
 from services.enricher.finder.providers.tokens import Login, Token, TokenSource, TokenStore
 from shared.http.answers import parse_retry_after
 from shared.http.outbound import Outbound, open_outbound
+from shared.http.untrusted import BodyTooLong, read_bounded
 from shared.telemetry import Metrics, utc_now
 
 SEATS = {Urgency.NOW: 64, Urgency.LATER: 16}
@@ -312,12 +313,10 @@ class Provider:
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, unpacked: a small answer that unpacks to a large one is given up as well."""
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise errors.Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.")
-        return bytes(body)
+        try:
+            return await read_bounded(response.content.readany, self._max_bytes)
+        except BodyTooLong:
+            raise errors.Unreadable(f"{self.name} sent more than {self._max_bytes // 2**20} MB.") from None
 
     def _record_health(self, trouble: errors.ProviderError | None, asked_at: datetime) -> None:
         """Log when it changes how the provider is, not for each of a page's titles."""

@@ -60,14 +60,12 @@ class RatedTitle(Lenient):
 
 class ListedTitle(Lenient):
     type: str = ""
-    listed_at: str = ""
     movie: AccountTitle | None = None
     show: AccountTitle | None = None
 
 
 class WatchedTitle(Lenient):
     plays: int = 0
-    last_watched_at: str = ""
     movie: AccountTitle | None = None
     show: AccountTitle | None = None
 

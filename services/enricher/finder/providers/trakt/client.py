@@ -77,9 +77,6 @@ class TraktTitle(Lenient):
     genres: tuple[str, ...] = ()
     certification: str | None = None
     network: str | None = None
-    aired_episodes: int | None = None
-    trailer: str | None = None
-    homepage: str | None = None
     images: TraktImages = TraktImages()
 
 

@@ -73,7 +73,6 @@ class TwitchStream(Lenient):
 
     id: str
     user_id: str
-    user_login: str = ""
     game_id: str = ""
     game_name: str = ""
     title: str = ""
