@@ -1,8 +1,10 @@
-"""Who may work when: a semaphore that gives way to the urgent, and a gate that opens while nobody is."""
+"""Who may work when: a semaphore that gives way to the urgent, a gate that opens while nobody is, and a door beside it for
+when requests take the whole process.
+"""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -189,3 +191,39 @@ class IdleGate:
             async with asyncio.timeout(patience_s):
                 await self._clear.wait()
         return self._clear.is_set()
+
+
+ROUNDS = 8
+"""Of the event loop. Where requests come in half of them, it has no moment without one: a round that has nothing to do is over
+before the next request.
+"""
+
+HELD_S = 0.25
+"""What can wait lets requests go first for so long; then one goes on, so that in a rush without end four a second do."""
+
+
+class RushDoor:
+    """Lets in what can wait: one after the other at once, but one each HELD_S while requests take the whole event loop."""
+
+    def __init__(
+        self, heard: Callable[[], int], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        """`heard`: how often something was heard of clients until now."""
+        self._heard = heard
+        self._sleep = sleep
+        self._line = asyncio.Lock()
+
+    async def enter(self) -> None:
+        async with self._line:
+            if await self._is_rush():
+                await self._sleep(HELD_S)
+
+    async def _is_rush(self) -> bool:
+        quiet = 0
+        for _ in range(ROUNDS):
+            before = self._heard()
+            await asyncio.sleep(0)
+            quiet += self._heard() == before
+            if quiet > ROUNDS // 2:
+                return False
+        return True

@@ -105,7 +105,8 @@ class Slots(PrioritySemaphore):
     a quarter before it has shown to be quick.
 
     A host that is slow holds no slot that others need: its jobs lend theirs while they wait for it, and while quick hosts
-    are asked, those that have one again have a quarter. And of the jobs that wait in hand for a slot, it has no more than it
+    are asked, those that have one again have a quarter. All hosts that have not shown to be quick leave a quarter to those who
+    have, while these are asked. And of the jobs that wait in hand for a slot, it has no more than it
     leaves free for others.
     """
 
@@ -237,10 +238,21 @@ class Slots(PrioritySemaphore):
             return True
         if not claim.seated:
             return self._held[host] < self._each
+        if host not in self._quick and self._leave_none_to_the_quick():
+            return False
         if self._held[host] >= (self._each if host in self._quick else self._each_unknown):
             return False
         enough = self._is_slow(claim) and self._with_slow_hosts() >= self._lendable // 2
         return self._seats.has_room(host) and not enough
+
+    def _leave_none_to_the_quick(self) -> bool:
+        """Whether those that are not known as quick have all but a quarter, while others are asked that are."""
+        if not self._is_fresh_work():
+            return False
+        held = sum(
+            count for host, count in self._held.items() if host is not None and host not in self._quick
+        )
+        return held >= self._total - self._total // 4
 
     def _with_slow_hosts(self) -> int:
         return sum(count + self._held[host] for host, count in self._lent.items())

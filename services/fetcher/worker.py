@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from services.fetcher.admission import PATIENCE_S, Claim, IdleGate
+from services.fetcher.admission import PATIENCE_S, Claim, IdleGate, RushDoor
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.adopting import adopt_pictures
 from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
@@ -53,6 +53,7 @@ class Worker:
         self._deps = deps
         self._slots = Slots(deps.settings.concurrency, deps.downloader.seats)
         self._right_of_way = IdleGate()
+        self._rush_door = RushDoor(lambda: deps.metrics.heard)
         self._unwaited = UnwaitedJobs()
 
     @asynccontextmanager
@@ -162,6 +163,7 @@ class Worker:
         if comes_back and not is_clear:
             self._count(envelope, "retry")
             raise Retry(Delay.TEN_SECONDS, "Others are waited for.", counted=False)
+        await self._rush_door.enter()
 
     async def _handle(self, envelope: contracts.Envelope, delivery: JobDelivery) -> None:
         handler = HANDLERS.get(type(envelope.payload))

@@ -90,6 +90,10 @@ class Connections:
         if len(self._open) > self.limits.at_most:
             self._make_room(connection)
 
+    def heard(self) -> None:
+        """Bytes came: a request, or a part of one."""
+        self._metrics.heard += 1
+
     def discard(self, connection: "Connection") -> None:
         self._open.discard(connection)
 
@@ -177,6 +181,7 @@ class Connection(web.RequestHandler):
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        self._connections.heard()
         if self._early and self._at_a_start and data.endswith(END_OF_HEAD) and self._answer_early(data):
             return
         before = self._request_count

@@ -205,6 +205,9 @@ class StudioMetrics:
 class Metrics:
     """What this project counts. A service fills what it does; in one process all share one."""
 
+    heard = 0
+    """How often something came from a client, for who lets requests go first: no metric that is told."""
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)

@@ -112,6 +112,15 @@ async def test_who_says_nothing_or_never_ends_a_header_is_let_go(dial: Dial) -> 
         assert server.let_go("no header") == 2
 
 
+async def test_whatever_clients_send_is_heard(dial: Dial) -> None:
+    async with serving() as server:
+        reader, writer = await dial(server.port)
+        for heard in (1, 2):
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b"alive")
+            assert server.skeleton.metrics.heard == heard
+
+
 async def test_so_is_who_sends_a_header_byte_by_byte(dial: Dial) -> None:
     async with serving(header_within_s=0.3) as server:
         slow = await dial(server.port)

@@ -1,6 +1,7 @@
 """Jobs that nobody waits for: which failures end them, and which bring them back, and when."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -100,6 +101,31 @@ async def test_nothing_is_begun_behind_the_back_of_who_waits(onesheet: Onesheet)
     assert (await waiting).status == 200
     assert onesheet.host.count(POSTER) == 0
     await until(lambda: onesheet.holds(POSTER, *STANDARD))
+
+
+async def test_what_can_wait_is_begun_only_where_requests_let_it_in(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what somebody waits for does not stand at that door."""
+    let_in = asyncio.Event()
+
+    class Door:
+        def __init__(self, heard: Callable[[], int]) -> None:
+            self.heard = heard
+
+        async def enter(self) -> None:
+            assert self.heard() > 0
+            await let_in.wait()
+
+    monkeypatch.setattr("services.fetcher.worker.RushDoor", Door)
+    onesheet = await start()
+    awaited = "/poster/2-60x90.jpg"
+    assert (await onesheet.get(awaited, size="small", format="webp")).status == 200
+    await fetch_later(onesheet)
+    assert (await onesheet.get(awaited, size="medium", format="webp")).status == 200
+    assert onesheet.host.count(POSTER) == 0
+    let_in.set()
+    await until(lambda: onesheet.current(POSTER))
 
 
 async def test_what_is_made_ahead_comes_back_behind_what_is_fetched_for_a_page(

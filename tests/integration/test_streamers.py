@@ -108,6 +108,25 @@ async def test_a_token_that_is_refused_is_had_again_once_and_a_login_and_an_id_a
     assert twitch.counts["/oauth2/token"] == 2
 
 
+async def test_of_some_hundreds_that_are_added_the_next_are_asked_about_beside_the_first(
+    streaming: StartStreaming, twitch: TwitchHost
+) -> None:
+    many = [f"nobody{number}" for number in range(201)]
+    gate = twitch.hold("/helix/users")
+    async with streaming() as enricher:
+        added = await enricher.manage("POST", "/api/streamers", {"logins": many})
+        await until(lambda: twitch.counts["/helix/users"] == 3)
+        gate.open()
+
+        async def are_unknown() -> bool:
+            listed = (await enricher.manage("GET", "/api/streamers?limit=500")).json["streamers"]
+            return all(one["trouble"] for one in listed)
+
+        await until(are_unknown, every_s=0.1)
+    assert added.json["total"] == len(many)
+    assert twitch.counts["/helix/users"] == 3
+
+
 async def test_categories_have_files_slugs_covers_and_favourites(
     streaming: StartStreaming, twitch: TwitchHost
 ) -> None:

@@ -129,6 +129,21 @@ async def test_one_host_has_at_most_half_of_the_slots_and_a_quarter_before_it_wa
         assert crowd.working == ["a0", "a1", "a2", "a3", "b0", "b1"]
 
 
+@pytest.mark.parametrize(("fresh_for_s", "had"), [(600.0, 6), (0.0, 8)])
+async def test_hosts_that_may_be_slow_leave_a_quarter_to_quick_ones_while_these_are_asked(
+    monkeypatch: pytest.MonkeyPatch, fresh_for_s: float, had: int
+) -> None:
+    monkeypatch.setattr("services.fetcher.shares.FRESH_FOR_S", fresh_for_s)
+    async with crowding(8) as crowd:
+        crowd.slots.was_quick(at("quick.example"))
+        await enter(crowd.slots, at("quick.example"))
+        for number in range(10):
+            await crowd.come(f"{number}", host=f"{number}.example")
+        assert len(crowd.working) == had
+        await crowd.come("q1", "q2", host="quick.example")
+        assert ("q2" in crowd.working) == (had == 6)
+
+
 async def test_a_host_that_answers_is_quick_until_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     slots = Slots(4, Seats(8))
     for slow_after_s, had in ((10, 2), (0.0, 1)):

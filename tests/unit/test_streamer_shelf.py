@@ -57,7 +57,11 @@ async def test_of_categories_that_would_be_called_the_same_each_has_a_name_of_it
     assert file_names(added) == ["foo_bar", "foo_bar_2", "foo_bar_3", "foo_bar_2_2", "100%", "100_2", "原神"]
     taken = [one for category in added for one in {category.file_name, category.slug}]
     assert len(set(taken)) == len(taken)
-    assert [one.name for one in await shelf.called_alike(added[0])] == ["Foo Bar", "foo/bar"]
+    alike = await shelf.called_alike(added)
+    assert [alike[one.id] for one in added] == [
+        *(["Foo Bar", "foo/bar"], ["Foo: Bar", "foo/bar"], ["Foo: Bar", "Foo Bar"], []),
+        *(["100_"], ["100%"], []),
+    ]
     assert file_names(await shelf.add_categories([NewCategory("Foo Bar")])) == ["foo_bar_2"]
     for text in ("Foo Bar", "foo_bar_2", "FOO_BAR_2"):
         found = await shelf.category_called(text)

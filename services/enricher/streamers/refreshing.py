@@ -5,7 +5,7 @@ pictures are fetched. A row is due until its pictures are ordered: whatever ends
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,6 +23,9 @@ from shared.background import Background
 from shared.pictures import Name
 from shared.queue import QueueError
 from shared.telemetry import utc_now
+
+ROUND = 5 * AT_ONCE
+"""So many are asked about beside one another."""
 
 DAILY = timedelta(days=1)
 SEEN_AFTER = timedelta(hours=1)
@@ -48,6 +51,8 @@ class StreamerRefresh:
     wake: asyncio.Event
     changed: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = utc_now
+    taking_in: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One answer after the other: which rows are the same depends on what the one before has changed."""
 
     def keeping(self, background: Background) -> AbstractAsyncContextManager[None]:
         return background.repeating(
@@ -59,19 +64,31 @@ class StreamerRefresh:
         )
 
     async def round(self) -> bool:
-        """Ask about a hundred of each that are due. Whether there is more."""
+        """Ask about some hundreds of those that are due. Whether there is more.
+
+        Of one hundred the pictures are ordered while the next one is asked about.
+        """
         if self.client is None:
             return False
-        due = await self.shelf.due(self.shelf.streamers, limit=AT_ONCE)
-        others = await self.shelf.due(self.shelf.categories, limit=AT_ONCE)
-        try:
-            await self.streamers(due)
-            await self.categories(others)
-        except ProviderError as error:
+        due = await self.shelf.due(self.shelf.streamers, limit=ROUND)
+        others = (
+            await self.shelf.due(self.shelf.categories, limit=ROUND - len(due)) if len(due) < ROUND else ()
+        )
+        asking = [
+            *(self.streamers(due[first : first + AT_ONCE]) for first in range(0, len(due), AT_ONCE)),
+            *(self.categories(others[first : first + AT_ONCE]) for first in range(0, len(others), AT_ONCE)),
+        ]
+        failures = [one for one in await asyncio.gather(*asking, return_exceptions=True) if one]
+        for failure in failures:
+            if not isinstance(failure, ProviderError):
+                raise failure
+        if failures:
+            [error, *_] = failures
+            assert isinstance(error, ProviderError)
             _log.warning("Twitch not asked", reason=error.reason)
             await asyncio.sleep(_pause_s(error))
             return True
-        return len(due) == AT_ONCE or len(others) == AT_ONCE
+        return len(due) + len(others) == ROUND
 
     async def streamers(self, some: Sequence[Streamer], *, order: bool = True) -> None:
         """Ask about AT_ONCE at most, and have their pictures where they are new, unless somebody else will. Raise ProviderError."""
@@ -83,12 +100,13 @@ class StreamerRefresh:
             logins=[one.login for one in some if not one.twitch_id and one.login],
         )
         known = {one.id: one for one in said} | {one.login.lower(): one for one in said}
-        some = await self._without_doubles(some, known)
-        found = {one.id: _of_user(known[one.key]) for one in some if one.key in known}
-        await self.shelf.streamers.change_each(found)
-        if order:
-            await self._order_streamers(await self.shelf.streamers.some(streamers.c.id.in_(list(found))))
-        await self.shelf.streamers.change_each(self._checked(some, found, "streamer"))
+        async with self.taking_in:
+            some = await self._without_doubles(some, known)
+            found = {one.id: _of_user(known[one.key]) for one in some if one.key in known}
+            await self.shelf.streamers.change_each(found)
+            if order:
+                await self._order_streamers(await self.shelf.streamers.some(streamers.c.id.in_(list(found))))
+            await self.shelf.streamers.change_each(self._checked(some, found, "streamer"))
         self.changed()
 
     async def _order_streamers(self, some: Sequence[Streamer]) -> None:
@@ -117,9 +135,10 @@ class StreamerRefresh:
             for one in some
             if (game := by_id.get(one.twitch_id) if one.twitch_id else by_name.get(one.name))
         }
-        await self._take_in(some, known)
-        await self._order_categories(await self.shelf.categories.some(categories.c.id.in_(list(known))))
-        await self.shelf.categories.change_each(self._checked(some, known, "category"))
+        async with self.taking_in:
+            await self._take_in(some, known)
+            await self._order_categories(await self.shelf.categories.some(categories.c.id.in_(list(known))))
+            await self.shelf.categories.change_each(self._checked(some, known, "category"))
         self.changed()
 
     async def _order_categories(self, some: Sequence[Category]) -> None:
@@ -159,24 +178,20 @@ class StreamerRefresh:
         self, some: Sequence[Streamer], known: Mapping[str, TwitchUser]
     ) -> Sequence[Streamer]:
         """Of two that are the same, for Twitch calls them by one id or one login, the one that came later leaves."""
-        kept = []
+        users = [known[one.key] for one in some if one.key in known]
+        rows = await self.shelf.streamers.some(
+            streamers.c.twitch_id.in_([one.id for one in users])
+            | streamers.c.login.in_([one.login.lower() for one in users])
+        )
+        gone: set[int] = set()
         for one in some:
             user = known.get(one.key)
-            if user is None:
-                kept.append(one)
-                continue
-            same = await self.shelf.streamers.some(
-                (streamers.c.twitch_id == user.id) | (streamers.c.login == user.login.lower())
-            )
-            if same and same[0].id == one.id:
-                kept.append(one)
-                for double in same[1:]:
-                    await self.shelf.streamers.remove(double.id)
-            elif not same:
-                kept.append(one)
-            else:
-                await self.shelf.streamers.remove(one.id)
-        return [one for one in kept if await self.shelf.streamers.get(one.id)]
+            same = [row.id for row in rows if user and row.id not in gone and _is_of(row, user)]
+            if same and one.id in same:
+                gone.update(same[1:])
+        for number in gone:
+            await self.shelf.streamers.remove(number)
+        return [one for one in some if one.id not in gone]
 
     def _checked(
         self, some: Iterable[Streamer | Category], found: Mapping[int, object], what: str
@@ -240,6 +255,10 @@ class StreamerRefresh:
 def _pause_s(error: ProviderError) -> float:
     wait = error.retry_after if isinstance(error, Busy) else None
     return max(0.05, min((wait or TROUBLE_AGAIN).total_seconds(), TROUBLE_AGAIN.total_seconds()))
+
+
+def _is_of(row: Streamer, user: TwitchUser) -> bool:
+    return user.id == row.twitch_id or user.login.lower() == row.login
 
 
 def _of_user(user: TwitchUser) -> Mapping[str, object]:

@@ -1,14 +1,27 @@
 """Streamers, categories and streams as rows: what is known of each, and how a table of them is read and changed."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
+from services.enricher.database.statements import DatabaseVisit, Statement
 from services.enricher.finder.providers.twitch.client import sized
 from services.enricher.streamers import naming
 from shared.pictures import Name
@@ -102,6 +115,7 @@ class Rows(Generic[_Entry]):
         self.table = table
         self._names = columns
         self._entry = entry
+        self._changing: dict[tuple[str, ...], Statement] = {}
 
     def read(self, row: Row[Any]) -> _Entry:
         return self._entry(**{name: getattr(row, name) for name in self._names})
@@ -134,13 +148,24 @@ class Rows(Generic[_Entry]):
 
     async def change_each(self, values: Mapping[int, Mapping[str, object]]) -> None:
         """By their numbers, in one transaction."""
+        alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+        for number, said in values.items():
+            new = {f"new_{name}": value for name, value in said.items()}
+            alike[tuple(sorted(said))].append({"of_id": number, **new})
 
-        async def writing(connection: AsyncConnection) -> None:
-            for number, said in values.items():
-                await connection.execute(update(self.table).where(self.table.c.id == number).values(**said))
+        def writing(visit: DatabaseVisit) -> None:
+            for names, some in alike.items():
+                visit.run(self._change_of(names), *some)
 
         if values:
-            await self._database.write(writing)
+            await self._database.write_at_once(writing)
+
+    def _change_of(self, names: tuple[str, ...]) -> Statement:
+        if names not in self._changing:
+            new: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in names}
+            own = update(self.table).where(self.table.c.id == bindparam("of_id"))
+            self._changing[names] = Statement(own.values(new))
+        return self._changing[names]
 
     async def remove(self, number: int) -> bool:
         """False: there was none."""

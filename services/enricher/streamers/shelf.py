@@ -1,14 +1,16 @@
 """Streamers, categories and streams: adding and finding them, and what their pictures' names show."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, insert, or_, select, update
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
+from services.enricher.database.schema import Words
+from services.enricher.database.statements import DatabaseVisit, Statement
 from services.enricher.streamers import naming
 from services.enricher.streamers.rows import (
     ALL_AT_MOST,
@@ -63,7 +65,7 @@ class StreamShelf:
                 added.append(await self.streamers.insert(connection, **new))
             return added
 
-        return await self._database.write(writing)
+        return await self._database.write_on_one_visit(writing)
 
     async def add_categories(
         self, wanted: Sequence[NewCategory], *, check_in: timedelta = timedelta(0)
@@ -89,7 +91,7 @@ class StreamShelf:
                 added.append(known or await self._new_category(connection, one, now, check_in))
             return added
 
-        return await self._database.write(writing)
+        return await self._database.write_on_one_visit(writing)
 
     async def _known(self, connection: AsyncConnection, one: NewCategory) -> Category | None:
         """By Twitch's id; by the name only where one of both has no id: two may be called the same."""
@@ -133,11 +135,21 @@ class StreamShelf:
         found = await self._database.rows(query, self.categories.read, of=categories, limit=1)
         return found[0] if found else None
 
-    async def called_alike(self, category: Category) -> Sequence[Category]:
-        """Others that would have the same file name or slug, had they come first."""
-        alike = _alike(category)
-        found = await self.categories.some(or_(*map(_begins_with, alike)))
-        return [one for one in found if one.id != category.id and _alike(one) & alike]
+    async def called_alike(self, some: Collection[Category]) -> Mapping[int, Sequence[str]]:
+        """By the number of each of these, the names of others that would have the same file name or slug, had they come first."""
+        alike = {one.id: _alike(one.name) for one in some}
+
+        def reading(visit: DatabaseVisit) -> Mapping[int, Sequence[str]]:
+            return {
+                number: [
+                    row.name
+                    for row in {row.id: row for text in texts for row in _called_like(visit, text)}.values()
+                    if row.id != number and _alike(row.name) & texts
+                ]
+                for number, texts in alike.items()
+            }
+
+        return await self._database.read_at_once(reading)
 
     async def name_category(self, number: int, name: str, **values: object) -> None:
         """One that was only known by Twitch's id until now: nobody knows its file name yet."""
@@ -307,19 +319,30 @@ def _file_name(one: NewCategory) -> str:
         return f"category_{one.twitch_id}"
 
 
-def _alike(category: Category) -> set[str]:
-    said = {naming.slug_of(category.name)}
+def _alike(name: str) -> set[str]:
+    said = {naming.slug_of(name)}
     with suppress(ValueError):
-        said.add(naming.file_name_of(category.name))
+        said.add(naming.file_name_of(name))
     return said - {""}
 
 
-def _begins_with(text: str) -> ColumnElement[bool]:
-    """The file name or the slug of a category."""
-    columns = categories.c
-    return columns.file_name.startswith(text, autoescape=True) | columns.slug.startswith(
-        text, autoescape=True
-    )
+def _of_called(*columns: ColumnElement[str]) -> Select[*tuple[Any, ...]]:
+    """What is called as `text` says, and what has a suffix to that, which is from `suffixed` to `beyond`: an index finds it."""
+    text, suffixed, beyond = (bindparam(name, type_=Words()) for name in ("text", "suffixed", "beyond"))
+    called = ((one == text) | ((one >= suffixed) & (one < beyond)) for one in columns)
+    return select(categories).where(or_(*called)).order_by(categories.c.id)
+
+
+_NAMES = (categories.c.file_name, categories.c.slug)
+_CALLED = Statement(
+    _of_called(*_NAMES), on_postgresql=lambda: _of_called(*(one.collate("C") for one in _NAMES))
+)
+
+
+def _called_like(visit: DatabaseVisit, text: str) -> Sequence[Any]:
+    """Categories whose file name or slug is this, or this with a suffix."""
+    after_underscore = chr(ord("_") + 1)
+    return visit.rows(_CALLED, {"text": text, "suffixed": f"{text}_", "beyond": f"{text}{after_underscore}"})
 
 
 async def _free_names(connection: AsyncConnection, one: NewCategory) -> tuple[str, str]:
@@ -334,6 +357,6 @@ async def _free_names(connection: AsyncConnection, one: NewCategory) -> tuple[st
 
 
 async def _taken(connection: AsyncConnection, wanted: str) -> tuple[str, set[str]]:
-    """With those of it and of what begins like it that are somebody's."""
-    query = select(categories.c.file_name, categories.c.slug).where(_begins_with(wanted))
-    return wanted, {one for row in await connection.execute(query) for one in row}
+    """With those of it and of it with a suffix that are somebody's."""
+    rows = await connection.at_once(lambda visit: _called_like(visit, wanted))
+    return wanted, {one for row in rows for one in (row.file_name, row.slug)}

@@ -1,5 +1,6 @@
 """Endpoints of streamers, categories and streams: adding, listing, reading, marking, removing."""
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TypeVar
@@ -165,7 +166,7 @@ class ShelfApi:
             added = await self._refreshing.add_categories(wanted)
         except ValueError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-        shown = [await self._category(one) for one in added]
+        shown = await self._categories(added)
         return listed.ShownCategories(categories=tuple(shown), total=len(shown))
 
     async def search(self, asked: listed.SearchParameters) -> listed.FoundCategories:
@@ -185,7 +186,7 @@ class ShelfApi:
         """Categories, in the order in which they were first seen."""
         chosen = [categories.c.is_favorite.is_(True)] if asked.favorites else []
         found = await self._shelf.categories.some(*chosen, limit=asked.limit, offset=asked.offset)
-        shown = [await self._category(one) for one in found]
+        shown = await self._categories(found)
         return listed.ShownCategories(
             categories=tuple(shown), total=await self._shelf.categories.count(*chosen)
         )
@@ -193,7 +194,7 @@ class ShelfApi:
     async def favorites(self, _asked: Parameters) -> listed.ShownCategories:
         """Categories that somebody marked."""
         found = await self._shelf.categories.some(categories.c.is_favorite.is_(True))
-        shown = [await self._category(one) for one in found]
+        shown = await self._categories(found)
         return listed.ShownCategories(categories=tuple(shown), total=len(shown))
 
     async def add_favorite(self, _asked: Parameters, order: listed.FavoriteOrder) -> listed.ShownCategory:
@@ -331,7 +332,17 @@ class ShelfApi:
         )
 
     async def _category(self, one: Category) -> listed.ShownCategory:
-        alike = await self._shelf.called_alike(one)
+        [shown] = await self._categories([one])
+        return shown
+
+    async def _categories(self, some: Sequence[Category]) -> Sequence[listed.ShownCategory]:
+        alike, shown = await self._shelf.called_alike(some), []
+        for one in some:
+            await asyncio.sleep(0)  # looking at the volume takes time, and there may be thousands
+            shown.append(await self._shown_category(one, alike[one.id]))
+        return shown
+
+    async def _shown_category(self, one: Category, alike: Sequence[str]) -> listed.ShownCategory:
         return listed.ShownCategory(
             id=one.id,
             twitch_id=one.twitch_id,
@@ -345,7 +356,7 @@ class ShelfApi:
             is_favorite=one.is_favorite,
             checked_at=one.checked_at,
             trouble=one.trouble,
-            called_alike=tuple(other.name for other in alike),
+            called_alike=tuple(alike),
         )
 
     async def _stream(self, one: LiveStream) -> listed.ShownStream:
