@@ -362,9 +362,7 @@ def _forgetting_characters(
 def _measuring_characters(
     background: Background, fault: Fault, _: object
 ) -> AbstractAsyncContextManager[None]:
-    found: Any = SimpleNamespace(
-        measure_what_came=fault.soon, measuring=SimpleNamespace(wake=asyncio.Event())
-    )
+    found: Any = SimpleNamespace(measure_what_came=fault.soon, chosen=SimpleNamespace(wake=asyncio.Event()))
     return characters.measuring(found, background)
 
 

@@ -1,13 +1,12 @@
 """Characters: the best picture of whoever is played in a title."""
 
 from services.enricher.characters.opening import CharacterSettings, CharacterWing, open_characters
-from services.enricher.characters.steps import GenerationFailed, GenerationPending, Generator
+from services.enricher.characters.steps import GenerationFailed, GenerationPending
 
 __all__ = [
     "CharacterSettings",
     "CharacterWing",
     "GenerationFailed",
     "GenerationPending",
-    "Generator",
     "open_characters",
 ]
