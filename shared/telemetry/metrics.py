@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -129,6 +129,29 @@ def start_at_zero(counter: Counter, *labels: Iterable[str]) -> None:
         counter.labels(*values)
 
 
+class Expected(Collector):
+    """What counters tell as 0 from when somebody first looks: to make them all at a start costs more than its routes. Registered
+    before these counters.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._waiting: list[tuple[Counter, tuple[str, ...]]] = []
+        registry.register(self)
+
+    def add(self, counter: Counter, *labels: str) -> None:
+        self._waiting.append((counter, labels))
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing of its own."""
+        while self._waiting:
+            counter, labels = self._waiting.pop()
+            counter.labels(*labels)
+        return ()
+
+
 FIRST_PICTURE = "miss"
 """What a wait that brought the picture is called."""
 
@@ -202,6 +225,12 @@ class StudioMetrics:
         )
 
 
+def _tell_of_the_process(registry: CollectorRegistry) -> None:
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    Info("onesheet_build", "Which version runs", registry=registry).info({"version": ONESHEET_VERSION})
+
+
 class Metrics:
     """What this project counts. A service fills what it does; in one process all share one."""
 
@@ -210,8 +239,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        _tell_of_the_process(self.registry)
+        self._expected = Expected(self.registry)
         self._requests = Counter(
             "onesheet_requests",
             "HTTP requests answered",
@@ -227,9 +256,6 @@ class Metrics:
         )
         self.pictures_served = Counter(
             "onesheet_pictures_served", "Pictures by how they were had", ["outcome"], registry=self.registry
-        )
-        Info("onesheet_build", "Which version runs", registry=self.registry).info(
-            {"version": ONESHEET_VERSION}
         )
         self.connections_let_go = Counter(
             "onesheet_connections_let_go",
@@ -435,7 +461,8 @@ class Metrics:
 
     def expect_answers(self, service: str, route: str) -> None:
         """What is alerted on is there before it first happens."""
-        start_at_zero(self._requests, (service,), (route,), ("500", "503"))
+        for status in ("500", "503"):
+            self._expected.add(self._requests, service, route, status)
 
     @contextmanager
     def waiting_for(self, what: str) -> Iterator[Callable[[], None]]:

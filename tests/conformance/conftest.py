@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.conformance.servers import Servers
 from tests.conformance.world import World
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 SIGNING_KEYS = ("new-key", "old-key")
 MAX_WAITING = 8
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def world(rabbitmq: RabbitNode) -> AsyncIterator[World]:
+async def world(rabbitmq: Broker) -> AsyncIterator[World]:
     """Outside of pytest's directory, which every further pytest on the machine closes to other users again."""
     with tempfile.TemporaryDirectory(prefix="onesheet-conformance-") as directory:
         async with World.running(Path(directory), rabbitmq) as world:

@@ -38,7 +38,7 @@ from tests.conformance.servers import Server, Servers
 from tests.conformance.subjects import Stored, Subject
 from tests.providers.picture_host import PictureHost
 from tests.servers.onesheet_nginx import running_onesheet_nginx
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.servers.service import running_service
 
 PATIENCE_S = 60
@@ -67,7 +67,7 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, directory: Path, node: RabbitNode) -> AsyncIterator[Self]:
+    async def running(cls, directory: Path, node: Broker) -> AsyncIterator[Self]:
         broker = node.vhost()
         volume = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
         async with AsyncExitStack() as stack:

@@ -15,7 +15,7 @@ from shared.contracts import DeadLetter, Envelope, PurgePicture
 from shared.queue import Delay, Lane, Queue
 from shared.queue.embedded.engine import open_embedded
 from shared.queue.rabbitmq.engine import open_rabbitmq
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 QUICK = {Delay.ONE_SECOND: 0.05, Delay.TEN_SECONDS: 0.15, Delay.ONE_MINUTE: 0.3, Delay.TEN_MINUTES: 0.6}
 REAL = {delay: float(delay.value) for delay in Delay}
@@ -122,7 +122,7 @@ def a_job(number: int = 0) -> Envelope:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     if request.param == "embedded":
         return Embedded(tmp_path / "state" / "queue.sqlite")
-    node: RabbitNode = request.getfixturevalue("rabbitmq")
+    node: Broker = request.getfixturevalue("rabbitmq")
     return OnRabbitMQ(node.vhost())
 
 

@@ -25,7 +25,7 @@ from shared.pictures import PictureId
 from shared.queue import Lane
 from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.volume import VolumeSettings
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.unit.test_settings import fields
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +238,7 @@ def test_the_broker_s_definitions_come_from_the_settings(tmp_path: Path) -> None
 
 
 async def test_a_broker_imports_the_definitions_and_the_services_need_no_more_rights(
-    rabbitmq: RabbitNode,
+    rabbitmq: Broker,
 ) -> None:
     vhost = "defined"
     url = f"amqp://narrow:p%40ss@127.0.0.1:{rabbitmq.amqp_port}/{vhost}"

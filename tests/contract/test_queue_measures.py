@@ -14,7 +14,7 @@ from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.queue.rabbitmq.topology import RENEWED_EVERY_S
 from tests.contract.conftest import REAL, Engine, a_job
 from tests.integration.onesheet import until
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.unit.catalogs import picture
 
 LANE = Lane.PICTURES_LATER
@@ -53,14 +53,14 @@ async def test_the_embedded_queue_tells_all_of_it_exactly(tmp_path: Path) -> Non
         await queue.measure(LANE)
 
 
-async def test_a_passive_declare_tells_how_many_wait_and_who_consumes(rabbitmq: RabbitNode) -> None:
+async def test_a_passive_declare_tells_how_many_wait_and_who_consumes(rabbitmq: Broker) -> None:
     async with open_rabbitmq(rabbitmq.vhost(), lane_limit=100) as queue:
         await publish(queue, 3)
         async with one_in_hand(queue):
             await until(lambda: _is(queue, LaneMeasure(2, consumers=1)))
 
 
-async def test_the_management_api_tells_all_of_it(rabbitmq: RabbitNode) -> None:
+async def test_the_management_api_tells_all_of_it(rabbitmq: Broker) -> None:
     vhost = rabbitmq.vhost()
     async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
         await publish(queue, 3)
@@ -72,7 +72,7 @@ async def test_the_management_api_tells_all_of_it(rabbitmq: RabbitNode) -> None:
         assert (found.exact, found.others_old_s) == (False, RENEWED_EVERY_S)
 
 
-async def test_with_the_management_api_as_well_the_depth_is_of_this_moment(rabbitmq: RabbitNode) -> None:
+async def test_with_the_management_api_as_well_the_depth_is_of_this_moment(rabbitmq: Broker) -> None:
     """It renews its own numbers every five seconds."""
     vhost = rabbitmq.vhost()
     async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
@@ -96,9 +96,7 @@ async def test_what_is_put_off_is_counted(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://guest:wrong@127.0.0.1:{port}"])
-async def test_without_an_answer_of_the_management_api_a_declare_tells(
-    rabbitmq: RabbitNode, url: str
-) -> None:
+async def test_without_an_answer_of_the_management_api_a_declare_tells(rabbitmq: Broker, url: str) -> None:
     management_url = url.format(port=rabbitmq.management_port)
     async with open_rabbitmq(rabbitmq.vhost(), lane_limit=100, management_url=management_url) as queue:
         await publish(queue, 1)

@@ -13,7 +13,7 @@ from shared.queue import Delay, Lane, Queue, QueueError, QueueUnavailable
 from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.queue.rabbitmq.link import Outage
 from tests.contract.conftest import QUICK, OnRabbitMQ, Received, a_job
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker, RabbitNode
 
 LANE = Lane.PICTURES_NOW
 PATIENCE_S = 60
@@ -170,7 +170,7 @@ def test_a_broker_that_stays_away_is_told_of_once_a_minute() -> None:
     ]
 
 
-async def test_a_severed_connection_is_made_again(rabbitmq: RabbitNode) -> None:
+async def test_a_severed_connection_is_made_again(rabbitmq: Broker) -> None:
     received, url = Received(), rabbitmq.vhost()
     async with OnRabbitMQ(url).open() as queue, queue.consume(LANE, received, concurrency=1):
         await queue.publish(a_job(1), LANE)
@@ -181,7 +181,7 @@ async def test_a_severed_connection_is_made_again(rabbitmq: RabbitNode) -> None:
             await until(lambda: len(confirmed) > 10)
 
 
-async def sever_all(node: RabbitNode, vhost: str) -> None:
+async def sever_all(node: Broker, vhost: str) -> None:
     """The management API lists a connection some seconds after it was made."""
     connections: list[dict[str, str]] = []
 

@@ -12,13 +12,13 @@ from shared.queue import Lane, Queue, QueueFull, QueueUnavailable, Retry, Unrout
 from shared.queue.port import MAX_DELIVERIES, Delay
 from shared.queue.rabbitmq.topology import BACKSTOP_LENGTH, JOBS
 from tests.contract.conftest import REAL, OnRabbitMQ, Received, a_job
-from tests.servers.rabbitmq import RabbitNode, free_ports
+from tests.servers.rabbitmq import Broker, free_ports
 
 LANE = Lane.PICTURES_NOW
 
 
 @pytest.fixture
-def broker(rabbitmq: RabbitNode) -> OnRabbitMQ:
+def broker(rabbitmq: Broker) -> OnRabbitMQ:
     return OnRabbitMQ(rabbitmq.vhost())
 
 
@@ -27,7 +27,7 @@ def vhost_of(broker: OnRabbitMQ) -> str:
 
 
 async def test_lanes_and_delays_are_durable_quorum_queues_that_lose_nothing(
-    rabbitmq: RabbitNode, broker: OnRabbitMQ
+    rabbitmq: Broker, broker: OnRabbitMQ
 ) -> None:
     async with broker.open(delays=REAL):
         declared = {
@@ -47,7 +47,7 @@ async def test_lanes_and_delays_are_durable_quorum_queues_that_lose_nothing(
     assert declared[LANE.value]["arguments"]["x-delivery-limit"] == MAX_DELIVERIES
 
 
-async def test_a_lane_whose_queue_is_missing_is_unroutable(rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
+async def test_a_lane_whose_queue_is_missing_is_unroutable(rabbitmq: Broker, broker: OnRabbitMQ) -> None:
     async with broker.open() as queue:
         await queue.publish(a_job(), LANE)
         rabbitmq.manage("DELETE", f"/api/queues/{vhost_of(broker)}/{LANE.value}")
@@ -58,7 +58,7 @@ async def test_a_lane_whose_queue_is_missing_is_unroutable(rabbitmq: RabbitNode,
         await queue.publish(a_job(), Lane.PICTURES_LATER)
 
 
-async def test_the_brokers_own_refusal_is_a_full_queue(rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
+async def test_the_brokers_own_refusal_is_a_full_queue(rabbitmq: Broker, broker: OnRabbitMQ) -> None:
     async with broker.open() as queue:
         policy = {"pattern": "^catalog$", "definition": {"max-length": 2}, "apply-to": "queues"}
         rabbitmq.manage("PUT", f"/api/policies/{vhost_of(broker)}/short", policy)
@@ -99,7 +99,7 @@ async def give_back_until_given_up(url: str) -> None:
 
 
 async def test_a_job_whose_retry_cannot_be_published_is_given_back(
-    rabbitmq: RabbitNode, broker: OnRabbitMQ
+    rabbitmq: Broker, broker: OnRabbitMQ
 ) -> None:
     received = Received()
 
@@ -116,7 +116,7 @@ async def test_a_job_whose_retry_cannot_be_published_is_given_back(
     assert (again.id, again.attempt, again.history) == (job.id, 1, ())
 
 
-async def test_hosts_are_tried_in_turn(rabbitmq: RabbitNode, broker: OnRabbitMQ) -> None:
+async def test_hosts_are_tried_in_turn(rabbitmq: Broker, broker: OnRabbitMQ) -> None:
     (nobody,) = free_ports(1)
     several = broker.url.replace("@", f"@127.0.0.1:{nobody},")
     received = Received()
@@ -141,7 +141,7 @@ async def test_wrong_credentials_stop_the_start(broker: OnRabbitMQ) -> None:
 
 @pytest.mark.parametrize("path", ["", "/", "/nosuch"])
 async def test_a_virtual_host_that_is_not_there_or_not_ones_own_stops_the_start(
-    rabbitmq: RabbitNode, broker: OnRabbitMQ, path: str
+    rabbitmq: Broker, broker: OnRabbitMQ, path: str
 ) -> None:
     """The usual mistakes: a user of one virtual host, and a URL without it."""
     user = {"password": "own", "tags": ""}

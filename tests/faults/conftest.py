@@ -8,11 +8,11 @@ import pytest_asyncio
 
 from shared.volume.local.sweep import DRAFT_AGE_S, sweep
 from tests.faults.world import World
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(rabbitmq: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def world(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Fetchers take one job at a time, so that the next goes to somebody else than who is suspended with it."""
     directory = tmp_path_factory.mktemp("world")
     async with World.running(

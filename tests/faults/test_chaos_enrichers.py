@@ -32,7 +32,7 @@ from tests.integration.onesheet import until
 from tests.providers.metadata_host import Said
 from tests.providers.trakt import CLIENT_ID, TraktHost, imdb_id
 from tests.servers.postgresql import PostgresServer
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.servers.redis import RedisServer
 from tests.servers.service import RunningService
 
@@ -172,7 +172,7 @@ async def running_site(
 
 @pytest.mark.timeout(600 + 10 * KILLS)
 async def test_enrichers_killed_at_random_instants_ask_once_keep_to_the_limit_and_lose_no_task(
-    rabbitmq: RabbitNode, postgresql: PostgresServer, redis: RedisServer, tmp_path: Path
+    rabbitmq: Broker, postgresql: PostgresServer, redis: RedisServer, tmp_path: Path
 ) -> None:
     async with (
         WatchedTrakt.running(requests=ALLOWED, period_s=300) as trakt,

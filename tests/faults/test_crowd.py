@@ -8,14 +8,12 @@ import aiohttp
 from tests.faults.clients import ask_all
 from tests.faults.world import World
 from tests.providers.behaviour import Behaviour
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 CLIENTS = 500
 
 
-async def test_a_crowd_at_a_cold_url_is_one_request_at_the_source(
-    rabbitmq: RabbitNode, tmp_path: Path
-) -> None:
+async def test_a_crowd_at_a_cold_url_is_one_request_at_the_source(rabbitmq: Broker, tmp_path: Path) -> None:
     async with World.running(tmp_path, rabbitmq.vhost()) as world:
         modules = [*["services.fetcher"] * 2, *["services.proxy"] * 3]
         services = await asyncio.gather(*(world.start(module) for module in modules))

@@ -8,14 +8,14 @@ import aiohttp
 from tests.faults.world import World
 from tests.providers.behaviour import Behaviour
 from tests.providers.tmdb import API_KEY, TmdbHost
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 CLIENTS = 500
 NAME = "/api/v1/images/movie/tmdb:7/poster/w342.webp"
 
 
 async def test_a_crowd_at_a_cold_name_is_one_question_and_one_download(
-    rabbitmq: RabbitNode, tmp_path: Path
+    rabbitmq: Broker, tmp_path: Path
 ) -> None:
     async with TmdbHost.running() as tmdb, World.running(tmp_path, rabbitmq.vhost()) as world:
         tmdb.behave(Behaviour(delay_s=0.5))  # so that all of them come too early

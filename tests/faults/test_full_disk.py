@@ -18,7 +18,7 @@ from tests.faults.versions import Version
 from tests.faults.watching import watching
 from tests.faults.world import World, eventually
 from tests.providers.gallery import picture_at
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 ASKED_FOR = "w342.webp"
 PAGE = 4096
@@ -32,7 +32,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_below_the_floor_nothing_is_downloaded_and_hits_go_on(
-    rabbitmq: RabbitNode, tmp_path: Path, session: aiohttp.ClientSession
+    rabbitmq: Broker, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     async with World.running(tmp_path, rabbitmq.vhost()) as world:
         proxy = (await world.start("services.proxy")).address
@@ -53,7 +53,7 @@ async def test_below_the_floor_nothing_is_downloaded_and_hits_go_on(
 
 
 async def test_a_disk_that_is_full_to_the_last_page_is_said_so_and_works_again_with_room(
-    rabbitmq: RabbitNode, tmp_path: Path, small_disk: "SmallDisk", session: aiohttp.ClientSession
+    rabbitmq: Broker, tmp_path: Path, small_disk: "SmallDisk", session: aiohttp.ClientSession
 ) -> None:
     async with World.running(tmp_path, rabbitmq.vhost()) as world:
         assert small_disk.root == world.root

@@ -20,7 +20,7 @@ from shared.queue import Lane
 from tests.faults.watching import looking_all_the_time
 from tests.faults.world import World, eventually
 from tests.providers.gallery import picture_at
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.servers.service import RunningService
 
 KILLS = int(os.environ.get("KILLS", "24"))
@@ -38,7 +38,7 @@ READABLE = (ORIGINAL, *{*ASKED_FOR, *MADE_AHEAD})
 
 @pytest.mark.timeout(900)
 async def test_killed_at_random_instants_every_picture_is_there_in_the_end(
-    rabbitmq: RabbitNode, tmp_path: Path
+    rabbitmq: Broker, tmp_path: Path
 ) -> None:
     settings = {"FETCH_CONCURRENCY": "4", "IMAGE_FORMAT": "jpg", "ENABLE_IMAGE_OPTIMIZATION": "true"}
     async with World.running(tmp_path, rabbitmq.vhost(), **settings) as world:

@@ -12,14 +12,14 @@ from tests.faults.steps import OF_A_MISS
 from tests.faults.versions import Version
 from tests.faults.watching import stored_version, watching
 from tests.faults.world import Subject, World
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.servers.stopping_fetcher import Step
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_purge_waits_for_the_fetch_that_runs_and_leaves_nothing(
-    rabbitmq: RabbitNode, tmp_path: Path
+    rabbitmq: Broker, tmp_path: Path
 ) -> None:
     """However long it takes: none of these fetchers goes on without the lock."""
     async with World.running(tmp_path, rabbitmq.vhost(), FETCH_CONCURRENCY="1") as world:

@@ -19,7 +19,7 @@ from shared.telemetry import Metrics
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
 from tests.servers.databases import opened_database
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.unit.catalogs import source
 from tests.unit.test_dead_letters import died
 
@@ -124,7 +124,7 @@ async def test_an_odd_filter_is_refused(enricher: RunningEnricher, query: str) -
     assert (await enricher.manage("GET", DEAD + query)).status == 400
 
 
-async def test_one_of_thousands_is_sent_again_once_on_rabbitmq(rabbitmq: RabbitNode, tmp_path: Path) -> None:
+async def test_one_of_thousands_is_sent_again_once_on_rabbitmq(rabbitmq: Broker, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(
             open_rabbitmq(rabbitmq.vhost(), lane_limit=2 * MANY, publish_timeout_s=60)
@@ -155,7 +155,7 @@ async def test_one_of_thousands_is_sent_again_once_on_rabbitmq(rabbitmq: RabbitN
         assert await queue.depth(Lane.DEAD) == 0
 
 
-async def test_a_job_that_dies_again_is_a_letter_again(rabbitmq: RabbitNode, tmp_path: Path) -> None:
+async def test_a_job_that_dies_again_is_a_letter_again(rabbitmq: Broker, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(open_rabbitmq(rabbitmq.vhost(), lane_limit=100))
         database = await stack.enter_async_context(opened_database(tmp_path))

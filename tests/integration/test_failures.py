@@ -33,7 +33,7 @@ REMEMBERED = [
     (Behaviour(body=b"\x00" * 3000), 415, FailureClass.UNSOUND, timedelta(hours=24)),
     (Behaviour(body=cut(poster(), 0.5)), 415, FailureClass.UNSOUND, timedelta(hours=24)),
     (Behaviour(body=cut(poster(), 0.99)), 415, FailureClass.UNSOUND, timedelta(hours=24)),
-    (Behaviour(body=bomb()), 413, FailureClass.UNSOUND, timedelta(hours=24)),
+    (Behaviour(body=bomb(1100)), 413, FailureClass.UNSOUND, timedelta(hours=24)),
     (Behaviour.failing(429, retry_after=120), 503, FailureClass.BUSY, timedelta(minutes=2)),
     (Behaviour.failing(429), 503, FailureClass.BUSY, timedelta(minutes=1)),
     (Behaviour.failing(503, retry_after=30), 503, FailureClass.BUSY, timedelta(seconds=30)),

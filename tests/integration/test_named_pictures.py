@@ -20,7 +20,7 @@ from shared.queue import Lane
 from shared.telemetry import utc_now
 from tests.integration.conftest import Start
 from tests.integration.heard import Heard
-from tests.integration.onesheet import Onesheet
+from tests.integration.onesheet import Onesheet, until
 from tests.providers.behaviour import Behaviour
 from tests.providers.gallery import picture_at
 
@@ -81,6 +81,7 @@ async def test_a_source_that_fails_while_somebody_waits_refuses_the_name(oneshee
         )
         assert await onesheet.volume.names.failure(NAME) == failed.failure
         await do(onesheet, fetch(onesheet))  # remembered
+        await until(lambda: len(heard.all(PictureFailed)) > 1)
         assert [event.name for event in heard.all(PictureFailed)] == [NAME, NAME]
     assert onesheet.host.count(POSTER) == 1
     assert await onesheet.volume.names.picture(NAME) is None

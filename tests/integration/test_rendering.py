@@ -184,13 +184,8 @@ def test_the_placeholder_is_the_average_colour(rendered: Render) -> None:
         b"<svg xmlns='http://www.w3.org/2000/svg'>",
         b"<html><body>Not found</body></html>",
         b"%PDF-1.4",
-        variants.cut(encode(drawing.poster(1, (300, 450)), "jpeg")),
-        variants.cut(encode(drawing.poster(1, (300, 450)), "png")),
-        variants.cut(encode(drawing.poster(1, (300, 450)), "webp")),
-        variants.cut(encode(drawing.poster(1, (300, 450)), "gif")),
-        variants.cut(encode(drawing.poster(1, (300, 450)), "avif")),
     ],
-    ids=["empty", "zeros", "svg", "html", "pdf", "jpeg", "png", "webp", "gif", "avif"],
+    ids=["empty", "zeros", "svg", "html", "pdf"],
 )
 @pytest.mark.parametrize("names", [(), ("w45.webp",)], ids=["looked at", "rendered"])
 def test_what_cannot_be_decoded_whole_is_unsound(
@@ -200,9 +195,17 @@ def test_what_cannot_be_decoded_whole_is_unsound(
         rendered(body, *names)
 
 
+@pytest.mark.parametrize("fmt", ["jpeg", "png", "webp", "gif", "avif"])
+def test_what_is_cut_short_is_unsound(rendered: Render, fmt: drawing.Format) -> None:
+    cut = variants.cut(encode(drawing.poster(1, (300, 450)), fmt))
+    for names in ((), ("w45.webp",)):  # looked at, rendered
+        with pytest.raises(Unsound):
+            rendered(cut, *names)
+
+
 def test_too_many_pixels_are_refused_before_they_are_decoded(rendered: Render) -> None:
     with pytest.raises(Unsound, match="pixels"):
-        rendered(variants.bomb(), "w45.webp")
+        rendered(variants.bomb(10_100), "w45.webp")
 
 
 def test_an_original_that_went_away_is_no_unsound_picture(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from shared.volume import VolumeSettings, volume_to_keep, volume_to_read
 from tests.contract.conftest import Received
 from tests.integration.enricher import RunningEnricher, running_enricher
 from tests.integration.onesheet import until
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 
 SAMPLES = sorted(entry for entry in (Path(__file__).parents[1] / "samples").iterdir() if entry.is_dir())
 JOB_LANES = [lane for lane in Lane if lane is not Lane.DEAD]
@@ -160,9 +160,7 @@ async def test_jobs_of_then_are_read_each_as_it_was(sample: Path, place: VolumeS
     }
 
 
-async def test_messages_of_then_in_rabbitmq_are_read_each_as_it_was(
-    sample: Path, rabbitmq: RabbitNode
-) -> None:
+async def test_messages_of_then_in_rabbitmq_are_read_each_as_it_was(sample: Path, rabbitmq: Broker) -> None:
     url = rabbitmq.vhost()
     sent = [message for message in messages(sample) if message["lane"]]
     received = {lane: Received() for lane in Lane}

@@ -18,7 +18,7 @@ import pytest_asyncio
 from services.enricher.studio.studio import SETTINGS
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker, RabbitNode
 from tests.servers.service import RunningService, running_service
 
 POSTER = "/poster/1.jpg"
@@ -72,7 +72,7 @@ async def host() -> AsyncIterator[PictureHost]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def services(
-    tmp_path_factory: pytest.TempPathFactory, host: PictureHost, rabbitmq: RabbitNode
+    tmp_path_factory: pytest.TempPathFactory, host: PictureHost, rabbitmq: Broker
 ) -> AsyncIterator[Services]:
     """Started as an operator does it: what they load and how much they take is their own."""
     directory = tmp_path_factory.mktemp("services")

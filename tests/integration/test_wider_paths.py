@@ -20,7 +20,7 @@ from tests.conformance.servers import Server, Servers
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
 from tests.servers.onesheet_nginx import running_onesheet_nginx
-from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq import Broker
 from tests.servers.service import running_service
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ def _authority(address: str) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def wide(rabbitmq: RabbitNode) -> AsyncIterator[Wide]:
+async def wide(rabbitmq: Broker) -> AsyncIterator[Wide]:
     """Outside of pytest's directory, which every further pytest on the machine closes to nginx again."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

@@ -1,19 +1,26 @@
-"""A RabbitMQ node of our own: on free ports, in a temporary directory, ended by its process id."""
+"""A RabbitMQ node of our own: on free ports, in a temporary directory, ended by its process id.
+
+All workers of one run of the tests have one together, for each takes eight seconds of the processor to start:
+`python -m tests.servers.rabbitmq DIRECTORY PID` runs it until that process ends.
+"""
 
 import base64
+import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +29,8 @@ import pytest
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 READY_WITHIN_S = 150
 STOP_WITHIN_S = 45
+PROJECT = Path(__file__).resolve().parents[2]
+_keepers: list[subprocess.Popen[str]] = []  # they end with the run, and nobody waits for them
 
 CONFIG = """
 listeners.tcp.default = 127.0.0.1:{amqp}
@@ -38,14 +47,20 @@ cluster_formation.classic_config.nodes.1 = {node}
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RabbitNode"]:
-    """One node for the whole run; take a `vhost()` of it for each test, and never stop it."""
-    yield from _running(tmp_path_factory.mktemp("rabbitmq"))
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> "Broker":
+    """One node for the whole run, of all workers; take a `vhost()` of it for each test."""
+    directory, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory, owner = directory.parent, os.getppid()
+    return _shared(directory / "rabbitmq", owner)
 
 
 @pytest.fixture(scope="session")
 def fragile_rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RabbitNode"]:
-    yield from _running(tmp_path_factory.mktemp("fragile"))
+    _require_server()
+    with closing(RabbitNode(tmp_path_factory.mktemp("fragile"))) as node:
+        node.ensure_running()
+        yield node
 
 
 @pytest.fixture
@@ -55,15 +70,44 @@ def fragile_rabbitmq(fragile_rabbitmq_node: "RabbitNode") -> "RabbitNode":
     return fragile_rabbitmq_node
 
 
-def _running(directory: Path) -> Iterator["RabbitNode"]:
+def _require_server() -> None:
     if not SERVER.exists() or shutil.which("epmd") is None:
         pytest.fail("RabbitMQ is missing: install the Debian package rabbitmq-server (`make test` does).")
-    node = RabbitNode(directory)
-    try:
+
+
+def _shared(directory: Path, owner: int) -> "Broker":
+    """Who comes first starts it; the others wait meanwhile."""
+    _require_server()
+    directory.mkdir(exist_ok=True)
+    ports = directory / "ports"
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ports.exists():
+            ports.write_text(_started(directory, owner))
+    return Broker(*json.loads(ports.read_text()))
+
+
+def _started(directory: Path, owner: int) -> str:
+    """Where it listens, once it does."""
+    command = [sys.executable, "-m", __name__, str(directory), str(owner)]
+    keeper = subprocess.Popen(
+        command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    _keepers.append(keeper)
+    assert keeper.stdout
+    with keeper.stdout as said:
+        if listening := said.readline():
+            return listening
+    raise RuntimeError(f"RabbitMQ did not start, see {directory}.")
+
+
+def _keep(directory: Path, owner: int) -> None:
+    """Run a node as long as the process `owner` lives."""
+    owners_end = os.pidfd_open(owner)
+    with closing(RabbitNode(directory)) as node:
         node.ensure_running()
-        yield node
-    finally:
-        node.close()
+        print(json.dumps([node.amqp_port, node.management_port]), flush=True)
+        select.select([owners_end], [], [])
 
 
 @contextmanager
@@ -82,24 +126,13 @@ def running_cluster(directory: Path, *, nodes: int = 3) -> Iterator[Sequence["Ra
             node.close()
 
 
-class RabbitNode:
-    """A broker with its management API and an own epmd, both children of this process. `joins`: a node that runs, whose epmd it
-    has, too.
-    """
+class Broker:
+    """A node that runs, as its clients know it."""
 
-    def __init__(self, directory: Path, *, joins: "RabbitNode | None" = None) -> None:
-        self.directory = directory
-        self._joins = joins
-        self.amqp_port, self.management_port, self._dist_port, self._epmd_port = free_ports(4)
-        if joins:
-            self._epmd_port = joins._epmd_port
-        self.management_url = f"http://guest:guest@127.0.0.1:{self.management_port}"
-        self._name = f"onesheet-{uuid.uuid4().hex[:12]}@localhost"
-        # A child with a death signal dies with the *thread* that started it: this one outlives every test.
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
-        self._epmd: subprocess.Popen[bytes] | None = None
-        self._server: subprocess.Popen[bytes] | None = None
-        self._write_files()
+    def __init__(self, amqp_port: int, management_port: int) -> None:
+        self.amqp_port = amqp_port
+        self.management_port = management_port
+        self.management_url = f"http://guest:guest@127.0.0.1:{management_port}"
 
     def vhost(self) -> str:
         """The AMQP URL of a fresh virtual host."""
@@ -116,6 +149,26 @@ class RabbitNode:
         with urllib.request.urlopen(request, timeout=60) as response:
             answer = response.read()
         return json.loads(answer) if answer else None
+
+
+class RabbitNode(Broker):
+    """A broker with its management API and an own epmd, both children of this process. `joins`: a node that runs, whose epmd it
+    has, too.
+    """
+
+    def __init__(self, directory: Path, *, joins: "RabbitNode | None" = None) -> None:
+        self.directory = directory
+        self._joins = joins
+        amqp_port, management_port, self._dist_port, self._epmd_port = free_ports(4)
+        super().__init__(amqp_port, management_port)
+        if joins:
+            self._epmd_port = joins._epmd_port
+        self._name = f"onesheet-{uuid.uuid4().hex[:12]}@localhost"
+        # A child with a death signal dies with the *thread* that started it: this one outlives every test.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+        self._write_files()
 
     def ensure_running(self) -> None:
         if self._server is not None and self._server.poll() is None:
@@ -227,3 +280,7 @@ def free_ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]), int(sys.argv[2]))

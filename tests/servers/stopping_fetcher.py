@@ -44,7 +44,7 @@ class Orders:
         draft.write_text(json.dumps([step, number]))
         draft.replace(self._order)
 
-    async def taken(self, *, within_s: float = 20) -> int:
+    async def taken(self, *, within_s: float = 90) -> int:
         """Wait until somebody came to the step; its process id."""
         async with asyncio.timeout(within_s):
             while not (taken := list(self._directory.glob("taken.*"))):  # noqa: ASYNC110 - another process

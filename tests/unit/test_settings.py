@@ -122,6 +122,20 @@ def test_what_is_called_like_a_field_is_not_meant_for_us(monkeypatch: pytest.Mon
     assert FetcherSettings().render.quality == 85
 
 
+def test_the_environment_comes_before_the_file_whatever_the_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("image_quality=70\nPORT=81\nLOG_LEVEL=\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("port", "82")
+    assert FetcherSettings().render.quality == 70
+    assert HttpSettings().port(8080) == 82
+    assert LogSettings().level == "info"
+    monkeypatch.setenv("IMAGE_QUALITY", "60")
+    assert RenderSettings().quality == 60
+    assert RenderSettings(quality=50).quality == 50
+
+
 def test_a_list_may_have_spaces_and_empty_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", " a.example , ,*.b.example:8080,")
     assert HostSettings().allowed_hosts == ("a.example", "*.b.example:8080")
