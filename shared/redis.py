@@ -25,6 +25,9 @@ SILENT_AT_MOST = 3
 LEFT_ALONE_S = 2.0
 """After that, or where there is no connection."""
 
+REFUSAL_TOLD_EVERY_S = 60.0
+"""So long a refusal counts as how Redis is, for the next question may be one that it does answer."""
+
 AT_ONCE = 16
 """Connections of a process for one purpose; further questions wait for one."""
 
@@ -46,6 +49,10 @@ class RedisAway(Exception):
     """Redis does not answer, or is left alone because it did not."""
 
 
+class RedisRefused(RedisAway):
+    """Redis answers, and does not do what it is asked: it is full, may only be read, or does not let us. The text is its own."""
+
+
 class AskedRedis:
     """A client of which each question has an end. `lost`: what the client raises, `refused`: where Redis answers with an error."""
 
@@ -59,9 +66,10 @@ class AskedRedis:
         silent_at_most: int = SILENT_AT_MOST,
     ) -> None:
         self.redis = redis
-        self.refused = refused
-        self.trouble: str | None = None
-        """For who looks after the server."""
+        self._refused = refused
+        self._away: str | None = None
+        self._refusal = ""
+        self._refused_until_s = 0.0
         self._lost: tuple[type[Exception], ...] = (*lost, OSError, TimeoutError)
         self._answer_within_s = answer_within_s
         self._silent_at_most = silent_at_most
@@ -69,8 +77,17 @@ class AskedRedis:
         self._silent = 0
         self._seats = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, question: Callable[[], Any]) -> Any:
-        """The answer, to a question that may be asked twice. Raise RedisAway where there is none in time."""
+    @property
+    def trouble(self) -> str | None:
+        """For who looks after the server."""
+        if self._away is None and asyncio.get_running_loop().time() < self._refused_until_s:
+            return self._refusal
+        return self._away
+
+    async def ask(self, question: Callable[[], Any], *, may_refuse: bool = False) -> Any:
+        """The answer, to a question that may be asked twice. Raise RedisAway where there is none in time, or a refusal, which
+        is told unless it `may_refuse`.
+        """
         loop = asyncio.get_running_loop()
         while True:
             if loop.time() < self._away_until_s:
@@ -78,9 +95,11 @@ class AskedRedis:
             try:
                 async with self._seats, asyncio.timeout(self._answer_within_s):
                     answer = await question()
-            except self.refused:
+            except self._refused as error:
                 self._is_there()
-                raise
+                if not may_refuse:
+                    self._note_refusal(error)
+                raise RedisRefused(str(error)) from error
             except self._lost as error:
                 self._silent += 1
                 if isinstance(error, TimeoutError) and self._silent < self._silent_at_most:
@@ -92,15 +111,24 @@ class AskedRedis:
 
     def _leave_alone(self, error: Exception) -> None:
         self._away_until_s = asyncio.get_running_loop().time() + LEFT_ALONE_S
-        if self.trouble is None:
+        if self._away is None:
             _log.warning("redis does not answer: each process goes on by itself", reason=repr(error))
-        self.trouble = f"does not answer ({type(error).__name__}): each process goes on by itself"
+        self._away = (
+            f"does not answer ({str(error)[:200] or type(error).__name__}): each process goes on by itself"
+        )
+
+    def _note_refusal(self, error: Exception) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._refused_until_s:
+            _log.warning("redis refuses what it is asked: each process goes on by itself", reason=repr(error))
+            self._refused_until_s = now_s + REFUSAL_TOLD_EVERY_S
+        self._refusal = f"refuses what it is asked ({str(error)[:200]}): each process goes on by itself"
 
     def _is_there(self) -> None:
         self._silent = 0
-        if self.trouble is not None:
+        if self._away is not None:
             _log.info("redis answers again")
-            self.trouble = None
+            self._away = None
 
 
 @asynccontextmanager

@@ -3,11 +3,12 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from services.command.server import CommandFailed
-from shared.pictures import PictureId
+from shared.pictures import Name, PictureId
 from shared.pictures.paths import is_spool
 from shared.volume import (
     Draft,
@@ -18,13 +19,17 @@ from shared.volume import (
     StoredVideo,
     Superseded,
     VideoFiles,
+    VolumeAway,
     VolumeSettings,
     WriteVolume,
     volume_to_write,
 )
 
+T = TypeVar("T")
 AT_ONCE = 8
 PIECE_BYTES = 1024 * 1024
+AGAIN_AFTER_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""A store that wants to be asked less, or is away for a moment, ends no copy of hours."""
 
 
 def copy(source: str, target: str, *, on_picture: Callable[[], object]) -> Counter[str]:
@@ -53,31 +58,52 @@ async def copy_all(old: WriteVolume, new: WriteVolume, *, on_picture: Callable[[
 
     async def one(picture: PictureId) -> None:
         try:
-            done[await copy_picture(old, new, picture)] += 1
+            done[await _patiently(lambda: copy_picture(old, new, picture))] += 1
         except (FileNotFoundError, Superseded, RevisionGone):
             done["changed"] += 1
         finally:
             limit.release()
             on_picture()
 
-    async with asyncio.TaskGroup() as group:
-        async for picture in old.pictures.pictures():
-            await limit.acquire()
-            group.create_task(one(picture))
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for picture in old.pictures.pictures():
+                await limit.acquire()
+                group.create_task(one(picture))
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from several
     async for name, picture in old.shown():
-        if await new.names.picture(name) != picture:
-            await new.names.point(name, picture)
+        if await _patiently(lambda name=name, picture=picture: copy_name(new, name, picture)):
             done["names"] += 1
     for video in await old.videos.all():
-        if await new.videos.find(video.name) is None:
-            await copy_video(video, new.videos)
+        if await _patiently(lambda video=video: copy_video(video, new.videos)):
             done["videos"] += 1
             on_picture()
     return done
 
 
-async def copy_video(video: StoredVideo, into: VideoFiles) -> None:
-    """As old as it is, where the other volume can tell."""
+async def _patiently(copying: Callable[[], Awaitable[T]]) -> T:
+    """Raise VolumeAway where one of the volumes is away for longer than a minute."""
+    for again_after_s in AGAIN_AFTER_S:
+        try:
+            return await copying()
+        except VolumeAway:
+            await asyncio.sleep(again_after_s)
+    return await copying()
+
+
+async def copy_name(new: WriteVolume, name: Name, picture: PictureId) -> bool:
+    """False: it shows that already."""
+    if await new.names.picture(name) == picture:
+        return False
+    await new.names.point(name, picture)
+    return True
+
+
+async def copy_video(video: StoredVideo, into: VideoFiles) -> bool:
+    """As old as it is, where the other volume can tell. False: it is there already."""
+    if await into.find(video.name) is not None:
+        return False
     draft = into.draft()
     try:
         with draft.open("wb") as out:
@@ -86,6 +112,7 @@ async def copy_video(video: StoredVideo, into: VideoFiles) -> None:
                     out.write(piece)
         os.utime(draft, (video.modified_s, video.modified_s))
         await into.put(video.name, draft, is_private=video.is_private)
+        return True
     finally:
         draft.unlink(missing_ok=True)
 

@@ -79,7 +79,7 @@ class VolumeSettings(Settings):
     s3_endpoint_url: str = Field(
         "",
         validation_alias="S3_ENDPOINT_URL",
-        pattern=r"^$|^(https?://)?[^\s/?#@]+/?$",
+        pattern=r"^$|^(https?://)?[^\s/?#@]+(/[^\s/?#@]+)*/?$",
         examples=["http://minio:9000"],
     )
     """Empty: AWS."""

@@ -30,7 +30,6 @@ class ToldPauses:
         self._stored = stored
         self._asked = asked
         self._redis = asked.redis
-        self._untold: tuple[type[Exception], ...] = (RedisAway, ValidationError, *asked.refused)
 
     async def pause_of(self, authority: str) -> HostPause | None:
         try:
@@ -39,7 +38,7 @@ class ToldPauses:
                 return None
             if told is not None:
                 return PauseFile.model_validate_json(told).pause
-        except self._untold:
+        except (RedisAway, ValidationError):
             pass
         return await self._stored.pause_of(authority)
 
@@ -58,7 +57,7 @@ class ToldPauses:
 
     async def _tell(self, authority: str, told: bytes) -> None:
         lasts_ms = int(TOLD_FOR_S * 1000)
-        with suppress(*self._untold):
+        with suppress(RedisAway):
             await self._asked.ask(partial(self._redis.set, _key(authority), told, px=lasts_ms))
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import ssl
 import threading
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from shared.volume.objects.cached_files import CachedFiles
 from shared.volume.objects.opening import ObjectVolume
 from shared.volume.objects.records import record_key
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, manifest_of, revision_of
+from tests.servers.certificates import made_certificate
 from tests.servers.object_stores import Clock, ObjectStore
+from tests.servers.store_relay import SLOW_DOWN, StoreRelay
 
 NAME = Name.parse("series/tvdb:81189/poster")
 
@@ -65,7 +69,7 @@ def test_a_bucket_that_is_not_there_is_refused_or_made(tmp_path: Path, seaweedfs
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"s3_secret_access_key": "wrong"}, "check S3_ACCESS_KEY_ID"),
+        ({"s3_secret_access_key": "wrong"}, "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"),
         ({"s3_endpoint_url": "http://127.0.0.1:1"}, "does not answer: check S3_ENDPOINT_URL"),
     ],
 )
@@ -75,6 +79,67 @@ def test_a_store_that_does_not_let_us_in_is_refused_with_what_to_check(
     settings = seaweedfs.settings(tmp_path / "state", cache_directory=tmp_path / "cache")
     with pytest.raises(VolumeRefused, match=said):
         ObjectVolume(settings.model_copy(update=changed))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((301, {"x-amz-bucket-region": "eu-central-1"}), "is in eu-central-1: set S3_REGION=eu-central-1."),
+        ((400, {"x-code": "AuthorizationHeaderMalformed"}), "in another region: set S3_REGION."),
+        ((403, {"x-code": "RequestTimeTooSkewed"}), "too far apart: set this machine's right."),
+        ((403, {"x-code": "InvalidAccessKeyId"}), "does not know the key: check S3_ACCESS_KEY_ID."),
+        ((403, {"x-code": "AccessDenied"}), "it has to read, write, remove and list objects."),
+        ((400, {"x-code": "ExpiredToken"}), "or the role of this machine."),
+        (SLOW_DOWN, "too busy just now: start again in a minute."),
+        ((501, {"x-code": "NotImplemented"}), "501 Not Implemented (NotImplemented)."),
+    ],
+)
+def test_what_a_store_refuses_at_the_start_is_told_with_what_to_do(
+    tmp_path: Path, seaweedfs: ObjectStore, answer: tuple[int, Mapping[str, str]], said: str
+) -> None:
+    with StoreRelay.before() as relay:
+        relay.says = lambda _method, _path: answer
+        settings = seaweedfs.settings(
+            tmp_path / "state", endpoint=relay.endpoint, cache_directory=tmp_path / "cache"
+        )
+        with pytest.raises(VolumeRefused) as refused:
+            ObjectVolume(settings)
+    assert str(refused.value).endswith(said)
+
+
+def test_a_certificate_that_is_not_trusted_is_told_of_and_taken_where_it_is_said_to_be(
+    tmp_path: Path, seaweedfs: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made = made_certificate(tmp_path)
+    certificate.load_cert_chain(made["TLS_CERTIFICATE"], made["TLS_KEY"])
+    with StoreRelay.before(seaweedfs.endpoint, certificate=certificate) as relay:
+        place = {"endpoint": relay.endpoint, "cache_directory": tmp_path / "cache"}
+        with pytest.raises(VolumeRefused, match=r"is not trusted .*: set SSL_CERT_FILE"):
+            ObjectVolume(seaweedfs.settings(tmp_path / "state", **place))
+        ObjectVolume(seaweedfs.settings(tmp_path / "state", **place, s3_verify_ssl=False))
+        monkeypatch.setenv("SSL_CERT_FILE", made["TLS_CERTIFICATE"])
+        with pytest.raises(VolumeRefused, match=r"is an authority's, .*CA:FALSE"):
+            ObjectVolume(seaweedfs.settings(tmp_path / "state", **place))
+
+
+def test_a_store_may_lie_below_a_path(tmp_path: Path, seaweedfs: ObjectStore) -> None:
+    asked = []
+
+    def says(method: str, path: str) -> tuple[int, Mapping[str, str]]:
+        asked.append(f"{method} {path}")
+        return (200, {}) if method == "HEAD" else SLOW_DOWN
+
+    with StoreRelay.before() as relay:
+        relay.says = says
+        settings = seaweedfs.settings(
+            tmp_path / "state",
+            endpoint=f"{relay.endpoint}/storage/v1/s3/",
+            cache_directory=tmp_path / "cache",
+        )
+        with pytest.raises(VolumeRefused):
+            ObjectVolume(settings)
+    assert {one.split("/")[1:5] == ["storage", "v1", "s3", "pictures"] for one in asked} == {True}
 
 
 async def test_originals_and_what_is_made_of_them_may_lie_in_buckets_of_their_own(
@@ -311,6 +376,23 @@ async def test_what_nobody_speaks_of_is_swept_by_one_of_all(
     assert volume.keys("p") == spoken
     assert volume.keys("inbox") == []
     assert await ObjectVolume(volume.settings).to_write().sweep() == 0, "it has just been done"
+
+
+async def test_what_clients_wait_for_comes_before_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached_files, "WRITTEN_WITHIN_S", 60.0)
+    files, key = CachedFiles(tmp_path / "kept", max_bytes=10**6), f"p/{PICTURE}/{'0' * 16}/a.webp"
+    with files.giving_way():
+        await files.put(key, b"one", 1_795_000_000)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert files.find(key, lambda: True) is None
+        assert files.coming(key)
+    await files.settled()
+    assert files.find(key, lambda: True)
+    assert files.coming(key) is None
+    files.close()
 
 
 async def test_a_proxy_keeps_the_longest_unused_no_longer(

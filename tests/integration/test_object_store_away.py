@@ -1,5 +1,6 @@
 """A proxy and a fetcher on a store of objects that is away, slow, or whose answers are lost; and how often they ask it."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from shared.volume.objects import names, records
 from tests.integration.conftest import Start
 from tests.integration.onesheet import until
 from tests.servers.object_stores import Clock, ObjectStore
-from tests.servers.store_relay import StoreRelay
+from tests.servers.store_relay import SLOW_DOWN, StoreRelay
 
 POSTER, OTHER, THIRD = (f"/poster/{number}-300x450.jpg" for number in (1, 2, 3))
 AWAY_S = 60.0
@@ -66,6 +67,27 @@ async def test_while_the_store_is_away_warm_hits_go_on_and_misses_answer_clearly
     relay.is_cut = False
     found = await onesheet.get(OTHER, size="small")
     assert (found.status, found.headers["Content-Type"]) == (200, "image/webp")
+
+
+async def test_while_the_store_wants_to_be_asked_less_hits_go_on_and_who_waits_gets_the_picture(
+    start: Start, place: VolumeSettings, relay: StoreRelay, clock: Clock
+) -> None:
+    onesheet = await start(place=place, ENABLE_IMAGE_OPTIMIZATION="false")
+    warm = await onesheet.get(POSTER, size="small")
+    relay.says = lambda method, _path: SLOW_DOWN if method == "PUT" else None
+    waiting, before = asyncio.create_task(onesheet.get(OTHER, size="small")), len(relay.asked)
+    await until(lambda: sum(line.startswith("PUT") for line in relay.asked[before:]) > 2)
+    relay.says = lambda _method, _path: SLOW_DOWN
+    clock.passes(AWAY_S)
+    hit = await onesheet.get(POSTER, size="small")
+    assert (hit.status, hit.body) == (200, warm.body)
+    missed = await onesheet.get(THIRD, size="small")
+    assert (missed.status, missed.headers["Retry-After"]) == (503, "5")
+    relay.says = lambda _method, _path: None
+    assert (await waiting).status == 200
+    current = await onesheet.current(OTHER)
+    assert current
+    assert (await onesheet.volume.mending.examine(onesheet.picture(OTHER))).is_sound
 
 
 async def test_while_the_store_is_slow_warm_hits_do_not_wait_for_it(

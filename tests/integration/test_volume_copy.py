@@ -7,10 +7,11 @@ import pytest
 
 from services.command import doctor, volumes
 from shared.pictures import Name, SourceUrl, State, Tree
-from shared.volume import VolumeRefused, WriteVolume, volume_to_archive, volume_to_write
+from shared.volume import VolumeAway, VolumeRefused, WriteVolume, volume_to_archive, volume_to_write
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, settings_in
 from tests.providers.videos import an_mp4
 from tests.servers.object_stores import ObjectStore
+from tests.servers.store_relay import SLOW_DOWN, StoreRelay
 
 NAME = Name.parse("series/tvdb:81189/poster")
 VIDEO = "0e4fb7a8-33f6-4b29-8f6f-000000000001"
@@ -65,6 +66,24 @@ async def test_all_of_a_volume_is_copied_there_and_back_and_again_only_what_is_l
             assert video
             assert (video.is_private, await video.content.whole()) == (True, an_mp4(3_000_000))
         assert await copied(objects, back) == {"there": 2}
+
+
+async def test_a_store_that_wants_to_be_asked_less_ends_no_copy_and_one_that_stays_away_does_in_a_sentence(
+    files: WriteVolume, tmp_path: Path, seaweedfs: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volumes, "AGAIN_AFTER_S", (0.01,) * 6)
+    for number in range(3):
+        await commit(files.pictures, b"one", picture=SourceUrl.parse(f"http://a.example/{number}").picture)
+    with StoreRelay.before(seaweedfs.endpoint) as relay:
+        place = seaweedfs.settings(tmp_path / "s", endpoint=relay.endpoint, cache_directory=tmp_path / "c")
+        with volume_to_write(place) as objects:
+            refusals = iter([SLOW_DOWN] * 7)
+            relay.says = lambda method, _path: next(refusals, None) if method == "PUT" else None
+            assert await volumes.copy_all(files, objects, on_picture=lambda: None) == {"copied": 3}
+            await commit(files.pictures, b"two", picture=PINNED)
+            relay.says = lambda _method, _path: SLOW_DOWN
+            with pytest.raises(VolumeAway, match="SlowDown"):
+                await volumes.copy_all(files, objects, on_picture=lambda: None)
 
 
 def test_the_doctor_looks_at_a_store_and_a_backup_does_not_take_its_cache_for_a_volume(

@@ -1,9 +1,10 @@
-"""A way to a store that delays, cuts, and loses answers after the store has done what it was asked."""
+"""A way to a store that delays, cuts, answers in the store's place, and loses answers after the store has done what it was asked."""
 
 import asyncio
+import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
@@ -12,9 +13,18 @@ from aiohttp import web
 from yarl import URL
 
 HELD_S = 0.01
+CLOSED_WITHIN_S = 0.1
+"""Connections are told of their end after the server's: over TLS in more than one step, which nothing waits for."""
+
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-encoding"}
 Loses = Callable[[str, str, int], bool]
 """Told the method, the path, and the how-many-eth such request it is: whether its answer is lost."""
+
+Says = Callable[[str, str], tuple[int, Mapping[str, str]] | None]
+"""Told the method and the path: the status and the headers of an answer without the store, or None."""
+
+SLOW_DOWN = 503, {"x-code": "SlowDown"}
+"""As a store answers that is asked too much: for `says`. The header becomes the word in the body."""
 
 
 class StoreRelay:
@@ -30,6 +40,7 @@ class StoreRelay:
         self.is_held = False
         """While it is, nothing is answered."""
         self.loses: Loses = lambda _method, _path, _count: False
+        self.says: Says = lambda _method, _path: None
         self.in_sequence = 0
         """Round trips one after the other: what is asked while another question is under way counts as one with it. Without
         removals (POST), which nobody waits for.
@@ -37,14 +48,14 @@ class StoreRelay:
 
     @classmethod
     @contextmanager
-    def before(cls, endpoint: str) -> Iterator[Self]:
-        """In a thread of its own: those who go through here may hold up theirs."""
+    def before(cls, endpoint: str = "", *, certificate: ssl.SSLContext | None = None) -> Iterator[Self]:
+        """In a thread of its own: those who go through here may hold up theirs. `certificate`: by HTTPS, with this certificate."""
         relay = cls(endpoint)
         loop = asyncio.new_event_loop()
         ended, listens = asyncio.Event(), threading.Event()
 
         def run() -> None:
-            loop.run_until_complete(relay._serve(listens, ended))
+            loop.run_until_complete(relay._serve(listens, ended, certificate))
             loop.close()
 
         thread = threading.Thread(target=run, name="relay")
@@ -57,7 +68,9 @@ class StoreRelay:
             loop.call_soon_threadsafe(ended.set)
             thread.join()
 
-    async def _serve(self, listens: threading.Event, ended: asyncio.Event) -> None:
+    async def _serve(
+        self, listens: threading.Event, ended: asyncio.Event, certificate: ssl.SSLContext | None
+    ) -> None:
         async with aiohttp.ClientSession(auto_decompress=False) as client:
             app = web.Application(client_max_size=2**30)
 
@@ -67,11 +80,12 @@ class StoreRelay:
             app.router.add_route("*", "/{path:.*}", pass_on)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate).start()
+            self.endpoint = f"{'https' if certificate else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
             listens.set()
             await ended.wait()
             await runner.cleanup()
+        await asyncio.sleep(CLOSED_WITHIN_S)
 
     async def _pass_on(self, request: web.Request, client: aiohttp.ClientSession) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
@@ -80,6 +94,8 @@ class StoreRelay:
         count = self._seen[request.method, path]
         if self.is_cut:
             return _cut(request)
+        if said_instead := self.says(request.method, path):
+            return await _said(request, *said_instead)
         waited_for = request.method != "POST"
         self.in_sequence += waited_for and not self._under_way
         self._under_way += waited_for
@@ -106,6 +122,13 @@ class StoreRelay:
             return headed
         headers.pop("Content-Length", None)
         return web.Response(status=status, headers=headers, body=said)
+
+
+async def _said(request: web.Request, status: int, headers: Mapping[str, str]) -> web.StreamResponse:
+    await request.read()
+    code = headers.get("x-code", "")
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>' if code else ""
+    return web.Response(status=status, headers=headers, text=body, content_type="application/xml")
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -175,6 +175,75 @@ async def test_without_redis_each_process_goes_on_by_itself_and_with_it_again(
     assert tier.status()["redis"].startswith("answers")
 
 
+@pytest.mark.parametrize(
+    ("refusing", "said"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), "command not allowed when used memory > 'maxmemory'"),
+        (("REPLICAOF", "127.0.0.1", "1"), "You can't write against a read only replica"),
+        (("ACL", "SETUSER", "default", "-set", "-eval"), "has no permissions to run the 'eval' command"),
+    ],
+    ids=["full", "read only", "not allowed"],
+)
+async def test_a_redis_that_refuses_to_write_keeps_nobody_from_asking(
+    another: Opening, client: Redis, refusing: tuple[str, ...], said: str
+) -> None:
+    tier, asking = await another(), Asking()
+    row = Row("{}", soon(), soon())
+    await tier.put("movie:0", row)
+    await client.execute_command(*refusing)
+    try:
+        with capture_logs() as lines:
+            assert await a_cache(tier).look(wanted(asking), until=soon()) == Found(Said(text="one"))
+            await tier.put("movie:2", row)
+            await tier.keep("character:1", b"one", 60)
+        assert [line["event"] for line in lines] == [
+            "redis refuses what it is asked: each process goes on by itself"
+        ]
+        assert said in tier.status()["redis"]
+        assert await tier.load("movie:0") == row, "what it has is read all the same"
+    finally:
+        await client.execute_command("CONFIG", "SET", "maxmemory", "0")
+        await client.execute_command("REPLICAOF", "NO", "ONE")
+        await client.execute_command("ACL", "SETUSER", "default", "+@all")
+    tier._asked._refused_until_s = 0
+    await tier.put("movie:2", row)
+    assert await tier.load("movie:2") == row
+    assert tier.status()["redis"].startswith("answers")
+
+
+async def test_a_redis_that_does_not_know_our_password_counts_as_away_and_says_so(
+    redis: RedisServer, client: Redis
+) -> None:
+    await client.execute_command("ACL", "SETUSER", "default", "resetpass", ">secret")
+    url = redis.url.replace("//", "//:another@")
+    try:
+        async with open_shared_tier(RedisSettings(url=url), Background(Metrics())) as tier:
+            assert tier
+            assert await tier.load("movie:1") is None
+            said = tier.status()["redis"]
+            assert "does not answer (invalid username-password pair" in said
+            assert "another" not in said
+    finally:
+        await client.execute_command("ACL", "SETUSER", "default", "nopass")
+
+
+async def test_a_redis_that_lets_nobody_see_its_settings_counts_as_one_that_persists_and_is_told_of_once(
+    redis: RedisServer, client: Redis
+) -> None:
+    await client.execute_command("ACL", "SETUSER", "default", "-config")
+    try:
+        with capture_logs() as lines:
+            async with opening(redis) as tier:
+                assert tier
+                await tier.look()
+                assert tier.persists
+                assert tier.status()["redis"].startswith("answers")
+        said = [line["event"] for line in lines]
+        assert said.count("redis does not say whether it persists") == 1
+    finally:
+        await client.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
 async def test_what_is_forgotten_is_forgotten_of_one_provider(another: Opening) -> None:
     tier = await another()
     for key in ("trakt:1", "trakt:2", "tmdb:1"):

@@ -8,9 +8,10 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import structlog
@@ -26,6 +27,14 @@ FROM_MEMORY = 256 * 1024
 
 WAITING_BYTES = 32 * 1024 * 1024
 """Of files that are yet to be written. What comes when there are so many is written first, and so comes more slowly."""
+
+EAGER_BYTES = WAITING_BYTES // 2
+"""When more waits, it is written although clients wait for the store: making a file costs as much as fetching it."""
+
+WRITTEN_WITHIN_S = 0.5
+"""So long they come first at most."""
+
+WRITTEN_AT_ONCE = 32
 
 _log = structlog.get_logger()
 
@@ -51,6 +60,9 @@ class CachedFiles:
         self._coming: dict[str, ComingFile] = {}
         self._coming_bytes = 0
         self._writing: asyncio.Task[None] | None = None
+        self._waited_for = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
         self._directory, self._lock = _own_directory(root)
         self._name = self._directory.name
         self._take_stock()
@@ -88,14 +100,29 @@ class CachedFiles:
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_coming(), name="writing files of the store")
 
+    @contextmanager
+    def giving_way(self) -> Iterator[None]:
+        """Clients wait for the store within: what is here already is written afterwards."""
+        self._waited_for += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._waited_for -= 1
+            if not self._waited_for:
+                self._calm.set()
+
     async def settled(self) -> None:
         """What was coming is here."""
         while self._writing:
+            self._calm.set()
             await asyncio.wait({self._writing})
 
     async def _write_coming(self) -> None:
         try:
-            while coming := dict(self._coming):
+            while self._coming:
+                await self._turn_to_write()
+                coming = dict(islice(self._coming.items(), WRITTEN_AT_ONCE))
                 written = await asyncio.to_thread(self._write_some, coming)
                 for (key, file), is_written in zip(coming.items(), written, strict=True):
                     is_wanted = self._coming.get(key) is file
@@ -107,6 +134,12 @@ class CachedFiles:
                         self._remove(key)
         finally:
             self._writing = None
+
+    async def _turn_to_write(self) -> None:
+        if self._coming_bytes < EAGER_BYTES:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WRITTEN_WITHIN_S):
+                    await self._calm.wait()
 
     def _write_some(self, coming: Mapping[str, ComingFile]) -> list[bool]:
         return [self._write(key, file.body, file.modified_s) for key, file in coming.items()]

@@ -146,5 +146,6 @@ class ObjectVolume:
 
     def close(self) -> None:
         self._store.close_now()
+        self.client.close()
         if self._files:
             self._files.close()

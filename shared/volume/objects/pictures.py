@@ -147,7 +147,8 @@ class CachedPictures(ObjectPictures):
         return await asyncio.shield(flight)
 
     async def _fetch(self, key: str) -> ObjectBytes:
-        stored = await self._client.get(key)
+        with self._files.giving_way():
+            stored = await self._client.get(key)
         if stored.body:
             await self._files.put(key, stored.body, stored.modified_s)
         return stored

@@ -2,10 +2,12 @@
 any error.
 """
 
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,12 +15,31 @@ import obstore
 from obstore import exceptions as refused
 from obstore.store import S3Store
 
-from shared.volume.objects.client import ObjectClient
+from shared.volume.objects.client import ObjectClient, store_code
 from shared.volume.settings import VolumeRefused
 
 _BODY, _OTHER = b"0123456789", b"9876543210"
 _NEVER = '"00000000000000000000000000000000"'
 _TYPE = "image/webp"
+
+
+_ANOTHER_REGION = "the bucket is in another region: set S3_REGION"
+_MEANS = {
+    "RequestTimeTooSkewed": "its clock and this machine's are too far apart: set this machine's right",
+    "InvalidAccessKeyId": "it does not know the key: check S3_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "the secret is not that of the key: check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY",
+    "ExpiredToken": "the session of the key has ended: check AWS_SESSION_TOKEN, or the role of this machine",
+    "InvalidToken": "the session of the key is none: check AWS_SESSION_TOKEN, or the role of this machine",
+    "PermanentRedirect": _ANOTHER_REGION,
+    "AuthorizationHeaderMalformed": _ANOTHER_REGION,
+    "IllegalLocationConstraintException": _ANOTHER_REGION,
+    "SlowDown": "it is too busy just now: start again in a minute",
+    "ServiceUnavailable": "it is too busy just now: start again in a minute",
+}
+"""What can be done about what a store says, by the store's word for it."""
+
+_AUTHORITY = "CaUsedAsEndEntity"
+"""As rustls has it. OpenSSL takes such a certificate, as `openssl req -x509` makes it."""
 
 
 def probe(client: ObjectClient) -> None:
@@ -28,48 +49,83 @@ def probe(client: ObjectClient) -> None:
         key = f"{client.settings.key_prefix}probe/{uuid4().hex}"
         try:
             _check_store(store, key, bucket)
-        except (refused.PermissionDeniedError, refused.UnauthenticatedError) as error:
-            raise VolumeRefused(
-                f"VOLUME_URL: the store lets us not write to the bucket {bucket}: check S3_ACCESS_KEY_ID,"
-                " S3_SECRET_ACCESS_KEY and S3_REGION, and what the key may do."
-            ) from error
         except (refused.BaseError, OSError) as error:
-            raise VolumeRefused(
-                f"VOLUME_URL: the bucket {bucket} cannot be used: {client.said(error)}."
-            ) from error
+            raise VolumeRefused(_sentence(client, bucket, error)) from error
         finally:
             client.delete_from(store, key)
 
 
+def _sentence(client: ObjectClient, bucket: str, error: Exception) -> str:
+    if means := _MEANS.get(store_code(error)):
+        return f"VOLUME_URL: the bucket {bucket} cannot be used: the store says {store_code(error)}, {means}."
+    if _AUTHORITY in str(error):
+        return (
+            f"VOLUME_URL: the certificate of the store at {client.settings.endpoint} is an authority's, which counts as no"
+            " server's: have one made for the server (basicConstraints=CA:FALSE), or set S3_VERIFY_SSL=false."
+        )
+    if isinstance(error, refused.PermissionDeniedError | refused.UnauthenticatedError):
+        return (
+            f"VOLUME_URL: the store lets us not write to the bucket {bucket}: check S3_ACCESS_KEY_ID,"
+            " S3_SECRET_ACCESS_KEY and S3_REGION, and what the key may do: it has to read, write, remove and list objects."
+        )
+    return f"VOLUME_URL: the bucket {bucket} cannot be used: {client.said(error)}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int | None
+    """None: there was no answer."""
+    region: str = ""
+    """Where the bucket is, as some stores say."""
+    distrusted: str = ""
+    """Why its certificate is not trusted."""
+
+
 def _check_bucket(client: ObjectClient, bucket: str, store: S3Store) -> None:
     """Asked for by itself: some stores make a bucket of whatever name somebody writes to."""
-    status = _asked(store, "HEAD", client.settings.timeout_s)
-    if status == 404 and client.settings.create_buckets:  # noqa: PLR2004 - HTTP's own number
-        status = _asked(store, "PUT", client.settings.timeout_s)
-    if status == 404:  # noqa: PLR2004
+    settings = client.settings
+    reply = _asked(client, store, "HEAD")
+    if reply.status == 404 and settings.create_buckets:  # noqa: PLR2004 - HTTP's own number
+        reply = _asked(client, store, "PUT")
+    if reply.status == 404:  # noqa: PLR2004
         raise VolumeRefused(
             f"VOLUME_URL: there is no bucket {bucket}: make it, or set S3_CREATE_BUCKETS=true."
         )
-    if status is None:
+    endpoint = settings.endpoint or "AWS"
+    if reply.distrusted:
         raise VolumeRefused(
-            f"VOLUME_URL: the store at {client.settings.endpoint or 'AWS'} does not answer: check S3_ENDPOINT_URL."
+            f"VOLUME_URL: the certificate of the store at {endpoint} is not trusted ({reply.distrusted}): set SSL_CERT_FILE to a"
+            " file with that of your authority, or S3_VERIFY_SSL=false."
+        )
+    if reply.status is None:
+        raise VolumeRefused(f"VOLUME_URL: the store at {endpoint} does not answer: check S3_ENDPOINT_URL.")
+    if reply.status >= 300 and reply.region not in ("", settings.region):  # noqa: PLR2004
+        raise VolumeRefused(
+            f"VOLUME_URL: the bucket {bucket} is in {reply.region}: set S3_REGION={reply.region}."
         )
 
 
-def _asked(store: S3Store, method: str, timeout_s: float) -> int | None:
-    """The status of a request for the bucket itself; None: no answer."""
+def _asked(client: ObjectClient, store: S3Store, method: str) -> _Reply:
+    """The answer to a request for the bucket itself."""
+    trust = ssl.create_default_context()
+    if not client.settings.verify_ssl:
+        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
     try:
         url = obstore.sign(store, method, "", timedelta(minutes=1))  # type: ignore[call-overload] # any method
         with urllib.request.urlopen(  # noqa: S310 - http or https, as the settings say
             urllib.request.Request(url, method=method),  # noqa: S310 - as above
-            timeout=timeout_s,
+            timeout=client.settings.timeout_s,
+            context=trust,
         ) as answer:
-            return int(answer.status)
+            return _Reply(int(answer.status))
     except urllib.error.HTTPError as error:
         with error:
-            return int(error.code)
-    except (refused.BaseError, OSError):
-        return None
+            return _Reply(int(error.code), region=error.headers.get("x-amz-bucket-region", "")[:40])
+    except (refused.BaseError, OSError) as error:
+        reason = getattr(error, "reason", None)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return _Reply(None, distrusted=reason.verify_message)
+        return _Reply(None)
 
 
 def _check_store(store: S3Store, key: str, bucket: str) -> None:

@@ -17,7 +17,7 @@ import structlog
 
 from services.enricher.finder.metadata.outcomes import Row
 from shared.background import Background
-from shared.redis import PREFIX, AskedRedis, RedisAway, RedisSettings, open_redis
+from shared.redis import PREFIX, AskedRedis, RedisAway, RedisRefused, RedisSettings, open_redis
 from shared.telemetry import utc_now
 
 LOOK_EVERY_S = 30.0
@@ -78,12 +78,16 @@ class SharedTier:
     async def look(self) -> None:
         """See whether it is there, and whether it keeps what it is given."""
         try:
-            said = [await self._ask(partial(self._redis.config_get, name)) for name in ("save", "appendonly")]
+            said = [
+                await self._ask(partial(self._redis.config_get, name), may_refuse=True)
+                for name in ("save", "appendonly")
+            ]
+        except RedisRefused as error:
+            if self._persists is None:
+                _log.warning("redis does not say whether it persists", reason=str(error))
+            said = [{}, {}]
         except RedisAway:
             return
-        except self._asked.refused as error:
-            _log.warning("redis does not say whether it persists", reason=str(error))
-            said = [{}, {}]
         save, appendonly = (
             _text(one.get(name)) for one, name in zip(said, ("save", "appendonly"), strict=True)
         )
