@@ -199,12 +199,12 @@ async def open_postgresql(
         sharing=sharing if background else ALONE,
     )
     async with AsyncExitStack() as stack:
-        if alone and not await stack.enter_async_context(sharing.alone()):
-            raise DatabaseRefused(
-                f"An enricher already has the database {address.shown}: end all of them first."
-            )
-        database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
         try:
+            if alone and not await stack.enter_async_context(sharing.alone()):
+                raise DatabaseRefused(
+                    f"An enricher already has the database {address.shown}: end all of them first."
+                )
+            database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
             async with engines.writing.begin() as connection:
                 await connection.run_sync(partial(_migrate, turns))
             if background:
