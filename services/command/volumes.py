@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,7 +59,7 @@ async def copy_all(old: WriteVolume, new: WriteVolume, *, on_picture: Callable[[
 
     async def one(picture: PictureId) -> None:
         try:
-            done[await _patiently(lambda: copy_picture(old, new, picture))] += 1
+            done[await _patiently(partial(copy_picture, old, new, picture))] += 1
         except (FileNotFoundError, Superseded, RevisionGone):
             done["changed"] += 1
         finally:
@@ -73,10 +74,10 @@ async def copy_all(old: WriteVolume, new: WriteVolume, *, on_picture: Callable[[
     except ExceptionGroup as several:
         raise several.exceptions[0] from several
     async for name, picture in old.shown():
-        if await _patiently(lambda name=name, picture=picture: copy_name(new, name, picture)):
+        if await _patiently(partial(copy_name, new, name, picture)):
             done["names"] += 1
     for video in await old.videos.all():
-        if await _patiently(lambda video=video: copy_video(video, new.videos)):
+        if await _patiently(partial(copy_video, video, new.videos)):
             done["videos"] += 1
             on_picture()
     return done

@@ -22,10 +22,9 @@ from typing import IO, Literal
 from dotenv import dotenv_values, set_key
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings
-from sqlalchemy import make_url
 
 from services.enricher.api.access import ADMIN_TOKEN_FILE
-from services.enricher.database.engines import FILE_NAME, DatabaseSettings
+from services.enricher.database.engines import FILE_NAME, DatabaseSettings, PostgresUrl
 from shared.settings import ONESHEET_VERSION, Settings
 from shared.volume import Piece, VolumeSettings, volume_to_archive
 
@@ -213,11 +212,11 @@ class _DatabaseFiles:
         scheme, _, rest = (settings.url or "sqlite:").partition(":")
         self.kind = "postgresql" if scheme == "postgresql" else "sqlite"
         self._path = Path(rest) if rest else state_dir / FILE_NAME
-        self._url = make_url(settings.url) if settings.url and self.kind == "postgresql" else None
+        self._url = PostgresUrl(settings.url) if settings.url and self.kind == "postgresql" else None
 
     @property
     def shown(self) -> str:
-        return self._url.render_as_string() if self._url else str(self._path)
+        return self._url.shown if self._url else str(self._path)
 
     @property
     def is_there(self) -> bool:
@@ -246,14 +245,7 @@ class _DatabaseFiles:
         with scratch.open("wb") as out:
             shutil.copyfileobj(dump, out)
         if self._url:
-            self._run(
-                "pg_restore",
-                "--no-owner",
-                "--exit-on-error",
-                "--dbname",
-                self._url.database or "",
-                str(scratch),
-            )
+            self._run("pg_restore", "--no-owner", "--exit-on-error", str(scratch))
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         scratch.chmod(0o600)
@@ -262,17 +254,13 @@ class _DatabaseFiles:
     def _run(self, program: str, *arguments: str) -> bytes:
         """What it writes. The password goes by the environment: a command line is anybody's to read."""
         assert self._url
-        given = {
-            "PGHOST": self._url.host,
-            "PGPORT": self._url.port and str(self._url.port),
-            "PGUSER": self._url.username,
-            "PGPASSWORD": str(self._url.password) if self._url.password else None,
-            "PGDATABASE": self._url.database,
-        }
-        environment = os.environ | {name: value for name, value in given.items() if value}
+        environment = os.environ | ({"PGPASSWORD": self._url.password} if self._url.password else {})
         try:
             done = subprocess.run(  # noqa: S603 - one of three fixed names, no shell
-                (program, *arguments), env=environment, capture_output=True, check=False
+                (program, "--dbname", self._url.without_password, *arguments),
+                env=environment,
+                capture_output=True,
+                check=False,
             )
         except FileNotFoundError:
             raise BackupRefused(

@@ -114,7 +114,7 @@ def test_a_certificate_that_is_not_trusted_is_told_of_and_taken_where_it_is_said
     made = made_certificate(tmp_path)
     certificate.load_cert_chain(made["TLS_CERTIFICATE"], made["TLS_KEY"])
     with StoreRelay.before(seaweedfs.endpoint, certificate=certificate) as relay:
-        place = {"endpoint": relay.endpoint, "cache_directory": tmp_path / "cache"}
+        place: dict[str, Any] = {"endpoint": relay.endpoint, "cache_directory": tmp_path / "cache"}
         with pytest.raises(VolumeRefused, match=r"is not trusted .*: set SSL_CERT_FILE"):
             ObjectVolume(seaweedfs.settings(tmp_path / "state", **place))
         ObjectVolume(seaweedfs.settings(tmp_path / "state", **place, s3_verify_ssl=False))

@@ -11,8 +11,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,7 +53,7 @@ class PostgresServer:
             *("--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"),
         )
         self._server = self._starter.submit(self._start).result()
-        self._wait_until_ready(self._server)
+        self._wait_until_ready(self._server, self._port)
         for name in (_MIGRATED, _BARE):
             self._run("createdb", *self._client, name)
         migrating = _migrate(DatabaseSettings(url=self._url(_MIGRATED)))
@@ -79,6 +80,34 @@ class PostgresServer:
             self._run("createdb", *self._client, "-T", _MIGRATED, f"own_{name}")
             self._own.add(name)
         return DatabaseSettings(url=self._url(f"own_{name}"))
+
+    @contextmanager
+    def pooled(self, **settings: str) -> Iterator[DatabaseSettings]:
+        """The migrated database behind PgBouncer, which gives a connection to somebody else after each transaction."""
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            pytest.skip("PgBouncer is missing: install the Debian package pgbouncer.")
+        [port] = free_ports(1)
+        users, configuration = self._directory / "users.txt", self._directory / "pgbouncer.ini"
+        users.write_text(f'"{_USER}" ""\n')
+        said = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": str(port),
+            "unix_socket_dir": "",
+            "auth_type": "any",
+            "auth_file": str(users),
+            "pool_mode": "transaction",
+            **settings,
+        }
+        lines = [f"[databases]\n* = host=127.0.0.1 port={self._port} user={_USER}\n[pgbouncer]"]
+        configuration.write_text("\n".join(lines + [f"{name} = {value}" for name, value in said.items()]))
+        pooler = self._starter.submit(self._begin, self._command(program, "-q", str(configuration))).result()
+        try:
+            self._wait_until_ready(pooler, port)
+            yield DatabaseSettings(url=f"postgresql://{_USER}@127.0.0.1:{port}/{_MIGRATED}")
+        finally:
+            pooler.kill()
+            pooler.wait()
 
     def close(self) -> None:
         if self._server is not None:
@@ -116,18 +145,21 @@ class PostgresServer:
     def _start(self) -> subprocess.Popen[bytes]:
         options = ["-D", str(self._directory / "data"), "-k", str(self._directory), "-p", str(self._port)]
         options += ["-h", "127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
+        return self._begin(self._command("postgres", *options))
+
+    def _begin(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self._directory / "output.log").open("ab") as output:
             return subprocess.Popen(
-                self._command("postgres", *options),
+                command,
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
-    def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, server: subprocess.Popen[bytes], port: int) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
-        asking = [str(self._programs / "pg_isready"), "-q", *self._client]
+        asking = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", _USER]
         while subprocess.run(asking, check=False).returncode:
             if server.poll() is not None or time.monotonic() > deadline:
                 output = (self._directory / "output.log").read_text(errors="replace")

@@ -35,7 +35,7 @@ import shared.volume.local.layout
 from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
-from services.enricher.database.engines import DatabaseSettings, open_database
+from services.enricher.database.engines import DatabaseSettings, PostgresUrl, open_database
 from services.enricher.database.migrations import configuration, upgrade
 from services.enricher.database.schema import metadata, replacing
 from services.enricher.database.sqlite_driver import FrugalConnection
@@ -44,6 +44,8 @@ from services.enricher.finder.tables import tmdb_cache
 from services.enricher.library.tables import NEVER, media_items
 from services.enricher.tasks.rows import tasks
 from services.enricher.wings import SHOWN_BY
+from shared.background import Background
+from shared.telemetry import Metrics
 from tests.servers.databases import opened_database
 from tests.servers.postgresql import PostgresServer
 
@@ -421,6 +423,87 @@ async def test_a_postgresql_that_does_not_answer_is_refused_without_its_password
         async with open_database(settings, state_dir=tmp_path):
             pass
     assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "without", "password"),
+    [
+        ("postgresql://a:b%40@c/d", "postgresql://a:***@c/d", "postgresql://a@c/d", "b@"),
+        ("postgresql://a:b@c@d:1,e:2/f?sslmode=require", "***@d:1,e:2/f?sslmode=require", "//a@d:1,e", "b@c"),
+        ("postgresql://a@[::1]:5433/d", "postgresql://a@[::1]:5433/d", "postgresql://a@[::1]:5433/d", ""),
+        ("postgresql:///d?host=/run", "postgresql:///d?host=/run", "postgresql:///d?host=/run", ""),
+    ],
+)
+def test_a_url_of_postgresqls_is_shown_without_its_password(
+    url: str, shown: str, without: str, password: str
+) -> None:
+    read = PostgresUrl(url)
+    assert read.shown.endswith(shown)
+    assert without in read.without_password
+    assert read.password == password
+
+
+async def test_a_postgresql_is_named_as_its_own_programs_name_it(
+    postgresql: PostgresServer, tmp_path: Path
+) -> None:
+    """Of several hosts the first that may be written, over TLS where the server has it, by either name of the scheme."""
+    url = str(postgresql.migrated().url)
+    several = url.replace("@", "@127.0.0.1:1,") + "?target_session_attrs=read-write&sslmode=prefer"
+    for named in (several, url.replace("postgresql:", "postgres:")):
+        async with open_database(DatabaseSettings(url=named), state_dir=tmp_path) as database:
+            await database.ping()
+    with pytest.raises(DatabaseRefused, match="rejected SSL upgrade"):
+        async with open_database(DatabaseSettings(url=f"{url}?sslmode=require"), state_dir=tmp_path):
+            pass
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+async def test_a_postgresql_without_a_connection_to_spare_is_refused_in_a_sentence(
+    postgresql: PostgresServer, tmp_path: Path, limit: int
+) -> None:
+    settings = postgresql.migrated()
+    few = DatabaseSettings(url=str(settings.url).replace("onesheet@", "few@"))
+
+    async def limited(connection: AsyncConnection) -> None:
+        role = f"CREATE ROLE few LOGIN CONNECTION LIMIT {limit} IN ROLE pg_read_all_data"
+        for statement in ("DROP ROLE IF EXISTS few", role):
+            await connection.execute(text(statement))
+
+    async with open_database(settings, state_dir=tmp_path) as database:
+        await database.write(limited)
+    sharing = Background(Metrics())
+    if limit < 2:
+        with pytest.raises(DatabaseRefused, match='cannot be used: too many connections for role "few"'):
+            async with open_database(few, state_dir=tmp_path, background=sharing):
+                pass
+        return
+    async with open_database(few, state_dir=tmp_path, background=sharing) as database:
+        await database.check()
+        with pytest.raises(DatabaseUnavailable, match="too many connections"):
+            await database.ping()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {
+            "ignore_startup_parameters": "lock_timeout, idle_in_transaction_session_timeout, idle_session_timeout,"
+            " tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count"
+        },
+    ],
+    ids=["strict", "lenient"],
+)
+async def test_a_pooler_is_refused_for_two_could_lead(
+    postgresql: PostgresServer, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    postgresql.migrated()
+    with (
+        postgresql.pooled(**settings) as pooled,
+        pytest.raises(DatabaseRefused, match="Set DATABASE_URL to PostgreSQL itself"),
+    ):
+        async with open_database(pooled, state_dir=tmp_path):
+            pass
 
 
 async def test_a_postgresql_that_throws_everybody_out_is_unavailable_and_then_there_again(

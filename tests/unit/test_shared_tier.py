@@ -53,6 +53,10 @@ def opening(redis: RedisServer) -> AbstractAsyncContextManager[SharedTier | None
     return open_shared_tier(RedisSettings(url=redis.url), Background(Metrics()))
 
 
+async def told(client: Redis, *command: str) -> None:
+    await client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
 def soon() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=30)
 
@@ -190,7 +194,7 @@ async def test_a_redis_that_refuses_to_write_keeps_nobody_from_asking(
     tier, asking = await another(), Asking()
     row = Row("{}", soon(), soon())
     await tier.put("movie:0", row)
-    await client.execute_command(*refusing)
+    await told(client, *refusing)
     try:
         with capture_logs() as lines:
             assert await a_cache(tier).look(wanted(asking), until=soon()) == Found(Said(text="one"))
@@ -202,9 +206,9 @@ async def test_a_redis_that_refuses_to_write_keeps_nobody_from_asking(
         assert said in tier.status()["redis"]
         assert await tier.load("movie:0") == row, "what it has is read all the same"
     finally:
-        await client.execute_command("CONFIG", "SET", "maxmemory", "0")
-        await client.execute_command("REPLICAOF", "NO", "ONE")
-        await client.execute_command("ACL", "SETUSER", "default", "+@all")
+        await told(client, "CONFIG", "SET", "maxmemory", "0")
+        await told(client, "REPLICAOF", "NO", "ONE")
+        await told(client, "ACL", "SETUSER", "default", "+@all")
     tier._asked._refused_until_s = 0
     await tier.put("movie:2", row)
     assert await tier.load("movie:2") == row
@@ -214,7 +218,7 @@ async def test_a_redis_that_refuses_to_write_keeps_nobody_from_asking(
 async def test_a_redis_that_does_not_know_our_password_counts_as_away_and_says_so(
     redis: RedisServer, client: Redis
 ) -> None:
-    await client.execute_command("ACL", "SETUSER", "default", "resetpass", ">secret")
+    await told(client, "ACL", "SETUSER", "default", "resetpass", ">secret")
     url = redis.url.replace("//", "//:another@")
     try:
         async with open_shared_tier(RedisSettings(url=url), Background(Metrics())) as tier:
@@ -224,13 +228,13 @@ async def test_a_redis_that_does_not_know_our_password_counts_as_away_and_says_s
             assert "does not answer (invalid username-password pair" in said
             assert "another" not in said
     finally:
-        await client.execute_command("ACL", "SETUSER", "default", "nopass")
+        await told(client, "ACL", "SETUSER", "default", "nopass")
 
 
 async def test_a_redis_that_lets_nobody_see_its_settings_counts_as_one_that_persists_and_is_told_of_once(
     redis: RedisServer, client: Redis
 ) -> None:
-    await client.execute_command("ACL", "SETUSER", "default", "-config")
+    await told(client, "ACL", "SETUSER", "default", "-config")
     try:
         with capture_logs() as lines:
             async with opening(redis) as tier:
@@ -241,7 +245,7 @@ async def test_a_redis_that_lets_nobody_see_its_settings_counts_as_one_that_pers
         said = [line["event"] for line in lines]
         assert said.count("redis does not say whether it persists") == 1
     finally:
-        await client.execute_command("ACL", "SETUSER", "default", "+@all")
+        await told(client, "ACL", "SETUSER", "default", "+@all")
 
 
 async def test_what_is_forgotten_is_forgotten_of_one_provider(another: Opening) -> None:

@@ -1,13 +1,17 @@
 """The engines under the database, by the scheme of its URL: SQLite with one writer and a thread for each connection, or PostgreSQL."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import aiosqlite
-from pydantic import Field
-from sqlalchemy import URL, Connection, event, exc, make_url, text
+from pydantic import Field, field_validator
+from sqlalchemy import URL, Connection, event, exc, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -34,6 +38,39 @@ from shared.volume import check_local
 class DatabaseSettings(Settings):
     url: str | None = Field(None, validation_alias="DATABASE_URL")
     """`sqlite:` and a file, or `postgresql://user:password@host/name`; None: a file in the state directory."""
+
+    @field_validator("url")
+    @classmethod
+    def _by_its_usual_name(cls, url: str | None) -> str | None:
+        return url and re.sub(r"^postgres(ql\+asyncpg)?:", "postgresql:", url)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """As PostgreSQL's own programs read it: `postgresql://user:password@host,another:5433/name?sslmode=require`."""
+
+    url: str
+
+    @property
+    def shown(self) -> str:
+        """Without its password."""
+        return self._with_password(":***" if self.password else "")
+
+    @property
+    def without_password(self) -> str:
+        return self._with_password("")
+
+    @property
+    def password(self) -> str:
+        return unquote(self._credentials.partition(":")[2])
+
+    @property
+    def _credentials(self) -> str:
+        return urlsplit(self.url).netloc.rpartition("@")[0]
+
+    def _with_password(self, password: str) -> str:
+        user = self._credentials.partition(":")[0]
+        return self.url.replace(f"//{self._credentials}@", f"//{user}{password}@", 1)
 
 
 READERS = 4
@@ -139,7 +176,7 @@ async def open_postgresql(
     Raises DatabaseRefused where it cannot be reached, for one of a later version, where asyncpg is not installed, and
     `alone` where an enricher has it. Without a background this process keeps in touch with nobody.
     """
-    address = make_url(url).set(drivername="postgresql+asyncpg")
+    address = PostgresUrl(url)
     try:
         sharing = await _sharing(address)
     except ModuleNotFoundError as error:
@@ -162,16 +199,20 @@ async def open_postgresql(
         sharing=sharing if background else ALONE,
     )
     async with AsyncExitStack() as stack:
-        if alone and not await stack.enter_async_context(sharing.alone()):
-            raise DatabaseRefused(
-                f"An enricher already has the database {_shown(address)}: end all of them first."
-            )
-        database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
-        async with engines.writing.begin() as connection:
-            await connection.run_sync(partial(_migrate, turns))
+        try:
+            if alone and not await stack.enter_async_context(sharing.alone()):
+                raise DatabaseRefused(
+                    f"An enricher already has the database {address.shown}: end all of them first."
+                )
+            database = await stack.enter_async_context(Database.over(engines, metrics=metrics))
+            async with engines.writing.begin() as connection:
+                await connection.run_sync(partial(_migrate, turns))
+            if background:
+                stack.push_async_callback(sharing.leave)
+                await sharing.keep()
+        except sharing.lost as error:
+            raise _refused(address, error) from error
         if background:
-            stack.push_async_callback(sharing.leave)
-            await sharing.keep()
             await stack.enter_async_context(sharing.keeping(background))
         yield database
 
@@ -185,17 +226,16 @@ def _migrate(turns: Turns, connection: Connection) -> None:
         turns.tell(connection, MIGRATED)
 
 
-async def _sharing(address: URL) -> PostgresSharing:
-    """Raises DatabaseRefused where the database does not answer."""
+async def _sharing(address: PostgresUrl) -> PostgresSharing:
+    """Raises DatabaseRefused where the database does not answer, or a pooler does in its place."""
 
     def without_pool(**settings: str) -> AsyncEngine:
-        arguments = {"server_settings": _SILENT_CONNECTIONS | settings}
         return open_engine(
-            address,
+            _DIALECT,
+            connecting=partial(_connect_postgresql, address, _SILENT_CONNECTIONS | settings),
             poolclass=NullPool,
             isolation_level="READ COMMITTED",
             hide_parameters=True,
-            connect_args=arguments,
         )
 
     patient = without_pool(lock_timeout=str(EXCLUSIVE_WITHIN_S * 1000))
@@ -213,26 +253,53 @@ async def _sharing(address: URL) -> PostgresSharing:
     )
     try:
         async with patient.begin() as connection:
-            [(cluster, name)] = await connection.execute(text(_WHICH))
-    except (exc.DBAPIError, OSError) as error:
-        reason = error.orig if isinstance(error, exc.DBAPIError) else error
-        raise DatabaseRefused(f"The database {_shown(address)} cannot be used: {reason}.") from error
+            [(cluster, name, process)] = await connection.execute(text(_WHICH))
+            is_pooled = process != connection.driver.get_server_pid()
+    except sharing.lost as error:
+        raise _refused(address, error) from error
+    except ValueError as error:  # a URL that the driver cannot read
+        raise _refused(address, error) from error
+    if is_pooled:
+        raise DatabaseRefused(f"The database {address.shown} cannot be used. {_POOLED}")
     sharing.identity = fingerprint(cluster, name)
     return sharing
 
 
-def _shown(address: URL) -> str:
-    return address.set(drivername="postgresql").render_as_string()
+async def _connect_postgresql(address: PostgresUrl, settings: Mapping[str, str]) -> Any:
+    from asyncpg import connect  # noqa: PLC0415 - where PostgreSQL is meant
+
+    return await connect(address.url, server_settings=dict(settings))
 
 
-_WHICH = "SELECT system_identifier, current_database() FROM pg_control_system()"
+def _refused(address: PostgresUrl, error: Exception) -> DatabaseRefused:
+    reason = str(error.orig if isinstance(error, exc.DBAPIError) else error) or type(error).__name__
+    hint = f" {_POOLED}" if "startup parameter" in reason else ""
+    return DatabaseRefused(f"The database {address.shown} cannot be used: {reason.rstrip('.')}.{hint}")
+
+
+_WHICH = "SELECT system_identifier, current_database(), pg_backend_pid() FROM pg_control_system()"
+_POOLED = (
+    "A pooler is before it, which gives one connection to several: an enricher could not tell whether it leads, nor hear what others"
+    " write. Set DATABASE_URL to PostgreSQL itself."
+)
+"""A pooler names a process that is none of PostgreSQL's, so that it can find out later whose question it is to end."""
+
+
+_DIALECT = URL.create("postgresql+asyncpg")
+"""Where it is the driver reads from the URL itself, which knows more of it."""
 
 
 def _postgresql_engine(
-    address: URL, settings: Mapping[str, str], *, connections: int, isolation_level: str, read_only: bool
+    address: PostgresUrl,
+    settings: Mapping[str, str],
+    *,
+    connections: int,
+    isolation_level: str,
+    read_only: bool,
 ) -> AsyncEngine:
     return open_engine(
-        address,
+        _DIALECT,
+        connecting=partial(_connect_postgresql, address, settings),
         isolation_level=isolation_level,
         execution_options={"postgresql_readonly": read_only},
         pool_size=connections,
@@ -240,7 +307,6 @@ def _postgresql_engine(
         pool_timeout=TURN_TIMEOUT_S,
         pool_pre_ping=True,  # the server may have been restarted
         hide_parameters=True,  # what is stored does not belong in logs
-        connect_args={"server_settings": dict(settings)},
     )
 
 

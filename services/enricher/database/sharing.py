@@ -133,7 +133,14 @@ class PostgresSharing(Sharing):
         self.origin = uuid.uuid4().hex
         self._connecting = connecting
         self._patient = patient
-        self._lost: tuple[type[Exception], ...] = (*lost, exc.DBAPIError, OSError, TimeoutError)
+        driver = connecting.sync.dialect.loaded_dbapi
+        self.lost: tuple[type[Exception], ...] = (
+            *lost,
+            driver.Error,  # as a connection that cannot be made is told outside of a transaction
+            exc.DBAPIError,
+            OSError,
+            TimeoutError,
+        )
         self._version = version
         self._is_outdated = False
         self._clock = clock
@@ -183,7 +190,7 @@ class PostgresSharing(Sharing):
                 self.note_version(await driver.fetchval(_VERSION))
                 asking = "SELECT 1" if self._holds_since_s is not None else _TAKE_THE_LEAD
                 holds = not self._is_outdated and await driver.fetchval(asking)
-        except self._lost:
+        except self.lost:
             self._forget_the_lead()
             await self.leave()
             raise
@@ -199,7 +206,7 @@ class PostgresSharing(Sharing):
 
     def keeping(self, background: Background) -> AbstractAsyncContextManager[None]:
         return background.repeating(
-            "sharing the database", self.keep, every_s=KEEP_EVERY_S, at_once=False, expected=self._lost
+            "sharing the database", self.keep, every_s=KEEP_EVERY_S, at_once=False, expected=self.lost
         )
 
     async def leave(self) -> None:
@@ -208,7 +215,7 @@ class PostgresSharing(Sharing):
         if session:
             driver: Any = session.driver_connection
             driver.terminate()  # one that was given up in the middle of an answer can be asked nothing more
-            with suppress(*self._lost):
+            with suppress(*self.lost):
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     await greenlet_spawn(session.invalidate)
 
