@@ -1,8 +1,8 @@
 """Settings: how every model of them is read, and those that several services share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.pictures import HostRules, hosts
@@ -21,6 +21,23 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """`a, b` in the environment."""
 
 
+def _listed_keys(value: object) -> object:
+    listed = _listed(value)
+    if value and not listed:
+        raise ValueError("it is set, and has nothing in it: leave it empty where none is wanted")
+    return listed
+
+
+KeyList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed_keys)]
+"""The same of what closes something: `,` would leave it open."""
+
+UserAgent = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]*[!-~])?$")]
+"""As it can stand in a header."""
+
+LARGEST_NUMBER = 1e10
+"""Of any setting: in seconds three centuries, which moments can still be reckoned with."""
+
+
 class Settings(BaseSettings):
     """Read once, when the service is composed. A field's alias is the name operators know."""
 
@@ -33,6 +50,13 @@ class Settings(BaseSettings):
         # Of fields' own names, which are for code: a stray URL, LEVEL or HOSTS is not meant for us.
         env_prefix="ONESHEET_FIELD_",
     )
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_reckoned_with(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+            raise ValueError(f"it is no number up to {LARGEST_NUMBER:.0f}")
+        return value
 
 
 def examples_of(name: str) -> tuple[object, ...]:

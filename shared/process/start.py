@@ -89,7 +89,7 @@ def _sentence(problem: ErrorDetails) -> str:
         said = "is not written as it has to be."
     examples = " or ".join(map(str, examples_of(name)))
     about = f"{name}: {said}" if name and name not in said else said
-    return f"{about} For example: {examples}." if examples else about
+    return f"{about.rstrip('.')}. For example: {examples}." if examples else about
 
 
 async def _awaited(main: Callable[[VolumeSettings], Awaitable[None]], settings: VolumeSettings) -> None:

@@ -20,7 +20,7 @@ from shared.http.outbound import REDIRECTS, Outbound, OutboundSettings, open_out
 from shared.locks import KeyedLock
 from shared.pictures import SourceUrl
 from shared.pictures.public_paths import video_name
-from shared.settings import ONESHEET_VERSION, CommaList, Settings
+from shared.settings import ONESHEET_VERSION, CommaList, Settings, UserAgent
 from shared.telemetry import Metrics, start_at_zero
 from shared.volume import Extent, FloorSettings, Inventory, StoredVideo, VideoFiles, lacking
 
@@ -46,7 +46,7 @@ class VideoSettings(Settings):
     outbound: OutboundSettings = Field(default_factory=OutboundSettings)
     room: FloorSettings = Field(default_factory=FloorSettings)
     allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
-    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    user_agent: UserAgent = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     max_mb: int = Field(500, validation_alias="VIDEO_MAX_MB", gt=0)
     timeout_s: float = Field(600, validation_alias="VIDEO_TIMEOUT", gt=0)
     """For all of one download."""
