@@ -1,11 +1,14 @@
 """The studio's words: prices, what makes two requests the same, and what is left of what strangers say."""
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
+from services.enricher.studio.api import EditOrder, GenerateOrder, ImageQuery
 from services.enricher.studio.asking import one_line, picture_type
 from services.enricher.studio.jobs import PRICES, StudioKind, WantedJob, prices_in
 from services.enricher.studio.replicate import ReplicateSettings
 from services.enricher.studio.serpapi import web_url
+from services.enricher.uploads.api import bytes_of_data_url
 
 
 def test_prices_stand_over_the_tables_and_are_whole_millionths() -> None:
@@ -74,3 +77,21 @@ TYPES = {
 @pytest.mark.parametrize("body", TYPES)
 def test_services_are_sent_pictures_that_they_take_by_their_first_bytes(body: bytes) -> None:
     assert picture_type(body) == TYPES[body]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (GenerateOrder, {"name": "\0", "movie_title": "Dune"}),
+        (GenerateOrder, {"name": "Paul", "movie_title": "\u202e "}),
+        (EditOrder, {"prompt": "\n", "image": "x"}),
+        (ImageQuery, {"query": "\0\0"}),
+    ],
+)
+def test_what_is_paid_for_is_not_asked_for_nothing(order: type[BaseModel], said: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="nothing in it"):
+        order.model_validate(said)
+
+
+def test_base64_may_come_in_lines() -> None:
+    assert bytes_of_data_url("data:image/png;base64, aGVs\r\nbG8=\n") == b"hello"

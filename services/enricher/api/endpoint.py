@@ -292,7 +292,7 @@ def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Mod
         return parse(given)
     except ValidationError as error:
         told = [
-            f"{'.'.join(map(str, one['loc'])) or what}: {one['msg'].rstrip('.')}"
+            f"{'.'.join(map(str, one['loc'])) or what}: {one['msg'].removeprefix('Value error, ').rstrip('.')}"
             for one in error.errors()[:MAX_PROBLEMS_TOLD]
         ]
         raise Problem(HTTPStatus.BAD_REQUEST, f"{'; '.join(told)}.") from None
