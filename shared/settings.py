@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -28,6 +28,21 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """`a, b` in the environment."""
 
 
+def _listed_keys(value: object) -> object:
+    listed = _listed(value)
+    if value and not listed:
+        raise ValueError("it is set, and has nothing in it: leave it empty where none is wanted")
+    return listed
+
+
+KeyList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed_keys)]
+"""The same of what closes something: `,` would leave it open."""
+
+UserAgent = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]*[!-~])?$")]
+"""As it can stand in a header."""
+
+LARGEST_NUMBER = 1e10
+"""Of any setting: in seconds three centuries, which moments can still be reckoned with."""
 _FIELD_PREFIX = "ONESHEET_FIELD_"
 
 
@@ -80,6 +95,13 @@ class Settings(BaseSettings):
             _WhereSet(settings_cls, env_settings),
             _WhereSet(settings_cls, dotenv_settings),
         )
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_reckoned_with(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+            raise ValueError(f"it is no number up to {LARGEST_NUMBER:.0f}")
+        return value
 
 
 def examples_of(name: str) -> tuple[object, ...]:

@@ -211,16 +211,28 @@ def failing_with_sentences(run: Callable[[], object]) -> int:
         print(failed, file=sys.stderr)  # noqa: T201 - read by whoever typed the command
         return failed.code
     except ValidationError as error:
-        for problem in error.errors(include_input=False):
-            name = ".".join(map(str, problem["loc"]))
-            print(f"{name}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)  # noqa: T201 - as above
+        print(*sentences_in(error), sep="\n", file=sys.stderr)  # noqa: T201 - as above
         return Exit.FAILED
     except (VolumeRefused, QueueError, OSError, ValueError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - as above
+        print(told(error), file=sys.stderr)  # noqa: T201 - as above
         return Exit.FAILED
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     return Exit.DONE
+
+
+def sentences_in(error: ValidationError) -> list[str]:
+    """About settings that make no sense."""
+    from shared.process.start import sentence_of  # noqa: PLC0415 - a server's, and needed here alone
+
+    return [sentence_of(problem) for problem in error.errors(include_input=False)]
+
+
+def told(error: Exception) -> str:
+    """A sentence, also of what the system says of a file."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 def replace_process(module: str) -> None:
@@ -234,5 +246,6 @@ def lines_of(file: Path) -> list[str]:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise CommandFailed(f"{file} cannot be read: {error}.") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CommandFailed(f"{file} cannot be read: {reason}.") from None
     return [line for raw in text.splitlines() if (line := raw.strip()) and not line.startswith("#")]

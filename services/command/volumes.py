@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from services.command.server import CommandFailed
+from pydantic import ValidationError
+
+from services.command.server import CommandFailed, sentences_in
 from shared.pictures import Name, PictureId
 from shared.pictures.paths import is_spool
 from shared.volume import (
@@ -36,13 +38,21 @@ AGAIN_AFTER_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 def copy(source: str, target: str, *, on_picture: Callable[[], object]) -> Counter[str]:
     """From URL to URL; how many pictures and names were `copied`, were `there`, or `changed` meanwhile. `on_picture` hears of each.
 
-    Raises VolumeRefused, VolumeAway and OSError.
+    Raises CommandFailed for what is no volume, VolumeRefused, VolumeAway and OSError.
     """
     if source == target:
         raise CommandFailed("Both are the same volume.")
-    return asyncio.run(
-        _copy(VolumeSettings(volume_url=source), VolumeSettings(volume_url=target), on_picture)
-    )
+    here, there = _settings(source), _settings(target)
+    if here.objects is None and not here.root.is_dir():
+        raise CommandFailed(f"There is no volume at {source}: {here.root} is no directory.")
+    return asyncio.run(_copy(here, there, on_picture))
+
+
+def _settings(url: str) -> VolumeSettings:
+    try:
+        return VolumeSettings(volume_url=url)
+    except ValidationError as error:
+        raise CommandFailed(f"{url} is no volume. {' '.join(sentences_in(error))}") from None
 
 
 async def _copy(

@@ -10,7 +10,7 @@ from shared.pictures import Format
 from shared.pictures.hosts import parse_pair
 from shared.pictures.rendition import parse_format
 from shared.redis import RedisSettings
-from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings
+from shared.settings import ONESHEET_VERSION, CommaList, HostSettings, Settings, UserAgent
 from shared.volume import FloorSettings
 
 
@@ -20,7 +20,7 @@ class DownloadSettings(Settings):
     hosts: HostSettings = Field(default_factory=HostSettings)
     outbound: OutboundSettings = Field(default_factory=OutboundSettings)
     allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
-    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    user_agent: UserAgent = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     max_body_mb: int = Field(50, validation_alias="MAX_BODY_MB", gt=0)
     host_concurrency: int = Field(8, validation_alias="HOST_CONCURRENCY", gt=0)
     connect_timeout_s: float = Field(5, validation_alias="CONNECT_TIMEOUT", gt=0)
@@ -28,7 +28,7 @@ class DownloadSettings(Settings):
     fetch_timeout_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
     lowest_rate_kb_s: float = Field(1, validation_alias="LOWEST_RATE_KB_S", ge=0)
     """Over each `READ_TIMEOUT` of a body."""
-    max_redirects: int = Field(10, validation_alias="MAX_REDIRECTS", ge=0)
+    max_redirects: int = Field(10, validation_alias="MAX_REDIRECTS", ge=0, le=50)
     host_failures: int = Field(5, validation_alias="HOST_FAILURES", gt=0)
     """Of different pictures in a row, then the host is paused."""
 
@@ -49,7 +49,7 @@ class RenderSettings(Settings):
     quality: int = Field(85, validation_alias="IMAGE_QUALITY", ge=1, le=100)
     ahead: bool = Field(default=True, validation_alias="ENABLE_IMAGE_OPTIMIZATION")
     """Make the standard renditions before anybody asks."""
-    processes: int = Field(os.cpu_count() or 1, validation_alias="RENDER_PROCESSES", gt=0)
+    processes: int = Field(os.cpu_count() or 1, validation_alias="RENDER_PROCESSES", gt=0, le=1024)
     when_idle: bool = Field(default=True, validation_alias="RENDER_WHEN_IDLE")
     """Renderers have what nobody else wants of the processor; otherwise about as much as anybody else."""
     timeout_s: float = Field(20, validation_alias="RENDER_TIMEOUT", gt=0)

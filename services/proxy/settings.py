@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.pictures import Format
-from shared.settings import CommaList, HostSettings, Settings
+from shared.settings import HostSettings, KeyList, Settings
 
 # As deploy/nginx/render takes it: the same text is hashed there.
 _PLAIN_URL = (
@@ -23,11 +23,11 @@ class ProxySettings(Settings):
     fetch_timeout_s: float = Field(60, validation_alias="FETCH_TIMEOUT", gt=0)
     miss_fallback: Literal["answer", "redirect"] = Field("answer", validation_alias="MISS_FALLBACK")
     """redirect: send who waited in vain to the source, where the provider's policy allows it."""
-    signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
+    signing_keys: KeyList = Field((), validation_alias="SIGNING_KEYS")
     """The first signs, all verify. Set: every picture URL must be signed."""
-    upload_signing_keys: CommaList = Field((), validation_alias="UPLOAD_SIGNING_KEYS")
+    upload_signing_keys: KeyList = Field((), validation_alias="UPLOAD_SIGNING_KEYS")
     """The same of private uploads, which are always signed; empty: SIGNING_KEYS are."""
-    poster_keys: CommaList = Field((), validation_alias="POSTER_KEYS")
+    poster_keys: KeyList = Field((), validation_alias="POSTER_KEYS")
     """Each opens `/{key}/imdb/poster-default/…` and the like, and nothing else; there it stands in for a signature."""
     image_format: Format = Field(Format.WEBP, validation_alias="IMAGE_FORMAT")
     """What a client gets that says nothing of formats."""
@@ -47,6 +47,9 @@ class ProxySettings(Settings):
         examples=["https://image.tmdb.org/t/p"],
     )
     access_log_address: str = Field(
-        "", validation_alias="ACCESS_LOG_ADDRESS", pattern=r"^$|^.+:[0-9]{1,5}$", examples=["127.0.0.1:5140"]
+        "",
+        validation_alias="ACCESS_LOG_ADDRESS",
+        pattern=r"^$|^.+:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$",
+        examples=["127.0.0.1:5140"],
     )
     """`host:port` where nginx's sampled access log comes in, by UDP; empty: nowhere."""

@@ -247,6 +247,9 @@ def _problem(error: Exception) -> Problem:
 
 _ANYTHING = "/{anything:.*}"
 
+PROBLEM_PAGE: web.AppKey[Callable[[web.Request, Problem], web.StreamResponse]] = web.AppKey("problem page")
+"""Where there are pages for people: what a browser shows of a path that nobody handles."""
+
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
@@ -292,7 +295,11 @@ async def _nobody_handles(request: web.Request) -> web.StreamResponse:
         if resource is not request.match_info.route.resource:
             allowed |= (await resource.resolve(request))[1]
     if not allowed:
-        raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+        problem = Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+        show = request.app.get(PROBLEM_PAGE)
+        if show and "text/html" in request.headers.get("Accept", ""):
+            return show(request, problem)
+        raise problem
     methods = ", ".join(sorted(allowed))
     raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {methods} here.", headers={"Allow": methods})
 

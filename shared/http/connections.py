@@ -1,8 +1,8 @@
 """Connections: what one client, or a thousand of them, may hold of the server, in number and in time.
 
-A connection owes a whole header: within so long after it was opened, and within so long after a header was begun. Who
-takes nothing of an answer is let go by the kernel. Bodies are not unpacked. What cannot be read as a request is
-answered as everything else is, with a problem that tells nothing of us.
+A connection owes a whole header: within so long after it was opened, and within so long after a header was begun; and a body
+comes with a lowest rate. Who takes nothing of an answer is let go by the kernel. Bodies are not unpacked. What cannot be read as a
+request is answered as everything else is, with a problem that tells nothing of us.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ RESERVED_DESCRIPTORS = 256
 MADE_ROOM_FOR = 16
 """Beyond the bound one of so many is let go at once, so that not every new connection looks through them all."""
 
-TOO_MANY, NO_HEADER = "too many", "no header"
+TOO_MANY, NO_HEADER, SLOW_BODY = "too many", "no header", "slow body"
 """Why a connection is let go."""
 
 _log = structlog.get_logger()
@@ -50,6 +50,9 @@ class ConnectionLimits:
     """Between requests."""
     untaken_s: float = 30
     """How long a client may take nothing of what it is sent."""
+    body_grace_s: float = 30
+    """Then a body has to have come with `body_bytes_s`."""
+    body_bytes_s: float = 1024
 
     @classmethod
     def within_descriptors(cls, at_most: int) -> "ConnectionLimits":
@@ -79,7 +82,7 @@ class Connections:
         self._metrics = metrics
         self._open: set[Connection] = set()
         self._lines = LineLimiter()
-        for reason in (TOO_MANY, NO_HEADER):
+        for reason in (TOO_MANY, NO_HEADER, SLOW_BODY):
             metrics.connections_let_go.labels(reason)
 
     def __len__(self) -> int:
@@ -123,12 +126,14 @@ LONGEST_LINE = 32 * 1024
 class Connection(web.RequestHandler):
     """One client's. What is known already is answered before aiohttp hears of it, as long as it has nothing in hand.
 
-    `_waiter`, `_request_count`, `_messages`, `_paused`, `_upgraded`, `_close`, `_force_close`,
-    `_next_keepalive_close_time` and `_process_keepalive` are aiohttp's own: a test holds the installed version to them.
+    `_waiter`, `_request_count`, `_messages`, `_paused`, `_reading_paused`, `_current_request`, `_upgraded`, `_close`,
+    `_force_close`, `_next_keepalive_close_time` and `_process_keepalive` are aiohttp's own: a test holds the installed version to them.
     """
 
     __slots__ = (
         "_at_a_start",
+        "_body_bytes",
+        "_body_since_s",
         "_connections",
         "_early",
         "_heard_s",
@@ -153,6 +158,8 @@ class Connection(web.RequestHandler):
         self._looking: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
         self._owed_since_s = math.inf
+        self._body_bytes, self._body_since_s = 0, 0.0
+        """What came of the latest request, and since when."""
         self._early = early
         self._at_a_start = True
         """Whether aiohttp's parser has seen the end of all that it was given: the next byte begins a request."""
@@ -187,8 +194,10 @@ class Connection(web.RequestHandler):
         before = self._request_count
         super().data_received(data)
         self._heard_s = self._loop.time()
+        self._body_bytes += len(data)
         if self._request_count != before:
             self._owed_since_s = math.inf
+            self._body_bytes, self._body_since_s = len(data), self._heard_s
         elif self._owed_since_s == math.inf and self.is_idle:
             self._owed_since_s = self._heard_s
         self._at_a_start = (
@@ -285,8 +294,18 @@ class Connection(web.RequestHandler):
         left_s = self._owed_since_s + within_s - self._loop.time()
         if left_s <= 0 and self.is_idle:
             self._connections.let_go(self, NO_HEADER)
+        elif self._sends_too_slowly():
+            self._connections.let_go(self, SLOW_BODY)
         else:
             self._look_in(left_s if 0 < left_s < within_s else within_s)
+
+    def _sends_too_slowly(self) -> bool:
+        """While we take what comes: else it is we who are slow."""
+        request, limits = self._current_request, self._connections.limits
+        if request is None or request.content.is_eof() or self._reading_paused:
+            return False
+        over_s = self._loop.time() - self._body_since_s - limits.body_grace_s
+        return over_s > 0 and self._body_bytes < over_s * limits.body_bytes_s
 
     def _look_in(self, seconds: float) -> None:
         self._looking = self._loop.call_later(seconds, self._look)

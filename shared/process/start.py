@@ -75,25 +75,38 @@ def start(main: Callable[[VolumeSettings], Awaitable[None]]) -> None:
         asyncio.run(_awaited(main, settings))
     except ValidationError as error:
         for problem in error.errors(include_input=False):
-            print(_sentence(problem), file=sys.stderr)  # noqa: T201 - read by whoever started it
+            print(sentence_of(problem), file=sys.stderr)  # noqa: T201 - read by whoever started it
         sys.exit(CANNOT_START)
     except (VolumeRefused, QueueError, OSError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - read by whoever started it
         sys.exit(CANNOT_START)
+    except asyncio.CancelledError:
+        _log.info("ended before it had started")
 
 
-def _sentence(problem: ErrorDetails) -> str:
+def sentence_of(problem: ErrorDetails) -> str:
     """About a setting, by its name; without its value, which may be a secret."""
     name, said = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_pattern_mismatch":
         said = "is not written as it has to be."
     examples = " or ".join(map(str, examples_of(name)))
     about = f"{name}: {said}" if name and name not in said else said
-    return f"{about} For example: {examples}." if examples else about
+    return f"{about.rstrip('.')}. For example: {examples}." if examples else about
 
 
 async def _awaited(main: Callable[[VolumeSettings], Awaitable[None]], settings: VolumeSettings) -> None:
+    """Told to end before it serves, it leaves what it had opened."""
+    task = asyncio.current_task()
+    assert task is not None
+    _when_told_to_end(task.cancel)
     await main(settings)
+
+
+def _when_told_to_end(end: Callable[[], object]) -> None:
+    """By SIGINT or SIGTERM; or as its terminal is closed, unless whoever started it wants it to stay (nohup)."""
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if ending is not signal.SIGHUP or signal.getsignal(ending) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(ending, end)
 
 
 async def serve(
@@ -103,11 +116,9 @@ async def serve(
     default_port: int,
     on_listening: Callable[[str], None] = lambda _address: None,
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM, then take no more and finish those under way, bounded."""
+    """Answer requests until SIGINT, SIGTERM or SIGHUP, then take no more and finish those under way, bounded."""
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(ending, ended.set)
+    _when_told_to_end(ended.set)
     descriptors = raise_descriptor_limit()
     limits = ConnectionLimits.within_descriptors(settings.max_connections)
     connections = Connections(skeleton.service, limits, skeleton.metrics)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_core import to_json
 from structlog.typing import EventDict, WrappedLogger
 
@@ -72,6 +72,11 @@ class traced:  # noqa: N801 - used as one uses a context manager function
 class LogSettings(Settings):
     level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
     format: Literal["auto", "json", "console"] = Field("auto", validation_alias="LOG_FORMAT")
+
+    @field_validator("level", "format", mode="before")
+    @classmethod
+    def _in_any_case(cls, word: object) -> object:
+        return word.strip().lower() if isinstance(word, str) else word
 
 
 Level = Literal["debug", "info"]

@@ -70,8 +70,8 @@ class VolumeSettings(Settings):
     )
     state_directory: Path | None = Field(None, validation_alias="STATE_DIR")
     umask: str = Field("022", validation_alias="UMASK", pattern=r"^[0-7]{3,4}$", examples=["022"])
-    user_id: int | None = Field(None, validation_alias="PUID", gt=0)
-    group_id: int | None = Field(None, validation_alias="PGID", gt=0)
+    user_id: int | None = Field(None, validation_alias="PUID", gt=0, lt=2**32 - 1)
+    group_id: int | None = Field(None, validation_alias="PGID", gt=0, lt=2**32 - 1)
 
     storage_backend: Literal["", "s3", "local", "none"] = Field("", validation_alias="STORAGE_BACKEND")
     """Another program's word for the scheme, where VOLUME_URL says none."""

@@ -45,7 +45,12 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    *, at_most: int = 100, header_within_s: float = 30, idle_s: float = 75, untaken_s: float = 30
+    *,
+    at_most: int = 100,
+    header_within_s: float = 30,
+    idle_s: float = 75,
+    untaken_s: float = 30,
+    body_grace_s: float = 30,
 ) -> AsyncIterator[Server]:
     skeleton = create_skeleton("server", Metrics())
     read: list[bytes] = []
@@ -62,7 +67,7 @@ async def serving(
         return web.Response()
 
     skeleton.add_routes([web.get("/large", large), web.post("/read", reading)])
-    limits = ConnectionLimits(at_most, header_within_s, idle_s, untaken_s)
+    limits = ConnectionLimits(at_most, header_within_s, idle_s, untaken_s, body_grace_s, body_bytes_s=100_000)
     connections = Connections("server", limits, skeleton.metrics)
     async with listening(skeleton.app, "127.0.0.1", 0, connections, ends_within_s=1) as address:
         yield Server(skeleton, connections, int(address.rpartition(":")[2]), read)
@@ -136,6 +141,26 @@ async def test_so_is_who_sends_a_header_byte_by_byte(dial: Dial) -> None:
         dribbling.cancel()
         await asyncio.gather(dribbling, return_exceptions=True)
         assert server.let_go("no header") == 1
+
+
+async def test_so_is_who_sends_a_body_byte_by_byte_and_not_who_waits_for_an_answer(dial: Dial) -> None:
+    async with serving(header_within_s=0.2, body_grace_s=0.2) as server:
+        slow, waiting = await dial(server.port), await dial(server.port)
+        waiting[1].write(GET.replace(b"/healthz", b"/large"))
+        slow[1].write(b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+
+        async def dribble() -> None:
+            while True:
+                slow[1].write(b"x")
+                await slow[1].drain()
+                await asyncio.sleep(0.02)
+
+        dribbling = asyncio.create_task(dribble())
+        assert await ended(slow) == b""
+        dribbling.cancel()
+        await asyncio.gather(dribbling, return_exceptions=True)
+        assert (server.let_go("slow body"), server.read) == (1, [])
+        assert (await waiting[0].readline()).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_later_header_has_to_end_as_soon_while_who_is_idle_may_stay(dial: Dial) -> None:
@@ -354,7 +379,13 @@ async def test_the_installed_aiohttp_has_what_connections_use_of_its_insides(dia
         assert connection._request_count == 1
         await until(lambda: connection.is_idle)
         assert connection._at_a_start
-        flags = (connection._paused, connection._upgraded, connection._buffer_paused)
-        assert (flags, connection._close, connection._force_close) == ((False,) * 3, False, False)
+        flags = (
+            connection._paused,
+            connection._upgraded,
+            connection._buffer_paused,
+            connection._reading_paused,
+        )
+        assert (flags, connection._close, connection._force_close) == ((False,) * 4, False, False)
+        assert connection._current_request is None
         assert (len(connection._messages), connection._next_keepalive_close_time > 0) == (0, True)
         assert callable(web.RequestHandler._process_keepalive)

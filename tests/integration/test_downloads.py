@@ -6,6 +6,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -190,6 +191,17 @@ HARMLESS = {
     "slow, but fast enough": Behaviour(drip_bytes_per_s=20_000),
     "odd headers": Behaviour(headers={"ETag": "\udcff", "Retry-After": "soon", "Cache-Control": "\udcff"}),
 }
+
+
+async def test_a_host_that_closes_without_a_word_between_redirects_is_asked_over_a_new_connection(
+    start: Start, picture_host: PictureHost
+) -> None:
+    downloading = await start()
+    places = [*(f"/moved/{hop}.jpg" for hop in range(5)), PICTURE]
+    for place, next_place in pairwise(places):
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {next_place}\r\nContent-Length: 0\r\n\r\n"
+        picture_host.behave(place, *[raw(moved.encode())] * 9)
+    assert isinstance(await downloading.get(picture_host.url(places[0])), Downloaded)
 
 
 @pytest.mark.parametrize("case", HARMLESS)

@@ -55,9 +55,10 @@ async def test_the_exported_tree_is_as_media_servers_want_it(
     assert png
     picture_host.put("/profile-first-300x300.jpg", png)
     twitch.world.add_game("7", "Pokémon: Tom's 原神")
+    twitch.world.channels["456"].display_name = "FIRST"  # the folder is that of who came before
     hidden, beside = recordings / HIDDEN, recordings / "First"
     async with streaming(streamers=exporting(recordings)) as enricher:
-        await enricher.manage("POST", "/api/streamers", {"login": "first"})
+        await enricher.manage("POST", "/api/streamers", {"logins": ["first", "second"]})
         await enricher.manage("POST", "/api/categories", {"name": "Pokémon: Tom's 原神"})
         url = twitch.world.put("/artwork-1920x1080.jpg")
         await enricher.manage("POST", "/api/streams", {"streamer_id": 1, "artwork_url": url})
@@ -66,6 +67,7 @@ async def test_the_exported_tree_is_as_media_servers_want_it(
         artwork = hidden / "artwork" / "profile_avatar_1" / "stream_1.jpg"
         months = [beside / month / "season.nfo" for month in ("Season 2026-02", "Season 2026-03")]
         await there(profile, cover, artwork, hidden / "banners" / "banner_1.jpg", *months)
+        await there(hidden / "profiles" / "profile_avatar_2.jpg")
         await there(
             *(beside / f"{called}.png" for called in BESIDE if called not in ("poster", "banner", "fanart"))
         )
@@ -77,6 +79,7 @@ async def test_the_exported_tree_is_as_media_servers_want_it(
         tree = files_in(recordings)
     assert Image.open(BytesIO(tree[f"{HIDDEN}/profiles/profile_avatar_1.jpg"])).format == "JPEG"
     assert Image.open(BytesIO(tree["First/logo.png"])).format == "PNG"
+    assert "First/logo.jpg" not in tree
     assert served[0] == 200
     assert notes == {"export": "1 files there are not ours, and stay."}
     for path in (

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
@@ -227,6 +228,36 @@ async def test_a_service_of_its_own_does_not_start_on_a_queue_that_nobody_else_r
     async with started(tmp_path, module, warm=False, QUEUE_URL="") as service:
         assert await service.ended() == 2
     assert "QUEUE_URL is not set" in said(service)
+
+
+TOLD_BEFORE_IT_SERVES = """
+import asyncio, os, signal, sys
+from shared.process.start import start
+
+async def main(_settings):
+    try:
+        os.kill(os.getpid(), int(sys.argv[1]))
+        await asyncio.sleep(60)
+    finally:
+        print("left")
+
+start(main)
+"""
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGHUP])
+async def test_told_to_end_before_it_serves_it_leaves_what_it_had_opened(
+    tmp_path: Path, told: signal.Signals
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", TOLD_BEFORE_IT_SERVES, str(int(told))),
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said_first, _ = await process.communicate()
+    assert (process.returncode, b"left" in said_first, b"Traceback" in said_first) == (0, True, False)
 
 
 async def test_an_address_for_nginxs_log_that_is_taken_is_named_in_a_sentence(tmp_path: Path) -> None:

@@ -219,6 +219,10 @@ async def test_files_are_kept_for_good_by_their_tag_and_pages_are_not(enricher: 
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     assert (await enricher.client.get(f"{enricher.address}/static/../access.py")).status == 404
+    for path in ("/nowhere", "/title/none", "/api/nowhere"):
+        for accept, kind in (("text/html,*/*", "text/html"), ("*/*", "application/problem+json")):
+            async with enricher.client.get(enricher.address + path, headers={"Accept": accept}) as answer:
+                assert (answer.status, answer.content_type) == (404, kind)
 
 
 async def test_operators_hear_how_services_are_and_others_do_not(enricher: RunningEnricher) -> None:

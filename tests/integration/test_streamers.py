@@ -127,6 +127,57 @@ async def test_of_some_hundreds_that_are_added_the_next_are_asked_about_beside_t
     assert twitch.counts["/helix/users"] == 3
 
 
+async def test_a_login_that_twitch_gives_to_somebody_else_costs_nobody_a_streamer(
+    streaming: StartStreaming, twitch: TwitchHost
+) -> None:
+    channels = twitch.world.channels
+    third = twitch.world.add_channel("789", "third")
+    async with streaming() as enricher:
+        added = await enricher.manage("POST", "/api/streamers", {"logins": ["first", "second", "third"]})
+        for number in (1, 2, 3):
+            await stored(enricher, f"streamer/{number}/profile")
+        streamers = [channels[one] for one in ("123", "456")]
+        streamers[0].login, streamers[1].login = streamers[1].login, streamers[0].login
+        for number in (2, 1):
+            await enricher.manage("POST", f"/api/streamers/{number}/refresh")
+        del channels["789"]
+        twitch.world.add_channel("12", third.login)
+        await enricher.manage("POST", "/api/streamers/3/refresh")
+        other = await enricher.manage("POST", "/api/streamers", {"login": "third"})
+        same = await enricher.manage("POST", "/api/streamers", {"login": "third"})
+        digits = await enricher.manage("POST", "/api/streamers", {"logins": ["456"], "twitch_ids": ["456"]})
+        listed = (await enricher.manage("GET", "/api/streamers")).json["streamers"]
+    assert [one["id"] for one in added.json["streamers"]] == [1, 2, 3]
+    assert [(one["id"], one["twitch_id"], one["login"]) for one in listed[:4]] == [
+        (1, "123", "second"),
+        (2, "456", "first"),
+        (3, "789", None),
+        (4, "12", "third"),
+    ]
+    assert [one["id"] for one in other.json["streamers"] + same.json["streamers"]] == [4, 4]
+    assert [one["id"] for one in digits.json["streamers"]] == [5, 2]
+
+
+async def test_a_category_in_other_letters_is_the_one_that_twitch_means(
+    streaming: StartStreaming, twitch: TwitchHost
+) -> None:
+    for id_, name in (("7", "Just Chatting"), ("8", "FLOW"), ("9", "Flow")):
+        twitch.world.add_game(id_, name)
+    async with streaming() as enricher:
+        named = [
+            (await enricher.manage("POST", "/api/categories", {"name": name})).json["categories"][0]
+            for name in ("just chatting", "JUST CHATTING", "Flow", "FLOW")
+        ]
+        total = (await enricher.manage("GET", "/api/categories")).json["total"]
+    assert [(one["twitch_id"], one["name"]) for one in named] == [
+        ("7", "Just Chatting"),
+        ("7", "Just Chatting"),
+        ("9", "Flow"),
+        ("8", "FLOW"),
+    ]
+    assert total == 3
+
+
 async def test_categories_have_files_slugs_covers_and_favourites(
     streaming: StartStreaming, twitch: TwitchHost
 ) -> None:
@@ -191,6 +242,8 @@ async def test_a_streams_artwork_is_had_by_its_url_and_served_below_either_folde
         stream = await enricher.manage("POST", "/api/streams", order)
         shown = await enricher.manage("POST", "/api/streams/1/artwork", {"url": url})
         elsewhere = await enricher.manage("POST", "/api/streams/1/artwork", {"url": "https://example.org/x"})
+        never = {"streamer_id": 1, "started_at": "0001-01-01T00:00:00+14:00"}
+        assert (await enricher.manage("POST", "/api/streams", never)).status == 400
         await stored(enricher, "stream/1/artwork")
         after = (await enricher.manage("GET", "/api/streams?streamer_id=1")).json["streams"][0]
         pictures = [

@@ -201,8 +201,9 @@ async def test_without_keys_a_sentence_names_the_setting_and_everything_else_wor
         unknown = await enricher.manage("POST", WATCH, {"media_type": "movie", "tmdb_id": 123456})
         assert unknown.status == 404
         assert (await enricher.manage("PUT", f"{WATCH}/99/watchlist", {"wanted": True})).status == 404
-        future = {"watched_at": "2999-01-01T00:00:00Z"}
-        assert (await enricher.manage("POST", f"{WATCH}/1/sessions", future)).status == 400
+        for moment in ("2999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"):
+            never = {"watched_at": moment}
+            assert (await enricher.manage("POST", f"{WATCH}/1/sessions", never)).status == 400
 
 
 async def test_who_may_what_of_the_account(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.command import doctor, volumes
+from services.command.server import CommandFailed, told
 from shared.pictures import Name, SourceUrl, State, Tree
 from shared.volume import VolumeAway, VolumeRefused, WriteVolume, volume_to_archive, volume_to_write
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, settings_in
@@ -96,3 +97,19 @@ def test_the_doctor_looks_at_a_store_and_a_backup_does_not_take_its_cache_for_a_
     assert (found.state, "does not answer" in found.said) == (doctor.Health.BROKEN, True)
     with pytest.raises(VolumeRefused, match="onesheet volume copy"):
         volume_to_archive(place)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"), [("file:{0}/nowhere", "no directory"), ("nowhere", "file:<directory>")]
+)
+def test_what_is_no_volume_is_refused_in_a_sentence_and_not_made(
+    tmp_path: Path, source: str, sentence: str
+) -> None:
+    with pytest.raises(CommandFailed, match=sentence) as refused:
+        volumes.copy(source.format(tmp_path), f"file:{tmp_path}/new", on_picture=lambda: None)
+    assert "pydantic" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_system_says_of_a_file_is_a_sentence() -> None:
+    assert told(FileNotFoundError(2, "No such file or directory", "x")) == "x: No such file or directory."

@@ -163,8 +163,9 @@ class TwitchHost(MetadataHost):
                 }
 
     def _games(self, asked: Mapping[str, list[str]]) -> Iterable[dict[str, str]]:
+        names = {name.casefold() for name in asked.get("name", ())}
         for id_, name in self.world.games.items():
-            if id_ in asked.get("id", ()) or name in asked.get("name", ()):
+            if id_ in asked.get("id", ()) or name.casefold() in names:
                 yield {
                     "id": id_,
                     "name": name,

@@ -89,6 +89,13 @@ CAST = parts(
     "T'Challa / Black Panther",
     "Æthelred (uncredited)",
     "Konstantin Konstantinovich Levin",
+    "J.A.R.V.I.S. (voice)",
+    "R2-D2",
+    "Peter Parker / Spider-Man",
+    "パパ",
+    "मोना",
+    "Lieutenant Dan Taylor",
+    "Smith & Wesson",
 )
 
 
@@ -127,6 +134,17 @@ CAST = parts(
         ("Konstantin Konstantinowich Levin", 15),
         ("", None),
         ("???", None),
+        ("Jarvis", 16),
+        ("R2D2", 17),
+        ("R2-D3", None),
+        ("Spiderman", 18),
+        ("パパ", 19),
+        ("ハハ", None),
+        ("मोना", 20),
+        ("मीना", None),
+        ("Lt. Dan", 21),
+        ("Doctor Henry Jones", 7),
+        ("Smith and Wesson", 22),
     ],
 )
 def test_a_name_means_the_character_that_people_write_so_and_no_other(
@@ -160,6 +178,10 @@ def test_two_lines_of_one_actor_are_one_character_and_the_one_with_a_picture_is_
         ("Rocky 2", "Rocky 3", False),
         ("The Lord of the Rimgs", "The Lord of the Rings", True),
         ("Up", "Upgrade", False),
+        ("Spiderman", "Spider-Man", True),
+        ("Doctor Strange & Co", "Dr. Strange and Co.", True),
+        ("2 1 Guns", "21 Guns", False),
+        ("ハハ", "パパ", False),
     ],
 )
 def test_a_title_is_the_one_that_is_called_so(text: str, name: str, same: bool) -> None:

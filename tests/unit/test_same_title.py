@@ -39,6 +39,7 @@ def test_a_tmdb_id_joins_whatever_the_titles() -> None:
 
 def test_title_and_year_join_without_case_accents_and_punctuation() -> None:
     assert same(known("Amélie & Co."), known("amelie and co"))
+    assert same(known("Ёлки"), known("Елки"))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def test_title_and_year_join_without_case_accents_and_punctuation() -> None:
         (known("Dune", tmdb=5), known("Dune", tmdb=6)),
         (known("Dune", imdb="tt1", tmdb=5), known("Dune", imdb="tt2", tmdb=5)),
         (known("…"), known("???")),
+        (known("ハハ"), known("パパ")),
+        (known("मीना"), known("मोना")),
+        (known("ปี"), known("ปา")),
     ],
 )
 def test_what_differs_is_two_titles(one: KnownEntry, other: KnownEntry) -> None:

@@ -7,16 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 import services
 import shared
+from services.enricher.api.access import AccessSettings
+from services.enricher.finder.metadata.opening import MetadataSettings
 from services.enricher.finder.providers import ProviderSettings
+from services.enricher.finder.providers.tmdb import TmdbSettings
+from services.enricher.pictures.shown import PictureUrlSettings
 from services.fetcher.settings import FetcherSettings, RenderSettings
+from services.proxy.settings import ProxySettings
 from shared.http import HttpSettings
 from shared.queue import QueueSettings
 from shared.settings import HostSettings, Settings
 from shared.telemetry import LogSettings
+from shared.volume import VolumeSettings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 IN_WORDS = {
@@ -139,3 +146,38 @@ def test_the_environment_comes_before_the_file_whatever_the_case(
 def test_a_list_may_have_spaces_and_empty_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", " a.example , ,*.b.example:8080,")
     assert HostSettings().allowed_hosts == ("a.example", "*.b.example:8080")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        *((ProxySettings, name, ", ,") for name in ("SIGNING_KEYS", "UPLOAD_SIGNING_KEYS", "POSTER_KEYS")),
+        (PictureUrlSettings, "SIGNING_KEYS", " "),
+        (AccessSettings, "API_TOKENS", ","),
+        (AccessSettings, "API_TOKENS", "a b"),
+        (AccessSettings, "ADMIN_TOKEN", " "),
+        (AccessSettings, "ADMIN_TOKEN", "ü"),
+        (FetcherSettings, "USER_AGENT", "a\nb"),
+        (FetcherSettings, "READ_TIMEOUT", "inf"),
+        (FetcherSettings, "READ_TIMEOUT", "1e11"),
+        (FetcherSettings, "MAX_REDIRECTS", "1000"),
+        (ProxySettings, "ACCESS_LOG_ADDRESS", "127.0.0.1:65536"),
+        (TmdbSettings, "TMDB_IMAGE_URL", "https://images.example/t/p?key=1"),
+        (MetadataSettings, "LANGUAGES", "english"),
+        (VolumeSettings, "PUID", "4294967295"),
+    ],
+)
+def test_what_would_leave_something_open_or_fail_later_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, settings: type[Settings], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as refused:
+        settings()
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+def test_words_are_read_in_any_case_and_languages_with_either_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", " WARNING ")
+    monkeypatch.setenv("LANGUAGES", "pt_BR, original")
+    assert LogSettings().level == "warning"
+    assert MetadataSettings().languages == ("pt-BR", "original")

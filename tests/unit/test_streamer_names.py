@@ -42,7 +42,8 @@ def test_a_categorys_file_is_called_as_streamvault_calls_it(name: str, file_name
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "/etc/passwd", "\\\\share", "..", ".", "...", "a/../b", "../x", "x/.", "_", "\x00"]
+    "name",
+    ["", " ", "/etc/passwd", "\\\\share", "..", ".", "...", "a/../b", "../x", "x/.", "_", "\x00", "???"],
 )
 def test_what_could_lead_out_of_the_folder_is_no_category(name: str) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
@@ -63,6 +64,7 @@ def test_a_long_name_is_cut_where_a_letter_ends_and_leaves_room_for_a_suffix() -
         ("Pokémon Red/Blue", "pokemon_red_blue"),
         ("原神", ""),
         ("I ♥ Cats!!", "i_cats"),
+        ("Die große Straße", "die_grosse_strasse"),
     ],
 )
 def test_a_slug_is_plain_ascii(name: str, slug: str) -> None:
@@ -111,19 +113,36 @@ def test_what_no_file_is_called_is_refused_with_a_sentence(file: str) -> None:
         "https://www.twitch.tv/Somebody_1",
         "http://twitch.tv/somebody_1/videos?x=1",
         "m.twitch.tv/somebody_1",
+        "https://www.twitch.tv/popout/Somebody_1/chat?popout=",
+        "https://dashboard.twitch.tv/u/somebody_1/home",
+        "https://player.twitch.tv/?parent=x&channel=somebody_1&muted=true",
     ],
 )
 def test_a_streamer_is_named_by_login_or_url(text: str) -> None:
     assert login_in(text) == "somebody_1"
 
 
-@pytest.mark.parametrize("text", ["", "a b", "https://example.org/somebody", "https://www.twitch.tv/", "é"])
-def test_what_is_no_login_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="login"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a b",
+        "https://example.org/somebody",
+        "https://www.twitch.tv/",
+        "é",
+        "https://www.twitch.tv/videos/2000000001",
+        "https://www.twitch.tv/directory/category/just-chatting",
+        "https://example.org/?channel=somebody",
+    ],
+)
+def test_what_is_no_login_is_refused_by_what_it_is(text: str) -> None:
+    with pytest.raises(ValueError, match="login") as refused:
         login_in(text)
+    assert f'"{text}"' in str(refused.value)
 
 
 def test_twitchs_ids_are_numbers() -> None:
-    assert number_in("tw:5") == number_in("5") == "5"
+    assert number_in("tw:5") == number_in("5") == number_in("005") == "5"
+    assert number_in("000") == "0"
     with pytest.raises(ValueError, match="numbers"):
         number_in("x")

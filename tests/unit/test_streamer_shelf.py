@@ -75,7 +75,7 @@ async def test_a_category_that_came_by_its_id_or_its_file_is_named_once_that_is_
     shelf = shelf_of(database)
     by_id, by_file = await shelf.add_categories([NewCategory(twitch_id="7"), NewCategory("just_chatting")])
     assert by_id.name == "tw:7"
-    await shelf.name_category(by_id.id, "Tom's Game", box_art=BOX_ART)
+    await shelf.name_category(by_id.id, NewCategory("Tom's Game", "7"), box_art=BOX_ART)
     named = await shelf.categories.get(by_id.id)
     assert named
     assert (named.name, named.file_name, named.slug) == ("Tom's Game", "tom's_game", "toms_game")
@@ -85,6 +85,9 @@ async def test_a_category_that_came_by_its_id_or_its_file_is_named_once_that_is_
     renamed = await shelf.categories.get(by_file.id)
     assert renamed
     assert (chatting.id, renamed.name, renamed.twitch_id) == (by_file.id, "Just Chatting", "509658")
+    [signs] = await shelf.add_categories([NewCategory(twitch_id="8")])
+    await shelf.name_category(signs.id, NewCategory("???", "8"))
+    assert file_names([await shelf.categories.get(signs.id) or signs]) == ["category_8"]
 
 
 async def test_a_streams_history_keeps_the_newest_and_goes_with_it(database: Database) -> None:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
+from services.enricher.studio.api import EditOrder, GenerateOrder, ImageQuery
 from services.enricher.studio.asking import ResultRefused, one_line, picture_type
 from services.enricher.studio.jobs import PRICES, StudioKind, WantedJob, prices_in
 from services.enricher.studio.replicate import ReplicateSettings
 from services.enricher.studio.results import ResultFetcher
 from services.enricher.studio.serpapi import web_url
+from services.enricher.uploads.api import bytes_of_data_url
 from shared.http.addresses import AddressPolicy
 from shared.http.outbound import Outbound, OutboundSettings
 from shared.http.untrusted import Follower, FollowingRefused
@@ -109,3 +112,21 @@ class Refusing(Follower):
 async def test_why_a_result_is_not_fetched_is_a_sentence(why: RefusalReason, said: str) -> None:
     with pytest.raises(ResultRefused, match=said):
         await ResultFetcher(Refusing(WAY_OUT, AddressPolicy(()), 0, why)).fetch("https://a.example/")
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (GenerateOrder, {"name": "\0", "movie_title": "Dune"}),
+        (GenerateOrder, {"name": "Paul", "movie_title": "\u202e "}),
+        (EditOrder, {"prompt": "\n", "image": "x"}),
+        (ImageQuery, {"query": "\0\0"}),
+    ],
+)
+def test_what_is_paid_for_is_not_asked_for_nothing(order: type[BaseModel], said: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="nothing in it"):
+        order.model_validate(said)
+
+
+def test_base64_may_come_in_lines() -> None:
+    assert bytes_of_data_url("data:image/png;base64, aGVs\r\nbG8=\n") == b"hello"

@@ -7,6 +7,7 @@ at home, and closed where somebody put the API before strangers.
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,23 +23,35 @@ import structlog
 from aiohttp import hdrs, web
 from cachetools import TTLCache
 from multidict import MultiMapping
-from pydantic import Field
+from pydantic import Field, field_validator
 from yarl import URL
 
 from services.enricher.api.users import Users
 from shared.http import HttpSettings, Problem
 from shared.http.app import API_KEY
-from shared.settings import CommaList, Settings
+from shared.settings import KeyList, Settings
+
+SENDABLE = r"^[!-~]*$"
+"""A token, as it can stand in a header."""
 
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - the file's name
 _log = structlog.get_logger()
 
 
 class AccessSettings(Settings):
-    admin_token: str = Field("", validation_alias="ADMIN_TOKEN")
-    api_tokens: CommaList = Field((), validation_alias="API_TOKENS")
+    admin_token: str = Field("", validation_alias="ADMIN_TOKEN", pattern=SENDABLE)
+    api_tokens: KeyList = Field((), validation_alias="API_TOKENS")
     expose_api: bool = Field(default=False, validation_alias="EXPOSE_API")
     http: HttpSettings = Field(default_factory=HttpSettings)
+
+    @field_validator("api_tokens")
+    @classmethod
+    def _sendable(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(SENDABLE, one) for one in tokens):
+            raise ValueError(
+                "a token is sent in a header: it has ASCII's letters, digits and signs, and no spaces"
+            )
+        return tokens
 
 
 class Access(Enum):

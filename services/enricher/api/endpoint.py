@@ -4,14 +4,15 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from http import HTTPStatus
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import aiohttp
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from services.enricher.api.access import Access, Gate
 from services.enricher.database.database import DatabaseUnavailable
@@ -66,6 +67,17 @@ class Body(BaseModel):
     """What is sent to an endpoint, as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such moment in UTC") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""When something is. The first and last days of the calendar are none everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +279,7 @@ def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Mod
         return parse(given)
     except ValidationError as error:
         told = [
-            f"{'.'.join(map(str, one['loc'])) or what}: {one['msg'].rstrip('.')}"
+            f"{'.'.join(map(str, one['loc'])) or what}: {one['msg'].removeprefix('Value error, ').rstrip('.')}"
             for one in error.errors()[:MAX_PROBLEMS_TOLD]
         ]
         raise Problem(HTTPStatus.BAD_REQUEST, f"{'; '.join(told)}.") from None

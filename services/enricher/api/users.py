@@ -23,7 +23,7 @@ from shared.http.answers import Problem
 from shared.http.outbound import Outbound, OutboundSettings, open_outbound
 from shared.http.untrusted import read_bounded
 from shared.pictures import SourceUrl
-from shared.settings import ONESHEET_VERSION, CommaList, Settings
+from shared.settings import ONESHEET_VERSION, CommaList, Settings, UserAgent
 
 if TYPE_CHECKING:  # 8 MB of memory, where nobody can be signed in
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -41,7 +41,7 @@ class UserSettings(Settings):
     audience: CommaList = Field((), validation_alias="JWT_AUDIENCE")
     allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
     outbound: OutboundSettings = Field(default_factory=OutboundSettings)
-    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    user_agent: UserAgent = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
 
     @field_validator("secret")
     @classmethod

@@ -5,12 +5,12 @@ Names are compared as words, without case, accents and punctuation. rapidfuzz fi
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from services.enricher.finder.artwork.casts import CastPart
+from shared import letters
 
 ENOUGH = 95.0
 """Of 100: with less a name is another one."""
@@ -49,6 +49,23 @@ _ADDRESSED = _words(
     "king lady lieutenant lt lord madame major master miss mister monsieur mr mrs ms officer prince princess prof professor "
     "private queen sergeant sgt sheriff sir sister the uncle aunt special"
 )
+_IN_FULL = {
+    "capt": "captain",
+    "cmdr": "commander",
+    "cpl": "corporal",
+    "det": "detective",
+    "dr": "doctor",
+    "jr": "junior",
+    "lt": "lieutenant",
+    "mr": "mister",
+    "prof": "professor",
+    "pvt": "private",
+    "sgt": "sergeant",
+    "sr": "senior",
+    "st": "saint",
+}
+"""What is as often written short."""
+
 _AGES = _words("young old little baby teen teenage child adult future past")
 """Words for somebody at another time: who is asked for without them is meant without them."""
 
@@ -63,11 +80,7 @@ _OTHER_THAN = _words(
 @lru_cache(REMEMBERED_AT_MOST)
 def words_of(text: str) -> tuple[str, ...]:
     """Without case, accents and punctuation; of scripts without them as they are."""
-    plain = "".join(
-        one for one in unicodedata.normalize("NFKD", text).casefold() if not unicodedata.combining(one)
-    )
-    plain = plain.translate(_LETTERS)
-    return tuple(re.findall(r"\w+", plain.replace("_", " ")))
+    return tuple(letters.words_in(letters.bare(text).translate(_LETTERS)))
 
 
 _LETTERS = str.maketrans(
@@ -82,6 +95,7 @@ _LETTERS = str.maketrans(
         "\u0131": "i",
         "'": "",
         "\u2019": "",
+        "_": " ",
     }
 )
 """Letters that are no other with a mark; and apostrophes, which are within words."""
@@ -165,6 +179,19 @@ def _is_misspelt(asked: tuple[str, ...], name: tuple[str, ...]) -> bool:
     )
 
 
+def _in_full(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_IN_FULL.get(word, word) for word in words if word != "and")
+
+
+def _is_written_otherwise(asked: tuple[str, ...], name: tuple[str, ...]) -> bool:
+    """`J.A.R.V.I.S.` and `Jarvis`, `Spider-Man` and `Spiderman`; numbers stay apart as they are. Both in full."""
+    return asked == name or ("".join(asked) == "".join(name) and _numbers(asked) == _numbers(name))
+
+
+def _numbers(words: tuple[str, ...]) -> list[str]:
+    return [number for word in words for number in re.findall(r"\d+", word)]
+
+
 def score(asked: tuple[str, ...], character: str) -> float:
     """How sure a part's line means this name: 0, or `ENOUGH` to 100."""
     names = names_in(character)
@@ -172,10 +199,13 @@ def score(asked: tuple[str, ...], character: str) -> float:
         return WHOLE
     if sorted(asked) in map(sorted, names):
         return OTHERWISE_WRITTEN
+    asked, names = _in_full(asked), frozenset(map(_in_full, names))
+    if any(_is_written_otherwise(asked, name) for name in names):
+        return OTHERWISE_WRITTEN
     plain = _plain(asked)
     if _is_telling(plain) and any(plain == _plain(name) and _addressed_alike(asked, name) for name in names):
         return PLAIN
-    in_part = [name for name in names if _is_part(plain, name) and _addressed_alike(asked, name)]
+    in_part = [name for name in names if _is_part(plain, _plain(name)) and _addressed_alike(asked, name)]
     if in_part:
         addressed = asked[: len(asked) - len(plain)]
         return IN_PART + any(bool(addressed) and set(addressed) <= set(name) for name in in_part)
@@ -236,5 +266,8 @@ def _score(asked: tuple[str, ...], name: str, part: CastPart) -> float:
 
 def is_called(text: str, *names: str) -> bool:
     """Whether a title that goes by these names is meant: the same words, or one misspelt."""
-    asked = words_of(text)
-    return any(asked == (words := words_of(name)) or _is_misspelt(asked, words) for name in names)
+    asked = _in_full(words_of(text))
+    return any(
+        _is_written_otherwise(asked, words := _in_full(words_of(name))) or _is_misspelt(asked, words)
+        for name in names
+    )

@@ -21,7 +21,7 @@ from shared.http.untrusted import Follower, FollowingRefused
 from shared.locks import KeyedLock
 from shared.pictures import RefusalReason
 from shared.pictures.public_paths import video_name
-from shared.settings import ONESHEET_VERSION, CommaList, Settings
+from shared.settings import ONESHEET_VERSION, CommaList, Settings, UserAgent
 from shared.telemetry import Metrics, start_at_zero
 from shared.volume import Extent, FloorSettings, Inventory, StoredVideo, VideoFiles, lacking
 
@@ -47,7 +47,7 @@ class VideoSettings(Settings):
     outbound: OutboundSettings = Field(default_factory=OutboundSettings)
     room: FloorSettings = Field(default_factory=FloorSettings)
     allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
-    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    user_agent: UserAgent = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     max_mb: int = Field(500, validation_alias="VIDEO_MAX_MB", gt=0)
     timeout_s: float = Field(600, validation_alias="VIDEO_TIMEOUT", gt=0)
     """For all of one download."""

@@ -1,7 +1,5 @@
 """Which entries are the same title, and the items made of them."""
 
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, select, 
 from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
 from services.enricher.library.item import ItemIds, MediaType
 from services.enricher.library.tables import NEVER, media_items
+from shared import letters
 
 Link = tuple[str, ...]
 
@@ -44,11 +43,7 @@ KINDS = 4
 
 def plain(title: str) -> str:
     """A title as it is compared: without case, accents and punctuation, unless nothing else is in it."""
-    letters = title.casefold().replace("&", " and ")
-    if not letters.isascii():
-        decomposed = unicodedata.normalize("NFKD", letters)
-        letters = "".join(char for char in decomposed if not unicodedata.combining(char))
-    words = re.findall(r"\w+", letters)
+    words = letters.words_in(letters.bare(title.replace("&", " and ")))
     return " ".join(words) or title.strip()
 
 

@@ -25,6 +25,7 @@ from services.enricher.api import access
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.endpoint import Endpoint, Sent
 from shared.http import NO_STORE, Problem, RenderedBody
+from shared.http.app import PROBLEM_PAGE
 from shared.settings import ONESHEET_VERSION, Settings
 from shared.telemetry import utc_now
 
@@ -197,6 +198,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        app[PROBLEM_PAGE] = self._problem
         environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
         environment.globals.update(
             t=self.texts,

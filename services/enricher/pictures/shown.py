@@ -12,7 +12,7 @@ from yarl import URL
 from shared.http.signatures import EXPIRY, Signatures
 from shared.pictures import Format, Name, PictureId, RevisionId, Role, picture_id, public_paths
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
-from shared.settings import CommaList, Settings
+from shared.settings import KeyList, Settings
 from shared.volume import Pictures, Revision, VolumeAway
 
 _ORIGIN = r"^$|^https?://[^\s?#]+[^\s?#/]$"
@@ -27,8 +27,8 @@ class PictureUrlSettings(Settings):
         "", validation_alias="CDN_BASE_URL", pattern=_ORIGIN, examples=["https://pictures.example/onesheet"]
     )
     """What stands before pictures' URLs instead of `public_url`."""
-    signing_keys: CommaList = Field((), validation_alias="SIGNING_KEYS")
-    upload_signing_keys: CommaList = Field((), validation_alias="UPLOAD_SIGNING_KEYS")
+    signing_keys: KeyList = Field((), validation_alias="SIGNING_KEYS")
+    upload_signing_keys: KeyList = Field((), validation_alias="UPLOAD_SIGNING_KEYS")
 
     @property
     def before_pictures(self) -> str:

@@ -158,6 +158,7 @@ class Export:
         self._whole = True
         self._whole_at = float("-inf")
         self._shown: dict[PictureId, set[Name]] = defaultdict(set)
+        self._warned: set[tuple[str, str]] = set()
         self.obstacle: str | None = None
         """Why it is not as it is set, for who looks after the server."""
         self.foreign: frozenset[str] = frozenset()
@@ -284,14 +285,16 @@ class Export:
         return wanted
 
     async def _besides(self, folder: ExportFolder) -> Sequence[Beside]:
-        """Folders that are there already, among the recordings themselves, and are called as a streamer is."""
+        """Folders that are there already, among the recordings themselves, and are called as a streamer is; where two are called so,
+        they are of the one who came first.
+        """
         if not self._beside or folder.root != self._wished.parent:
             return ()
-        there = await asyncio.to_thread(_folders_in, folder.root)
+        there = dict(await asyncio.to_thread(_folders_in, folder.root))
         found = []
         for streamer in await self._shelf.streamers.some():
             for name in (streamer.display_name, streamer.login):
-                if name and (called := there.get(name.casefold())):
+                if name and (called := there.pop(name.casefold(), None)):
                     inside = await asyncio.to_thread(_folders_in, folder.root / called)
                     seasons = tuple(season for one in inside.values() if (season := nfo.season_in(one)))
                     found.append(Beside(streamer, called, seasons))
@@ -378,12 +381,19 @@ class Export:
         except OSError as error:
             if error.errno in _OF_THE_WHOLE:
                 raise
-            _log.warning("not exported", path=wanted.path, reason=error.strerror)
+            self._warn(wanted.path, error.strerror)
             return
         if placed is Placed.NOT_OURS:
             done.foreign.add(wanted.path)
         elif placed is Placed.PLACED:
             done.placed += 1
+
+    def _warn(self, path: str, reason: str) -> None:
+        """Once of each folder: every round tries again."""
+        about = (path.rpartition("/")[0], reason)
+        if about not in self._warned:
+            self._warned.add(about)
+            _log.warning("not exported", path=path, reason=reason)
 
     async def _name(self, prepared: Prepared, folder: ExportFolder, done: ExportRound) -> Placed:
         noted = prepared.noted

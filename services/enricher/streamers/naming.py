@@ -1,5 +1,6 @@
 """What is called how: categories in file names and slugs, and the names of pictures of streamers, categories and streams."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Collection
@@ -12,6 +13,7 @@ TWITCHS = "tw:"
 """Before an id that is Twitch's, and not ours."""
 
 _ROOM_FOR_SUFFIX = 12
+LONGEST_SHOWN = 60
 _REPLACED = re.compile(r'[<>:"/\\|?*\s\x00-\x1f\x7f]|_')
 _RUN = re.compile(r"_+")
 _NOT_OF_SLUGS = re.compile(r"[^a-z0-9]+")
@@ -27,11 +29,13 @@ def file_name_of(category: str) -> str:
     """
     parts = re.split(r"[/\\]", category.strip())
     if category.strip().startswith(("/", "\\")) or {".", ".."} & {part.strip() for part in parts}:
-        raise ValueError("A category's name is no path.")
+        raise ValueError(f"A category's name is no path: {_shown(category)}.")
     if _ONLY_DOTS.fullmatch(category):
-        raise ValueError("A category has a name, and more than dots in it.")
+        raise ValueError(f"A category has a name, and more than dots in it: {_shown(category)} has not.")
     named = _RUN.sub("_", _REPLACED.sub("_", unicodedata.normalize("NFC", category))).strip("_").lower()
     cut = _cut(unicodedata.normalize("NFC", named), LONGEST_FILE_BYTES - _ROOM_FOR_SUFFIX).strip("_")
+    if not cut:
+        raise ValueError(f"A category has a name that a file can have: {_shown(category)} has none.")
     file_id(cut)
     return cut
 
@@ -42,7 +46,7 @@ def _cut(text: str, most: int) -> str:
 
 def slug_of(category: str) -> str:
     """The same in plain ASCII, which needs no escapes anywhere: empty where nothing of it can be said so."""
-    decomposed = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", category))
+    decomposed = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", category).casefold())
     plain = decomposed.encode("ascii", "ignore").decode().lower()
     return _NOT_OF_SLUGS.sub("_", plain).strip("_")[: 100 - _ROOM_FOR_SUFFIX]
 
@@ -93,18 +97,35 @@ def artwork_folder(streamer: int) -> str:
 
 
 _CHANNEL = re.compile(
-    r"(?:https?://)?(?:(?:www|m)\.)?twitch\.tv/([A-Za-z0-9_]{1,50})(?:[/?#].*)?", re.ASCII | re.IGNORECASE
+    r"(?:https?://)?(?:"
+    r"(?:(?:www|m)\.)?twitch\.tv/(?:(?:popout|embed|moderator)/)?|dashboard\.twitch\.tv/(?:popout/)?u/|player\.twitch\.tv/\?(?:.*&)?channel="
+    r")([A-Za-z0-9_]{1,50})(?:[/?#&].*)?",
+    re.ASCII | re.IGNORECASE,
 )
+_NO_CHANNEL = re.compile(
+    "activate|clips?|collections|communities|directory|downloads|drops|embed|event|friends|inventory|jobs|login|messages|moderator|p|"
+    "payments|popout|prime|products|redeem|search|settings|signup|store|subscriptions|team|turbo|user?|videos|wallet",
+    re.IGNORECASE,
+)
+"""What stands first in the paths of Twitch's other pages."""
+
 _LOGIN = re.compile(r"@?([A-Za-z0-9_]{1,50})", re.ASCII)
 _TWITCH_ID = re.compile(r"tw:([0-9]{1,20})", re.ASCII)
 
 
 def login_in(text: str) -> str:
     """Of a login, or of a channel's URL. Raise ValueError, with a sentence for the user, for anything else."""
-    found = _CHANNEL.fullmatch(text.strip()) or _LOGIN.fullmatch(text.strip())
-    if not found:
-        raise ValueError("A streamer is named by a login, or by https://www.twitch.tv/… with it.")
-    return found[1].lower()
+    channel, login = _CHANNEL.fullmatch(text.strip()), _LOGIN.fullmatch(text.strip())
+    if found := login or (channel if channel and not _NO_CHANNEL.fullmatch(channel[1]) else None):
+        return found[1].lower()
+    raise ValueError(
+        f"A streamer is named by a login, or by https://www.twitch.tv/… with it: {_shown(text)} is neither."
+    )
+
+
+def _shown(text: str) -> str:
+    """What somebody wrote, in a sentence."""
+    return json.dumps(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…", ensure_ascii=False)
 
 
 def twitch_id_in(text: str) -> str | None:
@@ -119,5 +140,5 @@ def number_in(text: str) -> str:
     """Twitch's id, with or without `tw:` before it. Raise ValueError, with a sentence for the user, for anything else."""
     number = text.removeprefix(TWITCHS)
     if not _NUMBER.fullmatch(number):
-        raise ValueError("Twitch's ids are numbers.")
-    return number
+        raise ValueError(f"Twitch's ids are numbers: {_shown(text)} is none.")
+    return number.lstrip("0") or "0"

@@ -3,7 +3,7 @@ pictures are fetched. A row is due until its pictures are ordered: whatever ends
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -99,11 +99,16 @@ class StreamerRefresh:
             ids=[one.twitch_id for one in some if one.twitch_id],
             logins=[one.login for one in some if not one.twitch_id and one.login],
         )
-        known = {one.id: one for one in said} | {one.login.lower(): one for one in said}
+        by_id, by_login = {one.id: one for one in said}, {one.login.lower(): one for one in said}
+        users = {
+            one.id: user  # a login may be a number, too
+            for one in some
+            if (user := by_id.get(one.twitch_id) if one.twitch_id else by_login.get(one.login or ""))
+        }
         async with self.taking_in:
-            some = await self._without_doubles(some, known)
-            found = {one.id: _of_user(known[one.key]) for one in some if one.key in known}
-            await self.shelf.streamers.change_each(found)
+            some = await self._without_doubles(some, {one.id: one for one in users.values()}.values())
+            found = {one.id: _of_user(users[one.id]) for one in some if one.id in users}
+            await self.shelf.name_streamers(found)
             if order:
                 await self._order_streamers(await self.shelf.streamers.some(streamers.c.id.in_(list(found))))
             await self.shelf.streamers.change_each(self._checked(some, found, "streamer"))
@@ -129,11 +134,16 @@ class StreamerRefresh:
             ids=[one.twitch_id for one in some if one.twitch_id],
             names=[one.name for one in some if not one.twitch_id],
         )
-        by_id, by_name = {one.id: one for one in said}, {one.name: one for one in said}
+        by_id = {one.id: one for one in said}
+        by_name = {one.name.casefold(): one for one in said} | {one.name: one for one in said}
         known = {
             one.id: game
             for one in some
-            if (game := by_id.get(one.twitch_id) if one.twitch_id else by_name.get(one.name))
+            if (
+                game := by_id.get(one.twitch_id)
+                if one.twitch_id
+                else by_name.get(one.name) or by_name.get(one.name.casefold())
+            )
         }
         async with self.taking_in:
             await self._take_in(some, known)
@@ -155,7 +165,7 @@ class StreamerRefresh:
 
     async def _take_in(self, some: Sequence[Category], known: Mapping[int, TwitchGame]) -> None:
         taken = {
-            one.twitch_id
+            one.twitch_id: one
             for one in await self.shelf.categories.some(
                 categories.c.twitch_id.in_([game.id for game in known.values()])
             )
@@ -165,32 +175,33 @@ class StreamerRefresh:
             if (game := known.get(one.id)) is None:
                 continue
             said = {"box_art": game.box_art_url}
-            if one.twitch_id is None and game.id not in taken:
+            if one.twitch_id is None:
+                if (first := taken.setdefault(game.id, one)) is not one:  # written otherwise
+                    await self.shelf.merge_categories(first, one)
+                    continue
                 said["twitch_id"] = game.id
-                taken.add(game.id)
             if one.twitch_id and one.name == naming.twitchs(one.twitch_id):
-                await self.shelf.name_category(one.id, game.name, **said)
+                await self.shelf.name_category(one.id, NewCategory(game.name, game.id), **said)
             else:
                 values[one.id] = said | {"name": game.name}
         await self.shelf.categories.change_each(values)
 
     async def _without_doubles(
-        self, some: Sequence[Streamer], known: Mapping[str, TwitchUser]
+        self, some: Sequence[Streamer], users: Collection[TwitchUser]
     ) -> Sequence[Streamer]:
-        """Of two that are the same, for Twitch calls them by one id or one login, the one that came later leaves."""
-        users = [known[one.key] for one in some if one.key in known]
-        rows = await self.shelf.streamers.some(
-            streamers.c.twitch_id.in_([one.id for one in users])
-            | streamers.c.login.in_([one.login.lower() for one in users])
-        )
+        """Of two that are the same, for Twitch calls them by one id, the one that came later leaves, and its streams are the other's.
+
+        A login is given out again: another one who was called so until now is somebody else, and stays.
+        """
+        columns = streamers.c
+        logins = columns.login.in_([one.login.lower() for one in users]) & columns.twitch_id.is_(None)
+        rows = await self.shelf.streamers.some(columns.twitch_id.in_([one.id for one in users]) | logins)
         gone: set[int] = set()
-        for one in some:
-            user = known.get(one.key)
-            same = [row.id for row in rows if user and row.id not in gone and _is_of(row, user)]
-            if same and one.id in same:
-                gone.update(same[1:])
-        for number in gone:
-            await self.shelf.streamers.remove(number)
+        for user in users:
+            same = [row for row in rows if _is_of(row, user)]
+            for double in same[1:]:
+                await self.shelf.merge_streamers(same[0], double)
+                gone.add(double.id)
         return [one for one in some if one.id not in gone]
 
     def _checked(
@@ -224,6 +235,9 @@ class StreamerRefresh:
         As they are then; none where there is one whom Twitch does not know.
         """
         added = await self.shelf.add_streamers(logins=logins, twitch_ids=twitch_ids)
+        alone = added[0] if logins and len(added) == 1 else None
+        if alone and alone.trouble and (other := await self._called_now(alone)):
+            added = await self.shelf.add_streamers(twitch_ids=[other])
         if len(added) > 1 or self.client is None or added[0].checked_at:
             self.wake.set()
             return added
@@ -241,13 +255,24 @@ class StreamerRefresh:
             return ()
         return [checked]
 
+    async def _called_now(self, streamer: Streamer) -> str | None:
+        """Twitch's id of who has the login of one by now whom Twitch does not know any more."""
+        if self.client is None or not streamer.login or not streamer.twitch_id:
+            return None
+        try:
+            users = await self.client.users(self._turn([streamer]), logins=[streamer.login])
+        except ProviderError:
+            return None
+        return users[0].id if users else None
+
     async def add_categories(self, wanted: Sequence[NewCategory]) -> Sequence[Category]:
         """The same of categories, of which also those stay that Twitch does not know. Raise ValueError for what is no name."""
         added = await self.shelf.add_categories(wanted)
         if len(added) == 1 and self.client and not added[0].checked_at:
             with suppress(ProviderError):
                 await self.categories(added)
-                return [await self.shelf.categories.get(added[0].id) or added[0]]
+                here = await self.shelf.categories.get(added[0].id)
+                return [here or await self.shelf.category_called(added[0].name) or added[0]]
         self.wake.set()
         return added
 
@@ -258,7 +283,7 @@ def _pause_s(error: ProviderError) -> float:
 
 
 def _is_of(row: Streamer, user: TwitchUser) -> bool:
-    return user.id == row.twitch_id or user.login.lower() == row.login
+    return row.twitch_id == user.id if row.twitch_id else row.login == user.login.lower()
 
 
 def _of_user(user: TwitchUser) -> Mapping[str, object]:

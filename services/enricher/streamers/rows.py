@@ -55,11 +55,6 @@ class Streamer:
     def username(self) -> str:
         return self.display_name or self.login or f"{naming.TWITCHS}{self.twitch_id}"
 
-    @property
-    def key(self) -> str:
-        """What Twitch is asked with."""
-        return self.twitch_id or self.login or ""
-
 
 @dataclass(frozen=True, slots=True)
 class Category:

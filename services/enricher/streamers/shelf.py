@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, delete, insert, or_, select, update
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
@@ -66,6 +66,39 @@ class StreamShelf:
             return added
 
         return await self._database.write_on_one_visit(writing)
+
+    async def name_streamers(self, said: Mapping[int, Mapping[str, object]]) -> None:
+        """What Twitch says of each, by our numbers. Whoever else had a login of theirs has none until Twitch says which."""
+        columns, logins = streamers.c, [one["login"] for one in said.values()]
+
+        async def writing(connection: AsyncConnection) -> None:
+            had = columns.login.in_(logins) & columns.twitch_id.is_not(None)
+            await connection.execute(update(streamers).where(had).values(login=None))
+            for number, values in said.items():
+                await connection.execute(update(streamers).where(columns.id == number).values(**values))
+
+        await self._database.write_on_one_visit(writing)
+
+    async def merge_streamers(self, kept: Streamer, double: Streamer) -> None:
+        """Two that are the same: the streams and the mark of the second are the first one's by now."""
+        await self._merge(streamers, streams.c.streamer_id, kept, double)
+
+    async def merge_categories(self, kept: Category, double: Category) -> None:
+        await self._merge(categories, streams.c.category_id, kept, double)
+
+    async def _merge(
+        self, table: Table, of_streams: Column[int], kept: Streamer | Category, double: Streamer | Category
+    ) -> None:
+        moved = update(streams).where(of_streams == double.id).values({of_streams: kept.id})
+        marked = update(table).where(table.c.id == kept.id).values(is_favorite=True)
+
+        async def writing(connection: AsyncConnection) -> None:
+            await connection.execute(moved)
+            await connection.execute(delete(table).where(table.c.id == double.id))
+            if double.is_favorite:
+                await connection.execute(marked)
+
+        await self._database.write(writing)
 
     async def add_categories(
         self, wanted: Sequence[NewCategory], *, check_in: timedelta = timedelta(0)
@@ -151,16 +184,18 @@ class StreamShelf:
 
         return await self._database.read_at_once(reading)
 
-    async def name_category(self, number: int, name: str, **values: object) -> None:
+    async def name_category(self, number: int, said: NewCategory, **values: object) -> None:
         """One that was only known by Twitch's id until now: nobody knows its file name yet."""
 
         async def writing(connection: AsyncConnection) -> None:
             own = update(categories).where(categories.c.id == number)
             free = str(number)  # for a moment, so that its own names are not taken
             await connection.execute(own.values(file_name=f"/{free}", slug=f"/{free}"))
-            file_name, slug = await _free_names(connection, NewCategory(name, free))
+            file_name, slug = await _free_names(connection, said)
             await connection.execute(
-                own.values(name=name, file_name=file_name, slug=slug, cover_id=file_id(file_name), **values)
+                own.values(
+                    name=said.name, file_name=file_name, slug=slug, cover_id=file_id(file_name), **values
+                )
             )
 
         await self._database.write(writing)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.enricher.api.access import caller, showed_token
 from services.enricher.api.endpoint import AcceptedJob, Access, Body, Endpoint, Parameters, Sent
 from services.enricher.api.tasks import ShownTask, started
 from services.enricher.characters.api import LONGEST, NamedCharacter, PreloadOrder, wanted_title
-from services.enricher.studio.asking import picture_type
+from services.enricher.studio.asking import one_line, picture_type
 from services.enricher.studio.bulk import BULK, BulkGeneration
 from services.enricher.studio.jobs import MILLION, STEPS, StudioJob, StudioKind, StudioState
 from services.enricher.studio.results import NO_ORIGIN
@@ -44,14 +44,24 @@ class StudioJobsParameters(Parameters):
     offset: int = Field(0, ge=0, le=10_000_000)
 
 
+def _said(text: str) -> str:
+    if not one_line(text):
+        raise ValueError("there is nothing in it that can be sent")
+    return text
+
+
+Said = Annotated[str, AfterValidator(_said)]
+"""Words that something is left of once they are one line: what is paid for is not asked for nothing."""
+
+
 class GenerateOrder(Body):
-    name: str = Field(min_length=1, max_length=LONGEST)
-    movie_title: str = Field(min_length=1, max_length=LONGEST)
+    name: Said = Field(min_length=1, max_length=LONGEST)
+    movie_title: Said = Field(min_length=1, max_length=LONGEST)
 
 
 class VideoOrder(Body):
     filename: str = Field(max_length=140, description="Of an upload, as its sender was told")
-    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT)
+    prompt: Said = Field(min_length=1, max_length=LONGEST_PROMPT)
     camera_concepts: tuple[str, ...] = Field((), max_length=10)
 
     @model_validator(mode="after")
@@ -62,7 +72,7 @@ class VideoOrder(Body):
 
 
 class EditOrder(Body):
-    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT)
+    prompt: Said = Field(min_length=1, max_length=LONGEST_PROMPT)
     image: str = Field(
         min_length=1, description="One of ours, a URL of an allowed host, or a data URL in base64"
     )
@@ -83,7 +93,7 @@ class SearchOrder(Body):
 
 
 class ImageQuery(Body):
-    query: str = Field(min_length=1, max_length=200)
+    query: Said = Field(min_length=1, max_length=200)
 
 
 class TitlePicture(Body):

@@ -39,7 +39,7 @@ from shared.http.outbound import Outbound, OutboundSettings
 from shared.http.untrusted import Follower
 from shared.pictures import HostRules
 from shared.queue import Queue, announcing
-from shared.settings import ONESHEET_VERSION, CommaList, Settings
+from shared.settings import ONESHEET_VERSION, CommaList, Settings, UserAgent
 from shared.telemetry import Metrics, start_at_zero, utc_now
 from shared.volume import KeeperVolume
 
@@ -58,7 +58,7 @@ class StudioSettings(Settings):
     link_lasts_s: float = Field(3600, validation_alias="STUDIO_LINK_LASTS", ge=60, le=86_400)
     allow_private: CommaList = Field((), validation_alias="ALLOW_PRIVATE")
     outbound: OutboundSettings = Field(default_factory=OutboundSettings)
-    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    user_agent: UserAgent = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     replicate: ReplicateSettings = Field(default_factory=ReplicateSettings)
     lumaai: LumaSettings = Field(default_factory=LumaSettings)
     google: GoogleSettings = Field(default_factory=GoogleSettings)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -265,13 +266,17 @@ def _wants(what: str, sent: DataUrl | Sent) -> bool:
     return sent.fields.get(what, "").strip().lower() in ("true", "1", "yes", "on")
 
 
+_BREAKS = re.compile(r"[ \t\r\n\f]")
+"""As many libraries break base64 into lines; browsers pass over them in data URLs, too."""
+
+
 def bytes_of_data_url(url: str) -> bytes:
     """Raise Problem for what is no picture in base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.lower().startswith("data:image/") and head.lower().endswith(";base64")):
         raise Problem(HTTPStatus.BAD_REQUEST, "image is written data:image/jpeg;base64,….")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(_BREAKS.sub("", text), validate=True)
     except (binascii.Error, ValueError):
         raise Problem(HTTPStatus.BAD_REQUEST, "What follows the comma in image is no base64.") from None
 

@@ -4,6 +4,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -119,6 +120,7 @@ class Downloader:
             max_field_size=_HEADER_BYTES,
             max_headers=_HEADERS,
             middlewares=(_asked_once,),
+            trace_configs=[_noting_reuse()],
         ) as outbound:
             for session in outbound.sessions.values():
                 say_lengths_once(session)
@@ -223,13 +225,35 @@ def _conditions(validators: Validators | None) -> Mapping[str, str]:
     return headers
 
 
+REUSED_AT_MOST = 3
+"""Connections that stood from before and turned out closed, one after the other."""
+
+_reused = ContextVar("connection stood from before", default=False)
+
+
+async def _note_reuse(_session: object, _context: object, _params: object) -> None:
+    _reused.set(True)
+
+
+def _noting_reuse() -> aiohttp.TraceConfig:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    return tracing
+
+
 async def _asked_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """The client asks again by itself where these come, and the job counts its tries."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
+    """The client asks again by itself where these come, and the job counts its tries. But where a connection stood from before, the
+    host may have closed it as we asked (RFC 9112, 9.3.1): that is no answer, and no failure of the host's.
+    """
+    for left in reversed(range(REUSED_AT_MOST + 1)):
+        _reused.set(False)
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            if not (left and _reused.get()):
+                raise aiohttp.ClientConnectionError(str(error)) from error
+    raise AssertionError

@@ -12,7 +12,7 @@ from services.enricher.account.entries import Entries, Entry, Filter, Unknown
 from services.enricher.account.mirror import TitleId
 from services.enricher.account.rules import MediaKind, PersonalRating, WatchStatus
 from services.enricher.account.titles import DetailsMissing, TitleFetcher
-from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
+from services.enricher.api.endpoint import Access, Body, Endpoint, Instant, Parameters
 from services.enricher.pictures.shown import PictureUrls
 from shared.http import Problem
 from shared.telemetry import utc_now
@@ -117,7 +117,7 @@ class NewEntry(Body):
 
 
 class _WhenWatched(Body):
-    watched_at: AwareDatetime | None = Field(None, description="Now, where nothing is said")
+    watched_at: Instant | None = Field(None, description="Now, where nothing is said")
     watched_on: date | None = Field(
         None, description="The day, where nobody knows when: its noon in TIME_ZONE"
     )

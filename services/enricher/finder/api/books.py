@@ -36,7 +36,7 @@ class BookTitleParameters(Parameters):
 
 
 class IsbnParameters(Parameters):
-    isbn: str = Field(max_length=20, description="Of ten or thirteen digits, with or without hyphens")
+    isbn: str = Field(max_length=40, description="Of ten or thirteen digits, with or without hyphens")
 
 
 class BookCharacterParameters(Parameters):

@@ -1,12 +1,13 @@
 """Metadata, composed: its settings, its caches and the titles made of them."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database
@@ -24,6 +25,8 @@ from shared.redis import RedisSettings
 from shared.settings import CommaList, Settings
 from shared.telemetry import utc_now
 
+_LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,4})?", re.ASCII)
+
 
 class MetadataSettings(Settings):
     ttl_s: float = Field(3600, validation_alias="METADATA_TTL", ge=1)
@@ -38,6 +41,14 @@ class MetadataSettings(Settings):
     tmdb_cache_mb: float = Field(512, validation_alias="TMDB_CACHE_MB", gt=0)
     """On disk."""
     shared: RedisSettings = Field(default_factory=RedisSettings)
+
+    @field_validator("languages")
+    @classmethod
+    def _written_as_providers_do(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for one in languages:
+            if one != "original" and not _LANGUAGE.fullmatch(one):
+                raise ValueError(f"a language is written as de or pt-BR, and not {one!r}")
+        return tuple(one.replace("_", "-") for one in languages)
 
     @property
     def text_languages(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from services.enricher.finder.providers.spending import Limit
 from shared.http.outbound import OutboundSettings
 from shared.pictures import Kind
 from shared.pictures.hosts import PictureHost, hosts_of
-from shared.settings import ONESHEET_VERSION, Settings
+from shared.settings import ONESHEET_VERSION, Settings, UserAgent
 
 if TYPE_CHECKING:
     from services.enricher.finder.artwork.source import ArtworkParts, ArtworkSource
@@ -88,6 +88,8 @@ _URL = TypeAdapter(HttpUrl)
 
 def _base_url(url: str) -> str:
     _URL.validate_python(url)
+    if {"?", "#"} & set(url):
+        raise ValueError("what is asked for is written behind it: it has no query and no fragment")
     return url.rstrip("/")
 
 
@@ -99,7 +101,7 @@ class AskingSettings(Settings):
     """How any provider is asked."""
 
     outbound: OutboundSettings = Field(default_factory=OutboundSettings)
-    user_agent: str = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
+    user_agent: UserAgent = Field(f"Onesheet/{ONESHEET_VERSION}", validation_alias="USER_AGENT")
     connect_timeout_s: float = Field(5, validation_alias="CONNECT_TIMEOUT", gt=0)
     timeout_s: float = Field(20, validation_alias="PROVIDER_TIMEOUT", gt=0)
     """One request from beginning to end. Longer than a page waits: what comes late is kept for the next one."""

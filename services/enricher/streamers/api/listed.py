@@ -1,10 +1,14 @@
 """Streamers, categories and streams as clients see them and say them."""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from typing import Annotated
 
-from services.enricher.api.endpoint import Body, Parameters
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.enricher.api.endpoint import Body, Instant, Parameters
+from services.enricher.streamers import naming
 
 MANY = 5_000
+TwitchId = Annotated[str, Field(pattern=r"^(tw:)?[0-9]{1,20}$"), AfterValidator(naming.number_in)]
 
 
 class NumberParameters(Parameters):
@@ -25,7 +29,7 @@ class StreamerOrder(Body):
     """Who is to be added: by login, by Twitch's id, by the URL of a channel; or many at once."""
 
     login: str | None = Field(None, max_length=200, description="A login, or https://www.twitch.tv/…")
-    twitch_id: str | None = Field(None, pattern=r"^[0-9]{1,20}$")
+    twitch_id: TwitchId | None = None
     url: str | None = Field(None, max_length=200)
     logins: tuple[str, ...] = Field((), max_length=MANY)
     twitch_ids: tuple[str, ...] = Field((), max_length=MANY)
@@ -35,7 +39,7 @@ class CategoryOrder(Body):
     """What is to be added: by its name, by Twitch's id; or many at once."""
 
     name: str | None = Field(None, max_length=200)
-    twitch_id: str | None = Field(None, pattern=r"^[0-9]{1,20}$")
+    twitch_id: TwitchId | None = None
     names: tuple[str, ...] = Field((), max_length=MANY)
     twitch_ids: tuple[str, ...] = Field((), max_length=MANY)
 
@@ -46,10 +50,10 @@ class SearchParameters(Parameters):
 
 class StreamOrder(Body):
     streamer_id: int = Field(ge=1, le=2**63 - 1)
-    twitch_id: str | None = Field(None, pattern=r"^[0-9]{1,20}$")
+    twitch_id: TwitchId | None = None
     category: str | None = Field(None, max_length=200, description="A category's name")
     title: str | None = Field(None, max_length=1000)
-    started_at: AwareDatetime | None = None
+    started_at: Instant | None = None
     artwork_url: str | None = Field(None, max_length=8192)
 
 

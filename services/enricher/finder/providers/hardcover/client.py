@@ -12,6 +12,7 @@ from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.errors import NothingThere, Refused
 from services.enricher.finder.providers.models import Lenient, picture_url
 from services.enricher.finder.providers.registry import BaseUrl
+from shared import letters
 from shared.settings import Settings
 
 PROVIDER = "Hardcover"
@@ -311,12 +312,16 @@ def _is(book: HardcoverBook, title: str, author: str | None) -> bool:
 
 def _plain(text: str) -> str:
     """Letters and digits alone, in one case: how titles and names are compared."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(letters.words_in(letters.bare(text))).replace("_", "")
+
+
+_AROUND_ISBN = re.compile(r"^\s*(?:URN:)?ISBN(?:-?1[03](?=[:\s]))?\s*:?|[\s\u2010-\u2015\u2212-]")
+"""What people and shops write before an ISBN, and between its digits."""
 
 
 def parse_isbn(text: str) -> str:
     """The thirteen digits of an ISBN of ten or thirteen. Raise ValueError for what is none, or has a wrong check digit."""
-    digits = re.sub(r"[\s-]", "", text).upper()
+    digits = _AROUND_ISBN.sub("", unicodedata.normalize("NFKC", text).upper())
     if re.fullmatch(r"[0-9]{9}[0-9X]", digits, re.ASCII):
         if _check_of_ten(digits[:9]) == digits[9]:
             return f"978{digits[:9]}{_check_of_thirteen(f'978{digits[:9]}')}"
