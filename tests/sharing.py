@@ -5,7 +5,7 @@ one worker runs as a whole: a module, or several that want the same servers. The
 workers end at about the same time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 from xdist.remote import Producer
@@ -19,6 +19,14 @@ _ONE_SHARE = {
         "tests/unit/test_copying.py",
         "tests/unit/test_database_sharing.py",
     ),
+    "a store of objects": (
+        "tests/contract/test_object_volume.py",
+        "tests/contract/test_volume",
+        "tests/faults/test_killed_on_objects.py",
+        "tests/faults/test_object_commits.py",
+        "tests/integration/test_object_store",
+        "tests/integration/test_volume_copy.py",
+    ),
     "a broker that is restarted": (
         "tests/contract/test_queue_outages.py",
         "tests/faults/test_killed_broker.py",
@@ -30,6 +38,7 @@ _LONG: Sequence[str] = (
     "one world for all",
     "a broker that is restarted",
     "PostgreSQL",
+    "a store of objects",
     "tests/integration/test_gallery.py",
     "tests/integration/test_images_api.py",
     "tests/integration/test_sync.py",
@@ -58,6 +67,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         share = share_of(item.nodeid)
         order.setdefault(share, places.get(share, len(places) + len(order)))
     items.sort(key=lambda item: order[share_of(item.nodeid)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test said that passed is nobody's to read, and not told to who shares the tests out."""
+    report = yield
+    if report.passed and not {"A", "P"} & set(item.config.getoption("reportchars")):
+        report.sections = []
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,12 +118,19 @@ def a_job(number: int = 0) -> Envelope:
     return Envelope.of(PurgePicture(picture=f"{number:032x}"), trace_id=f"trace-{number}")
 
 
+@pytest.fixture
+def vhost(rabbitmq: Broker) -> Iterator[str]:
+    """Of one test; its URL."""
+    url = rabbitmq.vhost()
+    yield url
+    rabbitmq.remove(url)
+
+
 @pytest.fixture(params=["rabbitmq", "embedded"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     if request.param == "embedded":
         return Embedded(tmp_path / "state" / "queue.sqlite")
-    node: Broker = request.getfixturevalue("rabbitmq")
-    return OnRabbitMQ(node.vhost())
+    return OnRabbitMQ(request.getfixturevalue("vhost"))
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ LANE = Lane.PICTURES_NOW
 
 
 @pytest.fixture
-def broker(rabbitmq: Broker) -> OnRabbitMQ:
-    return OnRabbitMQ(rabbitmq.vhost())
+def broker(vhost: str) -> OnRabbitMQ:
+    return OnRabbitMQ(vhost)
 
 
 def vhost_of(broker: OnRabbitMQ) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -250,5 +250,12 @@ async def running_onesheet(
 
 def renderers() -> list[psutil.Process]:
     """The children of the server that forks them."""
-    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
-    return [renderer for server in servers for renderer in server.children()]
+    return [
+        renderer for server in psutil.Process().children() if _forks(server) for renderer in server.children()
+    ]
+
+
+def _forks(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):  # it has just ended, or is a zombie
+        return "forkserver" in " ".join(process.cmdline())
+    return False

@@ -67,8 +67,9 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         host, tmdb = await enter(PictureHost.running()), await enter(DemoTmdb.running())
+        drawn = [encode(poster(number, (360, 540)), "jpeg") for number in range(8)]
         for number, (path, _) in enumerate(hung()):  # small ones, which cost a renderer little
-            host.put(f"/t/p/original/{path}", encode(poster(number, (360, 540)), "jpeg"))
+            host.put(f"/t/p/original/{path}", drawn[number % len(drawn)])
         authority, images = host.root.removeprefix("http://"), host.url("/t/p")
         hosts = HostSettings(allowed_hosts=(authority,))
         enricher = await enter(

@@ -140,6 +140,10 @@ class Broker:
         self.manage("PUT", f"/api/vhosts/{name}")
         return f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/{name}"
 
+    def remove(self, url: str) -> None:
+        """A virtual host that nobody is connected to: each costs the broker two thousandths of a second in each second."""
+        self.manage("DELETE", f"/api/vhosts/{url.rpartition('/')[2]}")
+
     def manage(self, method: str, path: str, body: object = None) -> Any:
         """One request to the management API; its JSON, or None where it answers without a body."""
         url = f"http://127.0.0.1:{self.management_port}{path}"

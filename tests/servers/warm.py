@@ -1,6 +1,7 @@
 """Services started from a process that has imported all of theirs, and forks: what a start costs is mostly imports.
 
-One process has imported all that was started so far: most of it is the same for all services.
+One process has imported all that was started so far, of all workers of a run of the tests: most of it is the same for all
+services.
 
 `running_service` takes it. What starting itself is about is started as an operator does it, see `test_one_process`.
 """
@@ -39,6 +40,7 @@ _WITHOUT_RENDERERS = {"services.proxy", "services.enricher", "tests.providers.pi
 _BEFORE_ALL_ELSE = {"tests.servers.wider"}
 """Modules that nothing of ours may be imported before."""
 
+_ANOTHER = b"another listens"
 _starting = Lock()
 
 
@@ -104,49 +106,51 @@ def _forker(group: str) -> str:
 
 @cache
 def _started_forker(group: str) -> tuple[subprocess.Popen[bytes], str]:
-    """As long as this process lives; where it listens."""
+    """As long as this process lives, or the run that it is a worker of; where it listens."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    run, owner = os.environ.get("PYTEST_XDIST_TESTRUNUID"), os.getppid()
+    if run is None:
+        run, owner = f"{os.getpid()}-{os.urandom(8).hex()}", os.getpid()
+    address = f"onesheet-warm-{run}-{group.replace(' ', '-')}"
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", __name__, address, str(owner)],
         cwd=_PROJECT,
         env={**kept, "PYTHONPATH": str(_PROJECT)},
-        stdin=subprocess.PIPE,  # which ends with us
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
     assert process.stdout
-    address = process.stdout.readline().decode().strip()
-    if not address:
+    said = process.stdout.readline().strip()
+    if not said:
+        process.wait()
         raise RuntimeError(f"Nothing can be forked of {group}.")
+    if said == _ANOTHER:
+        process.wait()
     return process, f"\0{address}"
 
 
 class _Forker:
     """Forks for each order, and tells the one who gave it the process id, and at its end the exit status."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: socket.socket, owner: int) -> None:
         self._selector = selectors.DefaultSelector()
-        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener = listener
+        self._owners_end = os.pidfd_open(owner)
         self._living: dict[int, tuple[int, socket.socket]] = {}
         self._imported: set[str] = set()
-
-    def listen(self) -> str:
-        address = f"onesheet-warm-{os.getpid()}-{os.urandom(8).hex()}"
-        self._listener.bind(f"\0{address}")
-        self._listener.listen()
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(sys.stdin, selectors.EVENT_READ)
-        return address
+        self._selector.register(self._owners_end, selectors.EVENT_READ)
 
     def take_orders(self) -> tuple[str, Start]:
         """Return in each process that was forked, and nowhere else: what it is to be, and how."""
         while True:
             for ready, _ in self._selector.select():
-                if ready.fileobj is sys.stdin:
+                if ready.fd == self._owners_end:
                     self._end()
                 elif ready.fileobj is not self._listener:
                     self._tell_end(ready.fd)
-                else:
-                    telling, module, start, stdout = _order(self._listener)
+                elif order := _order(self._listener):
+                    telling, module, start, stdout = order
                     self._import(module)
                     if self._is_forked(telling, stdout):
                         return module, start
@@ -183,6 +187,7 @@ class _Forker:
         """What is the forker's own, in a process that was forked."""
         self._selector.close()
         self._listener.close()
+        os.close(self._owners_end)
         for ending, (_, telling) in self._living.items():
             os.close(ending)
             telling.close()
@@ -193,9 +198,14 @@ class _Forker:
         sys.exit()
 
 
-def _order(listener: socket.socket) -> tuple[socket.socket, str, Start, int]:
+def _order(listener: socket.socket) -> tuple[socket.socket, str, Start, int] | None:
+    """None of who only looked whether somebody listens."""
     telling, _ = listener.accept()
-    order, (stdout,), _, _ = socket.recv_fds(telling, _LONGEST_ORDER, 1)
+    order, descriptors, _, _ = socket.recv_fds(telling, _LONGEST_ORDER, 1)
+    if not order:
+        telling.close()
+        return None
+    [stdout] = descriptors
     module, start = json.loads(order)
     return telling, module, Start(**start), stdout
 
@@ -261,9 +271,25 @@ def _forked(_program: object, arguments: Sequence[Any], descriptors: Sequence[in
         os._exit(0)
 
 
+def _wait_for(address: str) -> None:
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe, suppress(ConnectionRefusedError):
+            probe.connect(f"\0{address}")
+            return
+
+
 def _main() -> None:
-    forker = _Forker()
-    print(forker.listen(), flush=True)
+    _, address, owner = sys.argv
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(f"\0{address}")
+    except OSError:  # another worker's listens, or is about to
+        _wait_for(address)
+        print(_ANOTHER.decode(), flush=True)
+        return
+    listener.listen()
+    forker = _Forker(listener, int(owner))
+    print("listening", flush=True)
     module, start = forker.take_orders()
     _become(module, start)
     sys.argv = [module, *start.arguments]

@@ -1,5 +1,7 @@
 """Titles as guessit reads them, whatever is left out to be faster."""
 
+import os
+
 import pytest
 from guessit import guessit
 
@@ -33,14 +35,16 @@ RELEASES = [
 
 @pytest.mark.parametrize("title", TITLES)
 def test_the_title_is_the_one_that_all_of_guessit_finds(title: str) -> None:
+    """With every other release; with all where N is set."""
+    releases = RELEASES if "N" in os.environ else RELEASES[TITLES.index(title) % 2 :: 2]
     dotted = title.replace(" ", ".")
-    movies = [f"{dotted}.1971.{release}.mkv" for release in RELEASES]
+    movies = [f"{dotted}.1971.{release}.mkv" for release in releases]
     movies += [
         f"{title} (1971) [1080p].mkv",
         f"films/{dotted}.1971/x.mkv",
         f"{dotted}.1080p.AMZN.WEB-DL-X.mkv",
     ]
-    episodes = [f"{dotted}.S01E02.{release}.mkv" for release in RELEASES] + [f"{title} - 1x02 - y.mkv", title]
+    episodes = [f"{dotted}.S01E02.{release}.mkv" for release in releases] + [f"{title} - 1x02 - y.mkv", title]
     for kind, names in {"movie": movies, "episode": episodes}.items():
         for name in names:
             whole = guessit(name, {"type": kind, "no_user_config": True})

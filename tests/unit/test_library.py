@@ -197,7 +197,7 @@ steps = st.lists(st.one_of(entries, entries, paths), min_size=3, max_size=12)
 
 
 @given(steps)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_however_they_came_about_titles_are_those_of_the_entries(
     in_a_file: Database, done: Sequence[LibraryEntry | str]
 ) -> None:
