@@ -126,7 +126,10 @@ class CharacterImages:
     async def by_id(self, id_: str, *, force: bool = False, may_create: bool = False) -> CharacterImageAnswer:
         """By our id, a UUID, or by the number that others have. Raise Problem where nobody knows it."""
         wanted = await self._of_id(id_)
-        key = id_key(id_, wanted.name, wanted.title)
+        ours = wanted.character_id or character_id(wanted.name, wanted.whole_title)
+        key = id_key(
+            ours, wanted.name, wanted.whole_title
+        )  # also of another's number: what is forgotten is so by ours
         return await self._answer(wanted, key, self._lifetimes.by_id_s, force=force, may_create=may_create)
 
     async def batch(self, ids: Sequence[str], *, force: bool = False) -> BatchAnswer:
