@@ -168,10 +168,13 @@ async def test_a_blurred_small_picture_loses_to_a_good_one_of_the_next_provider(
 async def test_what_is_reported_drops_out_and_does_not_come_back(found: Casting) -> None:
     title = found.title(12)
     wrong = await found.ask("Morpheus", title)
+    by_number = "/api/v1/characters/12001/image"
+    assert (await found.enricher.get(by_number)).json["image_url"] == wrong["image_url"]
     report = {"name": "morpheus", "movie_title": title, "image_url": wrong["image_url"], "reason": "wrong"}
     assert await found.post("report", report) == {"dropped": 1}
     assert (await found.ask("Morpheus", title))["source"] == "tmdb"
     assert (await found.ask("Morpheus", title, force_regenerate="true"))["source"] == "tmdb"
+    assert (await found.enricher.get(by_number)).json["source"] == "tmdb"
     told = await found.explained("Morpheus", title)
     assert told["tvdb"]["reason"] == "Its picture was reported, or is dead."
 

@@ -126,7 +126,8 @@ class CharacterImages:
     async def by_id(self, id_: str, *, force: bool = False, may_create: bool = False) -> CharacterImageAnswer:
         """By our id, a UUID, or by the number that others have. Raise Problem where nobody knows it."""
         wanted = await self._of_id(id_)
-        key = id_key(id_, wanted.name, wanted.title)
+        # By our id also where another's number was given: what is known of a character is forgotten by ours.
+        key = id_key(_id_of(wanted), wanted.name, wanted.whole_title)
         return await self._answer(wanted, key, self._lifetimes.by_id_s, force=force, may_create=may_create)
 
     async def batch(self, ids: Sequence[str], *, force: bool = False) -> BatchAnswer:
@@ -329,7 +330,7 @@ class CharacterImages:
     async def _looked_for(
         self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
-        id_ = wanted.character_id or character_id(wanted.name, wanted.whole_title)
+        id_ = _id_of(wanted)
         changes = self._changes.get(id_, 0)
         known, rows = await self._looked_up(wanted)
         if not force and (row := self._best(known, rows)):
@@ -375,7 +376,7 @@ class CharacterImages:
         return best
 
     async def _rows(self, wanted: WantedCharacter) -> list[CharacterImage]:
-        return await self.table.images(wanted.character_id or character_id(wanted.name, wanted.whole_title))
+        return await self.table.images(_id_of(wanted))
 
     async def _dropped(self, wanted: WantedCharacter) -> frozenset[str]:
         return frozenset(row.image_url for row in await self._rows(wanted) if row.dropped)
@@ -386,7 +387,7 @@ class CharacterImages:
 
     async def _looked_up(self, wanted: WantedCharacter) -> tuple[WantedCharacter, Sequence[CharacterImage]]:
         """The same, and the character's pictures, those that were dropped too."""
-        id_ = wanted.character_id or character_id(wanted.name, wanted.whole_title)
+        id_ = _id_of(wanted)
         character, rows = await self.table.known(id_)
         if character is None:
             return wanted, rows
@@ -444,6 +445,10 @@ class CharacterImages:
 
 DATABASE, GENERATED = "database", "generated"
 OUTCOMES = ("fast", "table", "curated", "provider", "generated", "nothing")
+
+
+def _id_of(wanted: WantedCharacter) -> str:
+    return wanted.character_id or character_id(wanted.name, wanted.whole_title)
 
 
 def _outcome(result: ChainResult) -> str:
