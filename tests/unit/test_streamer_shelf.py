@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from services.enricher.database.database import Database
+from services.enricher.finder.providers.errors import Broken, Busy, NotAsked, ProviderError
 from services.enricher.streamers import naming
 from services.enricher.streamers.export import FALLBACK, ExportNotes
 from services.enricher.streamers.live import ToldMessages
 from services.enricher.streamers.placing import Noted
+from services.enricher.streamers.refreshing import pause_s
 from services.enricher.streamers.rows import Category, NewCategory, Thumbnail
 from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.tables import categories, streamers
@@ -131,3 +135,19 @@ async def test_rows_are_counted_and_chosen(database: Database) -> None:
     await shelf.categories.change(one.id, is_favorite=True)
     assert await shelf.categories.count(categories.c.is_favorite.is_(True)) == 1
     assert (await shelf.categories.remove(one.id), await shelf.categories.remove(one.id)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (Busy("Wait.", retry_after=timedelta(seconds=15)), 15),
+        (Busy("Wait.", retry_after=timedelta(hours=1)), 60),
+        (Busy("Wait."), 1),
+        (NotAsked("Twitch", busy_until=NOW, now=NOW), 1),
+        (Broken("It broke."), 60),
+    ],
+)
+def test_who_asks_us_to_wait_is_asked_again_as_soon_as_our_budget_lets_us(
+    error: ProviderError, seconds: float
+) -> None:
+    assert pause_s(error) == seconds

@@ -381,7 +381,7 @@ class Export:
         except OSError as error:
             if error.errno in _OF_THE_WHOLE:
                 raise
-            self._warn(wanted.path, error.strerror)
+            self._warn(wanted.path, error.strerror or str(error))
             return
         if placed is Placed.NOT_OURS:
             done.foreign.add(wanted.path)

@@ -24,7 +24,7 @@ from shared.pictures import Name
 from shared.queue import QueueError
 from shared.telemetry import utc_now
 
-ROUND = 5 * AT_ONCE
+ROUND = 4 * AT_ONCE
 """So many are asked about beside one another."""
 
 DAILY = timedelta(days=1)
@@ -35,6 +35,9 @@ UNKNOWN_AGAIN = timedelta(days=1)
 """What Twitch does not know, or not any more."""
 
 TROUBLE_AGAIN = timedelta(minutes=1)
+BUSY_AGAIN = timedelta(seconds=1)
+"""After a refusal that does not say how long: our own budget knows by then, and says so before anybody is asked."""
+
 LOOK_EVERY_S = 30.0
 PATIENCE = timedelta(seconds=10)
 
@@ -86,7 +89,7 @@ class StreamerRefresh:
             [error, *_] = failures
             assert isinstance(error, ProviderError)
             _log.warning("Twitch not asked", reason=error.reason)
-            await asyncio.sleep(_pause_s(error))
+            await asyncio.sleep(pause_s(error))
             return True
         return len(due) + len(others) == ROUND
 
@@ -277,9 +280,10 @@ class StreamerRefresh:
         return added
 
 
-def _pause_s(error: ProviderError) -> float:
-    wait = error.retry_after if isinstance(error, Busy) else None
-    return max(0.05, min((wait or TROUBLE_AGAIN).total_seconds(), TROUBLE_AGAIN.total_seconds()))
+def pause_s(error: ProviderError) -> float:
+    """How long nobody is asked about after it."""
+    wait = (error.retry_after or BUSY_AGAIN) if isinstance(error, Busy) else TROUBLE_AGAIN
+    return max(0.05, min(wait, TROUBLE_AGAIN).total_seconds())
 
 
 def _is_of(row: Streamer, user: TwitchUser) -> bool:

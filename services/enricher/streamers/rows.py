@@ -1,7 +1,7 @@
 """Streamers, categories and streams as rows: what is known of each, and how a table of them is read and changed."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -111,6 +111,7 @@ class Rows(Generic[_Entry]):
         self._names = columns
         self._entry = entry
         self._changing: dict[tuple[str, ...], Statement] = {}
+        self._adding: dict[tuple[str, ...], Statement] = {}
 
     def read(self, row: Row[Any]) -> _Entry:
         return self._entry(**{name: getattr(row, name) for name in self._names})
@@ -143,23 +144,21 @@ class Rows(Generic[_Entry]):
 
     async def change_each(self, values: Mapping[int, Mapping[str, object]]) -> None:
         """By their numbers, in one transaction."""
+        if values:
+            await self._database.write_at_once(lambda visit: self.change_at_once(visit, values))
+
+    def change_at_once(self, visit: DatabaseVisit, values: Mapping[int, Mapping[str, object]]) -> None:
+        """The same within somebody's transaction."""
         alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
         for number, said in values.items():
-            new = {f"new_{name}": value for name, value in said.items()}
-            alike[tuple(sorted(said))].append({"of_id": number, **new})
-
-        def writing(visit: DatabaseVisit) -> None:
-            for names, some in alike.items():
-                visit.run(self._change_of(names), *some)
-
-        if values:
-            await self._database.write_at_once(writing)
+            alike[tuple(sorted(said))].append({"of_id": number, **_new(said)})
+        for names, some in alike.items():
+            visit.run(self._change_of(names), *some)
 
     def _change_of(self, names: tuple[str, ...]) -> Statement:
         if names not in self._changing:
-            new: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in names}
             own = update(self.table).where(self.table.c.id == bindparam("of_id"))
-            self._changing[names] = Statement(own.values(new))
+            self._changing[names] = Statement(own.values(_news(names)))
         return self._changing[names]
 
     async def remove(self, number: int) -> bool:
@@ -171,10 +170,21 @@ class Rows(Generic[_Entry]):
 
         return await self._database.write(writing)
 
-    async def insert(self, connection: AsyncConnection, **values: object) -> _Entry:
+    def add(self, visit: DatabaseVisit, **values: object) -> _Entry:
         """Within somebody's transaction."""
-        statement = insert(self.table).values(**values).returning(self.table)
-        return self.read((await connection.execute(statement)).one())
+        names = tuple(sorted(values))
+        if names not in self._adding:
+            self._adding[names] = Statement(insert(self.table).values(_news(names)).returning(self.table))
+        [row] = visit.rows(self._adding[names], _new(values))
+        return self.read(row)
+
+
+def _news(names: Iterable[str]) -> dict[str, BindParameter[Any]]:
+    return {name: bindparam(f"new_{name}") for name in names}
+
+
+def _new(values: Mapping[str, object]) -> dict[str, object]:
+    return {f"new_{name}": value for name, value in values.items()}
 
 
 def columns_of(entry: type) -> Sequence[str]:

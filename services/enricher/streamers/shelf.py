@@ -50,22 +50,19 @@ class StreamShelf:
         """Those that are here already, and new ones of which nothing else is known yet: Twitch is asked about them next, or in a
         while. In this order.
         """
-        now, columns = self._now(), streamers.c
+        now = self._now()
+        new = {"is_favorite": False, "added_at": now, "seen_at": now, "check_at": now + check_in}
         wanted = [("login", one) for one in logins] + [("twitch_id", one) for one in twitch_ids]
 
-        async def writing(connection: AsyncConnection) -> list[Streamer]:
+        def writing(visit: DatabaseVisit) -> list[Streamer]:
             added = []
             for column, value in dict.fromkeys(wanted):
-                row = (await connection.execute(select(streamers).where(columns[column] == value))).first()
-                if row:
-                    added.append(self.streamers.read(row))
-                    continue
-                new = {column: value, "is_favorite": False, "added_at": now, "seen_at": now}
-                new["check_at"] = now + check_in
-                added.append(await self.streamers.insert(connection, **new))
+                rows = visit.rows(_STREAMER_BY[column], {"said": value})
+                known = self.streamers.read(rows[0]) if rows else None
+                added.append(known or self.streamers.add(visit, **{column: value}, **new))
             return added
 
-        return await self._database.write_on_one_visit(writing)
+        return await self._database.write_at_once(writing)
 
     async def name_streamers(self, said: Mapping[int, Mapping[str, object]]) -> None:
         """What Twitch says of each, by our numbers. Whoever else had a login of theirs has none until Twitch says which."""
@@ -108,42 +105,35 @@ class StreamShelf:
         for one in wanted:
             _file_name(one)
 
-        async def writing(connection: AsyncConnection) -> list[Category]:
+        def writing(visit: DatabaseVisit) -> list[Category]:
             added = []
             for one in wanted:
-                known = await self._known(connection, one)
+                known = self._known(visit, one)
                 if known:
                     said: dict[str, object] = {"last_seen": now}
                     if one.twitch_id and not known.twitch_id:
                         said |= {"twitch_id": one.twitch_id}
                     if one.name and known.name == known.file_name:
                         said |= {"name": one.name, "check_at": now}
-                    await connection.execute(
-                        update(categories).where(categories.c.id == known.id).values(**said)
-                    )
-                added.append(known or await self._new_category(connection, one, now, check_in))
+                    self.categories.change_at_once(visit, {known.id: said})
+                added.append(known or self._new_category(visit, one, now, check_in))
             return added
 
-        return await self._database.write_on_one_visit(writing)
+        return await self._database.write_at_once(writing)
 
-    async def _known(self, connection: AsyncConnection, one: NewCategory) -> Category | None:
+    def _known(self, visit: DatabaseVisit, one: NewCategory) -> Category | None:
         """By Twitch's id; by the name only where one of both has no id: two may be called the same."""
-        columns = categories.c
-        same = columns.twitch_id == one.twitch_id
-        if one.name is not None:
-            named = columns.name.in_([one.name, _file_name(one)])  # of some only the file was known
-            same = or_(same, named & columns.twitch_id.is_(None)) if one.twitch_id else named
-        first = (columns.twitch_id.is_(None), columns.name != one.name, columns.id)
-        query = select(categories).where(same).order_by(*first).limit(1)
-        row = (await connection.execute(query)).first()
-        return self.categories.read(row) if row else None
+        file_name = _file_name(one) if one.name is not None else None  # of some only the file was known
+        said = {"twitch_id": one.twitch_id, "name": one.name, "file_name": file_name}
+        rows = visit.rows(_KNOWN_CATEGORY, said)
+        return self.categories.read(rows[0]) if rows else None
 
-    async def _new_category(
-        self, connection: AsyncConnection, one: NewCategory, now: datetime, check_in: timedelta
+    def _new_category(
+        self, visit: DatabaseVisit, one: NewCategory, now: datetime, check_in: timedelta
     ) -> Category:
-        file_name, slug = await _free_names(connection, one)
-        return await self.categories.insert(
-            connection,
+        file_name, slug = _free_names(visit, one)
+        return self.categories.add(
+            visit,
             twitch_id=one.twitch_id,
             name=one.name or naming.twitchs(one.twitch_id or ""),
             file_name=file_name,
@@ -176,7 +166,9 @@ class StreamShelf:
             return {
                 number: [
                     row.name
-                    for row in {row.id: row for text in texts for row in _called_like(visit, text)}.values()
+                    for _, row in sorted(
+                        {row.id: row for text in texts for row in _called_like(visit, text)}.items()
+                    )
                     if row.id != number and _alike(row.name) & texts
                 ]
                 for number, texts in alike.items()
@@ -191,7 +183,7 @@ class StreamShelf:
             own = update(categories).where(categories.c.id == number)
             free = str(number)  # for a moment, so that its own names are not taken
             await connection.execute(own.values(file_name=f"/{free}", slug=f"/{free}"))
-            file_name, slug = await _free_names(connection, said)
+            file_name, slug = await connection.at_once(lambda visit: _free_names(visit, said))
             await connection.execute(
                 own.values(
                     name=said.name, file_name=file_name, slug=slug, cover_id=file_id(file_name), **values
@@ -225,7 +217,9 @@ class StreamShelf:
                 row = (await connection.execute(same)).first()
             if row is None:
                 new = {"twitch_id": twitch_id, "streamer_id": streamer, "started_at": started_at}
-                return await self.streams.insert(connection, **new, **known, added_at=self._now())
+                return await connection.at_once(
+                    lambda visit: self.streams.add(visit, **new, **known, added_at=self._now())
+                )
             own = streams.c.id == row.id
             if known:
                 await connection.execute(update(streams).where(own).values(**known))
@@ -361,6 +355,23 @@ def _alike(name: str) -> set[str]:
     return said - {""}
 
 
+_STREAMER_BY = {
+    name: Statement(select(streamers).where(streamers.c[name] == bindparam("said")))
+    for name in ("login", "twitch_id")
+}
+
+
+def _of_known() -> Select[*tuple[Any, ...]]:
+    columns = categories.c
+    twitch_id, name, file_name = (bindparam(one, type_=Words()) for one in ("twitch_id", "name", "file_name"))
+    named = columns.name.in_((name, file_name)) & (columns.twitch_id.is_(None) | twitch_id.is_(None))
+    first = (columns.twitch_id.is_(None), columns.name != name, columns.id)
+    return select(categories).where((columns.twitch_id == twitch_id) | named).order_by(*first).limit(1)
+
+
+_KNOWN_CATEGORY = Statement(_of_known())
+
+
 def _of_called(*columns: ColumnElement[str]) -> Select[*tuple[Any, ...]]:
     """What is called as `text` says, and what has a suffix to that, which is from `suffixed` to `beyond`: an index finds it."""
     text, suffixed, beyond = (bindparam(name, type_=Words()) for name in ("text", "suffixed", "beyond"))
@@ -380,18 +391,16 @@ def _called_like(visit: DatabaseVisit, text: str) -> Sequence[Any]:
     return visit.rows(_CALLED, {"text": text, "suffixed": f"{text}_", "beyond": f"{text}{after_underscore}"})
 
 
-async def _free_names(connection: AsyncConnection, one: NewCategory) -> tuple[str, str]:
+def _free_names(visit: DatabaseVisit, one: NewCategory) -> tuple[str, str]:
     """A file name and a slug that no other category has for either."""
     called = _file_name(one)
-    file_name = naming.unlike(*await _taken(connection, called))
+    file_name = naming.unlike(called, _taken(visit, called))
     slug = naming.slug_of(one.name or "") or f"category_{one.twitch_id or file_id(file_name)[-8:]}"
     if slug == called:
         return file_name, file_name
-    wanted, taken = await _taken(connection, slug)
-    return file_name, naming.unlike(wanted, taken | {file_name})
+    return file_name, naming.unlike(slug, _taken(visit, slug) | {file_name})
 
 
-async def _taken(connection: AsyncConnection, wanted: str) -> tuple[str, set[str]]:
-    """With those of it and of it with a suffix that are somebody's."""
-    rows = await connection.at_once(lambda visit: _called_like(visit, wanted))
-    return wanted, {one for row in rows for one in (row.file_name, row.slug)}
+def _taken(visit: DatabaseVisit, wanted: str) -> set[str]:
+    """Of this and of what has a suffix to it what is somebody's."""
+    return {one for row in _called_like(visit, wanted) for one in (row.file_name, row.slug)}

@@ -20,6 +20,7 @@ from shared.telemetry import utc_now
 
 FIRST_LOOK_S = 30.0
 LOOK_EVERY_S = 3600.0
+ORDERED_AT_ONCE = 100
 KINDS = (Kind.STREAMER, Kind.CATEGORY, Kind.STREAM)
 
 
@@ -89,8 +90,8 @@ class Upkeep:
     async def order_missing(self) -> int:
         """From where the sources are known to be. How many."""
         missing = await self.missing(await self.all())
-        for name, source in missing:
-            await self._pictures.order(name, source)
+        for first in range(0, len(missing), ORDERED_AT_ONCE):
+            await self._pictures.order_all(missing[first : first + ORDERED_AT_ONCE])
         return len(missing)
 
     @asynccontextmanager
