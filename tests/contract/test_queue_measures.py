@@ -65,7 +65,7 @@ async def test_the_management_api_tells_all_of_it(rabbitmq: Broker) -> None:
     async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
         await publish(queue, 3)
         async with one_in_hand(queue):
-            await until(lambda: _in_hand(queue, 1), within_s=20, every_s=0.2)
+            await until(lambda: _in_hand(queue, 1), every_s=0.2)
         found = await queue.measure(LANE)
         assert found.published_per_s is not None
         assert found.done_per_s is not None
@@ -76,11 +76,11 @@ async def test_with_the_management_api_as_well_the_depth_is_of_this_moment(rabbi
     """It renews its own numbers every five seconds."""
     vhost = rabbitmq.vhost()
     async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
-        await until(lambda: _in_hand(queue, 0), within_s=20, every_s=0.2)
+        await until(lambda: _in_hand(queue, 0), every_s=0.2)
         await publish(queue, 7)
         found = await queue.measure(LANE)
         async with one_in_hand(queue):
-            await until(lambda: _waiting(queue, 6), within_s=2)
+            await until(lambda: _waiting(queue, 6), within_s=RENEWED_EVERY_S - 0.5)
     assert found.waiting == 7
 
 

@@ -411,7 +411,7 @@ async def another_process_at_the_lock(
     assert process.stdout is not None
     assert process.stdin is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield (await process.stdout.readline()).decode().strip(), process
     finally:
         process.stdin.close()

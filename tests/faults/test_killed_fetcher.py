@@ -50,5 +50,5 @@ async def test_no_renderer_outlives_a_killed_fetcher(world: World) -> None:
     assert renderers
     fetcher.signal(signal.SIGKILL)
     await fetcher.ended()
-    _, alive = psutil.wait_procs(renderers, timeout=10)
+    _, alive = psutil.wait_procs(renderers, timeout=60)
     assert not alive

@@ -1,10 +1,11 @@
 """An enricher in this process, before stand-ins for the providers, on a real volume, queue and database."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -39,7 +40,7 @@ from shared.http import Skeleton, create_skeleton
 from shared.pictures import SourceUrl
 from shared.queue import Lane
 from shared.queue.embedded.engine import open_embedded
-from shared.settings import HostSettings
+from shared.settings import HostSettings, Settings
 from shared.telemetry import Metrics
 from shared.volume import VolumeSettings, WriteVolume, volume_to_keep, volume_to_read, volume_to_write
 from shared.volume.local.layout import Layout
@@ -151,6 +152,21 @@ class RunningEnricher:
         return [job.source_url for job in self.queue.jobs(FetchPicture)]
 
 
+_Kind = TypeVar("_Kind", bound=Settings)
+_read: dict[tuple[type[Settings], frozenset[tuple[str, str]], Path], Settings] = {}
+
+
+def _usual(kind: type[_Kind]) -> _Kind:
+    """As the environment says, read once for each that there is: nobody changes settings."""
+    environment = frozenset(item for item in os.environ.items() if item[0] != "PYTEST_CURRENT_TEST")
+    key = kind, environment, Path.cwd()
+    if key not in _read:
+        _read[key] = kind()
+    settings = _read[key]
+    assert isinstance(settings, kind)
+    return settings
+
+
 @asynccontextmanager
 async def running_enricher(
     directory: Path,
@@ -208,17 +224,17 @@ async def running_enricher(
                     auth_url=twitch.auth_url if twitch else "http://x",
                 ),
             ),
-            resolving=resolving or ResolvingSettings(),
+            resolving=resolving or _usual(ResolvingSettings),
         ),
-        catalog=catalog or CatalogSettings(),
-        characters=characters or CharacterSettings(),
+        catalog=catalog or _usual(CatalogSettings),
+        characters=characters or _usual(CharacterSettings),
         library=LibrarySettings(roots=roots),
-        hosts=hosts or HostSettings(),
-        uploads=uploads or UploadSettings(),
-        streamers=streamers or StreamerSettings(),
-        studio=studio or StudioSettings(),
-        urls=urls or PictureUrlSettings(),
-        users=users or UserSettings(),
+        hosts=hosts or _usual(HostSettings),
+        uploads=uploads or _usual(UploadSettings),
+        streamers=streamers or _usual(StreamerSettings),
+        studio=studio or _usual(StudioSettings),
+        urls=urls or _usual(PictureUrlSettings),
+        users=users or _usual(UserSettings),
         database=database or database_in(state_dir),
     )
     place = VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=state_dir)

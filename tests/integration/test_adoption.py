@@ -61,7 +61,7 @@ async def test_one_that_somebody_works_on_is_waited_for_without_keeping_the_othe
     job = await left_behind(onesheet, *BODIES[:2])
     async with onesheet.volume.pictures.lock(source(onesheet, 1).picture):
         await do(onesheet, job, Lane.PICTURES_LATER)
-        async with asyncio.timeout(5), onesheet.volume.pictures.lock(source(onesheet, 0).picture):
+        async with asyncio.timeout(60), onesheet.volume.pictures.lock(source(onesheet, 0).picture):
             assert await stored(onesheet, 2) == []
     await onesheet.jobs_done(AdoptPictures, 2)
     assert await stored(onesheet, 2) == [0, 1]

@@ -29,6 +29,11 @@ UPLOADED = "series/tvdb:81189/poster"
 POSTER, OTHER = "/poster/1-60x90.jpg", "/poster/2-60x90.jpg"
 
 
+@pytest.fixture(autouse=True)
+def _settings_are_restored_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def place(directory: Path) -> VolumeSettings:
     return VolumeSettings(volume_url=f"file:{directory}/volume", state_directory=directory / "state")
 
@@ -62,7 +67,6 @@ async def test_what_a_backup_holds_comes_back_and_pictures_by_being_asked_for(
     for name in ("ALLOW_PRIVATE", "ALLOWED_HOSTS"):
         monkeypatch.setenv(name, authority)
     monkeypatch.setenv("DISK_FREE_FLOOR_GB", "0")
-    monkeypatch.chdir(tmp_path)
     before, after, file = tmp_path / "before", tmp_path / "after", tmp_path / "backup.tar.gz"
     upload = encode(photo(3, (60, 90)), "png")
     given = {"fetcher": FetcherSettings(), "proxy": ProxySettings(), "hosts": HostSettings()}

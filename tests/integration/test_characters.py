@@ -134,7 +134,7 @@ async def test_a_file_of_an_operators_wins_within_seconds_and_is_served(found: C
     async def is_curated() -> bool:
         return bool((await found.ask("Agent Smith", title))["source"] == "character_specific")
 
-    await until(is_curated, within_s=30, every_s=0.2)
+    await until(is_curated, every_s=0.2)
     answer = await found.ask("Agent Smith", title)
     assert (answer["quality_score"], answer["penalty"]) == (100, None)
     assert answer["source_url"] == "/api/image-no-auth/agent_smith_profile.png"
@@ -144,7 +144,7 @@ async def test_a_file_of_an_operators_wins_within_seconds_and_is_served(found: C
     async def is_not() -> bool:
         return not await is_curated()
 
-    await until(is_not, within_s=30, every_s=0.2)
+    await until(is_not, every_s=0.2)
 
 
 async def test_a_blurred_small_picture_loses_to_a_good_one_of_the_next_provider(found: Casting) -> None:
@@ -158,7 +158,7 @@ async def test_a_blurred_small_picture_loses_to_a_good_one_of_the_next_provider(
         answer.update(await found.ask("Morpheus", title))
         return bool(answer["source"] == "tmdb")
 
-    await until(is_better, within_s=30, every_s=0.2)
+    await until(is_better, every_s=0.2)
     told = await found.explained("Morpheus", title)
     assert told["tvdb"]["candidate"]["score"] == 70
     assert 20 < told["tvdb"]["candidate"]["penalty"] <= 30

@@ -94,7 +94,7 @@ async def dial() -> AsyncIterator[Dial]:
 
 async def ended(streams: Streams) -> bytes:
     """What is read until the server closes the connection."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         try:
             return await streams[0].read()
         except ConnectionError:
@@ -337,7 +337,7 @@ async def test_beside_a_thousand_silent_connections_all_is_served_with_1024_desc
             streams = await dial(port)
             if number % 2:
                 streams[1].write(GET[:30])
-        async with raw_connection(port) as connection, asyncio.timeout(5):
+        async with raw_connection(port) as connection, asyncio.timeout(60):
             assert (await connection.ask(b"/healthz")).status == 200
         assert sum(len(json.dumps(line)) for line in service.lines) < 100_000
 

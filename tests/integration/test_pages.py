@@ -169,13 +169,18 @@ async def test_pages_divide_the_library_newest_first(tmp_path: Path) -> None:
         assert await titles("/api/library/items?type=tv") == (["9"], 1)
 
 
-@pytest.mark.parametrize(
-    "query", ["page=0", "limit=0", "limit=101", "page=x", "page=1&page=2", "page=99999999999999999999"]
-)
-async def test_a_page_that_cannot_be_is_refused(tmp_path: Path, query: str) -> None:
+async def test_a_page_that_cannot_be_is_refused(tmp_path: Path) -> None:
     async with running_enricher(tmp_path) as enricher:
-        answer = await enricher.get(f"{PAGE}?{query}")
-    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+        for query in (
+            "page=0",
+            "limit=0",
+            "limit=101",
+            "page=x",
+            "page=1&page=2",
+            "page=99999999999999999999",
+        ):
+            answer = await enricher.get(f"{PAGE}?{query}")
+            assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json"), query
 
 
 async def test_a_page_is_not_sent_again_to_who_has_it(tmp_path: Path, trakt: TraktHost) -> None:
@@ -379,7 +384,7 @@ async def test_a_picture_that_comes_to_be_stored_is_shown_as_such_on_kept_pages(
         )
 
         after = before
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while after["color"] is None:
                 after = (await enricher.get(PAGE)).json["items"][0]["images"]["poster"]
     assert after["url"] == f"/p/{picture_id(poster_of(1))}/{revision.id}/w342.webp"
@@ -573,16 +578,13 @@ async def test_the_description_has_every_path_and_its_page_needs_no_other_site(t
             assert described == set(re.findall(r"\{(\w+)\}", path)), (method, path)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "allowed"),
-    [
-        ("PATCH", "/api/items/enriched", {"GET", "HEAD"}),
-        ("PUT", "/api/v1/admin/images/api/image-no-auth/a.jpg", {"DELETE"}),
-    ],
-)
 async def test_a_path_has_the_methods_that_are_described_and_none_of_one_that_looks_like_it(
-    tmp_path: Path, method: str, path: str, allowed: set[str]
+    tmp_path: Path,
 ) -> None:
     async with running_enricher(tmp_path) as enricher:
-        answer = await enricher.manage(method, path)
-    assert (answer.status, set(answer.headers["Allow"].split(", "))) == (405, allowed)
+        for method, path, allowed in (
+            ("PATCH", "/api/items/enriched", {"GET", "HEAD"}),
+            ("PUT", "/api/v1/admin/images/api/image-no-auth/a.jpg", {"DELETE"}),
+        ):
+            answer = await enricher.manage(method, path)
+            assert (answer.status, set(answer.headers["Allow"].split(", "))) == (405, allowed), path

@@ -175,7 +175,7 @@ async def scrubbed(whole: RunningEnricher, query: str = "") -> dict[str, Any]:
 
 
 async def healed(whole: RunningEnricher) -> None:
-    await until(lambda: _idle(whole), within_s=30)
+    await until(lambda: _idle(whole))
 
 
 async def _idle(whole: RunningEnricher) -> bool:

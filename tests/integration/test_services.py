@@ -174,7 +174,7 @@ async def test_with_the_broker_down_the_queue_is_named_and_what_is_stored_is_ser
             answers = [(await services.get(service, "/readyz"))[0].status for service in services]
             return answers == [200, 200, 200]
 
-        await until(is_ready, within_s=30, every_s=0.2)
+        await until(is_ready, every_s=0.2)
         assert (await services.get(services.proxy, "/api/images/proxy", missing))[0].status == 200
 
 

@@ -167,7 +167,7 @@ async def test_posters_are_fetched_ahead_once_with_their_names(
         async with ahead.open():
             ahead.soon([there, poster(1), poster(1, "elsewhere.example")])
             ahead.soon([poster(1), poster(2)])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await two.wait()
     wanted = [
         FetchPicture(source_url=SourceUrl.parse(one.source_url), rendition=W342, name=one.name)
@@ -183,7 +183,7 @@ async def test_a_purged_poster_is_asked_for_by_the_next_page(volume: VolumeUnder
             ahead.soon([poster(1)])
             ahead.forget(picture_id(poster(1).source_url))
             ahead.soon([poster(1)])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await two.wait()
     assert len(came) == 2
 
@@ -198,7 +198,7 @@ async def test_a_full_lane_is_said_once_for_a_page_and_the_next_page_asks_again(
             async with ahead.open():
                 for _ in range(2):
                     ahead.soon([poster(1), poster(2), poster(3)])
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(60):
                         while ahead._tasks:
                             await asyncio.wait(ahead._tasks)
     assert [line["posters"] for line in lines if line["event"] == "not fetched ahead"] == [2, 2]

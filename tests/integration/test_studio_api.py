@@ -164,7 +164,7 @@ async def test_who_does_not_wait_for_a_picture_of_a_character_finds_it_later(sit
         async def all_told() -> bool:
             return told()[-1:] == ["done"]
 
-        await until(all_told, within_s=30, every_s=0.02)
+        await until(all_told, every_s=0.02)
     path = f"/api/v1/characters/image?name=Slow&movie_title={quote('Some title')}"
     found = (await site.running.get(path)).json
     assert (found["source"], found["profile_path"]) == ("ai_generated", ended["result"]["filename"])
@@ -292,7 +292,7 @@ async def test_what_is_perhaps_paid_is_told_at_readyz_and_waits_for_an_admin(sit
         notes = (await site.running.get("/readyz")).json
         return "perhaps_paid" in notes.get("studio", {})
 
-    await until(told, within_s=30, every_s=0.2)
+    await until(told, every_s=0.2)
     decide = f"/api/v1/admin/studio/jobs/{job}/decide"
     assert (await site.post(decide, {"decision": "again"}, of_user("one"))).status == 403
     assert (await site.post(decide, {"decision": "perhaps"})).status == 400

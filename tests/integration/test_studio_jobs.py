@@ -63,7 +63,7 @@ async def test_a_picture_is_made_fetched_stored_told_and_the_characters_from_the
     assert studio.finder.kept == {f"anonymous_{job.id}": PICTURE}
     assert studio.characters.registered == [("Neo", "The Matrix", file)]
     states = ["sending", "running", "storing", "done"]
-    await until(lambda: [event.state for event in studio.queue.told] == states, within_s=30)
+    await until(lambda: [event.state for event in studio.queue.told] == states)
     assert studio.host.state.charged == {"Neo of The Matrix": 1}
     assert await studio.wing.studio.generate("Neo", "The Matrix") == file
     assert studio.host.state.charged == {"Neo of The Matrix": 1}
@@ -123,7 +123,7 @@ async def test_a_process_that_dies_at_any_step_pays_once_and_forgets_nothing(
         async def died() -> bool:
             return steps.seen != [] and steps.dies_at is None
 
-        await until(died, within_s=30, every_s=0.005)
+        await until(died, every_s=0.005)
     async with running_studio(tmp_path, host, finder=finder, videos=videos, allow_private=made) as studio:
         job = await studio.ended(asked)
         charges = len(host.state.charges)
@@ -254,7 +254,7 @@ async def test_a_busy_service_is_asked_again_when_it_says_and_nothing_is_paid_me
             found = await studio.job(job)
             return found.not_before is not None and found.claimed_by is None
 
-        await until(put_off, within_s=30, every_s=0.01)
+        await until(put_off, every_s=0.01)
         assert (await studio.wing.studio.table.spent()).all == 0
         host.refuses = None
         assert await studio.wing.studio.table.claim(3) is None
@@ -446,7 +446,7 @@ async def test_what_waits_when_the_budget_is_spent_waits_for_the_next_day(
             found = await studio.job(jobs[1])
             return found.not_before is not None and found.claimed_by is None
 
-        await until(put_off, within_s=30, every_s=0.01)
+        await until(put_off, every_s=0.01)
         waits = await studio.job(jobs[1])
         assert (waits.state, "STUDIO_BUDGET" in (waits.reason or "")) == (StudioState.WAITING, True)
         clock.ahead = timedelta(days=1)
@@ -548,5 +548,5 @@ async def test_several_enrichers_share_the_seats_and_what_one_leaves_another_goe
         async def is_let_go() -> bool:
             return job.id not in engine._working
 
-        await until(is_let_go, within_s=30, every_s=0.01)
+        await until(is_let_go, every_s=0.01)
         assert (await one.job(job)).state is StudioState.RUNNING

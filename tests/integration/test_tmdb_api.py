@@ -27,39 +27,40 @@ def ours(path: str, size: str) -> str:
     return URLS.by_source(f"https://image.tmdb.org/t/p/original{path}", size)
 
 
-@pytest.mark.parametrize(
-    ("path", "where", "value"),
-    [
-        ("search/movie?query=The%20Movie", ("results", 0, "poster_url"), "/poster"),
-        ("search/tv?query=show", ("results", 0, "poster_url"), "/poster"),
-        ("search/multi?query=x", ("page",), 1),
-        ("movie/7", ("poster_url",), "/poster7.jpg"),
-        ("movie/7/credits", ("cast", 0, "profile_url"), "/face1.jpg"),
-        ("tv/7", ("backdrop_url",), "/backdrop7.jpg"),
-        ("tv/7/credits", ("crew", 0, "job"), "Director"),
-        ("tv/7/season/1", ("episodes", 0, "still_url"), "/still.jpg"),
-        ("person/7", ("profile_url",), "/face7.jpg"),
-        ("person/7/combined_credits", ("cast", 0, "media_type"), "movie"),
-        ("collection/7", ("parts", 0, "id"), 1),
-        ("trending/movie/week", ("page",), 1),
-        ("trending/tv/week", ("page",), 1),
-    ],
+RESOURCES: tuple[tuple[str, tuple[Any, ...], object], ...] = (
+    ("search/movie?query=The%20Movie", ("results", 0, "poster_url"), "/poster"),
+    ("search/tv?query=show", ("results", 0, "poster_url"), "/poster"),
+    ("search/multi?query=x", ("page",), 1),
+    ("movie/7", ("poster_url",), "/poster7.jpg"),
+    ("movie/7/credits", ("cast", 0, "profile_url"), "/face1.jpg"),
+    ("tv/7", ("backdrop_url",), "/backdrop7.jpg"),
+    ("tv/7/credits", ("crew", 0, "job"), "Director"),
+    ("tv/7/season/1", ("episodes", 0, "still_url"), "/still.jpg"),
+    ("person/7", ("profile_url",), "/face7.jpg"),
+    ("person/7/combined_credits", ("cast", 0, "media_type"), "movie"),
+    ("collection/7", ("parts", 0, "id"), 1),
+    ("trending/movie/week", ("page",), 1),
+    ("trending/tv/week", ("page",), 1),
 )
+
+
 async def test_every_resource_is_asked_once_and_answered_with_pictures_of_ours(
-    enricher: RunningEnricher, tmdb: TmdbHost, path: str, where: tuple[Any, ...], value: object
+    enricher: RunningEnricher, tmdb: TmdbHost
 ) -> None:
-    for _ in range(2):
-        answer = await enricher.get(f"/api/tmdb/{path}")
-        assert answer.status == 200, answer.body
-    found = answer.json
-    for step in where:
-        found = found[step]
-    if isinstance(value, str) and value.startswith("/"):
-        assert found.startswith("/api/images/proxy?url=https%3A%2F%2Fimage.tmdb.org%2Ft%2Fp%2Foriginal%2F")
-        assert value.strip("/").partition(".")[0] in found
-    else:
-        assert found == value
-    assert tmdb.counts[f"/3/{path.partition('?')[0]}"] == 1
+    for path, where, value in RESOURCES:
+        for _ in range(2):
+            answer = await enricher.get(f"/api/tmdb/{path}")
+            assert answer.status == 200, (path, answer.body)
+        found = answer.json
+        for step in where:
+            found = found[step]
+        if isinstance(value, str) and value.startswith("/"):
+            proxied = "/api/images/proxy?url=https%3A%2F%2Fimage.tmdb.org%2Ft%2Fp%2Foriginal%2F"
+            assert found.startswith(proxied), path
+            assert value.strip("/").partition(".")[0] in found, path
+        else:
+            assert found == value, path
+        assert tmdb.counts[f"/3/{path.partition('?')[0]}"] == 1, path
 
 
 async def test_paths_and_numbers_stay_as_tmdb_says_them_with_ours_beside(enricher: RunningEnricher) -> None:
@@ -98,23 +99,22 @@ async def test_titles_are_searched_for_without_adult_ones(enricher: RunningEnric
     assert not any("include_adult" in path for path in tmdb.counts)  # TMDB's default
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("tt0000007?external_source=imdb_id", 200),
-        ("80007?external_source=tvdb_id", 200),
-        ("80007?external_source=imdb_id", 400),
-        ("tt0000007?external_source=tvdb_id", 400),
-        ("tt0000007", 400),
-    ],
+OF_OTHERS = (
+    ("tt0000007?external_source=imdb_id", 200),
+    ("80007?external_source=tvdb_id", 200),
+    ("80007?external_source=imdb_id", 400),
+    ("tt0000007?external_source=tvdb_id", 400),
+    ("tt0000007", 400),
 )
-async def test_titles_are_found_by_the_ids_of_others(
-    enricher: RunningEnricher, path: str, status: int
-) -> None:
-    answer = await enricher.get(f"/api/tmdb/find/{path}")
-    assert answer.status == status
-    if status == 200:
-        assert 7 in [one["id"] for name in ("movie_results", "tv_results") for one in answer.json[name]]
+
+
+async def test_titles_are_found_by_the_ids_of_others(enricher: RunningEnricher) -> None:
+    for path, status in OF_OTHERS:
+        answer = await enricher.get(f"/api/tmdb/find/{path}")
+        assert answer.status == status, path
+        if status == 200:
+            found = [one["id"] for name in ("movie_results", "tv_results") for one in answer.json[name]]
+            assert 7 in found, path
 
 
 async def test_the_connection_is_tested_past_the_cache(enricher: RunningEnricher, tmdb: TmdbHost) -> None:
@@ -146,24 +146,24 @@ async def test_each_role_has_its_usual_size(enricher: RunningEnricher) -> None:
     assert person["profile_url"] == ours("/face7.jpg", "w185")
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("search/movie?query=a", "search/movie?query=b"),
-        ("search/movie?query=a", "search/movie?query=a&page=2"),
-        ("search/movie?query=a", "search/movie?query=a&year=1999"),
-        ("search/tv?query=a&year=1998", "search/tv?query=a&year=1999"),
-        ("movie/7", "movie/7?language=de-DE"),
-        ("tv/7/season/1", "tv/7/season/0"),
-        ("trending/tv/week", "trending/tv/week?page=2"),
-    ],
+TWO_ANSWERS = (
+    ("search/movie?query=a", "search/movie?query=b"),
+    ("search/movie?query=c", "search/movie?query=c&page=2"),
+    ("search/movie?query=d", "search/movie?query=d&year=1999"),
+    ("search/tv?query=e&year=1998", "search/tv?query=e&year=1999"),
+    ("movie/7", "movie/7?language=de-DE"),
+    ("tv/7/season/1", "tv/7/season/0"),
+    ("trending/tv/week", "trending/tv/week?page=2"),
 )
+
+
 async def test_whatever_changes_the_answer_is_asked_for_itself(
-    enricher: RunningEnricher, tmdb: TmdbHost, first: str, second: str
+    enricher: RunningEnricher, tmdb: TmdbHost
 ) -> None:
-    for path in (first, second, first):
-        assert (await enricher.get(f"/api/tmdb/{path}")).status == 200
-    assert tmdb.total == 2
+    for number, (first, second) in enumerate(TWO_ANSWERS, 1):
+        for path in (first, second, first):
+            assert (await enricher.get(f"/api/tmdb/{path}")).status == 200, path
+        assert tmdb.total == 2 * number, second
 
 
 REFUSED_BY_TMDB = (
@@ -290,11 +290,9 @@ async def test_a_title_that_is_none_says_so(enricher: RunningEnricher) -> None:
 
 
 @pytest.mark.parametrize(("headers", "urgency"), [({}, Urgency.LATER), (ADMIN, Urgency.NOW)])
-@pytest.mark.parametrize("path", ["tmdb/search/movie?query=made-up", "tmdb/movie/7", "metadata/movie/tmdb:7"])
 async def test_who_shows_no_token_leaves_a_share_of_the_budget_to_the_others(
     enricher: RunningEnricher,
     monkeypatch: pytest.MonkeyPatch,
-    path: str,
     headers: dict[str, str],
     urgency: Urgency,
 ) -> None:
@@ -306,10 +304,11 @@ async def test_who_shows_no_token_leaves_a_share_of_the_budget_to_the_others(
         return await look(self, resource, until, urgency)
 
     monkeypatch.setattr(TmdbMetadata, "look", noted)
-    for _ in range(2):  # over one connection: who asked before says nothing of who asks now
-        assert (await enricher.get(f"/api/{path}", **ADMIN)).status == 200
-        await enricher.manage("POST", "/api/tmdb/cache/clear")
-        await enricher.manage("POST", "/api/items/enriched/clear-cache")
-        asked.clear()
-    assert (await enricher.get(f"/api/{path}", **headers)).status == 200
-    assert set(asked) == {urgency}
+    for path in ("tmdb/search/movie?query=made-up", "tmdb/movie/7", "metadata/movie/tmdb:7"):
+        for _ in range(2):  # over one connection: who asked before says nothing of who asks now
+            assert (await enricher.get(f"/api/{path}", **ADMIN)).status == 200
+            await enricher.manage("POST", "/api/tmdb/cache/clear")
+            await enricher.manage("POST", "/api/items/enriched/clear-cache")
+            asked.clear()
+        assert (await enricher.get(f"/api/{path}", **headers)).status == 200
+        assert set(asked) == {urgency}, path

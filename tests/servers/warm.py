@@ -169,7 +169,10 @@ class _Forker:
             _speak_into(stdout)
             return True
         os.close(stdout)
-        telling.sendall(b"%d\n" % pid)
+        try:
+            telling.sendall(b"%d\n" % pid)
+        except OSError:  # who wanted it has gone meanwhile; others want more
+            os.kill(pid, signal.SIGKILL)
         ending = os.pidfd_open(pid)
         self._living[ending] = pid, telling
         self._selector.register(ending, selectors.EVENT_READ)

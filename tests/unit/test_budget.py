@@ -80,9 +80,9 @@ async def test_what_left_the_window_makes_room(clock: Clock) -> None:
 async def test_whoever_can_wait_is_admitted_when_there_is_room() -> None:
     budget = RateBudget("TMDB", Limit(2, timedelta(milliseconds=200)))
     started = asyncio.get_running_loop().time()
-    until = datetime.now(UTC) + 5 * SECOND
+    until = datetime.now(UTC) + MINUTE
     await asyncio.gather(*(budget.take(Turn(Urgency.NOW, until)) for _ in range(5)))
-    assert 0.4 <= asyncio.get_running_loop().time() - started < 2
+    assert asyncio.get_running_loop().time() - started >= 0.4
 
 
 async def test_who_is_too_far_back_in_the_line_hears_so_at_once(clock: Clock) -> None:
@@ -108,7 +108,7 @@ async def test_background_work_leaves_a_share_to_those_who_wait(clock: Clock) ->
 
 async def test_nobody_who_waits_stands_behind_background_work() -> None:
     budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=100)))
-    until = datetime.now(UTC) + 5 * SECOND
+    until = datetime.now(UTC) + MINUTE
     await budget.take(Turn(Urgency.NOW, until))
     admitted: list[str] = []
 
@@ -136,7 +136,7 @@ async def test_background_work_that_waits_makes_nobody_too_late(clock: Clock) ->
 
 async def test_background_work_that_somebody_joins_is_moved_up() -> None:
     budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=100)))
-    until = datetime.now(UTC) + 5 * SECOND
+    until = datetime.now(UTC) + MINUTE
     await budget.take(Turn(Urgency.NOW, until))
     turns = [Turn(Urgency.LATER, until) for _ in range(3)]
     admitted: list[int] = []
@@ -153,8 +153,8 @@ async def test_background_work_that_somebody_joins_is_moved_up() -> None:
 
 
 async def test_who_gives_up_leaves_the_line_and_costs_nothing() -> None:
-    budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=100)))
-    until = datetime.now(UTC) + 5 * SECOND
+    budget = RateBudget("Trakt", Limit(1, SECOND))
+    until = datetime.now(UTC) + MINUTE
     await budget.take(Turn(Urgency.NOW, until))
     leaver = asyncio.create_task(budget.take(Turn(Urgency.NOW, until)))
     stayer = asyncio.create_task(budget.take(Turn(Urgency.NOW, until)))
@@ -162,7 +162,7 @@ async def test_who_gives_up_leaves_the_line_and_costs_nothing() -> None:
     leaver.cancel()
     started = asyncio.get_running_loop().time()
     await stayer
-    assert asyncio.get_running_loop().time() - started < 0.19
+    assert asyncio.get_running_loop().time() - started < 1.9, "a second for each who stayed"
 
 
 async def test_fewer_left_than_we_thought_is_believed(clock: Clock) -> None:
@@ -209,7 +209,7 @@ async def test_a_pause_is_kept_by_everybody(clock: Clock) -> None:
 
 async def test_a_pause_that_begins_holds_back_who_waits_already() -> None:
     budget = RateBudget("Trakt", Limit(1, timedelta(milliseconds=50)))
-    until = datetime.now(UTC) + 5 * SECOND
+    until = datetime.now(UTC) + MINUTE
     await budget.take(Turn(Urgency.NOW, until))
     waiting = asyncio.create_task(budget.take(Turn(Urgency.NOW, until)))
     await asyncio.sleep(0)

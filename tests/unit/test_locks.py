@@ -24,7 +24,7 @@ async def test_work_for_one_key_is_done_one_after_the_other_and_for_another_besi
             order.append("other")
         others_turn.set()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(work("key", "first"), work("key", "second"), other())
     assert order == ["first begins", "other", "first ends", "second begins", "second ends"]
 

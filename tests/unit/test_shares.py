@@ -55,7 +55,7 @@ class Crowd:
         )
 
     async def end_of(self, name: str) -> BaseException | None:
-        await asyncio.wait({self._tasks[name]}, timeout=5)
+        await asyncio.wait({self._tasks[name]}, timeout=60)
         return self._tasks[name].exception()
 
     async def leave(self) -> None:
@@ -84,7 +84,7 @@ def slow_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def lent(condition: Callable[[], bool]) -> None:
     """Wait until those who wait for a slow host have lent their slots."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - nobody tells when a slot is lent
             await asyncio.sleep(0.001)
 
@@ -106,7 +106,7 @@ async def test_a_seat_that_gets_free_is_had_by_the_next_in_line() -> None:
             order.append(name)
             await asyncio.sleep(0)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.gather(*map(work, ["1", "2", "3", "4"]))
     assert order == ["1", "2", "3", "4"]
 
@@ -116,7 +116,7 @@ async def test_the_seat_is_free_for_the_next_as_soon_as_the_host_is_done() -> No
     async with slots.admitted(at("a.example"), urgent=True, ticket="1") as first:
         async with first.at_host() as seat:
             assert seat
-        async with asyncio.timeout(5), slots.admitted(at("a.example"), urgent=True, ticket="2"):
+        async with asyncio.timeout(60), slots.admitted(at("a.example"), urgent=True, ticket="2"):
             pass
 
 
@@ -181,11 +181,11 @@ async def test_who_waits_for_a_slow_host_lends_the_slot_and_has_one_again() -> N
     slots = Slots(1, Seats(8))
     async with slots.admitted(at("slow.example"), urgent=True, ticket="slow") as slow:
         async with slow.at_host():
-            await asyncio.wait_for(enter(slots, at("fast.example")), 5)
+            await asyncio.wait_for(enter(slots, at("fast.example")), 60)
         other = asyncio.create_task(enter(slots, at("fast.example")))
         await settled()
         assert not other.done()
-    await asyncio.wait_for(other, 5)
+    await asyncio.wait_for(other, 60)
 
 
 async def enter(slots: Slots, claim: Claim) -> None:
@@ -225,12 +225,12 @@ async def test_who_fails_or_is_cancelled_without_its_slot_takes_none_away() -> N
     await asyncio.sleep(0.01)
     cancelled.cancel()
     await asyncio.wait({cancelled})
-    async with AsyncExitStack() as stack, asyncio.timeout(5):
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
         await stack.enter_async_context(slots.take(urgent=True))
         second = asyncio.create_task(enter(slots, Claim()))
         await settled()
         assert not second.done()
-    await asyncio.wait_for(second, 5)
+    await asyncio.wait_for(second, 60)
 
 
 @pytest.mark.usefixtures("slow_at_once")
@@ -313,7 +313,7 @@ async def test_a_seat_elsewhere_is_waited_for_and_not_for_ever() -> None:
     assert not waiting.done()
     held.release()
     held.release()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     assert seats.has_room("a.example")
     async with seats.sitting("a.example", held=held, within_s=0):  # it is held no longer
         assert not seats.has_room("a.example")
@@ -449,7 +449,7 @@ async def test_what_comes_back_from_slow_hosts_has_a_quarter_of_the_slots_while_
     await settled()
     assert len(working) == back
     over.set()
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
     assert len(working) == 5
 
 

@@ -77,7 +77,7 @@ async def test_who_has_waited_for_long_anyway_goes_behind_but_for_a_share() -> N
 @pytest.mark.parametrize("urgent", [True, False])
 async def test_without_a_rival_all_slots_are_had(urgent: bool) -> None:
     slots = PrioritySemaphore(4)
-    async with AsyncExitStack() as held, asyncio.timeout(1):
+    async with AsyncExitStack() as held, asyncio.timeout(60):
         for _ in range(4):
             await held.enter_async_context(slots.take(urgent=urgent))
 
@@ -100,7 +100,7 @@ async def test_a_slot_that_is_given_in_the_moment_of_cancelling_is_passed_on() -
     cancelled.cancel()  # given already, not yet told
     await asyncio.gather(cancelled, patient, return_exceptions=True)
     assert "patient" in order
-    async with asyncio.timeout(1), slots.take(urgent=True):
+    async with asyncio.timeout(60), slots.take(urgent=True):
         pass
 
 
@@ -109,5 +109,5 @@ async def test_a_slot_comes_back_when_the_work_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         async with slots.take(urgent=True):
             raise ZeroDivisionError
-    async with asyncio.timeout(1), slots.take(urgent=False):
+    async with asyncio.timeout(60), slots.take(urgent=False):
         pass
