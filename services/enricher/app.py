@@ -114,7 +114,7 @@ async def add_enricher(
             AccountPages(api),
             Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
         )
-        site = _site(skeleton, settings, wings, gate)
+        site = _site(settings, wings, gate)
         for page in pages:
             skeleton.add_routes(page.routes(site))
         live = gate.guarded(web.get("/ops/events", streams.stream_measures), Access.ADMIN)
@@ -124,9 +124,8 @@ async def add_enricher(
         yield
 
 
-def _site(skeleton: Skeleton, settings: EnricherSettings, wings: Wings, gate: Gate) -> Site:
+def _site(settings: EnricherSettings, wings: Wings, gate: Gate) -> Site:
     return Site(
-        skeleton.app,
         gate,
         public_url=settings.urls.public_url,
         picture_url=settings.urls.cdn_base_url,
