@@ -17,5 +17,7 @@ if _TOO_LATE.isdisjoint(sys.modules):
 BaseModel.model_config["defer_build"] = True
 """Most models are of one endpoint or provider each: their validators are built when the first one is needed."""
 
-gc.set_threshold(10_000)
-"""So many new objects that may be in a cycle, instead of 700: what is loaded stays, and is looked through in vain."""
+gc.set_threshold(200_000)
+"""So many new objects that may be in a cycle, instead of 700: what is loaded stays, and is looked through in vain. A service looks
+sooner once it listens.
+"""

@@ -27,6 +27,7 @@ from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.wings import Wings, open_wings
 from shared.http import Skeleton
+from shared.http.app import PROBLEM_PAGE
 from shared.http.early import EARLY
 from shared.pictures.public_paths import PUBLIC_PATHS, PublicPaths
 from shared.queue import Queue, alike, announcing, telling_work
@@ -130,10 +131,11 @@ def _show(
         AccountPages(api),
         Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
     )
-    site = _site(skeleton, settings, wings, gate)
+    site = _site(settings, wings, gate)
     for page in pages:
         skeleton.add_routes(page.routes(site))
     skeleton.add_routes(site.routes)
+    skeleton.app[PROBLEM_PAGE] = site.problem
 
 
 def _answer(skeleton: Skeleton, gate: Gate, wings: Wings, endpoints: Sequence[Endpoint]) -> None:
@@ -145,9 +147,8 @@ def _answer(skeleton: Skeleton, gate: Gate, wings: Wings, endpoints: Sequence[En
     skeleton.add_routes(docs_routes(endpoints, gate, version=ONESHEET_VERSION))
 
 
-def _site(skeleton: Skeleton, settings: EnricherSettings, wings: Wings, gate: Gate) -> Site:
+def _site(settings: EnricherSettings, wings: Wings, gate: Gate) -> Site:
     return Site(
-        skeleton.app,
         gate,
         public_url=settings.urls.public_url,
         picture_url=settings.urls.cdn_base_url,

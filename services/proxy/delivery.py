@@ -120,7 +120,11 @@ class Delivery:
         add_to_line(picture=picture, rendition=rendition, outcome="hit")
         self._metrics.served("hit").inc()
         if changeable:
-            self._staleness.notice(changeable)
+            self.served(changeable)
+
+    def served(self, changeable: Changeable) -> None:
+        """Have what can change looked at for staleness, beside what is served."""
+        self._staleness.notice(changeable)
 
     def refused(self, rule: RefusalReason) -> None:
         """Note by which rule: the line of the request says which URL it was."""

@@ -84,13 +84,16 @@ def _route(form: public_paths.Form) -> web.RouteDef:
 
 def answering_early(proxy: Proxy, service: str, metrics: Metrics) -> Early:
     """The answer of last time, where it still holds: it was asked for in the same words, and signed as it had to be."""
+    hits = metrics.served("hit")
 
     def answer(head: Head) -> EarlyAnswer | None:
         hot = proxy.hot.find(head)
         if hot is None:
             return None
         observation = Observation(head, hot.route, service, metrics)
-        verdict = evaluate(head.headers, hot.etag, hot.modified_s, may_go_back=hot.name is not None)
+        verdict = _SEND
+        if head.is_conditional:
+            verdict = evaluate(head.headers, hot.etag, hot.modified_s, may_go_back=hot.name is not None)
         if verdict is _SEND:
             early = _found(hot, head, observation)
         elif verdict is Precondition.NOT_MODIFIED:
@@ -99,8 +102,10 @@ def answering_early(proxy: Proxy, service: str, metrics: Metrics) -> Early:
         else:
             return None
         if early:
-            with traced(observation.trace):
-                proxy.delivery.hit(hot.picture, hot.file_name, hot.may_change)
+            hits.inc()
+            if hot.may_change:
+                with traced(observation.trace):
+                    proxy.delivery.served(hot.may_change)
             proxy.use.count(hot.picture)
         return early
 

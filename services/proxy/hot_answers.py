@@ -18,6 +18,7 @@ from multidict import MultiMapping
 
 from services.proxy.negotiation import welcome_formats
 from services.proxy.wanted import Changeable
+from shared.http.app import Facts
 from shared.http.early import Head
 from shared.pictures import Format, Name, PictureId
 from shared.volume import LocalFile, Names
@@ -116,14 +117,14 @@ class HotAnswer:
     """As of the request: `ROUTE`, `VALID_UNTIL_S`."""
     passed_until_s: float = 0.0
     is_small: bool = field(init=False)
-    said: dict[str, str] = field(init=False)
+    said: Facts = field(init=False)
     """What its line says of it."""
 
     def __post_init__(self) -> None:
         self.is_small = self.bytes <= HOT_BYTES
-        self.said = {"picture": self.picture, "rendition": self.file_name, "outcome": "hit"}
+        self.said = (("picture", self.picture), ("rendition", self.file_name), ("outcome", "hit"))
         if self.name:
-            self.said["name"] = str(self.name)
+            self.said += (("name", str(self.name)),)
 
     def still_holds(self, now_s: float, names: Names) -> bool:
         """Whether the file is what it was; and, now and then, whether it is still the one that is preferred."""

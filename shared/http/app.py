@@ -24,7 +24,7 @@ from shared.http.early import Head
 from shared.http.signatures import SIGNATURE
 from shared.settings import Settings
 from shared.telemetry import MAX_FIELD, Level, Metrics, canonical_line, new_trace_id, traced
-from shared.telemetry.logs import write_line
+from shared.telemetry.logs import KnownLine, write_known_line
 from shared.volume import VolumeAway
 
 
@@ -185,14 +185,16 @@ def observed(handler: Handler, route: str, service: str, metrics: Metrics) -> Ha
             except Exception as error:  # noqa: BLE001 - the outermost edge: every error is an answer
                 response = problem_response(_problem(error))
             line["status"] = response.status
-        answered, seconds = metrics.answered(service, route, response.status)
-        answered.inc()
-        seconds.observe(time.perf_counter() - started)
+        metrics.answered(service, route, response.status).count(time.perf_counter() - started)
         if not response.prepared:
             response.headers["X-Trace-Id"] = trace
         return response
 
     return answer
+
+
+Facts = tuple[tuple[str, str], ...]
+"""What a line says besides, by name."""
 
 
 class Observation:
@@ -208,24 +210,17 @@ class Observation:
         self._metrics = metrics
         self.trace = new_trace_id(head.headers.get("X-Request-ID"))
 
-    def answered(self, status: int, said: Mapping[str, str]) -> None:
+    def answered(self, status: int, said: Facts) -> None:
         seconds = time.perf_counter() - self._started
-        write_line(
-            {
-                "event": "request",
-                "level": "info",
-                "trace_id": self.trace,
-                "service": self._service,
-                "method": "GET",
-                "path": without_keys(self._head.target[:MAX_FIELD]),
-                **said,
-                "status": status,
-                "duration_ms": round(seconds * 1000, 1),
-            }
-        )
-        answered, took = self._metrics.answered(self._service, self._route, status)
-        answered.inc()
-        took.observe(seconds)
+        known = _known_line(self._service, self._head.target, said)
+        write_known_line(known, self.trace, status, round(seconds * 1000, 1))
+        self._metrics.answered(self._service, self._route, status).count(seconds)
+
+
+@lru_cache(512)
+def _known_line(service: str, target: str, said: Facts) -> KnownLine:
+    path = without_keys(target[:MAX_FIELD])
+    return KnownLine(event="request", level="info", service=service, method="GET", path=path, **dict(said))
 
 
 def _problem(error: Exception) -> Problem:

@@ -109,7 +109,7 @@ class Connections:
 
     def malformed(self, reason: str) -> None:
         """Counted as an answer. What was sent is not told: it may hold a token."""
-        self._metrics.answered(self._service, "malformed", HTTPStatus.BAD_REQUEST)[0].inc()
+        self._metrics.answered(self._service, "malformed", HTTPStatus.BAD_REQUEST).count()
         if (kept_back := self._lines.turn("malformed request")) is not None:
             _log.info("malformed request", reason=reason, more=kept_back)
 

@@ -39,6 +39,8 @@ class Head(NamedTuple):
     stays: bool
     """Whether the client wants to keep its connection."""
     headers: CIMultiDictProxy[str]
+    is_conditional: bool = True
+    """Whether a header makes a condition; as far as is known."""
 
 
 def read_head(data: bytes) -> Head | None:
@@ -51,15 +53,15 @@ def read_head(data: bytes) -> Head | None:
     read = _remembered(block) if len(block) <= LONGEST_REMEMBERED else _read(block)
     if read is None or not target.isascii():
         return None
-    headers, connection = read
+    headers, connection, is_conditional = read
     if connection not in ("", "keep-alive", "close"):
         return None
     stays = connection != "close" if is_1_1 else connection == "keep-alive"
-    return Head(target.decode(), is_1_1, stays, headers)
+    return Head(target.decode(), is_1_1, stays, headers, is_conditional)
 
 
-def _read(block: bytes) -> tuple[CIMultiDictProxy[str], str] | None:
-    """The headers, and what they say of the connection."""
+def _read(block: bytes) -> tuple[CIMultiDictProxy[str], str, bool] | None:
+    """The headers, what they say of the connection, and whether they make a condition."""
     if not _BLOCK.fullmatch(block):
         return None
     lines = _HEADER.findall(block.decode("utf-8", "surrogateescape"))
@@ -67,7 +69,7 @@ def _read(block: bytes) -> tuple[CIMultiDictProxy[str], str] | None:
     if len(names) < len(lines) or not names.isdisjoint(_LEFT_TO_AIOHTTP):
         return None
     headers = CIMultiDictProxy(CIMultiDict((name, value.strip(" \t")) for name, value in lines))
-    return headers, headers.get("Connection", "").lower()
+    return headers, headers.get("Connection", "").lower(), any(name.startswith("if-") for name in names)
 
 
 _remembered = lru_cache(READ_AT_MOST)(_read)

@@ -4,6 +4,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, NewType, Self
 
@@ -40,8 +41,20 @@ _PICTURE_ID = re.compile(r"[0-9a-f]{32}")
 _REVISION_ID = re.compile(r"[0-9a-f]{16}")
 
 
+REMEMBERED_AT_MOST = 1024
+"""Source URLs of which it is remembered what they say, and their ids: one miss asks for the same some dozens of times."""
+REMEMBERED_LENGTH = 500
+
+
 def picture_id(source_url: str) -> PictureId:
+    return _remembered_id(source_url) if len(source_url) <= REMEMBERED_LENGTH else _id_of(source_url)
+
+
+def _id_of(source_url: str) -> PictureId:
     return PictureId(hashlib.sha256(source_url.encode()).hexdigest()[:32])
+
+
+_remembered_id = lru_cache(REMEMBERED_AT_MOST)(_id_of)
 
 
 def revision_id(sha256_hex: str) -> RevisionId:
@@ -105,26 +118,7 @@ class SourceUrl(TextValue):
         An IPv4 address is four decimal numbers, and a name does not end in a dot: whatever else means the
         same host to some resolver would have a pause, a limit and a rule of its own.
         """
-        if not text:
-            raise ValueError("The URL is empty.")
-        if len(text) > MAX_LENGTH:
-            raise ValueError(f"The URL is longer than {MAX_LENGTH} characters.")
-        if text != text.strip() or not text.isprintable():
-            raise ValueError("The URL has control characters, or white space around it.")
-        try:
-            url = URL(text)
-            host, port = url.raw_host, url.port
-        except (ValueError, IndexError):  # yarl raises IndexError for `http://[::1]@`
-            raise ValueError("The URL cannot be read.") from None
-        if url.scheme not in _DEFAULT_PORTS:
-            raise ValueError("The URL must start with http:// or https://.")
-        if not host or not port:
-            raise ValueError("The URL names no host.")
-        if not _is_host(host.lower()):
-            raise ValueError("The URL's host is no plain name or address.")
-        if url.raw_user is not None or url.raw_password is not None:
-            raise ValueError("The URL must not carry a user name or password.")
-        return cls(text, _as_given(text, url), host.lower(), port)
+        return cls(text, *(_remembered_parts(text) if len(text) <= REMEMBERED_LENGTH else _parts_of(text)))
 
     @property
     def picture(self) -> PictureId:
@@ -164,6 +158,33 @@ class SourceUrl(TextValue):
 
     def __str__(self) -> str:
         return self.text
+
+
+def _parts_of(text: str) -> tuple[URL, str, int]:
+    """The URL, its host and its port. Raise ValueError."""
+    if not text:
+        raise ValueError("The URL is empty.")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"The URL is longer than {MAX_LENGTH} characters.")
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("The URL has control characters, or white space around it.")
+    try:
+        url = URL(text)
+        host, port = url.raw_host, url.port
+    except (ValueError, IndexError):  # yarl raises IndexError for `http://[::1]@`
+        raise ValueError("The URL cannot be read.") from None
+    if url.scheme not in _DEFAULT_PORTS:
+        raise ValueError("The URL must start with http:// or https://.")
+    if not host or not port:
+        raise ValueError("The URL names no host.")
+    if not _is_host(host.lower()):
+        raise ValueError("The URL's host is no plain name or address.")
+    if url.raw_user is not None or url.raw_password is not None:
+        raise ValueError("The URL must not carry a user name or password.")
+    return _as_given(text, url), host.lower(), port
+
+
+_remembered_parts = lru_cache(REMEMBERED_AT_MOST)(_parts_of)
 
 
 def _as_given(text: str, url: URL) -> URL:

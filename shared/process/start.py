@@ -59,6 +59,9 @@ def _group_of(user: int) -> int:
 SHUTDOWN_S = 5.0
 """How long requests under way may take to end."""
 
+COLLECTED_AFTER = 10_000
+"""New objects that may be in a cycle, after which a service that listens looks for such."""
+
 CANNOT_START = 2
 _log = structlog.get_logger()
 
@@ -135,6 +138,7 @@ async def serve(
             on_listening(address)
             gc.collect()
             gc.freeze()  # what was loaded by now stays: there is nothing to look for in it
+            gc.set_threshold(COLLECTED_AFTER)
             await ended.wait()
             _log.info("ending")
     finally:

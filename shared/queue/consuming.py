@@ -75,13 +75,15 @@ class Listener:
         async with background.repeating("handing on events", self._hand_on, every_s=0):
             yield
 
-    async def _hand_on(self) -> None:
+    async def _hand_on(self) -> bool:
+        """One event. Whether the next is still to come, so that nobody else has to be let on first."""
         envelope = await self._waiting.get()
         with traced(envelope.trace_id):
             try:
                 await self._handler(envelope)
             except Exception:  # of one event: the next does not wait for it
                 log.exception("event_handler_failed", type=envelope.type, id=envelope.id)
+        return self._waiting.empty()
 
     def _count_dropped(self) -> None:
         """Logged at 1, 2, 4, 8 …: a listener that is too slow must not flood the log as well."""

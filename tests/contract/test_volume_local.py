@@ -412,6 +412,8 @@ async def test_nothing_of_a_commit_is_flushed_twice_and_the_pointer_comes_last(
             )
         pointed = happened.index(PICTURE)
         assert {"download", str(MEDIUM), "manifest.json"} <= set(happened[:pointed])
+        kept, entries = ("download", MEDIUM, "manifest.json", "the draft"), ("cache", "ab", "cd", PICTURE)
+        assert len(happened) == len(kept) + len(entries), "nor the state, which is read again from the source"
         assert "SHA256SUMS" not in happened
         assert len(set(happened)) == len(happened)
         assert "original.jpg" not in happened

@@ -30,7 +30,7 @@ from services.enricher.uploads import UploadSettings
 from services.enricher.uploads.tables import UploadTable
 from services.enricher.uploads.uploads import Purpose, Uploads
 from shared.background import Background
-from shared.contracts import Envelope, StudioProgressed
+from shared.contracts import Envelope, Message, StudioProgressed
 from shared.locks import KeyedLock
 from shared.pictures import Failure, HostRules, Name, Upload
 from shared.telemetry import Metrics, utc_now
@@ -58,7 +58,9 @@ class FakeQueue:
             await hear(envelope)
 
     @asynccontextmanager
-    async def listen(self, hear: Callable[[Envelope], Awaitable[None]]) -> AsyncIterator[None]:
+    async def listen(
+        self, hear: Callable[[Envelope], Awaitable[None]], *_kinds: type[Message]
+    ) -> AsyncIterator[None]:
         self._listeners.append(hear)
         yield
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from services.proxy.hot_answers import HOT_BYTES
-from shared.http.app import Observation
+from shared.http.app import Facts, Observation
 from shared.http.signatures import EXPIRY, Signatures
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
@@ -56,7 +56,7 @@ def early(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     statuses: list[int] = []
     answered = Observation.answered
 
-    def noted(self: Observation, status: int, said: dict[str, str]) -> None:
+    def noted(self: Observation, status: int, said: Facts) -> None:
         statuses.append(status)
         answered(self, status, said)
 

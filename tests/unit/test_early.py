@@ -103,3 +103,18 @@ def test_ready_bytes_say_of_the_connection_what_the_version_does_not() -> None:
         assert connection in unchanged
     found, _ = answered(b"1.0", b"")
     assert b"Connection" not in found
+
+
+@pytest.mark.parametrize(
+    ("header", "is_conditional"),
+    [
+        (b"", False),
+        (b"X-If-None-Match: *\r\n", False),
+        (b'if-none-match: "a"\r\n', True),
+        (b"If-Range: a\r\n", True),
+    ],
+)
+def test_a_head_says_whether_it_makes_a_condition(header: bytes, is_conditional: bool) -> None:
+    head = read_head(LINE + HOST + header + b"\r\n")
+    assert head is not None
+    assert head.is_conditional is is_conditional

@@ -49,7 +49,17 @@ PRIVATELY = {
 
 
 _AT_FIRST_USE = {
-    *("alembic", "mako", "openapi_pydantic", "aiohttp_socks", "babelfish", "http_sf", "guessit"),
+    *(
+        "jinja2",
+        "rapidfuzz",
+        "alembic",
+        "mako",
+        "openapi_pydantic",
+        "aiohttp_socks",
+        "babelfish",
+        "http_sf",
+        "guessit",
+    ),
     *(
         "PIL",
         "pi_heif",

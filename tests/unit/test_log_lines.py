@@ -1,5 +1,6 @@
 """What strangers said, in lines that somebody reads at a terminal."""
 
+import json
 from typing import Any
 
 import pytest
@@ -48,3 +49,18 @@ async def test_a_signature_is_never_whole_in_a_line(
     monkeypatch.setattr(logs, "write_line", lines.append)
     await observed(answer, "/x", "a service", Metrics())(make_mocked_request("GET", f"/x{query}"))
     assert [line["path"] for line in lines] == [f"/x{logged}"]
+
+
+def test_a_line_that_is_known_beforehand_says_the_same_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = logs.LinesOut()
+    out.as_json = True
+    monkeypatch.setattr(out, "_schedule", lambda: None)
+    fields = {"event": "request", "level": "info", "path": '/a"\\é?sig=5…'}
+    rest = {"trace_id": "5" * 32, "status": 304, "duration_ms": 0.0}
+    out.write({**fields, **rest})
+    out.write_known(logs.KnownLine(**fields), "5" * 32, 304, 0.0)
+    plain, known = (json.loads(line) for line in out._pending)
+    assert {**known, "timestamp": None} == {**plain, "timestamp": None}
+    out.levels = frozenset()
+    out.write_known(logs.KnownLine(**fields), "5" * 32, 304, 0.0)
+    assert len(out._pending) == 2

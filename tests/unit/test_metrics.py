@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from shared.telemetry import Metrics, start_at_zero
-from shared.telemetry.metrics import FollowedCounter, KnownGauge
+from shared.telemetry.metrics import AnswerCounts, FollowedCounter, KnownGauge
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(onesheet_\w+)` \| (\w+) \|([^|]*)\| [^|]+ \| [^|]{10,} \|$", re.MULTILINE)
@@ -24,6 +25,8 @@ def in_code() -> dict[str, tuple[str, tuple[str, ...]]]:
             labels[family.name] = tuple(metric._labelnames)
         elif isinstance(metric, KnownGauge | FollowedCounter):
             labels[metric.name] = metric.labels
+        elif isinstance(metric, AnswerCounts):
+            labels |= {family.name: tuple(family._labelnames) for family in metric.describe()}
     families = [one for one in metrics.registry.collect() if not one.name.startswith(GENERAL)]
     assert {family.name for family in families} == labels.keys(), (
         "a metric is an attribute, so that it is found"
@@ -70,13 +73,13 @@ def test_a_counter_of_known_labels_starts_at_zero() -> None:
     metrics.expect_answers("proxy", "/p")
     labels = {"service": "proxy", "route": "/p", "status": "500"}
     assert metrics.registry.get_sample_value("onesheet_requests_total", labels) == 0
-    metrics.answered("proxy", "/p", 500)[0].inc()
+    metrics.answered("proxy", "/p", 500).count()
     assert metrics.registry.get_sample_value("onesheet_requests_total", labels) == 1
 
 
 def test_no_series_tells_when_another_began() -> None:
     metrics = Metrics()
-    metrics.answered("proxy", "/p", 200)[1].observe(0.1)
+    metrics.answered("proxy", "/p", 200).count(0.1)
     samples = [sample.name for family in metrics.registry.collect() for sample in family.samples]
     assert [name for name in samples if name.endswith("_created")] == []
 
@@ -90,3 +93,24 @@ def test_a_wait_is_seen_while_it_lasts_and_measured_once() -> None:
         assert value("onesheet_job_waits", {"what": "seat"}) == 0
     assert value("onesheet_job_wait_seconds_count", {"what": "seat"}) == 1
     assert value("onesheet_build_info", {"version": "0.1.0"}) == 1
+
+
+def test_answers_are_told_by_their_status_and_how_long_they_took() -> None:
+    metrics = Metrics()
+    value = metrics.registry.get_sample_value
+    for seconds in (0.001, 0.0011, 70):
+        metrics.answered("proxy", "/p", 200).count(seconds)
+    metrics.answered("proxy", "/p", 304).count(0.002)
+    metrics.answered("proxy", "malformed", 400).count()
+    route = {"service": "proxy", "route": "/p"}
+    assert value("onesheet_requests_total", {**route, "status": "200"}) == 3
+    assert value("onesheet_requests_total", {**route, "status": "304"}) == 1
+    at_most = {
+        le: value("onesheet_request_seconds_bucket", {**route, "le": le})
+        for le in ("0.001", "0.0025", "60.0", "+Inf")
+    }
+    assert at_most == {"0.001": 1, "0.0025": 3, "60.0": 3, "+Inf": 4}
+    assert value("onesheet_request_seconds_count", route) == 4
+    assert value("onesheet_request_seconds_sum", route) == pytest.approx(70.0041)
+    unknown = {"service": "proxy", "route": "malformed"}
+    assert value("onesheet_request_seconds_count", unknown) is None

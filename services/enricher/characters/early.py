@@ -18,7 +18,7 @@ from shared.telemetry import Metrics
 
 _BEGINS = f"{BY_NAME}?"
 _ASKED = {"name", "movie_title", "media_type", "year"}
-_HIT = {"outcome": "hit"}
+_HIT = (("outcome", "hit"),)
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
 
 AtHand = Callable[[str], bytes | None]

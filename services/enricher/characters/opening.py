@@ -147,8 +147,8 @@ async def open_characters(
     finder.ask_for(Kind.UPLOAD, _own_files(files, finder))
 
     async def hear(event: Envelope) -> None:
-        if isinstance(event.payload, PictureStored):
-            chosen.hear(event.payload.picture)
+        assert isinstance(event.payload, PictureStored)
+        chosen.hear(event.payload.picture)
 
     def may_be_asked(source: SourceUrl) -> bool:
         known = picture_host(source.host) is not None or source.host == URL(tmdb_url).raw_host
@@ -163,7 +163,7 @@ async def open_characters(
         }
         await enter(files.watching(background))
         await enter(forgetting(found, changed, background))
-        await enter(queue.listen(hear))
+        await enter(queue.listen(hear, PictureStored))
         await enter(measuring(found, background))
         yield CharacterWing(works, found, near, metrics, background, now)
 

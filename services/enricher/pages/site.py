@@ -7,17 +7,15 @@ from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import aiohttp_jinja2
-import jinja2
 from aiohttp import hdrs, web
 from pydantic import DirectoryPath, Field
 
@@ -25,9 +23,11 @@ from services.enricher.api import access
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.endpoint import Endpoint, Sent
 from shared.http import NO_STORE, Problem, RenderedBody
-from shared.http.app import PROBLEM_PAGE
 from shared.settings import ONESHEET_VERSION, Settings
 from shared.telemetry import utc_now
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = files(__package__ or __name__)
 LANGUAGE = "en"
@@ -171,7 +171,6 @@ Doing = Callable[[web.Request, Mapping[str, str]], Awaitable[str]]
 class Site:
     def __init__(
         self,
-        app: web.Application,
         gate: Gate,
         *,
         public_url: str,
@@ -191,25 +190,32 @@ class Site:
             f"{url.scheme}://{url.netloc}" for url in map(urlsplit, (public_url, picture_url)) if url.netloc
         }
         self._headers = _headers(sorted(origins))
-        environment = aiohttp_jinja2.setup(
-            app,
+        self._globals = {
+            "t": self.texts,
+            "logo_of": lambda provider: next(
+                (name for name in logos if name.startswith(f"logo-{provider}.")), None
+            ),
+            "titled": lambda name: providers.get(name, name),
+            "version": ONESHEET_VERSION,
+            "language": self.texts.language,
+            "script_texts": self.texts.sections["script"],
+        }
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        """Of the templates."""
+        import jinja2  # noqa: PLC0415 - 2 MB of memory, where somebody looks at a page
+
+        environment = jinja2.Environment(
             loader=jinja2.PackageLoader(__package__ or ""),
             undefined=jinja2.StrictUndefined,
+            autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        app[PROBLEM_PAGE] = self._problem
         environment.filters.update(span=self.texts.span, ago=self.texts.ago, size=self.texts.size)
-        environment.globals.update(
-            t=self.texts,
-            logo_of=lambda provider: next(
-                (name for name in logos if name.startswith(f"logo-{provider}.")), None
-            ),
-            titled=lambda name: providers.get(name, name),
-            version=ONESHEET_VERSION,
-            language=self.texts.language,
-            script_texts=self.texts.sections["script"],
-        )
+        environment.globals.update(self._globals)
+        return environment
 
     def page(self, path: str, show: Showing, who: Access, *, method: str = hdrs.METH_GET) -> web.RouteDef:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -252,12 +258,13 @@ class Site:
             try:
                 response: web.StreamResponse = await inner(request)
             except Problem as problem:
-                return self._problem(request, problem)
+                return self.problem(request, problem)
             return response
 
         return web.route(route.method, route.path, answer)
 
-    def _problem(self, request: web.Request, problem: Problem) -> web.Response:
+    def problem(self, request: web.Request, problem: Problem) -> web.Response:
+        """A page that says it; who is not signed in gets the form to do so."""
         if problem.status is HTTPStatus.UNAUTHORIZED:
             reading = request.method == hdrs.METH_GET
             back = request.path_qs if reading else urlsplit(request.headers.get("Referer", "/")).path
@@ -283,7 +290,8 @@ class Site:
             "messages": messages,
             "static": lambda name: f"{root}/static/{name}?v={self._files[name].tag}",
         }
-        response = aiohttp_jinja2.render_template(sheet.template, request, context, status=sheet.status)
+        text = self._environment.get_template(sheet.template).render(context)
+        response = web.Response(text=text, content_type="text/html", status=sheet.status)
         response.headers.update(self._headers)
         return response
 

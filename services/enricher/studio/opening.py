@@ -35,6 +35,7 @@ from services.enricher.studio.titles import TitleMatcher
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.uploads import Uploads
 from shared.background import Background
+from shared.contracts import StudioProgressed
 from shared.http.outbound import Outbound, OutboundSettings
 from shared.http.untrusted import Follower
 from shared.pictures import HostRules
@@ -203,7 +204,7 @@ async def open_studio(
             rules,
             clock.now,
         )
-        await enter(queue.listen(waiters.hear))
+        await enter(queue.listen(waiters.hear, StudioProgressed))
         bulk = BulkGeneration(studio)
         yield StudioWing(studio, {BULK: bulk}, background, database.sharing.identity is None, bulk)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import floor
 
 from pydantic import BaseModel, Field
-from rapidfuzz import fuzz
 
 from services.enricher.characters.matching import is_called, words_of
 from services.enricher.finder.metadata.outcomes import Found, Outcome, Pending, Unavailable
@@ -150,6 +149,8 @@ def likeliest(said: str, entries: Iterable[MultiEntry]) -> Likely | None:
 
 def likeness_of(said: str, names: Iterable[str]) -> float:
     """Of 100. The same words are 100; one letter that is wrong in a long word is `ENOUGH`; another number is never enough."""
+    from rapidfuzz import fuzz  # noqa: PLC0415 - 2 MB of memory, where the studio is used
+
     asked = words_of(said)
     best = 0.0
     for name in names:

@@ -192,7 +192,7 @@ async def open_uploads(
     background: Background,
 ) -> AsyncIterator[Uploads]:
     uploads = Uploads(UploadTable(database), finder, volume, settings, KeyedLock())
-    async with queue.listen(uploads.hear), settling(uploads, background):
+    async with queue.listen(uploads.hear, PicturePurged), settling(uploads, background):
         yield uploads
 
 

@@ -16,6 +16,7 @@ def _begin_anew_without_settings() -> None:
 
 
 _begin_anew_without_settings()
+gc.set_threshold(10_000)
 confinement.hold_memory_together()
 heif.prepare()
 practice.go_through_formats()

@@ -133,13 +133,14 @@ class Commit:
     def _flush(
         self, draft: Path, manifest: Manifest, state: State, flushed: AbstractSet[FileState]
     ) -> Generator[Iterable[Path], None, Path]:
-        """Bring all bytes to the disk before any of them can be seen; return the new state, aside."""
+        """Bring all bytes of the revision to the disk before any of them can be seen; return the new state, aside."""
         state_aside = write_aside(state.model_dump_json(), aside=self._layout.scratch)
         add_sums(draft, (draft / name for name in sorted(renditions_in(draft))))
         (draft / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         # Not the sums: of a file whose line a power cut took, its revision or its own end is compared, as of any older one.
+        # Nor the state: one that a power cut took or emptied counts as none, and the source is asked again.
         unflushed = [file for file in draft.iterdir() if file.name != SUMS and state_of(file) not in flushed]
-        yield (*unflushed, draft, state_aside)
+        yield (*unflushed, draft)
         self._at(CommitStep.DRAFT_FLUSHED)
         return state_aside
 

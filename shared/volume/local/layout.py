@@ -70,8 +70,9 @@ class Layout:
 
     def below(self, relative: str) -> Path:
         """A path below the root; raise ValueError for one that would lie outside."""
-        path = Path(os.path.normpath(self.root / relative))
-        if not path.is_relative_to(self.root):
+        root = str(self.root)
+        path = Path(text := os.path.normpath(os.path.join(root, relative)))  # noqa: PTH118 - asked for each miss
+        if not (text.startswith(f"{root}/") or path.is_relative_to(root)):
             raise ValueError("a path outside the volume")
         return path
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 
@@ -94,7 +95,7 @@ def pointed_at(directory: Path | str) -> RevisionId | None:
 def read_manifest(revision_directory: Path | str) -> Manifest | None:
     """None where there is none, or none that can be read: such a revision counts as not there."""
     try:
-        return Manifest.model_validate_json(read_whole(f"{revision_directory}/{MANIFEST}"))
+        return _manifest(read_whole(f"{revision_directory}/{MANIFEST}"))
     except (OSError, ValidationError):
         return None
 
@@ -102,9 +103,16 @@ def read_manifest(revision_directory: Path | str) -> Manifest | None:
 def read_state(directory: Path | str) -> State | None:
     """None where there is none, or none that can be read."""
     try:
-        return State.model_validate_json(read_whole(f"{directory}/{STATE}"))
+        return _state(read_whole(f"{directory}/{STATE}"))
     except (OSError, ValidationError):
         return None
+
+
+READ_AT_MOST = 256
+"""Of either kind, what was read last is not read into a value anew: one miss looks at the same a dozen times."""
+
+_manifest = lru_cache(READ_AT_MOST)(Manifest.model_validate_json)
+_state = lru_cache(READ_AT_MOST)(State.model_validate_json)
 
 
 def whole_pointer(directory: Path | str) -> RevisionId | None:
