@@ -1,6 +1,7 @@
 """The broker goes away and comes back: no confirmed job is lost, nobody hangs, everybody finds back."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import quote, urlsplit
@@ -200,6 +201,7 @@ class publishing:  # noqa: N801 - reads as a context manager function
     def __init__(self, queue: Queue, confirmed: set[str]) -> None:
         self._queue = queue
         self._confirmed = confirmed
+        self.errors = Counter[str]()
 
     async def __aenter__(self) -> None:
         self._tasks = [asyncio.create_task(self._publish()) for _ in range(10)]
@@ -214,7 +216,8 @@ class publishing:  # noqa: N801 - reads as a context manager function
             job = a_job()
             try:
                 await self._queue.publish(job, LANE)
-            except QueueError:
+            except QueueError as error:
+                self.errors[str(error)] += 1
                 await asyncio.sleep(0.02)
             else:
                 self._confirmed.add(job.id)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from math import inf
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -10,6 +11,7 @@ import pytest
 from shared.contracts import Envelope
 from shared.queue import Lane, Queue, QueueFull, QueueUnavailable, Retry, Unroutable
 from shared.queue.port import MAX_DELIVERIES, Delay
+from shared.queue.rabbitmq.engine import RabbitQueue
 from shared.queue.rabbitmq.topology import BACKSTOP_LENGTH, JOBS
 from tests.contract.conftest import REAL, OnRabbitMQ, Received, a_job
 from tests.servers.rabbitmq import Broker, free_ports
@@ -64,6 +66,29 @@ async def test_the_brokers_own_refusal_is_a_full_queue(rabbitmq: Broker, broker:
         rabbitmq.manage("PUT", f"/api/policies/{vhost_of(broker)}/short", policy)
         with pytest.raises(QueueFull):
             await publish_many(queue, Lane.CATALOG)
+
+
+async def test_after_a_refusal_jobs_are_published_on_another_channel(
+    rabbitmq: RabbitNode, broker: OnRabbitMQ
+) -> None:
+    """The one on which the broker refuses may do so for ever, where it met a queue without its leader."""
+    async with broker.open() as queue:
+        assert isinstance(queue, RabbitQueue)
+        outlet = await queue._publisher._link.session()
+        first = outlet.confirming
+        policy = {"pattern": "^catalog$", "definition": {"max-length": 2}, "apply-to": "queues"}
+        rabbitmq.manage("PUT", f"/api/policies/{vhost_of(broker)}/short", policy)
+        with pytest.raises(QueueFull):
+            await publish_many(queue, Lane.CATALOG)
+        await queue.publish(a_job(), LANE)
+        second = outlet.confirming
+        assert second is not first
+        assert not first.is_closed, "others may still wait for what they published on it"
+        outlet.is_refused, outlet.renewed_s = True, -inf
+        await queue.publish(a_job(), LANE)
+        assert outlet.confirming not in (first, second)
+        assert first.is_closed
+        assert queue.connected
 
 
 async def publish_many(queue: Queue, lane: Lane) -> None:

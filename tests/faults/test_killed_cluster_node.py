@@ -51,12 +51,20 @@ async def test_a_node_killed_under_load_loses_no_job_that_was_taken(cluster: Seq
         open_rabbitmq(f"amqp://guest:guest@{hosts}", lane_limit=100_000) as queue,
         queue.consume(LANE, see, concurrency=8),
     ):
-        async with publishing(queue, confirmed):
+        publishers = publishing(queue, confirmed)
+        async with publishers:
             await until(lambda: len(confirmed) >= ENOUGH, within_s=PATIENCE_S)
             counted = await asyncio.to_thread(members, second)
             assert counted
             assert set(counted) == {3}
             first.kill()
             before = len(confirmed)
-            await until(lambda: len(confirmed) >= before + ENOUGH, within_s=PATIENCE_S)
+            try:
+                await until(lambda: len(confirmed) >= before + ENOUGH, within_s=PATIENCE_S)
+            except TimeoutError:
+                told = await asyncio.to_thread(second.manage, "GET", "/api/queues/%2F")
+                states = [
+                    (one["name"], one.get("state"), one.get("leader"), one.get("online")) for one in told
+                ]
+                pytest.fail(f"{len(confirmed) - before} more; {publishers.errors.most_common(5)}; {states}")
         await until(lambda: confirmed <= seen, within_s=PATIENCE_S)

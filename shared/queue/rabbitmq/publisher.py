@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import structlog
-from aio_pika import Connection, DeliveryMode, Message
+from aio_pika import Connection, DeliveryMode, Message, exceptions
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
@@ -29,8 +30,15 @@ class Outlet:
     connection: Connection
     confirming: AbstractChannel
     announcing: AbstractChannel
+    lost: Callable[..., Any]
+    """Called when one of the channels is closed by the broker."""
     asking: AbstractChannel | None = None
     """A channel of its own: a question that is given up, or about a missing queue, closes its channel."""
+    is_refused: bool = False
+    """Something was, on the channel with confirms."""
+    renewed_s: float = -inf
+    before: AbstractChannel | None = None
+    """The one that had confirms before."""
 
 
 class Publisher:
@@ -72,8 +80,29 @@ class Publisher:
                 outlet = await self._link.session()
                 if limited:
                     await self._gauge.admit(lane)
-                exchange = await outlet.confirming.get_exchange(exchange_name, ensure=False)
-                await exchange.publish(message, routing_key=lane.value, mandatory=True)
+                channel = await self._confirming(outlet)
+                exchange = await channel.get_exchange(exchange_name, ensure=False)
+                try:
+                    await exchange.publish(message, routing_key=lane.value, mandatory=True)
+                except exceptions.DeliveryError as error:
+                    outlet.is_refused = not isinstance(error, exceptions.PublishError)
+                    raise
+
+    async def _confirming(self, outlet: Outlet) -> AbstractChannel:
+        """Another one where something was refused: a channel of RabbitMQ's that meets a quorum queue while its leader's node is
+        down may refuse all that is for this queue ever after, whoever leads by then.
+
+        The former is closed with the next one, when all that was published on it has ended.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if outlet.is_refused and now_s - outlet.renewed_s > self._timeout_s:
+            outlet.is_refused, outlet.renewed_s = False, now_s
+            former, outlet.before = outlet.before, outlet.confirming
+            outlet.confirming = await _with_confirms(outlet.connection, outlet.lost)
+            if former:
+                former.close_callbacks.discard(outlet.lost)
+                await former.close()
+        return outlet.confirming
 
     async def announce(self, envelope: Envelope) -> None:
         """Write it to the socket and no more; while there is no connection it is lost."""
@@ -122,9 +151,15 @@ class Publisher:
             await self._topology.declare(declaring)
         outlet = Outlet(
             connection,
-            confirming=await connection.channel(on_return_raises=True),
+            confirming=await _with_confirms(connection, lost),
             announcing=await connection.channel(publisher_confirms=False),
+            lost=lost,
         )
-        outlet.confirming.close_callbacks.add(lost)
         outlet.announcing.close_callbacks.add(lost)
         return outlet
+
+
+async def _with_confirms(connection: Connection, lost: Callable[..., Any]) -> AbstractChannel:
+    channel = await connection.channel(on_return_raises=True)
+    channel.close_callbacks.add(lost)
+    return channel
