@@ -59,6 +59,20 @@ async def test_a_second_queue_in_this_process_is_refused_too(engine: Embedded) -
         pass
 
 
+async def test_opening_that_is_given_up_is_given_up_quietly_and_can_be_done_again(engine: Embedded) -> None:
+    async def opened() -> None:
+        async with engine.open():
+            await asyncio.Event().wait()
+
+    opening = asyncio.create_task(opened())
+    await asyncio.sleep(0)  # until it waits for the file
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with engine.open():
+        pass
+
+
 async def test_a_message_that_nobody_survives_ends_among_the_dead(engine: Embedded) -> None:
     letters, received = Received(), Received()
     async with engine.open() as queue:

@@ -161,6 +161,18 @@ async def test_a_folder_is_scanned_by_clicking_and_its_progress_shows(shop: Shop
     await page.context.close()
 
 
+async def test_a_title_in_one_long_word_widens_no_page_of_a_phone(shop: Shop) -> None:
+    item = {"title": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk", "media_type": "movie"}
+    added = (await shop.enricher.manage("POST", "/api/library/items", item)).json["id"]
+    page = await shop.page(390, 844)
+    await page.goto(f"/title/{added}")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    heading = page.get_by_role("heading", name=item["title"]).first
+    assert await heading.evaluate("one => one.scrollWidth <= one.clientWidth")
+    await shop.enricher.manage("DELETE", f"/api/library/items/{added}")
+    await page.context.close()
+
+
 async def test_the_wall_goes_on_and_keeps_its_place(shop: Shop) -> None:
     for number in range(70):
         item = {"title": f"Shelved {number:02}", "media_type": "tv", "full_path": f"/shelf/{number}"}

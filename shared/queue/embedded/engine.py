@@ -153,7 +153,7 @@ async def open_embedded(
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(worker.run(opened))
         try:
-            await opened
+            await asyncio.shield(opened)  # who is told to end meanwhile does not cancel what the thread tells
             yield EmbeddedQueue(
                 worker,
                 lane_limit=lane_limit,
