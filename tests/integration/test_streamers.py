@@ -330,7 +330,8 @@ async def test_what_is_missing_is_had_again_from_where_it_is_known_to_be(
     path = "/profile-first-300x300.jpg"
     async with streaming() as enricher:
         await enricher.manage("POST", "/api/streamers", {"login": "first"})
-        await stored(enricher, "streamer/1/profile")
+        for role in ("profile", "banner"):
+            await stored(enricher, f"streamer/1/{role}")
         picture = await enricher.volume.names.picture(Name.parse("streamer/1/profile"))
         assert picture
         await enricher.volume.pictures.remove(picture)
