@@ -203,8 +203,8 @@ async def test_management_has_the_fields_that_scripts_know(  # noqa: PLR0915 - o
     async with streaming() as enricher:
         await enricher.manage("POST", "/api/streamers", {"logins": ["first", "second"]})
         await enricher.manage("POST", "/api/categories", {"name": "Just Chatting"})
-        await stored(enricher, "streamer/1/profile")
-        await stored(enricher, "category/just_chatting/cover")
+        for name in ("streamer/1/profile", "streamer/1/banner", "category/just_chatting/cover"):
+            await stored(enricher, name)
         await until(lambda: picture_host.count("/profile-second-300x300.jpg"))
         await until(lambda: _failed(enricher), every_s=0.1)
 
