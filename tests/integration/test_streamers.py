@@ -275,8 +275,8 @@ async def test_management_has_the_fields_that_scripts_know(  # noqa: PLR0915 - o
     async with streaming() as enricher:
         await enricher.manage("POST", "/api/streamers", {"logins": ["first", "second"]})
         await enricher.manage("POST", "/api/categories", {"name": "Just Chatting"})
-        await stored(enricher, "streamer/1/profile")
-        await stored(enricher, "category/just_chatting/cover")
+        for name in ("streamer/1/profile", "streamer/1/banner", "category/just_chatting/cover"):
+            await stored(enricher, name)
         await until(lambda: picture_host.count("/profile-second-300x300.jpg"))
         await until(lambda: _failed(enricher), every_s=0.1)
 
@@ -402,7 +402,8 @@ async def test_what_is_missing_is_had_again_from_where_it_is_known_to_be(
     path = "/profile-first-300x300.jpg"
     async with streaming() as enricher:
         await enricher.manage("POST", "/api/streamers", {"login": "first"})
-        await stored(enricher, "streamer/1/profile")
+        for role in ("profile", "banner"):
+            await stored(enricher, f"streamer/1/{role}")
         picture = await enricher.volume.names.picture(Name.parse("streamer/1/profile"))
         assert picture
         await enricher.volume.pictures.remove(picture)
