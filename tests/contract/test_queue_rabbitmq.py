@@ -69,7 +69,7 @@ async def test_the_brokers_own_refusal_is_a_full_queue(rabbitmq: Broker, broker:
 
 
 async def test_after_a_refusal_jobs_are_published_on_another_channel(
-    rabbitmq: RabbitNode, broker: OnRabbitMQ
+    rabbitmq: Broker, broker: OnRabbitMQ
 ) -> None:
     """The one on which the broker refuses may do so for ever, where it met a queue without its leader."""
     async with broker.open() as queue:
