@@ -28,7 +28,7 @@ from services.enricher.characters.chain import (
 from services.enricher.characters.chosen import WATCHED_AT_MOST, ChosenPictures
 from services.enricher.characters.fast_cache import FAST_PREFIX, FastCache, id_key, name_key
 from services.enricher.characters.files import CharacterFiles
-from services.enricher.characters.matching import folded
+from services.enricher.characters.matching import folded, words_of
 from services.enricher.characters.store import (
     Character,
     CharacterImage,
@@ -302,7 +302,8 @@ class CharacterImages:
         self, wanted: WantedCharacter, key: str, ttl_s: float, *, force: bool, may_create: bool
     ) -> CharacterImageAnswer:
         """Whoever wants the same at the same time has the same answer."""
-        if not force and (kept := await self.fast.get(key)):
+        # Who says whose character it is means one of several, and what is kept by name may be another's.
+        if not force and not wanted.actor and (kept := await self.fast.get(key)):
             self._count("fast")
             return CharacterImageAnswer.model_validate_json(kept)
         shared = (key, force, may_create, wanted.actor)
@@ -336,7 +337,7 @@ class CharacterImages:
         if not force and (row := self._best(known, rows)):
             self._count("table")
             answer = self._answers.of_row(row)
-            if changes == self._changes.get(id_, 0):  # else it may be otherwise by now
+            if not wanted.actor and changes == self._changes.get(id_, 0):  # else it may be otherwise by now
                 await self._kept_fast(key, ttl_s, answer)
             return answer
         began = self._now()
@@ -345,7 +346,7 @@ class CharacterImages:
         self._count(_outcome(result))
         took_s = (self._now() - began).total_seconds()
         answer = answer.model_copy(update={"generation_time": round(took_s, 3)})
-        return await self._kept_fast(key, ttl_s, answer) if answer.success else answer
+        return await self._kept_fast(key, ttl_s, answer) if answer.success and not wanted.actor else answer
 
     async def _run(
         self, wanted: WantedCharacter, *, may_create: bool, only: frozenset[str] | None = None
@@ -359,6 +360,8 @@ class CharacterImages:
         if result.chosen is None:
             return CharacterImageAnswer.without(wanted, result)
         character = _with(Character.called(wanted.name, wanted.whole_title), wanted, result)
+        if wanted.actor and result.ambiguous:  # kept by its name it would stand for the others, too
+            return self._answers.of_candidate(character, result.chosen)
         await self.table.keep([(character, result.candidates)])
         await self._forget(character.id, character.name, character.title)
         await self.chosen.take(character.id, result.chosen)
@@ -366,7 +369,7 @@ class CharacterImages:
 
     def _best(self, wanted: WantedCharacter, rows: Sequence[CharacterImage]) -> CharacterImage | None:
         """The best row, unless a file is there that it does not know of."""
-        rows = [row for row in rows if not row.dropped]
+        rows = [row for row in rows if not row.dropped and _is_meant(row, wanted)]
         best = max(rows, key=lambda row: row.worth, default=None)
         file = self._files.of_character(wanted.name)
         if file and (best is None or best.image_url != self._urls.own(file)):
@@ -445,6 +448,10 @@ class CharacterImages:
 
 DATABASE, GENERATED = "database", "generated"
 OUTCOMES = ("fast", "table", "curated", "provider", "generated", "nothing")
+
+
+def _is_meant(row: CharacterImage, wanted: WantedCharacter) -> bool:
+    return not (row.actor and wanted.actor) or words_of(row.actor) == words_of(wanted.actor)
 
 
 def _id_of(wanted: WantedCharacter) -> str:

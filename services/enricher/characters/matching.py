@@ -5,7 +5,7 @@ Names are compared as words, without case, accents and punctuation. rapidfuzz fi
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -218,7 +218,7 @@ def score(asked: tuple[str, ...], character: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`part` is the one that is meant. None: nobody, or one of `ambiguous` and nobody can say which."""
+    """`part` is the one that is meant. None: nobody, or one of `ambiguous` and nobody can say which. With both, their actor said it."""
 
     part: CastPart | None = None
     score: float = 0.0
@@ -241,12 +241,15 @@ def match(name: str, parts: Sequence[CastPart], *, actor: str | None = None) -> 
     meant = [part for points, part in scored if points == best]
     if best == IN_PART:
         meant += [part for points, part in scored if not points and _may_be(asked, part.character)]
-    by_actor = [part for part in meant if actor and words_of(part.actor) == words_of(actor)]
-    meant = by_actor or meant
-    persons = {(part.actor_id, words_of(part.actor)) for part in meant}
-    if len(persons) > 1:
-        return Match(score=best, ambiguous=tuple(meant))
-    return Match(next((part for part in meant if part.picture), meant[0]), best)
+    ambiguous = tuple(meant) if _are_several(meant) else ()
+    meant = [part for part in meant if actor and words_of(part.actor) == words_of(actor)] or meant
+    if _are_several(meant):
+        return Match(score=best, ambiguous=ambiguous)
+    return Match(next((part for part in meant if part.picture), meant[0]), best, ambiguous)
+
+
+def _are_several(parts: Iterable[CastPart]) -> bool:
+    return len({(part.actor_id, words_of(part.actor)) for part in parts}) > 1
 
 
 def _may_be(asked: tuple[str, ...], character: str) -> bool:

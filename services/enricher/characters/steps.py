@@ -1,7 +1,7 @@
 """The chain's steps: an operator's files, what the database has, providers' casts, and the last resort."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from services.enricher.characters.chain import (
@@ -117,7 +117,8 @@ class OfCast:
             return self._nobody(meant, cast)
         score = self.score(worth, kind, stale=outcome.stale)
         why = f"{meant.part.character} in {cast.title} ({kind}), sure to {meant.score:.0f} of 100."
-        return self._of_part(meant.part, score, why)
+        answer = self._of_part(meant.part, score, why)
+        return answer.model_copy(update={"ambiguous": _named(meant.ambiguous)})
 
     def score(self, worth: Worth, kind: Kind, *, stale: bool) -> float:
         raise NotImplementedError
@@ -125,9 +126,9 @@ class OfCast:
     def _nobody(self, meant: Match, cast: Cast) -> StepAnswer:
         if not meant.ambiguous:
             return nothing(self.name, f"Nobody in the cast of {cast.title} is called so.")
-        told = tuple(f"{part.character} ({part.actor})" for part in meant.ambiguous)
         reason = "Several characters may be meant: say the whole name, or the actor."
-        return StepAnswer(step=self.name, result=StepResult.AMBIGUOUS, reason=reason, ambiguous=told)
+        ambiguous = _named(meant.ambiguous)
+        return StepAnswer(step=self.name, result=StepResult.AMBIGUOUS, reason=reason, ambiguous=ambiguous)
 
     def _of_part(self, part: CastPart, score: float, why: str) -> StepAnswer:
         if not part.picture:
@@ -230,6 +231,10 @@ def worths_of(chain: str) -> dict[str, Worth]:
             )
         worths[name] = worth
     return worths
+
+
+def _named(parts: Iterable[CastPart]) -> tuple[str, ...]:
+    return tuple(f"{part.character} ({part.actor})" for part in parts)
 
 
 def found(
