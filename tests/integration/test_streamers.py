@@ -108,15 +108,18 @@ async def test_a_token_that_is_refused_is_had_again_once_and_a_login_and_an_id_a
     assert twitch.counts["/oauth2/token"] == 2
 
 
-async def test_of_some_hundreds_that_are_added_the_next_are_asked_about_beside_the_first(
+async def test_of_some_hundreds_that_are_added_one_is_asked_about_and_then_the_others_beside_one_another(
     streaming: StartStreaming, twitch: TwitchHost
 ) -> None:
-    many = [f"nobody{number}" for number in range(201)]
-    gate = twitch.hold("/helix/users")
+    many = [f"nobody{number}" for number in range(301)]
+    first = twitch.hold("/helix/users")
     async with streaming() as enricher:
         added = await enricher.manage("POST", "/api/streamers", {"logins": many})
-        await until(lambda: twitch.counts["/helix/users"] == 3)
-        gate.open()
+        await until(lambda: twitch.counts["/helix/users"] == 1)
+        others = twitch.hold("/helix/users")
+        first.open()
+        await until(lambda: twitch.counts["/helix/users"] == 4)
+        others.open()
 
         async def are_unknown() -> bool:
             listed = (await enricher.manage("GET", "/api/streamers?limit=500")).json["streamers"]
@@ -124,7 +127,7 @@ async def test_of_some_hundreds_that_are_added_the_next_are_asked_about_beside_t
 
         await until(are_unknown, every_s=0.1)
     assert added.json["total"] == len(many)
-    assert twitch.counts["/helix/users"] == 3
+    assert twitch.counts["/helix/users"] == 4
 
 
 async def test_a_login_that_twitch_gives_to_somebody_else_costs_nobody_a_streamer(

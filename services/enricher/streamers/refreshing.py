@@ -3,10 +3,12 @@ pictures are fetched. A row is due until its pictures are ordered: whatever ends
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -24,7 +26,9 @@ from shared.pictures import Name
 from shared.queue import QueueError
 from shared.telemetry import utc_now
 
-ROUND = 4 * AT_ONCE
+Row = TypeVar("Row", Streamer, Category)
+
+ROUND = 10 * AT_ONCE
 """So many are asked about beside one another."""
 
 DAILY = timedelta(days=1)
@@ -40,6 +44,8 @@ BUSY_AGAIN = timedelta(seconds=1)
 
 LOOK_EVERY_S = 30.0
 PATIENCE = timedelta(seconds=10)
+ROUNDS_PATIENCE = timedelta(minutes=1)
+"""Of what nobody waits for at this very moment: our own budget may let it ask a little later."""
 
 _log = structlog.get_logger()
 
@@ -69,7 +75,7 @@ class StreamerRefresh:
     async def round(self) -> bool:
         """Ask about some hundreds of those that are due. Whether there is more.
 
-        Of one hundred the pictures are ordered while the next one is asked about.
+        Of one hundred the pictures are ordered while the next ones are asked about.
         """
         if self.client is None:
             return False
@@ -77,11 +83,17 @@ class StreamerRefresh:
         others = (
             await self.shelf.due(self.shelf.categories, limit=ROUND - len(due)) if len(due) < ROUND else ()
         )
-        asking = [
-            *(self.streamers(due[first : first + AT_ONCE]) for first in range(0, len(due), AT_ONCE)),
-            *(self.categories(others[first : first + AT_ONCE]) for first in range(0, len(others), AT_ONCE)),
+        asking: list[Callable[..., Awaitable[None]]] = [
+            *(partial(self.streamers, some) for some in _hundreds(due)),
+            *(partial(self.categories, some) for some in _hundreds(others)),
         ]
-        failures = [one for one in await asyncio.gather(*asking, return_exceptions=True) if one]
+        failures: list[BaseException] = []
+        for some in (asking[:1], asking[1:]):  # what the first one is told of what is left paces the others
+            if not failures:
+                answers = await asyncio.gather(
+                    *(ask(within=ROUNDS_PATIENCE) for ask in some), return_exceptions=True
+                )
+                failures += [one for one in answers if one]
         for failure in failures:
             if not isinstance(failure, ProviderError):
                 raise failure
@@ -93,12 +105,14 @@ class StreamerRefresh:
             return True
         return len(due) + len(others) == ROUND
 
-    async def streamers(self, some: Sequence[Streamer], *, order: bool = True) -> None:
+    async def streamers(
+        self, some: Sequence[Streamer], *, order: bool = True, within: timedelta = PATIENCE
+    ) -> None:
         """Ask about AT_ONCE at most, and have their pictures where they are new, unless somebody else will. Raise ProviderError."""
         if not some or self.client is None:
             return
         said = await self.client.users(
-            self._turn(some),
+            self._turn(some, within),
             ids=[one.twitch_id for one in some if one.twitch_id],
             logins=[one.login for one in some if not one.twitch_id and one.login],
         )
@@ -128,12 +142,12 @@ class StreamerRefresh:
             for by_twitch in (naming.twitchs(one.twitch_id), one.twitch_id)
         )
 
-    async def categories(self, some: Sequence[Category]) -> None:
+    async def categories(self, some: Sequence[Category], *, within: timedelta = PATIENCE) -> None:
         """The same of categories."""
         if not some or self.client is None:
             return
         said = await self.client.games(
-            self._turn(some),
+            self._turn(some, within),
             ids=[one.twitch_id for one in some if one.twitch_id],
             names=[one.name for one in some if not one.twitch_id],
         )
@@ -219,10 +233,10 @@ class StreamerRefresh:
         }
         return {one.id: known if one.id in found else unknown for one in some}
 
-    def _turn(self, some: Iterable[Streamer | Category]) -> Turn:
+    def _turn(self, some: Iterable[Streamer | Category], within: timedelta = PATIENCE) -> Turn:
         """What was just added comes before what is only looked at again."""
         is_new = any(one.checked_at is None for one in some)
-        return Turn(Urgency.NOW if is_new else Urgency.LATER, self.now() + PATIENCE)
+        return Turn(Urgency.NOW if is_new else Urgency.LATER, self.now() + within)
 
     async def search(self, text: str) -> Sequence[TwitchGame]:
         """Raise ProviderError."""
@@ -278,6 +292,10 @@ class StreamerRefresh:
                 return [here or await self.shelf.category_called(added[0].name) or added[0]]
         self.wake.set()
         return added
+
+
+def _hundreds(some: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    return (some[first : first + AT_ONCE] for first in range(0, len(some), AT_ONCE))
 
 
 def pause_s(error: ProviderError) -> float:
