@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from contextlib import closing
+from functools import partial
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +13,7 @@ from tests.conformance.servers import IMAGE, Servers
 from tests.conformance.subjects import FORMS, by_url
 from tests.conformance.test_misses import fetches
 from tests.conformance.world import World
+from tests.integration.onesheet import until
 
 PICTURE, REVISION = "0123456789abcdef" * 2, "0123456789abcdef"
 OFFERED = quote("http://127.0.0.1/x.jpg", safe="")
@@ -199,6 +202,7 @@ async def test_no_answer_tells_what_we_are_made_of(world: World, servers: Server
 async def test_nothing_asked_for_wrongly_reaches_the_queue_or_the_disk(
     world: World, servers: Servers
 ) -> None:
+    await until(partial(nothing_is_left_for_later, world))
     before = await everything(world, servers)
     world.host.forget()
     for target in (*WRONG, *(by_url(source, "small", "webp") for source in NOT_ALLOWED), *NOWHERE):
@@ -206,6 +210,18 @@ async def test_nothing_asked_for_wrongly_reaches_the_queue_or_the_disk(
             await servers.ask(target, method=method)
     assert await everything(world, servers) == before
     assert world.host.requests == []
+
+
+async def nothing_is_left_for_later(world: World) -> bool:
+    """Of what was asked for before this."""
+    return not await world.queue.depth(Lane.PICTURES_LATER) and not waiting_in(world, Lane.PICTURES_LATER)
+
+
+def waiting_in(world: World, *lanes: Lane) -> list[tuple[str, int]]:
+    """Of the process with a queue of its own."""
+    with closing(sqlite3.connect(world.directory / "usual" / "queue.sqlite")) as file:
+        found = file.execute("SELECT lane, count(*) FROM messages GROUP BY lane").fetchall()
+    return [(lane, count) for lane, count in found if lane in {one.value for one in lanes}]
 
 
 async def everything(world: World, servers: Servers) -> tuple[object, ...]:
@@ -217,7 +233,4 @@ async def everything(world: World, servers: Servers) -> tuple[object, ...]:
     )
     depths = {lane: await world.queue.depth(lane) for lane in Lane}
     taken = [await fetches(world, server) for server in servers]
-    with sqlite3.connect(world.directory / "usual" / "queue.sqlite") as file:
-        lanes = file.execute("SELECT lane, count(*) FROM messages GROUP BY lane").fetchall()
-    file.close()
-    return files, depths, taken, lanes
+    return files, depths, taken, waiting_in(world, *Lane)

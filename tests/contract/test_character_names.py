@@ -60,7 +60,7 @@ BY_HAND: list[tuple[str, str, str | None]] = [
     ("The Last Kingdom", "Odda", None),
     ("The Last Kingdom", "Alfred", "King Alfred"),
     ("The Last Kingdom", "Æthelwold", "Aethelwold"),
-    ("Breaking Bad", "Walter White Junior", None),
+    ("Breaking Bad", "Walter White Junior", "Walter White Jr."),
     ("Breaking Bad", "Walter White", "Walter White"),
     ("Breaking Bad", "Skyler", "Skyler White"),
     ("Breaking Bad", "Schrader", None),

@@ -2,6 +2,7 @@
 StreamVault's pages know.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -179,6 +180,21 @@ async def test_a_category_in_other_letters_is_the_one_that_twitch_means(
         ("8", "FLOW"),
     ]
     assert total == 3
+
+
+async def test_a_category_that_is_asked_about_twice_at_a_time_stays(
+    streaming: StartStreaming, twitch: TwitchHost
+) -> None:
+    gate = twitch.hold("/helix/games")
+    async with streaming() as enricher, asyncio.TaskGroup() as adding:
+        adding.create_task(enricher.manage("POST", "/api/categories", {"name": "Just Chatting"}))
+        await until(lambda: twitch.counts["/helix/games"] == 1)
+        await enricher.manage("POST", "/api/streamers", {"logins": ["first", "second"]})
+        await until(lambda: twitch.counts["/helix/games"] == 2)
+        gate.open()
+        await stored(enricher, "category/just_chatting/cover")
+        await stored(enricher, "streamer/2/profile")
+        assert (await enricher.manage("GET", "/api/categories")).json["total"] == 1
 
 
 async def test_categories_have_files_slugs_covers_and_favourites(

@@ -307,7 +307,9 @@ def _sharing_budgets(background: Background, fault: Fault, _: object) -> Abstrac
 def _sharing_the_database(
     background: Background, fault: Fault, patch: pytest.MonkeyPatch
 ) -> AbstractAsyncContextManager[None]:
-    sharing = PostgresSharing(SimpleNamespace(), SimpleNamespace(), lost=())  # type: ignore[arg-type]
+    dialect = SimpleNamespace(loaded_dbapi=SimpleNamespace(Error=OSError))
+    connecting: Any = SimpleNamespace(sync=SimpleNamespace(dialect=dialect))
+    sharing = PostgresSharing(connecting, connecting, lost=())
     patch.setattr(sharing, "keep", fault.soon)
     return sharing.keeping(background)
 

@@ -193,7 +193,8 @@ class StreamerRefresh:
                 continue
             said = {"box_art": game.box_art_url}
             if one.twitch_id is None:
-                if (first := taken.setdefault(game.id, one)) is not one:  # written otherwise
+                first = taken.setdefault(game.id, one)
+                if first.id != one.id:  # written otherwise; the same one may be asked about twice at a time
                     await self.shelf.merge_categories(first, one)
                     continue
                 said["twitch_id"] = game.id
