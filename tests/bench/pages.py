@@ -53,8 +53,9 @@ async def pages(directory: Path) -> list[Figure]:
             "TRAKT_BASE_URL": trakt.root,
             "TRAKT_CLIENT_ID": CLIENT_ID,
             "VOLUME_URL": f"file:{directory}/data",
+            "STATE_DIR": f"{directory}/state",
         }
-        async with measured_service("services.enricher", settings, cwd=directory) as enricher:
+        async with measured_service("services", settings, cwd=directory) as enricher:
             await _fill(enricher.address)
             trakt.latency_s = LATENCY_S
             cold = await _cold(enricher.address)
