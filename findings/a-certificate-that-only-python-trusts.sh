@@ -4,7 +4,7 @@
 # Behaviour: `openssl req -x509` makes a certificate that is also an authority (CA:TRUE), and rustls takes no authority's for a
 #   server's: "HTTP error: error sending request", and CaUsedAsEndEntity in the text behind it alone. With `-addext
 #   basicConstraints=critical,CA:FALSE` both trust it: rustls then takes the same file as authority and as server's.
-# Versions: obstore 0.12.1, Python 3.11 with OpenSSL 3. Source: observed; github.com/briansmith/webpki/issues/114 (of plain rustls).
+# Versions: obstore 0.12.1, Python 3.11 with OpenSSL 3. Source: observed; webpki (briansmith), issue 114 (of plain rustls).
 source "$(dirname "$0")/sandbox.sh"
 packages obstore==0.12.1
 cd "$work"
