@@ -5,10 +5,11 @@ import gzip
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import repeat
 from pathlib import Path
 
 import aiohttp
@@ -126,20 +127,29 @@ async def test_whatever_clients_send_is_heard(dial: Dial) -> None:
             assert server.skeleton.metrics.heard == heard
 
 
+@asynccontextmanager
+async def dribbling(writer: asyncio.StreamWriter, sent: Iterable[int]) -> AsyncIterator[None]:
+    """Byte by byte, until this is left."""
+
+    async def dribble() -> None:
+        for byte in sent:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(dribble())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_so_is_who_sends_a_header_byte_by_byte(dial: Dial) -> None:
     async with serving(header_within_s=0.3) as server:
         slow = await dial(server.port)
-
-        async def dribble() -> None:
-            for byte in GET[:-1] * 50:
-                slow[1].write(bytes([byte]))
-                await slow[1].drain()
-                await asyncio.sleep(0.02)
-
-        dribbling = asyncio.create_task(dribble())
-        assert await ended(slow) == b""
-        dribbling.cancel()
-        await asyncio.gather(dribbling, return_exceptions=True)
+        async with dribbling(slow[1], GET[:-1] * 50):
+            assert await ended(slow) == b""
         assert server.let_go("no header") == 1
 
 
@@ -148,17 +158,8 @@ async def test_so_is_who_sends_a_body_byte_by_byte_and_not_who_waits_for_an_answ
         slow, waiting = await dial(server.port), await dial(server.port)
         waiting[1].write(GET.replace(b"/healthz", b"/large"))
         slow[1].write(b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
-
-        async def dribble() -> None:
-            while True:
-                slow[1].write(b"x")
-                await slow[1].drain()
-                await asyncio.sleep(0.02)
-
-        dribbling = asyncio.create_task(dribble())
-        assert await ended(slow) == b""
-        dribbling.cancel()
-        await asyncio.gather(dribbling, return_exceptions=True)
+        async with dribbling(slow[1], repeat(ord("x"))):
+            assert await ended(slow) == b""
         assert (server.let_go("slow body"), server.read) == (1, [])
         assert (await waiting[0].readline()).startswith(b"HTTP/1.1 200")
 

@@ -337,8 +337,8 @@ class CharacterImages:
         if not force and (row := self._best(known, rows)):
             self._count("table")
             answer = self._answers.of_row(row)
-            if not wanted.actor and changes == self._changes.get(id_, 0):  # else it may be otherwise by now
-                await self._kept_fast(key, ttl_s, answer)
+            if changes == self._changes.get(id_, 0):  # else it may be otherwise by now
+                await self._kept_fast(wanted, key, ttl_s, answer)
             return answer
         began = self._now()
         result = await self._run(known, may_create=may_create)
@@ -346,7 +346,7 @@ class CharacterImages:
         self._count(_outcome(result))
         took_s = (self._now() - began).total_seconds()
         answer = answer.model_copy(update={"generation_time": round(took_s, 3)})
-        return await self._kept_fast(key, ttl_s, answer) if answer.success and not wanted.actor else answer
+        return await self._kept_fast(wanted, key, ttl_s, answer) if answer.success else answer
 
     async def _run(
         self, wanted: WantedCharacter, *, may_create: bool, only: frozenset[str] | None = None
@@ -432,7 +432,11 @@ class CharacterImages:
             cast_limit=self._cast_limit,
         )
 
-    async def _kept_fast(self, key: str, ttl_s: float, answer: CharacterImageAnswer) -> CharacterImageAnswer:
+    async def _kept_fast(
+        self, wanted: WantedCharacter, key: str, ttl_s: float, answer: CharacterImageAnswer
+    ) -> CharacterImageAnswer:
+        if wanted.actor:
+            return answer
         hit = answer.model_copy(update={"cache_hit": True, "generation_time": 0.0})
         await self.fast.put(key, hit.model_dump_json().encode(), ttl_s)
         return answer

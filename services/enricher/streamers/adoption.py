@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.enricher.finder.providers.errors import ProviderError
-from services.enricher.finder.providers.twitch.client import AT_ONCE
+from services.enricher.finder.providers.twitch.client import in_requests
 from services.enricher.library.listsync.importing import (
     EXTENSIONS,
     IN_A_JOB,
@@ -128,8 +128,8 @@ class ImportStreamVault:
         added = await self._shelf.add_streamers(twitch_ids=sorted(numbers), check_in=LATER)
         new = [one for one in added if one.checked_at is None]
         with suppress(ProviderError):
-            for first in range(0, len(new), AT_ONCE):
-                await self._refreshing.streamers(new[first : first + AT_ONCE], order=False)
+            for some in in_requests(new):
+                await self._refreshing.streamers(some, order=False)
 
     async def _known(
         self, one: FoundFile, progress: Progress, *, by_twitch: bool, dry_run: bool

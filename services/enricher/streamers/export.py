@@ -158,7 +158,7 @@ class Export:
         self._whole = True
         self._whole_at = float("-inf")
         self._shown: dict[PictureId, set[Name]] = defaultdict(set)
-        self._warned: set[tuple[str, str | None]] = set()
+        self._warned: set[tuple[str, str]] = set()
         self.obstacle: str | None = None
         """Why it is not as it is set, for who looks after the server."""
         self.foreign: frozenset[str] = frozenset()
@@ -388,7 +388,7 @@ class Export:
         elif placed is Placed.PLACED:
             done.placed += 1
 
-    def _warn(self, path: str, reason: str | None) -> None:
+    def _warn(self, path: str, reason: str) -> None:
         """Once of each folder: every round tries again."""
         about = (path.rpartition("/")[0], reason)
         if about not in self._warned:

@@ -24,7 +24,7 @@ from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseUnavailable
 from services.enricher.finder.providers import Turn, Urgency
 from services.enricher.finder.providers.errors import ProviderError, Refused
-from services.enricher.finder.providers.twitch.client import AT_ONCE, TwitchClient, TwitchStream, sized
+from services.enricher.finder.providers.twitch.client import TwitchClient, TwitchStream, in_requests, sized
 from services.enricher.streamers import naming
 from services.enricher.streamers.pictures import ShelfPictures
 from services.enricher.streamers.rows import LiveStream, NewCategory, Streamer, Thumbnail
@@ -96,8 +96,8 @@ class LiveThumbnails:
             if self._next_at is None or self.now() >= self._next_at:
                 asked = self._to_ask(shelved, told)
                 self._next_at = self.now() + self.every
-            for first in range(0, len(asked), AT_ONCE):
-                await self._look(asked[first : first + AT_ONCE])
+            for some in in_requests(asked):
+                await self._look(some)
             if self.eventsub:
                 await self._subscribe(shelved, self.eventsub)
         except ProviderError as error:

@@ -3,19 +3,24 @@ pictures are fetched. A row is due until its pictures are ordered: whatever ends
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
 from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.finder.providers import Turn, Urgency
 from services.enricher.finder.providers.errors import Busy, ProviderError
-from services.enricher.finder.providers.twitch.client import AT_ONCE, TwitchClient, TwitchGame, TwitchUser
+from services.enricher.finder.providers.twitch.client import (
+    AT_ONCE,
+    TwitchClient,
+    TwitchGame,
+    TwitchUser,
+    in_requests,
+)
 from services.enricher.streamers import naming
 from services.enricher.streamers.pictures import ShelfPictures
 from services.enricher.streamers.rows import Category, NewCategory, Streamer
@@ -25,8 +30,6 @@ from shared.background import Background
 from shared.pictures import Name
 from shared.queue import QueueError
 from shared.telemetry import utc_now
-
-Row = TypeVar("Row", Streamer, Category)
 
 ROUND = 10 * AT_ONCE
 """So many are asked about beside one another."""
@@ -84,8 +87,8 @@ class StreamerRefresh:
             await self.shelf.due(self.shelf.categories, limit=ROUND - len(due)) if len(due) < ROUND else ()
         )
         asking: list[Callable[..., Awaitable[None]]] = [
-            *(partial(self.streamers, some) for some in _hundreds(due)),
-            *(partial(self.categories, some) for some in _hundreds(others)),
+            *(partial(self.streamers, some) for some in in_requests(due)),
+            *(partial(self.categories, some) for some in in_requests(others)),
         ]
         failures: list[BaseException] = []
         for some in (asking[:1], asking[1:]):  # what the first one is told of what is left paces the others
@@ -94,14 +97,13 @@ class StreamerRefresh:
                     *(ask(within=ROUNDS_PATIENCE) for ask in some), return_exceptions=True
                 )
                 failures += [one for one in answers if one]
+        refusals = [one for one in failures if isinstance(one, ProviderError)]
         for failure in failures:
-            if not isinstance(failure, ProviderError):
+            if failure not in refusals:
                 raise failure
-        if failures:
-            [error, *_] = failures
-            assert isinstance(error, ProviderError)
-            _log.warning("Twitch not asked", reason=error.reason)
-            await asyncio.sleep(pause_s(error))
+        if refusals:
+            _log.warning("Twitch not asked", reason=refusals[0].reason)
+            await asyncio.sleep(pause_s(refusals[0]))
             return True
         return len(due) + len(others) == ROUND
 
@@ -293,10 +295,6 @@ class StreamerRefresh:
                 return [here or await self.shelf.category_called(added[0].name) or added[0]]
         self.wake.set()
         return added
-
-
-def _hundreds(some: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    return (some[first : first + AT_ONCE] for first in range(0, len(some), AT_ONCE))
 
 
 def pause_s(error: ProviderError) -> float:

@@ -71,8 +71,7 @@ class StreamShelf:
         async def writing(connection: AsyncConnection) -> None:
             had = columns.login.in_(logins) & columns.twitch_id.is_not(None)
             await connection.execute(update(streamers).where(had).values(login=None))
-            for number, values in said.items():
-                await connection.execute(update(streamers).where(columns.id == number).values(**values))
+            await connection.at_once(lambda visit: self.streamers.change_at_once(visit, said))
 
         await self._database.write_on_one_visit(writing)
 

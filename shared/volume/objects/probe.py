@@ -56,8 +56,9 @@ def probe(client: ObjectClient) -> None:
 
 
 def _sentence(client: ObjectClient, bucket: str, error: Exception) -> str:
-    if means := _MEANS.get(store_code(error)):
-        return f"VOLUME_URL: the bucket {bucket} cannot be used: the store says {store_code(error)}, {means}."
+    code = store_code(error)
+    if means := _MEANS.get(code):
+        return f"VOLUME_URL: the bucket {bucket} cannot be used: the store says {code}, {means}."
     if _AUTHORITY in str(error):
         return (
             f"VOLUME_URL: the certificate of the store at {client.settings.endpoint} is an authority's, which counts as no"

@@ -1,7 +1,7 @@
 """What Helix sends, and how it is asked: a hundred things at once, each request for one point."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
@@ -28,6 +28,12 @@ PLACE = "{width}x{height}"
 
 _FIXED = re.compile(r"-[0-9]{1,5}x[0-9]{1,5}(\.[a-z]{3,4})$", re.ASCII)
 _Entry = TypeVar("_Entry", bound=Lenient)
+_Asked = TypeVar("_Asked")
+
+
+def in_requests(some: Sequence[_Asked]) -> Iterator[Sequence[_Asked]]:
+    """As many in each as one request takes."""
+    return (some[first : first + AT_ONCE] for first in range(0, len(some), AT_ONCE))
 
 
 def _template(url: str) -> str:
