@@ -70,11 +70,15 @@ class Layout:
 
     def below(self, relative: str) -> Path:
         """A path below the root; raise ValueError for one that would lie outside."""
+        return Path(self.place_below(relative))
+
+    def place_below(self, relative: str) -> str:
+        """The same for whoever looks all the time."""
         root = str(self.root)
-        path = Path(text := os.path.normpath(os.path.join(root, relative)))  # noqa: PTH118 - asked for each miss
-        if not (text.startswith(f"{root}/") or path.is_relative_to(root)):
+        place = os.path.normpath(os.path.join(root, relative))  # noqa: PTH118 - asked for each miss
+        if not (place.startswith(f"{root}/") or Path(place).is_relative_to(root)):
             raise ValueError("a path outside the volume")
-        return path
+        return place
 
     def new_trash(self) -> Path:
         return self.trash / uuid.uuid4().hex

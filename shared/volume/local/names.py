@@ -44,15 +44,15 @@ class LocalNames:
         if failure := self._refusals.find(name):
             return failure
         try:  # as an earlier version wrote it
-            return Failure.model_validate_json(read_whole(str(self._refusal(name))))
+            return Failure.model_validate_json(read_whole(self._refusal(name)))
         except (OSError, ValidationError):
             return None
 
-    def _link_of(self, name: Name) -> Path:
-        return self._layout.below(name_path(name))
+    def _link_of(self, name: Name) -> str:
+        return self._layout.place_below(name_path(name))
 
-    def _refusal_of(self, name: Name) -> Path:
-        return self._layout.below(name_failure_path(name))
+    def _refusal_of(self, name: Name) -> str:
+        return self._layout.place_below(name_failure_path(name))
 
 
 class LocalNameStore(LocalNames):
@@ -62,7 +62,7 @@ class LocalNameStore(LocalNames):
         await asyncio.to_thread(self._point, name, picture)
 
     def _point(self, name: Name, picture: PictureId) -> None:
-        link = self._link(name)
+        link = Path(self._link(name))
         kept = self._layout.picture(Tree.KEEP, picture).is_dir()
         target = self._layout.root / picture_path(Tree.KEEP if kept else Tree.CACHE, picture)
         points_to = os.path.relpath(target, link.parent)
@@ -75,13 +75,13 @@ class LocalNameStore(LocalNames):
 
     def _refuse(self, name: Name, failure: Failure) -> None:
         self._refusals.put(name, failure)
-        self._refusal(name).unlink(missing_ok=True)
+        Path(self._refusal(name)).unlink(missing_ok=True)
 
     async def remove(self, name: Name) -> None:
         await asyncio.to_thread(self._remove, name)
 
     def _remove(self, name: Name) -> None:
-        link = self._link(name)
+        link = Path(self._link(name))
         self._forget(name)
         if link.parent.is_dir():
             link.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class LocalNameStore(LocalNames):
 
     def _forget(self, name: Name) -> None:
         self._refusals.forget(name)
-        self._refusal(name).unlink(missing_ok=True)
+        Path(self._refusal(name)).unlink(missing_ok=True)
 
 
 def _put(directory: Path, put: Callable[[], None]) -> None:
