@@ -6,6 +6,7 @@ import stat
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -21,35 +22,35 @@ NETWORK_FILE_SYSTEMS = frozenset(
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     root: Path
 
-    @property
+    @cached_property
     def scratch(self) -> Path:
         return self.root / "tmp"
 
-    @property
+    @cached_property
     def trash(self) -> Path:
         return self.root / "trash"
 
-    @property
+    @cached_property
     def locks(self) -> Path:
         return self.root / "locks"
 
-    @property
+    @cached_property
     def hosts(self) -> Path:
         return self.root / "hosts"
 
-    @property
+    @cached_property
     def names(self) -> Path:
         return self.root / "names"
 
-    @property
+    @cached_property
     def refused(self) -> Path:
         return self.root / "refused"
 
-    @property
+    @cached_property
     def inbox(self) -> Path:
         return self.root / "inbox"
 
