@@ -79,9 +79,9 @@ class WatchedQueue:
         self._note(envelope, lane)
         await self.inner.publish(envelope, lane, delay=delay)
 
-    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+    async def publish_at_end(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         self._note(envelope, lane)
-        await self.inner.publish_at_end(envelope, lane)
+        await self.inner.publish_at_end(envelope, lane, delay=delay)
 
     def _note(self, envelope: Envelope, lane: Lane) -> None:
         if self.down:

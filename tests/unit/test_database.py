@@ -5,7 +5,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,19 @@ async def test_a_statement_and_its_rows_take_one_visit_to_the_connections_thread
     await database.write(nothing)
     assert visits == []
     assert await stored_tasks(database) == 2
+
+
+async def test_a_transaction_that_did_not_end_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """As where its rollback failed. What it had written is gone."""
+    path = tmp_path / "a.sqlite"
+    async with FrugalConnection(path, begin="BEGIN") as connection:
+        await connection.execute("CREATE TABLE numbers (number INTEGER)")
+        for statement in ("BEGIN", "INSERT INTO numbers VALUES (1)"):
+            await connection.execute(statement)
+        assert await connection.at_once(lambda _visit: "done") == "done"
+        assert not connection.in_transaction
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
 
 
 DONE_OF = Statement(select(tasks.c.id, tasks.c.done).where(tasks.c.kind == bindparam("of")))

@@ -99,6 +99,16 @@ class AsyncEngine:
     async def raw_connection(self) -> PoolProxiedConnection:
         return await greenlet_spawn(self.sync.raw_connection)
 
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Any]:
+        """The driver's connection, for whoever leaves no transaction open. One that is idle is had without a greenlet."""
+        idle = self.sync.pool.checkedin() > 0
+        pooled = self.sync.raw_connection() if idle else await self.raw_connection()
+        try:
+            yield pooled.driver_connection
+        finally:
+            pooled.close()
+
     async def dispose(self) -> None:
         await greenlet_spawn(self.sync.dispose)
 
