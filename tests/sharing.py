@@ -31,7 +31,6 @@ _ONE_SHARE = {
         "tests/contract/test_queue_outages.py",
         "tests/faults/test_killed_broker.py",
         "tests/faults/test_reboot_order.py",
-        "tests/integration/test_services.py",
     ),
 }
 _LONG: Sequence[str] = (
