@@ -225,7 +225,7 @@ async def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(
 async def test_a_service_of_its_own_does_not_start_on_a_queue_that_nobody_else_reads(
     tmp_path: Path, module: str
 ) -> None:
-    async with started(tmp_path, module, warm=False, QUEUE_URL="") as service:
+    async with started(tmp_path, module, QUEUE_URL="") as service:
         assert await service.ended() == 2
     assert "QUEUE_URL is not set" in said(service)
 
