@@ -34,18 +34,19 @@ def _read_trusted_later(context: ssl.SSLContext) -> None:
 
 
 def _with_trusted(connecting: str) -> None:
-    """Of the two ways into a connection, one: with the certificates in any case, or with none at all."""
+    """One of the two ways into a connection: what was put off is read before it, also by two threads at once."""
     connect = getattr(ssl.SSLContext, connecting)
 
     @wraps(connect)
     def connect_with_trusted(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
-        if context.__dict__.pop("reads_trusted", False):
+        if "reads_trusted" in context.__dict__:
             super(ssl.SSLContext, context).set_default_verify_paths()
+            context.__dict__.pop("reads_trusted", None)
         return connect(context, *args, **options)
 
     setattr(ssl.SSLContext, connecting, connect_with_trusted)
 
 
-ssl.SSLContext.set_default_verify_paths = _read_trusted_later  # type: ignore[method-assign]
+ssl.SSLContext.set_default_verify_paths = _read_trusted_later  # type: ignore[assignment]
 _with_trusted("wrap_bio")
 _with_trusted("wrap_socket")
