@@ -18,10 +18,11 @@ from services.enricher.library.pages.enrichment import ITEMS_BYTES, Enrichment, 
 from services.enricher.library.pages.kept import KeptPages
 from services.enricher.library.pages.pages import Listings, Pages
 from services.enricher.library.parts import Parts
-from services.enricher.library.scan.scan import Place, Places, Scan, Scans
+from services.enricher.library.scan import places as scanned
 from services.enricher.library.sync import Syncing, sync_works
 from services.enricher.pictures.prefetch import Prefetch
 from services.enricher.pictures.shown import PictureUrls, ShownPictures
+from services.enricher.tasks.task import Progress
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.contracts import Envelope, changed_pictures, removed_pictures
 from shared.http import RenderedBody
@@ -46,7 +47,7 @@ class LibrarySettings(Settings):
     @property
     def folders(self) -> tuple[str, ...]:
         """Without what all in them is."""
-        return tuple(Place.of(root).path for root in self.roots)
+        return tuple(scanned.Place.of(root).path for root in self.roots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class LibraryWing:
     _library: Library
     _parts: Parts
     _syncing: Syncing
-    _places: Places
+    _places: scanned.Places
     _pages: Pages
     _enrichment: Enrichment
     _kept: KeptPages[RenderedBody]
@@ -75,7 +76,7 @@ class LibraryWing:
     def endpoints(
         self, tasks: Tasks, urls: PictureUrls, rules: HostRules, paths: PublicPaths, pictures: Pictures
     ) -> list[Endpoint]:
-        scans = Scans(tasks, self._places)
+        scans = scanned.Scans(tasks, self._places)
         return [
             *api.item_endpoints(
                 self._pages, self._enrichment, self._finder.metadata, self._kept, self._library
@@ -153,7 +154,7 @@ async def open_library(
         parts = Parts(ground.database)
         adopting = Adopting(finder, syncing, ground.volume.pictures, ground.volume.inbox, note_use)
         works: dict[str, Work] = {
-            "scan": scan,
+            scanned.KIND: scan,
             **sync_works(syncing, library, parts),
             ImportListSync.KIND: ImportListSync(library, adopting),
         }
@@ -164,10 +165,16 @@ async def open_library(
 
 def library_with_scans(
     database: Database, settings: LibrarySettings, *, on_written: Callable[[], None] = lambda: None
-) -> tuple[Library, Scan, Places]:
+) -> tuple[Library, Work, scanned.Places]:
     """`on_written` hears of each write to the library, by whomever, and not of what tasks write of themselves.
 
     The scan is the work of tasks of the kind `scan`, which `Scans` starts below the places.
     """
-    watched, places = database.watched(on_written, topic="library"), Places(settings.roots)
-    return Library(watched), Scan(watched, places), places
+    watched, places = database.watched(on_written, topic="library"), scanned.Places(settings.roots)
+
+    async def scan(arguments: Mapping[str, object], progress: Progress) -> None:
+        from services.enricher.library.scan.scan import Scan  # noqa: PLC0415 - long to load, where a folder is scanned
+
+        await Scan(watched, places)(arguments, progress)
+
+    return Library(watched), scan, places

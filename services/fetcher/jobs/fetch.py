@@ -177,6 +177,7 @@ async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps
             asker=asker,
             authorised_host=job.authorised_host,
         )
+        deps.sandbox.expect_orders()
         try:
             got = await get()
         except PictureError as error:
