@@ -14,6 +14,7 @@ from sqlalchemy import (
     PoolProxiedConnection,
     create_engine,
 )
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.util import greenlet_spawn
 
@@ -102,8 +103,11 @@ class AsyncEngine:
     @asynccontextmanager
     async def driver(self) -> AsyncIterator[Any]:
         """The driver's connection, for whoever leaves no transaction open. One that is idle is had without a greenlet."""
-        idle = self.sync.pool.checkedin() > 0
-        pooled = self.sync.raw_connection() if idle else await self.raw_connection()
+        try:
+            idle = self.sync.pool.checkedin() > 0
+            pooled = self.sync.raw_connection() if idle else await self.raw_connection()
+        except MissingGreenlet:  # it was given up, and has to be opened anew
+            pooled = await self.raw_connection()
         try:
             yield pooled.driver_connection
         finally:
