@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 import shared.volume.local.layout
@@ -221,7 +221,8 @@ async def test_in_place_of_a_connection_that_was_given_up_another_one_is_opened(
     await in_a_file.ping()
     given_up = await reading.raw_connection()
     await greenlet_spawn(given_up.invalidate)
-    assert reading.sync.pool.checkedin() == 1
+    assert isinstance(pool := reading.sync.pool, QueuePool)
+    assert pool.checkedin() == 1
     await in_a_file.ping()
 
 

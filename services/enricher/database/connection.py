@@ -12,6 +12,7 @@ from sqlalchemy import (
     Engine,
     Executable,
     PoolProxiedConnection,
+    QueuePool,
     create_engine,
 )
 from sqlalchemy.exc import MissingGreenlet
@@ -104,7 +105,8 @@ class AsyncEngine:
     async def driver(self) -> AsyncIterator[Any]:
         """The driver's connection, for whoever leaves no transaction open. One that is idle is had without a greenlet."""
         try:
-            idle = self.sync.pool.checkedin() > 0
+            pool = self.sync.pool
+            idle = isinstance(pool, QueuePool) and pool.checkedin() > 0
             pooled = self.sync.raw_connection() if idle else await self.raw_connection()
         except MissingGreenlet:  # it was given up, and has to be opened anew
             pooled = await self.raw_connection()
