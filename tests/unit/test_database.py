@@ -29,7 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 import shared.volume.local.layout
 from services.enricher.database import migrations
@@ -213,6 +214,16 @@ async def test_a_transaction_that_did_not_end_stands_in_nobodys_way(tmp_path: Pa
         assert not connection.in_transaction
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
+
+
+async def test_in_place_of_a_connection_that_was_given_up_another_one_is_opened(in_a_file: Database) -> None:
+    reading = in_a_file._engines.reading
+    await in_a_file.ping()
+    given_up = await reading.raw_connection()
+    await greenlet_spawn(given_up.invalidate)
+    assert isinstance(pool := reading.sync.pool, QueuePool)
+    assert pool.checkedin() == 1
+    await in_a_file.ping()
 
 
 DONE_OF = Statement(select(tasks.c.id, tasks.c.done).where(tasks.c.kind == bindparam("of")))

@@ -135,7 +135,7 @@ class StoreThread:
 
     async def settle(self, seq: int, follow_ups: Sequence[Put]) -> None:
         """The same of a message that goes, with what comes of it: what somebody waits for of that is begun, too."""
-        begun, left = [], []
+        begun, left = list[Put](), list[Put]()
         for put in follow_ups:
             (begun if self._begins_at_once(put) else left).append(put)
         await self._ask(Settle(seq, tuple(left)), *begun)
