@@ -24,7 +24,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings
 
 from services.enricher.api.bearer_tokens import ADMIN_TOKEN_FILE
-from services.enricher.database.engines import FILE_NAME, DatabaseSettings, PostgresUrl
+from services.enricher.database.engines import FILE_NAME, DatabaseSettings
+from services.enricher.database.postgresql_hosts import PostgresUrl
 from shared.settings import ONESHEET_VERSION, Settings
 from shared.volume import Piece, VolumeSettings, volume_to_archive
 

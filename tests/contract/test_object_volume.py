@@ -168,6 +168,28 @@ async def test_originals_and_what_is_made_of_them_may_lie_in_buckets_of_their_ow
         assert await objects.read.at(PICTURE, revision.id, "original.jpg") is None
 
 
+async def test_in_a_bucket_that_keeps_versions_what_was_removed_counts_as_gone_and_may_come_again(
+    tmp_path: Path, seaweedfs: ObjectStore
+) -> None:
+    place: dict[str, Any] = {"cache_directory": tmp_path / "cache", "volume_url": "s3://versions/onesheet"}
+    settings = seaweedfs.settings(tmp_path / "state", **place)
+    ObjectVolume(settings).close()  # which makes the bucket
+    seaweedfs.keep_versions("versions")
+    with volume_to_write(settings) as write:
+        objects = Objects(settings, write)
+        for body in (b"one", b"two", b"one"):
+            first = await commit(write.pictures, body, MEDIUM)
+            second = await commit(write.pictures, body * 2, MEDIUM, expected=first.id)
+            found = await objects.read.at(PICTURE, second.id, "original.jpg")
+            assert found
+            assert await found.content.whole() == body * 2
+            assert await write.pictures.remove(PICTURE)
+            await objects.opened.settled()
+            assert (objects.keys("p"), objects.keys("index")) == ([], [])
+            objects.opened.records.forget(PICTURE)
+            assert await objects.read.find(PICTURE, (MEDIUM,)) is None
+
+
 async def test_each_file_says_what_it_is_and_where_it_came_from(volume: Objects) -> None:
     async with volume.write.pictures.draft() as draft:
         (draft.directory / "original.jpg").write_bytes(b"one")

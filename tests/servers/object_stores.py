@@ -3,6 +3,7 @@
 SeaweedFS honours what a volume needs of a store. rclone and JuiceFS take conditional writes, and ignore the condition.
 """
 
+import hmac
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -93,6 +96,30 @@ class ObjectStore:
             "S3_ACCESS_KEY_ID": KEY_ID,
             "S3_SECRET_ACCESS_KEY": KEY,
         }
+
+    def keep_versions(self, bucket: str) -> None:
+        """From now on, of all that is written over or removed there."""
+        body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        moment, digest = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), sha256(body).hexdigest()
+        headers = {
+            "host": self.endpoint.removeprefix("http://"),
+            "x-amz-content-sha256": digest,
+            "x-amz-date": moment,
+        }
+        signed, scope = ";".join(headers), f"{moment[:8]}/us-east-1/s3/aws4_request"
+        lines = [f"{name}:{value}" for name, value in headers.items()]
+        asked = "\n".join(["PUT", f"/{bucket}", "versioning=", *lines, "", signed, digest])
+        key = f"AWS4{KEY}".encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{sha256(asked.encode()).hexdigest()}"
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        headers["Authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders={signed}, Signature={signature}"
+        )
+        url = f"{self.endpoint}/{bucket}?versioning"
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT"), timeout=30):
+            pass
 
     def close(self) -> None:
         if self._server is not None:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
 from services.enricher.database.engines import DatabaseSettings, open_database
@@ -38,7 +39,7 @@ class PostgresServer:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._programs = _programs()
-        [self._port] = free_ports(1)
+        [self.port] = free_ports(1)
         # A child with a death signal dies with the *thread* that started it: this one outlives every test.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="postgresql")
         self._server: subprocess.Popen[bytes] | None = None
@@ -54,7 +55,7 @@ class PostgresServer:
             *("--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"),
         )
         self._server = self._starter.submit(self._start).result()
-        self._wait_until_ready(self._server, self._port)
+        self._wait_until_ready(self._server, self.port)
         for name in (_MIGRATED, _BARE):
             self._run("createdb", *self._client, name)
         migrating = _migrate(DatabaseSettings(url=self._url(_MIGRATED)))
@@ -101,7 +102,7 @@ class PostgresServer:
             "pool_mode": "transaction",
             **settings,
         }
-        lines = [f"[databases]\n* = host=127.0.0.1 port={self._port} user={_USER}\n[pgbouncer]"]
+        lines = [f"[databases]\n* = host=127.0.0.1 port={self.port} user={_USER}\n[pgbouncer]"]
         configuration.write_text("\n".join(lines + [f"{name} = {value}" for name, value in said.items()]))
         pooler = self._starter.submit(self._begin, self._command(program, "-q", str(configuration))).result()
         try:
@@ -111,17 +112,58 @@ class PostgresServer:
             pooler.kill()
             pooler.wait()
 
-    def close(self) -> None:
+    @contextmanager
+    def standby(self) -> Iterator["PostgresServer"]:
+        """Another server beside it that follows this one's writes, until it is promoted."""
+        with TemporaryDirectory(prefix="onesheet-standby-", ignore_cleanup_errors=True) as directory:
+            standby = PostgresServer(Path(directory))
+            try:
+                standby._follow(self)
+                yield standby
+            finally:
+                standby.close()
+
+    def promote(self) -> None:
+        """It takes writes from now on."""
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._directory / "data"))
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """It takes connections, as a machine that hangs does, and says nothing."""
+        assert self._server
+        processes = [*psutil.Process(self._server.pid).children(), psutil.Process(self._server.pid)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def kill(self) -> None:
+        """At once: nothing is needed any more."""
         for database in [*self._told]:
             self._hang_up(database)
         if self._server is not None:
-            self._server.send_signal(signal.SIGQUIT)  # at once: nothing is needed any more
+            self._server.send_signal(signal.SIGQUIT)
             try:
                 self._server.wait(STOP_WITHIN_S)
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()
+            self._server = None
+
+    def close(self) -> None:
+        self.kill()
         self._starter.shutdown()
+
+    def _follow(self, other: "PostgresServer") -> None:
+        if os.getuid() == 0:
+            shutil.chown(self._directory, "postgres")
+        copied = ("-D", str(self._directory / "data"), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        self._run("pg_basebackup", *other._client, *copied)
+        self._server = self._starter.submit(self._start).result()
+        self._wait_until_ready(self._server, self.port)
 
     def _say(self, database: str, *statements: str) -> None:
         """Through a psql that stays: it and its connection would cost more than what is said."""
@@ -151,10 +193,10 @@ class PostgresServer:
 
     @property
     def _client(self) -> tuple[str, ...]:
-        return ("-h", "127.0.0.1", "-p", str(self._port), "-U", _USER)
+        return ("-h", "127.0.0.1", "-p", str(self.port), "-U", _USER)
 
     def _url(self, name: str) -> str:
-        return f"postgresql://{_USER}@127.0.0.1:{self._port}/{name}"
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def _command(self, program: str, *options: str) -> list[str]:
         command = ["setpriv", "--pdeathsig", "QUIT"]
@@ -170,7 +212,7 @@ class PostgresServer:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        options = ["-D", str(self._directory / "data"), "-k", str(self._directory), "-p", str(self._port)]
+        options = ["-D", str(self._directory / "data"), "-k", str(self._directory), "-p", str(self.port)]
         options += ["-h", "127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
         return self._begin(self._command("postgres", *options))
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.servers.certificates import made_certificate
 from tests.servers.rabbitmq import free_ports
 
 READY_WITHIN_S = 60
@@ -19,11 +20,14 @@ _MISSING = "Redis is missing: install the Debian package redis-server (`make tes
 
 
 class RedisServer:
-    """`persists`: it writes to its disk what it has, as it does where nobody sets anything."""
+    """`persists`: it writes to its disk what it has, as it does where nobody sets anything. `encrypted`: it speaks TLS alone, with a
+    certificate of its own, which is in its directory.
+    """
 
-    def __init__(self, directory: Path, *, persists: bool = False) -> None:
+    def __init__(self, directory: Path, *, persists: bool = False, encrypted: bool = False) -> None:
         self._directory = directory
         self._persists = persists
+        self._tls = made_certificate(directory) if encrypted else {}
         [self.port] = free_ports(1)
         # A child with a death signal dies with the *thread* that started it: this one outlives every test.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="redis")
@@ -31,7 +35,12 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}/0"
+
+    @property
+    def authority(self) -> str:
+        """A file with the certificate that its own is to be checked with."""
+        return self._tls["TLS_CERTIFICATE"]
 
     def start(self) -> None:
         """On the same port again, where it was stopped."""
@@ -55,6 +64,8 @@ class RedisServer:
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                if self._tls:
+                    return True  # it listens once it is ready
                 connection.sendall(b"PING\r\n")
                 return connection.recv(5) == b"+PONG"
         except OSError:
@@ -64,7 +75,16 @@ class RedisServer:
         program = shutil.which("redis-server")
         if program is None:
             pytest.fail(_MISSING)
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
+        ports = ["--port", str(self.port)]
+        if self._tls:
+            files = (
+                ("cert-file", "TLS_CERTIFICATE"),
+                ("key-file", "TLS_KEY"),
+                ("ca-cert-file", "TLS_CERTIFICATE"),
+            )
+            said = [word for option, name in files for word in (f"--tls-{option}", self._tls[name])]
+            ports = ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no", *said]
+        options = [*ports, "--bind", "127.0.0.1", "--dir", str(self._directory)]
         if not self._persists:
             options += ["--save", "", "--appendonly", "no"]
         return subprocess.Popen(
@@ -75,9 +95,9 @@ class RedisServer:
         )
 
 
-def running_redis(*, persists: bool = False) -> Iterator[RedisServer]:
+def running_redis(*, persists: bool = False, encrypted: bool = False) -> Iterator[RedisServer]:
     with TemporaryDirectory(prefix="onesheet-redis-", ignore_cleanup_errors=True) as directory:
-        server = RedisServer(Path(directory), persists=persists)
+        server = RedisServer(Path(directory), persists=persists, encrypted=encrypted)
         try:
             server.start()
             yield server

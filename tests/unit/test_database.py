@@ -36,8 +36,9 @@ import shared.volume.local.layout
 from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncConnection
 from services.enricher.database.database import Database, DatabaseRefused, DatabaseUnavailable
-from services.enricher.database.engines import DatabaseSettings, PostgresUrl, open_database
+from services.enricher.database.engines import DatabaseSettings, open_database
 from services.enricher.database.migrations import configuration, upgrade
+from services.enricher.database.postgresql_hosts import PostgresHosts, PostgresUrl
 from services.enricher.database.schema import metadata, replacing
 from services.enricher.database.sqlite_driver import FrugalConnection
 from services.enricher.database.statements import DatabaseVisit, Statement, StatementOfSome
@@ -465,6 +466,35 @@ def test_a_url_of_postgresqls_is_shown_without_its_password(
     assert read.shown.endswith(shown)
     assert without in read.without_password
     assert read.password == password
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://a:b@c@d:1,E/f?sslmode=require", (("d", 1), ("e", 5432))),
+        ("postgresql://[::1]:5433/d", (("::1", 5433),)),
+        ("postgresql:///d?host=/run", ()),
+    ],
+)
+def test_a_url_of_postgresqls_says_its_hosts_in_their_order(
+    url: str, hosts: tuple[tuple[str, int], ...]
+) -> None:
+    assert PostgresUrl(url).hosts == hosts
+
+
+async def test_connections_to_the_server_before_are_ended_once_its_name_leads_to_another(
+    postgresql: PostgresServer,
+) -> None:
+    url = str(postgresql.migrated().url)
+    with postgresql.standby() as other:
+        hosts = PostgresHosts(PostgresUrl(url))
+        before = [await hosts.connect({}) for _ in range(2)]
+        assert not any(one.is_closed() for one in before)
+        hosts.address = PostgresUrl(url.replace(str(postgresql.port), str(other.port)))
+        now = await hosts.connect({})
+        assert all(one.is_closed() for one in before)
+        assert not now.is_closed()
+        await now.close()
 
 
 async def test_a_postgresql_is_named_as_its_own_programs_name_it(

@@ -1,10 +1,12 @@
 """The tier of metadata that processes share: one asks, the others know; nobody minds when Redis is away."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -25,6 +27,7 @@ from shared.telemetry import Metrics
 from tests.servers.redis import RedisServer, running_redis
 from tests.unit.test_metadata_cache import Asking, Said
 
+PROJECT = Path(__file__).resolve().parents[2]
 HOUR = timedelta(hours=1)
 Opening = Callable[[], Awaitable[SharedTier]]
 
@@ -229,6 +232,58 @@ async def test_a_redis_that_does_not_know_our_password_counts_as_away_and_says_s
             assert "another" not in said
     finally:
         await told(client, "ACL", "SETUSER", "default", "nopass")
+
+
+async def test_a_redis_is_asked_over_tls_as_a_user_who_may_do_no_more_than_is_needed(tmp_path: Path) -> None:
+    needed = re.search(r"`(ACL SETUSER [^`]+)`", (PROJECT / "docs/scaling.md").read_text())
+    assert needed
+    *_, rules = needed[1].partition("onesheet ")
+    for redis in running_redis(encrypted=True):
+        trusting = f"?ssl_ca_certs={redis.authority}"
+        async with Redis.from_url(redis.url + trusting) as client:
+            await told(client, "ACL", "SETUSER", "onesheet", *rules.replace("…", "secret").split())
+        url = redis.url.replace("//", "//onesheet:secret@")
+        async with open_shared_tier(RedisSettings(url=url + trusting), Background(Metrics())) as tier:
+            assert tier
+            asking, fast = Asking(), a_fast_tier(tier)
+            for _ in range(2):
+                await a_cache(tier).look(wanted(asking), until=soon())
+            await fast.put(KEY, b"{}", 3600)
+            await fast.drop(KEY)
+            await tier.renew()
+            await tier.clear("trakt")
+            assert asking.count == 1
+            assert await fast.drop_all("char_img") == 0
+            assert tier.status()["redis"] == "answers, and has all texts"
+        async with open_shared_tier(RedisSettings(url=url), Background(Metrics())) as distrusting:
+            assert distrusting
+            assert await distrusting.load("movie:1") is None
+            assert "certificate verify failed" in distrusting.status()["redis"]
+
+
+async def test_a_redis_that_is_emptied_costs_questions_and_nothing_else(
+    another: Opening, client: Redis
+) -> None:
+    one, two = await another(), await another()
+    first, second = Asking(), Asking()
+    async with one.asking("movie:2", soon()):
+        await client.flushall()
+        async with two.asking("movie:2", soon()):  # of the claim nobody knows any more
+            pass
+        await one.renew()
+        assert await client.keys("*") == [], "what is another's, or nobody's, is not renewed"
+    await a_cache(one).look(wanted(first), until=soon())
+    await client.flushall()
+    assert await a_cache(two).look(wanted(second), until=soon()) == Found(Said(text="one"))
+    assert (first.count, second.count) == (1, 1)
+    fast = a_fast_tier(one)
+    await fast.put(KEY, b"old", 3600)
+    await client.flushall()
+    assert await a_fast_tier(two).get(KEY) is None
+    await fast.drop(KEY)
+    await fast.put(KEY, b"new", 3600)
+    assert await a_fast_tier(two).get(KEY) == b"new"
+    assert one.status()["redis"].startswith("answers")
 
 
 async def test_a_redis_that_lets_nobody_see_its_settings_counts_as_one_that_persists_and_is_told_of_once(

@@ -3,11 +3,8 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import aiosqlite
 from pydantic import Field, field_validator
@@ -18,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from services.enricher.database import migrations
 from services.enricher.database.connection import AsyncEngine, open_engine
 from services.enricher.database.database import TURN_TIMEOUT_S, Database, DatabaseRefused, Engines
+from services.enricher.database.postgresql_hosts import PostgresHosts, PostgresUrl
 from services.enricher.database.sharing import (
     ALONE,
     EXCLUSIVE_WITHIN_S,
@@ -43,34 +41,6 @@ class DatabaseSettings(Settings):
     @classmethod
     def _by_its_usual_name(cls, url: str | None) -> str | None:
         return url and re.sub(r"^postgres(ql\+asyncpg)?:", "postgresql:", url)
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresUrl:
-    """As PostgreSQL's own programs read it: `postgresql://user:password@host,another:5433/name?sslmode=require`."""
-
-    url: str
-
-    @property
-    def shown(self) -> str:
-        """Without its password."""
-        return self._with_password(":***" if self.password else "")
-
-    @property
-    def without_password(self) -> str:
-        return self._with_password("")
-
-    @property
-    def password(self) -> str:
-        return unquote(self._credentials.partition(":")[2])
-
-    @property
-    def _credentials(self) -> str:
-        return urlsplit(self.url).netloc.rpartition("@")[0]
-
-    def _with_password(self, password: str) -> str:
-        user = self._credentials.partition(":")[0]
-        return self.url.replace(f"//{self._credentials}@", f"//{user}{password}@", 1)
 
 
 READERS = 4
@@ -178,17 +148,18 @@ async def open_postgresql(
     `alone` where an enricher has it. Without a background this process keeps in touch with nobody.
     """
     address = PostgresUrl(url)
+    hosts = PostgresHosts(address)
     try:
-        sharing = await _sharing(address)
+        sharing = await _sharing(hosts)
     except ModuleNotFoundError as error:
         raise DatabaseRefused(f"DATABASE_URL names PostgreSQL, but {error.name} is not installed.") from error
     turns = Turns("anything", sharing)
     waiting = {"lock_timeout": str(int(TURN_TIMEOUT_S * 1000))} | _SILENT_CONNECTIONS
     waiting |= {"idle_in_transaction_session_timeout": str(WRITING_LASTS_S * 1000)}
-    writing = partial(_postgresql_engine, address, waiting, isolation_level="READ COMMITTED", read_only=False)
+    writing = partial(_postgresql_engine, hosts, waiting, isolation_level="READ COMMITTED", read_only=False)
     engines = Engines(
         reading=_postgresql_engine(
-            address,
+            hosts,
             _SILENT_CONNECTIONS,
             connections=POSTGRESQL_READERS,
             isolation_level="REPEATABLE READ",
@@ -227,13 +198,13 @@ def _migrate(turns: Turns, connection: Connection) -> None:
         turns.tell(connection, MIGRATED)
 
 
-async def _sharing(address: PostgresUrl) -> PostgresSharing:
+async def _sharing(hosts: PostgresHosts) -> PostgresSharing:
     """Raises DatabaseRefused where the database does not answer, or a pooler does in its place."""
 
     def without_pool(**settings: str) -> AsyncEngine:
         return open_engine(
             _DIALECT,
-            connecting=partial(_connect_postgresql, address, _SILENT_CONNECTIONS | settings),
+            connecting=partial(hosts.connect, _SILENT_CONNECTIONS | settings),
             poolclass=NullPool,
             isolation_level="READ COMMITTED",
             hide_parameters=True,
@@ -257,19 +228,13 @@ async def _sharing(address: PostgresUrl) -> PostgresSharing:
             [(cluster, name, process)] = await connection.execute(text(_WHICH))
             is_pooled = process != connection.driver.get_server_pid()
     except sharing.lost as error:
-        raise _refused(address, error) from error
+        raise _refused(hosts.address, error) from error
     except ValueError as error:  # a URL that the driver cannot read
-        raise _refused(address, error) from error
+        raise _refused(hosts.address, error) from error
     if is_pooled:
-        raise DatabaseRefused(f"The database {address.shown} cannot be used. {_POOLED}")
+        raise DatabaseRefused(f"The database {hosts.address.shown} cannot be used. {_POOLED}")
     sharing.identity = fingerprint(cluster, name)
     return sharing
-
-
-async def _connect_postgresql(address: PostgresUrl, settings: Mapping[str, str]) -> Any:
-    from asyncpg import connect  # noqa: PLC0415 - where PostgreSQL is meant
-
-    return await connect(address.url, server_settings=dict(settings))
 
 
 def _refused(address: PostgresUrl, error: Exception) -> DatabaseRefused:
@@ -291,7 +256,7 @@ _DIALECT = URL.create("postgresql+asyncpg")
 
 
 def _postgresql_engine(
-    address: PostgresUrl,
+    hosts: PostgresHosts,
     settings: Mapping[str, str],
     *,
     connections: int,
@@ -300,7 +265,7 @@ def _postgresql_engine(
 ) -> AsyncEngine:
     return open_engine(
         _DIALECT,
-        connecting=partial(_connect_postgresql, address, settings),
+        connecting=partial(hosts.connect, settings),
         isolation_level=isolation_level,
         execution_options={"postgresql_readonly": read_only},
         pool_size=connections,

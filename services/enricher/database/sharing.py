@@ -27,6 +27,9 @@ SILENT_S = 5
 """Then the server ends the connection by which a process leads."""
 
 ANSWER_WITHIN_S = 2.0
+JOINED_WITHIN_S = 10.0
+"""By one of several hosts, of which others may be silent."""
+
 KEEP_EVERY_S = 0.5
 EXCLUSIVE_WITHIN_S = 60
 WAITED_S = 0.02
@@ -183,10 +186,11 @@ class PostgresSharing(Sharing):
 
     async def keep(self) -> None:
         """Be there, and take the lead where nobody has it. Raises where the database does not answer."""
-        began_s = self._clock()
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(JOINED_WITHIN_S):
                 driver = await self._joined()
+            began_s = self._clock()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 self.note_version(await driver.fetchval(_VERSION))
                 asking = "SELECT 1" if self._holds_since_s is not None else _TAKE_THE_LEAD
                 holds = not self._is_outdated and await driver.fetchval(asking)
