@@ -3,8 +3,8 @@
 # Guess: each name has its own allowance: the first argument is a key, and its page promises limits by key, "services, users, or resources
 #   independently".
 # Behaviour: Limiter(Rate(2, Duration.SECOND)) is one allowance for all names, which are labels: one request to TMDB and one to Trakt,
-#   and Twitch has to wait. And what is #   heavier than the rate allows is False at once, blocking=True or not: who relies on waiting and does not look at the answer sends it.
-#   One Limiter for each service, or a BucketFactory of one's own that goes by name.
+#   and Twitch has to wait. And what is heavier than the rate allows is False at once, blocking=True or not: who relies on waiting and
+#   does not look at the answer sends it. One Limiter for each service, or a BucketFactory of one's own that goes by name.
 # Version: pyrate-limiter 4.5.1. Source: its issues 153 and 238 (closed; 2.x kept names apart); the heavy one was observed.
 source "$(dirname "$0")/sandbox.sh"
 packages pyrate-limiter==4.5.1
