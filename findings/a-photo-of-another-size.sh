@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # About: image-size and probe-image-size, the width and height of a HEIC for the page that shows it.
 # Guess: what a viewer shows: 100x50 is 100x50.
-# Behaviour: HEVC codes in blocks, and a box (clap) says what of it is the picture. probe-image-size does not read it: 100x64. image-size takes
-#   one for the width of what is to be cut off that is the denominator of a fraction, and so 1: 99x64; and, as it looks for the
-#   next such box in the file, a photo of 640x400 that needs none is 639x400 where its thumbnail has one. Sizes that are whole
-#   blocks, and hold no thumbnail, are right.
+# Behaviour: what is coded has even sides (and 64 at least, from x265), and a box (clap) says what of it is the picture. probe-image-size does not
+#   read it: 100x64. image-size does, but takes the denominator of its width, 1, for what is to be cut off: 99x64; and, as it takes the next
+#   such box in the file, a photo of 640x400 that has none is 639x400 where its thumbnail has one. Even sizes from 64 on,
+#   without such a thumbnail, are right.
 # Versions: image-size 2.1.0, probe-image-size 7.5.0, Node 20; pillow-heif 1.8.1 and Pillow 13.0.0 to make the samples. Source: ISO/IEC 14496-12,
 #   12.1.4 (clap: numerator and denominator of each side); image-size's dist/cjs/types/heif.js; observed.
 source "$(dirname "$0")/sandbox.sh"
