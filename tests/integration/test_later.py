@@ -165,7 +165,7 @@ async def test_while_others_are_waited_for_what_is_made_ahead_is_queued_behind_t
     goes_on.set()
     await waiting
     for path in (POSTER, awaited):
-        await until(lambda path=path: onesheet.holds(path, *STANDARD))
+        await until(partial(onesheet.holds, path, *STANDARD))
     ahead = [one for _, one in onesheet.queue.published if isinstance(one.payload, RenderPicture)]
     assert [one.deferred_since is not None for one in ahead] == [True, False]
     assert onesheet.count("onesheet_jobs_total", type="RenderPicture", outcome="retry") == 0

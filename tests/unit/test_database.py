@@ -206,7 +206,8 @@ async def test_a_statement_and_its_rows_take_one_visit_to_the_connections_thread
 async def test_a_transaction_that_did_not_end_stands_in_nobodys_way(tmp_path: Path) -> None:
     """As where its rollback failed. What it had written is gone."""
     path = tmp_path / "a.sqlite"
-    async with FrugalConnection(path, begin="BEGIN") as connection:
+    connection = FrugalConnection(path, begin="BEGIN")
+    async with connection:
         await connection.execute("CREATE TABLE numbers (number INTEGER)")
         for statement in ("BEGIN", "INSERT INTO numbers VALUES (1)"):
             await connection.execute(statement)
