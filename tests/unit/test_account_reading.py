@@ -152,6 +152,23 @@ def test_however_a_history_moves_and_reading_is_broken_off_nothing_is_lost_or_do
     asyncio.run(whole_story(state, seed, mean))
 
 
+async def test_what_goes_while_as_much_comes_hides_nothing_of_a_second_that_fills_pages(
+    tmp_path: Path,
+) -> None:
+    state = TraktState(clamp=2, inclusive=True)
+    watched = [state.play(1 + number, NOON) for number in range(6)]
+
+    class Moving(FakeAccount):
+        def _change(self) -> None:
+            if self.requests == 2:  # the first of the pages that are counted
+                state.unplay([watched[-1]])
+                state.play(9, NOON - timedelta(days=1))
+
+    async with opened_database(tmp_path) as database:
+        await read_on(database, Moving(state, random.Random(1), mean=0), None)
+        assert set(watched[:-1]) <= set(await mirrored(database))
+
+
 async def test_a_large_history_is_read_page_by_page_without_asking_twice(tmp_path: Path) -> None:
     state = TraktState()
     for number in range(2000):

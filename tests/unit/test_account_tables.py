@@ -107,10 +107,15 @@ async def test_what_trakt_has_becomes_entries_and_goes_again(account: Account) -
 
 async def test_where_reading_goes_on_is_kept_with_what_was_read(account: Account) -> None:
     place = await account.mirror.begin(HistoryKind.MOVIES, since=NOON)
-    following = ReadingPlace(place.number, NOON, NOON, NOON, page=3, items=7)
+    following = ReadingPlace(place.number, NOON, NOON, NOON, page=3, passes=2)
     await account.mirror.add(HistoryKind.MOVIES, [played(1, NOON)], following)
     assert await account.mirror.place(HistoryKind.MOVIES) == following
     assert (await account.mirror.begin(HistoryKind.MOVIES, since=None)).number == place.number + 1
+
+
+def test_a_place_that_the_version_before_wrote_is_read() -> None:
+    text = ReadingPlace(4, NOON, page=3).dumped().replace('"passes": 0', '"items": 7')
+    assert ReadingPlace.loaded(text) == ReadingPlace(4, NOON, page=3)
 
 
 async def test_what_a_person_changes_is_written_with_what_trakt_is_to_be_told(account: Account) -> None:

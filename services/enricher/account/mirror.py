@@ -59,8 +59,8 @@ class PlayRow:
 
 @dataclass(frozen=True, slots=True)
 class ReadingPlace:
-    """Where reading a history goes on: before a moment, at a page. `items`: how many entries there were before it when its
-    first page was read. `number` is the reading's; `since`: from where on it reads, `done`: it has come to the end.
+    """Where reading a history goes on: before a moment, at a page. `passes`: how often the pages before that moment were read by
+    now. `number` is the reading's; `since`: from where on it reads, `done`: it has come to the end.
     """
 
     number: int
@@ -68,7 +68,7 @@ class ReadingPlace:
     since: datetime | None = None
     end_at: datetime | None = None
     page: int = 1
-    items: int | None = None
+    passes: int = 0
     done: bool = False
 
     def dumped(self) -> str:
@@ -78,6 +78,7 @@ class ReadingPlace:
     def loaded(cls, text: str) -> "ReadingPlace":
         """Raise ValueError for what is none."""
         values = json.loads(text)
+        values.pop("items", None)  # of a version that counted them
         for name in ("began_at", "since", "end_at"):
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         return cls(**values)

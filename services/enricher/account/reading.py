@@ -2,12 +2,13 @@
 
 A history is read from the newest entry to the oldest, each page by the moment up to which everything was read (`end_at`) and not by its
 number: what comes or goes meanwhile moves no border. Pages overlap by a second, for entries of one moment belong together;
-only where one second fills more than a page, pages are counted within it, and counted again where it changed.
+only where one second fills more than a page, pages are counted within it, and read until twice the same was there: what goes or comes
+meanwhile moves their borders, also where as many go as come.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TypeVar
 
@@ -108,17 +109,18 @@ class Reader:
 
     async def _read(self, kind: HistoryKind, place: ReadingPlace, step: Callable[[], None]) -> int:
         """Returns how many entries could not be read."""
-        unreadable = restarts = 0
+        unreadable, passed, before = 0, _Pass(whole=place.page == 1), None
         while not place.done:
             step()
             page = await self._page(kind, place)
-            if place.page > 1 and page.items != place.items and restarts < RESTARTS:
-                restarts += 1
-                place = replace(place, page=1, items=None)
-                continue
-            size = _size(page, place.page)
-            unreadable += max(0, size - len(page.elements))
+            passed.add(page, place.page)
             following = self._following(page, place)
+            if following.page == 1 or following.done:  # the second is over
+                if place.page == 1 or passed.repeats(before) or place.passes >= RESTARTS:
+                    unreadable, before = unreadable + passed.unreadable, None
+                else:
+                    following, before = replace(place, page=1, passes=place.passes + 1), passed
+                passed = _Pass()
             await self.mirror.add(kind, [self._row(entry) for entry in _once(page.elements)], following)
             place = following
         await self.mirror.end(kind, place)
@@ -141,9 +143,8 @@ class Reader:
         moments = [moment for entry in page.elements if (moment := moment_of(entry.watched_at, self.zone))]
         end_at = min(moments) + OVERLAP if moments else place.end_at
         if end_at is not None and (place.end_at is None or end_at < place.end_at):
-            return replace(place, end_at=end_at, page=1, items=None)
-        items = page.items if place.page == 1 else place.items
-        return replace(place, page=place.page + 1, items=items)
+            return replace(place, end_at=end_at, page=1, passes=0)
+        return replace(place, page=place.page + 1)
 
     def _row(self, entry: HistoryEntry) -> PlayRow:
         title, of = entry.movie or entry.show, entry.episode
@@ -206,6 +207,22 @@ class Reader:
                     pause_s = PAUSES_S[attempt - 1]
                     await self.sleep(pause_s)
         raise AssertionError("the last try returns or raises")
+
+
+@dataclass(slots=True)
+class _Pass:
+    """The pages of one second, as they were read from the first one on; not `whole`: from a later one on. Those are like no other."""
+
+    whole: bool = True
+    ids: list[int] = field(default_factory=list)
+    unreadable: int = 0
+
+    def add(self, page: ListPage[HistoryEntry], number: int) -> None:
+        self.ids += (entry.id for entry in page.elements)
+        self.unreadable += max(0, _size(page, number) - len(page.elements))
+
+    def repeats(self, before: "_Pass | None") -> bool:
+        return before is not None and self.whole and before.whole and self.ids == before.ids
 
 
 def _size(page: ListPage[HistoryEntry], number: int) -> int:
