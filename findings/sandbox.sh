@@ -25,6 +25,17 @@ in_python() { # ARGUMENT …: the program is on standard input
     timeout "${SECONDS_AT_MOST:-60}" "$work/venv/bin/python" -W ignore - "$@"
 }
 
+node_packages() { # NAME@VERSION …: from npm, for Node 20 and later
+    command -v npm >/dev/null || { echo "npm is missing: Node 20 or later" >&2; exit 2; }
+    mkdir "$work/node"
+    timeout 500 npm install --prefix "$work/node" --silent --no-audit --no-fund "$@" >"$work/npm.log" 2>&1 ||
+        { sed -E 's#[a-z+]+://[^ ]*#…#g' "$work/npm.log"; exit 2; } # without addresses of the registry
+}
+
+in_node() { # ARGUMENT …: the module is on standard input
+    (cd "$work/node" && timeout "${SECONDS_AT_MOST:-60}" node --no-warnings --input-type=module - "$@")
+}
+
 free_ports() { # HOW MANY
     python3 -c 'import socket, sys
 probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]

@@ -1,7 +1,10 @@
 """What makes a start cheap, before anything of a service is loaded."""
 
 import gc
+import ssl
 import sys
+from functools import wraps
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -21,3 +24,29 @@ gc.set_threshold(200_000)
 """So many new objects that may be in a cycle, instead of 700: what is loaded stays, and is looked through in vain. A service looks
 sooner once it listens.
 """
+
+
+def _read_trusted_later(context: ssl.SSLContext) -> None:
+    """The certificates that this system trusts are read before the first connection: aiohttp asks for them twice as it is
+    imported, and few services connect to anybody before they listen.
+    """
+    context.__dict__["reads_trusted"] = True
+
+
+def _with_trusted(connecting: str) -> None:
+    """One of the two ways into a connection: what was put off is read before it, also by two threads at once."""
+    connect = getattr(ssl.SSLContext, connecting)
+
+    @wraps(connect)
+    def connect_with_trusted(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
+        if "reads_trusted" in context.__dict__:
+            super(ssl.SSLContext, context).set_default_verify_paths()
+            context.__dict__.pop("reads_trusted", None)
+        return connect(context, *args, **options)
+
+    setattr(ssl.SSLContext, connecting, connect_with_trusted)
+
+
+ssl.SSLContext.set_default_verify_paths = _read_trusted_later  # type: ignore[assignment]
+_with_trusted("wrap_bio")
+_with_trusted("wrap_socket")

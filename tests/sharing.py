@@ -5,7 +5,14 @@ one worker runs as a whole: a module, or several that want the same servers. The
 workers end at about the same time.
 """
 
+import compileall
+import importlib
+import os
+import re
+import sys
+from collections import Counter
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 
 import pytest
 from xdist.remote import Producer
@@ -31,7 +38,6 @@ _ONE_SHARE = {
         "tests/contract/test_queue_outages.py",
         "tests/faults/test_killed_broker.py",
         "tests/faults/test_reboot_order.py",
-        "tests/integration/test_services.py",
     ),
 }
 _LONG: Sequence[str] = (
@@ -57,16 +63,44 @@ _LONG: Sequence[str] = (
     "tests/unit/test_database.py",
     "tests/unit/test_guessing.py",
 )
+_WAITING = ("tests/faults/", "tests/integration/")
+"""Most of what is there waits for processes more than it computes: beside one another they would leave the processor idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long shares first; those of one share follow one another."""
-    places = {share: place for place, share in enumerate(_LONG)}
-    order: dict[str, int] = {}
-    for item in items:
-        share = share_of(item.nodeid)
-        order.setdefault(share, places.get(share, len(places) + len(order)))
+    """Put the long shares first, then by turns those that wait and those that compute; those of one share follow one another."""
+    order = {share: place for place, share in enumerate(_LONG)}
+    others = Counter[bool]()
+    for share in dict.fromkeys(share_of(item.nodeid) for item in items):
+        if share not in order:
+            waits = share.startswith(_WAITING)
+            order[share] = len(_LONG) + 2 * others[waits] + waits
+            others[waits] += 1
     items.sort(key=lambda item: order[share_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """What all workers import is compiled before they do, and not by each; pytest compiles tests its own way."""
+    if not sys.dont_write_bytecode:
+        for directory in ("services", "shared", "tests"):
+            compileall.compile_dir(
+                config.rootpath / directory, quiet=2, workers=2, rx=re.compile(r"/(test_\w+|conftest)\.py$")
+            )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Of the whole suite each worker imports another part first, so that none compiles what another does, too."""
+    config = session.config
+    if "PYTEST_XDIST_WORKER" in os.environ and config.args == config.getini("testpaths"):
+        files = sorted((config.rootpath / "tests").rglob("test_*.py"))
+        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        begin = len(files) * number // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for file in (*files[begin:], *files[:begin]):
+            with suppress(Exception):  # it is imported again, and then told
+                importlib.import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

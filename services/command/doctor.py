@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.command.server import CommandFailed, Exit, Server, fetch
-from services.enricher.api.access import ADMIN_TOKEN_FILE
+from services.enricher.api.bearer_tokens import ADMIN_TOKEN_FILE
 from services.enricher.settings import EnricherSettings
 from services.fetcher.settings import FetcherSettings
 from services.proxy.settings import ProxySettings

@@ -19,7 +19,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from pydantic import Field, ValidationError
 
-from services.enricher.api.access import ADMIN_TOKEN_FILE, AccessSettings
+from services.enricher.api.access import AccessSettings
+from services.enricher.api.bearer_tokens import ADMIN_TOKEN_FILE
 from shared.http import HttpSettings
 from shared.queue import QueueError
 from shared.settings import ONESHEET_VERSION, Settings

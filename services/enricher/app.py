@@ -73,12 +73,12 @@ async def add_enricher(
         start_at_zero(metrics.tasks, works, [state for state in TaskState if state.ended])
         tasks = await enter(
             Tasks.running(
-                wings.database,
+                wings.ground.database,
                 works,
                 background=background,
                 tell=announcing(queue),
                 on_end=lambda kind, state: metrics.tasks.labels(kind, state).inc(),
-                alone=wings.database.sharing.identity is None,
+                alone=wings.ground.database.sharing.identity is None,
             )
         )
         await enter(wings.account.syncing(tasks))
@@ -89,7 +89,7 @@ async def add_enricher(
             signs=bool(settings.urls.signing_keys),
             public_url=settings.urls.public_url,
             users=await enter(open_users(settings.users)),
-            shared=wings.database.sharing.identity is not None,
+            shared=wings.ground.database.sharing.identity is not None,
         )
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
@@ -97,7 +97,7 @@ async def add_enricher(
         setup = partial(_setup, settings, volume, wings, gate)
         await enter(telling_work(queue, metrics, "enricher", background=background, setup=setup))
         skeleton.app.on_shutdown.append(streams.end)
-        skeleton.checks.update(queue=queue.ping, database=wings.database.check)
+        skeleton.checks.update(queue=queue.ping, database=wings.ground.database.check)
         wings.tell_troubles(skeleton)
         endpoints = [
             *wings.endpoints(tasks),
@@ -124,12 +124,12 @@ def _show(
     history: History,
 ) -> None:
     """People, by pages."""
-    posters = ShownPosters(volume.names, wings.library.shown, wings.urls, wings.finder)
+    posters = ShownPosters(volume.names, wings.library.shown, wings.ground.urls, wings.finder)
     pages = (
-        Wall(api, posters, wings.urls, wings.finder, settings.library.folders),
-        Shelves(api, posters, wings.urls),
+        Wall(api, posters, wings.ground.urls, wings.finder, settings.library.folders),
+        Shelves(api, posters, wings.ground.urls),
         AccountPages(api),
-        Operations(api, history, wings.urls, wings.finder, wings.keeper.peers),
+        Operations(api, history, wings.ground.urls, wings.finder, wings.keeper.peers),
     )
     site = _site(settings, wings, gate)
     for page in pages:
@@ -165,7 +165,7 @@ def _setup(settings: EnricherSettings, volume: KeeperVolume, wings: Wings, gate:
         signing_keys=settings.urls.signing_keys,
         upload_signing_keys=settings.urls.upload_signing_keys,
     )
-    shared = wings.database.sharing.identity
+    shared = wings.ground.database.sharing.identity
     if shared:  # and what several enrichers have to
         told |= {
             SHARED: shared,

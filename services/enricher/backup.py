@@ -23,7 +23,7 @@ from dotenv import dotenv_values, set_key
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings
 
-from services.enricher.api.access import ADMIN_TOKEN_FILE
+from services.enricher.api.bearer_tokens import ADMIN_TOKEN_FILE
 from services.enricher.database.engines import FILE_NAME, DatabaseSettings
 from services.enricher.database.postgresql_hosts import PostgresUrl
 from shared.settings import ONESHEET_VERSION, Settings

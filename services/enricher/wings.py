@@ -8,10 +8,10 @@ from pathlib import Path
 from services.enricher.account import AccountWing, open_account
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.characters import CharacterWing, open_characters
-from services.enricher.database.database import Database
 from services.enricher.database.engines import open_database
 from services.enricher.finder import Finder, open_finder
 from services.enricher.finder.tables import PICTURES_OF_NAMES
+from services.enricher.ground import Ground
 from services.enricher.keeper import Keeper, open_keeper
 from services.enricher.library import LibraryWing, open_library
 from services.enricher.library.tables import PICTURES_OF_ITEMS, SOURCES_OF_ITEMS
@@ -32,7 +32,7 @@ SHOWN_BY = (PICTURES_OF_ITEMS, PICTURES_OF_NAMES)
 
 @dataclass(frozen=True, slots=True)
 class Wings:
-    database: Database
+    ground: Ground
     keeper: Keeper
     finder: Finder
     library: LibraryWing
@@ -41,10 +41,7 @@ class Wings:
     uploads: Uploads
     streamers: StreamersWing
     studio: StudioWing
-    urls: PictureUrls
-    _volume: KeeperVolume
     _paths: PublicPaths
-    _settings: EnricherSettings
 
     @property
     def works(self) -> Mapping[str, Work]:
@@ -59,9 +56,9 @@ class Wings:
         }
 
     def endpoints(self, tasks: Tasks) -> list[Endpoint]:
-        urls, paths, rules = self.urls, self._paths, self._settings.hosts.rules
+        urls, rules, paths = self.ground.urls, self.ground.rules, self._paths
         return [
-            *self.library.endpoints(tasks, urls, rules, paths, self._volume.pictures),
+            *self.library.endpoints(tasks, urls, rules, paths, self.ground.volume.pictures),
             *self.finder.endpoints(urls, rules, paths, size_of=self.keeper.size_of),
             *self.account.endpoints(tasks, urls),
             *self.characters.endpoints(tasks),
@@ -73,8 +70,8 @@ class Wings:
 
     def tell_troubles(self, skeleton: Skeleton) -> None:
         """What `/readyz` notes of them."""
-        sharing, notes = self.database.sharing, skeleton.notes
-        skeleton.checks.update(database=self.database.ping)
+        sharing, notes = self.ground.database.sharing, skeleton.notes
+        skeleton.checks.update(database=self.ground.database.ping)
         notes["providers"] = lambda: {
             name: f"{status.condition}: {status.detail}" for name, status in self.finder.statuses.items()
         }
@@ -99,117 +96,41 @@ async def open_wings(
     paths: PublicPaths,
     videos: VideoShelf | None = None,
 ) -> AsyncIterator[Wings]:
-    urls, rules = PictureUrls(settings.urls, paths), settings.hosts.rules
     metrics, background = skeleton.metrics, skeleton.background
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         database = await enter(
             open_database(settings.database, state_dir=state_dir, metrics=metrics, background=background)
         )
-        keeper = await enter(
-            open_keeper(
-                settings.catalog,
-                settings.videos,
-                database=database,
-                queue=queue,
-                volume=volume,
-                shown_by=SHOWN_BY,
-                rules=rules,
-                metrics=metrics,
-                background=background,
-            )
+        ground = Ground(
+            database,
+            queue,
+            volume,
+            state_dir,
+            PictureUrls(settings.urls, paths),
+            settings.hosts.rules,
+            metrics,
+            background,
         )
+        keeper = await enter(open_keeper(settings.catalog, settings.videos, ground, shown_by=SHOWN_BY))
         finder = await enter(
             open_finder(
-                settings.finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                evicted=keeper.source_of,
-                also_from=(SOURCES_OF_ITEMS,),
-                paths=paths,
-                metrics=metrics,
-                background=background,
+                settings.finder, ground, evicted=keeper.source_of, also_from=(SOURCES_OF_ITEMS,), paths=paths
             )
         )
-        library = await enter(
-            open_library(
-                settings.library,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                rules=rules,
-                note_use=keeper.note_use,
-                background=background,
-            )
-        )
-        account = await enter(
-            open_account(
-                settings.account,
-                finder,
-                library.items,
-                database=database,
-                state_dir=state_dir,
-                background=background,
-            )
-        )
-        uploads = await enter(
-            open_uploads(
-                settings.uploads,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                background=background,
-            )
-        )
+        library = await enter(open_library(settings.library, ground, finder, note_use=keeper.note_use))
+        account = await enter(open_account(settings.account, ground, finder, library.items))
+        uploads = await enter(open_uploads(settings.uploads, ground, finder))
         studio = await enter(
-            open_studio(
-                settings.studio,
-                finder,
-                uploads,
-                videos=videos or keeper.videos,
-                database=database,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                rules=rules,
-                metrics=metrics,
-                background=background,
-            )
+            open_studio(settings.studio, ground, finder, uploads, videos=videos or keeper.videos)
         )
         characters = await enter(
-            open_characters(
-                settings.characters,
-                finder,
-                database=database,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                rules=rules,
-                metrics=metrics,
-                background=background,
-                generator=studio.generator,
-            )
+            open_characters(settings.characters, ground, finder, generator=studio.generator)
         )
         await enter(studio.working(characters.found))
-        streamers = await enter(
-            open_streamers(
-                settings.streamers,
-                finder,
-                database=database,
-                state_dir=state_dir,
-                queue=queue,
-                volume=volume,
-                urls=urls,
-                note_use=keeper.note_use,
-                background=background,
-            )
-        )
+        streamers = await enter(open_streamers(settings.streamers, ground, finder, note_use=keeper.note_use))
         yield Wings(
-            database,
+            ground,
             keeper,
             finder,
             library,
@@ -218,8 +139,5 @@ async def open_wings(
             uploads,
             streamers,
             studio,
-            urls,
-            volume,
             paths,
-            settings,
         )

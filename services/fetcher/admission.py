@@ -185,6 +185,10 @@ class IdleGate:
             if not self._urgent:
                 self._lull = asyncio.get_running_loop().call_later(self._lull_s, self._clear.set)
 
+    def is_taken(self, *, besides: int) -> bool:
+        """By more than so many at this moment."""
+        return self._urgent > besides
+
     async def step_aside(self, patience_s: float = PATIENCE_S) -> bool:
         """Until nobody has been urgent for a while. False: that took too long."""
         with suppress(TimeoutError):

@@ -12,6 +12,9 @@ from shared.pictures import Failure, Name, PictureId, Rendition, RevisionId, Sou
 from shared.queue import Delay, Lane, Queue, QueueError, Retry
 from shared.telemetry import Metrics, trace_id
 
+STEPS_ASIDE_FOR = Delay.TEN_SECONDS
+"""Renditions that nobody has asked for, while others are waited for."""
+
 SAID_EVERY_S = 60.0
 _log = structlog.get_logger()
 
@@ -100,13 +103,18 @@ class Announcements:
             self._metrics.records_refused.inc()
             self._record_refused.warn(error=str(error))
 
-    async def render_later(self, source: Source, renditions: Iterable[Rendition]) -> None:
-        """Nobody waits for these: where the lane takes no more, they are made when they are asked for."""
+    async def render_later(
+        self, source: Source, renditions: Iterable[Rendition], *, deferred_since: datetime | None = None
+    ) -> None:
+        """Nobody waits for these: where the lane takes no more, they are made when they are asked for. Where they are deferred, they
+        come in ten seconds, as what has stepped aside does.
+        """
         job = contracts.RenderPicture(source_url=source, renditions=tuple(renditions))
+        envelope, delay = contracts.Envelope.of(job, trace_id=trace_id()), None
+        if deferred_since:
+            envelope, delay = envelope.deferred(deferred_since), STEPS_ASIDE_FOR
         try:
-            await self._queue.publish_at_end(
-                contracts.Envelope.of(job, trace_id=trace_id()), Lane.PICTURES_LATER
-            )
+            await self._queue.publish_at_end(envelope, Lane.PICTURES_LATER, delay=delay)
         except QueueError as error:
             self._not_queued.warn(source_url=str(source), error=str(error))
 

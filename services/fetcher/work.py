@@ -24,6 +24,8 @@ class JobDelivery:
     urgent: bool
     """Somebody is waiting: the lane `now`."""
     turn: Admitted
+    others_are_waited_for: Callable[[], bool] = lambda: False
+    """Somebody waits, at this moment, for another job than this."""
 
     @property
     def came_before(self) -> bool:

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import structlog
 
 from services.fetcher.admission import PATIENCE_S, Claim, IdleGate, RushDoor
+from services.fetcher.announcements import STEPS_ASIDE_FOR
 from services.fetcher.errors import PictureError
 from services.fetcher.jobs.adopting import adopt_pictures
 from services.fetcher.jobs.committing import drop_spool, point_name, refuse_name
@@ -83,7 +85,8 @@ class Worker:
             return
         try:
             async with self._turn(envelope, urgent=urgent) as turn:
-                await self._begin(JobDelivery(envelope, urgent, turn), lane)
+                others = partial(self._right_of_way.is_taken, besides=1 if urgent else 0)
+                await self._begin(JobDelivery(envelope, urgent, turn, others), lane)
         except NobodyWaits:
             await self._step_back(envelope)
         except Crowded:
@@ -162,7 +165,7 @@ class Worker:
         is_clear = await self._right_of_way.step_aside(AHEAD_PATIENCE_S if comes_back else PATIENCE_S)
         if comes_back and not is_clear:
             self._count(envelope, "retry")
-            raise Retry(Delay.TEN_SECONDS, "Others are waited for.", counted=False)
+            raise Retry(STEPS_ASIDE_FOR, "Others are waited for.", counted=False)
         await self._rush_door.enter()
 
     async def _handle(self, envelope: contracts.Envelope, delivery: JobDelivery) -> None:

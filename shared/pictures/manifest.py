@@ -92,7 +92,7 @@ class State(BaseModel):
     checked_at: AwareDatetime | None = None
     fresh_until: AwareDatetime | None = None
     """None where the picture never changes under its URL."""
-    validators: Validators = Validators()
+    validators: Validators = Field(default_factory=Validators)
     failures: dict[str, Failure] = {}
     redelivered_starts: int = 0
     """How often a job that had already been delivered once came to rendering: see the fetcher's backstop."""

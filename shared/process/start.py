@@ -62,6 +62,11 @@ SHUTDOWN_S = 5.0
 COLLECTED_AFTER = 10_000
 """New objects that may be in a cycle, after which a service that listens looks for such."""
 
+THREADS_WAIT_S = 0.0005
+"""For the interpreter, while the event loop has it: whoever writes a picture asks for it again after each call of the system, some
+fifty times, and would wait for up to 5 ms each time, as Python has it.
+"""
+
 CANNOT_START = 2
 _log = structlog.get_logger()
 
@@ -75,6 +80,7 @@ def start(main: Callable[[VolumeSettings], Awaitable[None]]) -> None:
         if settings.unused:
             _log.warning("pictures are kept in files: set VOLUME_URL=s3://<bucket>", unused=settings.unused)
         take_identity(settings)
+        sys.setswitchinterval(THREADS_WAIT_S)
         asyncio.run(_awaited(main, settings))
     except ValidationError as error:
         for problem in error.errors(include_input=False):

@@ -129,7 +129,7 @@ class Queue(Protocol):
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         """Return when the message is safe with the queue; raise a QueueError when it is not."""
 
-    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+    async def publish_at_end(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         """The same within a handler, of what need not be safe before its job has ended, and is by then. The lane may refuse
         it even later, which is logged.
         """

@@ -293,7 +293,8 @@ class PictureStore(Pictures, Protocol):
 
         `into`: where the picture goes if it is not in `keep` already, where it stays. Raise Superseded when
         the pointer does not name `expected` any more. The revision before stays for whoever still reads it;
-        older ones go. `shows`: the name it was fetched for, which a store of objects notes beside the bytes.
+        older ones go. `shows`: the name it was fetched for, which a store of objects notes beside the bytes; files are pointed at
+        with what is flushed last, unless another picture is pinned to it.
         """
 
     async def commit_all(self, new: Sequence[NewRevision]) -> Sequence[Revision | VolumeError | OSError]:

@@ -14,6 +14,7 @@ from tests.bench.catalog import catalog
 from tests.bench.characters import characters
 from tests.bench.crowded import hits_among_misses, metrics_under_load
 from tests.bench.fetcher_memory import memory_of_a_fetcher
+from tests.bench.flushes import flushes_of_a_miss
 from tests.bench.gallery import gallery
 from tests.bench.imports import imports
 from tests.bench.library import library
@@ -43,6 +44,7 @@ async def main(root: Path) -> int:
                 *rendering(fresh(root, "rendering")),
                 await miss_embedded(fresh(root, "embedded")),
                 *await cpu_of_a_miss(fresh(root, "beside")),
+                *await flushes_of_a_miss(fresh(root, "flushes")),
                 await miss_rabbitmq(fresh(root, "clustered"), node),
                 *await pages(fresh(root, "pages")),
                 *await characters(fresh(root, "characters")),

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 
-from services.enricher.api.access import ADMIN_TOKEN_FILE
+from services.enricher.api.bearer_tokens import ADMIN_TOKEN_FILE
 from shared.pictures import SourceUrl, Tree, picture_path
 from tests.bench.load import load
 from tests.bench.report import Figure, report

@@ -27,14 +27,14 @@ PICTURE = "/photo/1.jpg"
 
 async def miss_embedded(directory: Path) -> Figure:
     async with SeparateHost.running() as host:
-        settings = _settings(host, directory)
+        settings = settings_for(host, directory)
         async with measured_service("services", settings, cwd=directory) as service:
             return await _compare("embedded queue", 12, host, service.address, directory)
 
 
 async def miss_rabbitmq(directory: Path, node: RabbitNode) -> Figure:
     async with SeparateHost.running() as host:
-        settings = {**_settings(host, directory), "QUEUE_URL": node.vhost()}
+        settings = {**settings_for(host, directory), "QUEUE_URL": node.vhost()}
         async with (
             measured_service("services.fetcher", settings, cwd=directory),
             measured_service("services.proxy", settings, cwd=directory) as proxy,
@@ -51,7 +51,7 @@ async def cpu_of_a_miss(directory: Path) -> list[Figure]:
         for whose, checkout in (("ours", None), ("other", base)):
             into = directory / whose
             into.mkdir()
-            settings = _settings(host, into)
+            settings = settings_for(host, into)
             starting = measured_service("services", settings, cwd=into, checkout=checkout)
             services[whose] = (await stack.enter_async_context(starting), into)
         rounds: dict[str, list[float]] = {whose: [] for whose in services}
@@ -61,8 +61,8 @@ async def cpu_of_a_miss(directory: Path) -> list[Figure]:
                     before = cpu_s(service.pid)
                     for n in range(MISSES):
                         source = SourceUrl.parse(host.url(f"{PICTURE}?n={number * MISSES + n}"))
-                        await _through_us(session, service.address, source)
-                        await _quiet(into, source)
+                        await through_us(session, service.address, source)
+                        await until_rest_is_made(into, source)
                     if number >= 0:
                         rounds[whose].append((cpu_s(service.pid) - before) / MISSES * 1000)
     ours, other = (statistics.median(rounds[whose]) for whose in ("ours", "other"))
@@ -78,7 +78,7 @@ async def cpu_of_a_miss(directory: Path) -> list[Figure]:
     ]
 
 
-def _settings(host: SeparateHost, directory: Path) -> dict[str, str]:
+def settings_for(host: SeparateHost, directory: Path) -> dict[str, str]:
     authority = host.root.removeprefix("http://")
     return {"ALLOWED_HOSTS": authority, "ALLOW_PRIVATE": authority, "VOLUME_URL": f"file:{directory}/data"}
 
@@ -91,8 +91,8 @@ async def _compare(engine: str, promise_ms: int, host: SeparateHost, address: st
             async with _timed() as direct_ms:
                 await _directly(session, source)
             async with _timed() as ours_ms:
-                await _through_us(session, address, source)
-            await _quiet(directory, source)
+                await through_us(session, address, source)
+            await until_rest_is_made(directory, source)
             if number >= 0:
                 ours.append(ours_ms[0])
                 direct.append(direct_ms[0])
@@ -127,7 +127,7 @@ async def _directly(session: aiohttp.ClientSession, source: SourceUrl) -> bytes:
     return made.getvalue()
 
 
-async def _through_us(session: aiohttp.ClientSession, address: str, source: SourceUrl) -> bytes:
+async def through_us(session: aiohttp.ClientSession, address: str, source: SourceUrl) -> bytes:
     url = f"{address}/api/images/proxy?size=thumbnail&format=webp&url={quote(str(source), safe='')}"
     async with session.get(url) as response:
         if response.status != 200:
@@ -135,7 +135,7 @@ async def _through_us(session: aiohttp.ClientSession, address: str, source: Sour
         return await response.read()
 
 
-async def _quiet(directory: Path, source: SourceUrl) -> None:
+async def until_rest_is_made(directory: Path, source: SourceUrl) -> None:
     """Wait until the other renditions are made: they are not part of a miss, and need the same processors."""
     last = [
         path

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from services.enricher.api.access import ADMIN_TOKEN_FILE
+from services.enricher.api.bearer_tokens import ADMIN_TOKEN_FILE
 from services.enricher.finder.providers.twitch.client import AT_ONCE
 from tests.bench.report import Figure, report
 from tests.integration.onesheet import until

@@ -19,7 +19,7 @@ MAX_WAITING = 8
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """They share what runs, so they share the loop it runs in."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and pytest_asyncio.is_async_test(item):
+        if item.nodeid.startswith("tests/conformance/") and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

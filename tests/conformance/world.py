@@ -5,7 +5,6 @@ The one process has a queue of its own, as it is delivered; its jobs go to its o
 
 import asyncio
 import os
-import re
 import shutil
 import sqlite3
 import time
@@ -33,12 +32,12 @@ from shared.telemetry import utc_now
 from shared.volume import VolumeSettings, WriteVolume, volume_to_write
 from shared.volume.local.layout import Layout
 from tests.conformance.material import manifest_of, new_picture, original_of, revision_of
-from tests.conformance.relay import Relay
 from tests.conformance.servers import Server, Servers
 from tests.conformance.subjects import Stored, Subject
 from tests.providers.picture_host import PictureHost
 from tests.servers.onesheet_nginx import running_onesheet_nginx
 from tests.servers.rabbitmq import Broker
+from tests.servers.relay import Relay
 from tests.servers.service import running_service
 
 PATIENCE_S = 60
@@ -97,7 +96,7 @@ class World:
     async def servers(self, name: str, *, through_relay: bool = False, **more: str) -> AsyncIterator[Servers]:
         """All the servers, with these settings besides the usual ones."""
         broker = self.settings["QUEUE_URL"]
-        queue = re.sub(r":\d+/", f":{self.relay.port}/", broker) if through_relay else broker
+        queue = self.relay.url(broker) if through_relay else broker
         proxy = {**self.settings, "QUEUE_URL": queue, **more}
         one_process = {**proxy, "QUEUE_URL": "", "STATE_DIR": f"{self.directory}/{name}"}
         behind_nginx = {**proxy, "SEND_FILES": "accel"}

@@ -1,13 +1,16 @@
 """A volume with pictures, and the delivered nginx before servers that only say that they were asked."""
 
 import os
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import pytest_asyncio
 
 from shared.pictures import Name, PictureId, Tree, name_path, picture_path
 from tests.servers.nginx import Nginx
@@ -54,19 +57,35 @@ class Site:
             return await connection.ask(target.encode(), headers, method=method)
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+at_the_site = pytest.mark.asyncio(loop_scope="session")
+"""A test that asks for `site`, which runs in this loop."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _running_site() -> AsyncIterator[Site]:
+    """Outside of pytest's directory, which every further pytest on the machine closes to other users again."""
     async with AsyncExitStack() as stack:
+        volume = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onesheet-site-")))
         proxy, enricher = [await stack.enter_async_context(running_upstream()) for _ in range(2)]
         nginx = await stack.enter_async_context(
             running_onesheet_nginx(
-                tmp_path,
+                volume,
                 proxies=[proxy.address],
                 enricher=enricher.address,
                 settings={"EXPOSE_API": "true"},
             )
         )
-        yield Site(tmp_path, nginx, proxy, enricher)
+        yield Site(volume, nginx, proxy, enricher)
+
+
+@pytest.fixture
+def site(_running_site: Site) -> Iterator[Site]:
+    """The same for all tests, with an empty volume for each."""
+    yield _running_site
+    _running_site.proxy.forget()
+    _running_site.enricher.forget()
+    for directory in _running_site.volume.iterdir():
+        shutil.rmtree(directory)
 
 
 def by_url(url: str, *more: str) -> str:

@@ -3,7 +3,8 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,10 +46,15 @@ def commands(document: Path) -> Iterator[list[str]]:
             yield words
 
 
-def typed(words: list[str]) -> None:
+def typed(words: Iterable[str]) -> None:
+    taken(tuple(words))
+
+
+@cache
+def taken(words: Sequence[str]) -> None:
     """Raise AssertionError for what the command line does not take."""
-    if words == ["--install-completion"]:  # it would, in whoever's home this is
-        words = ["--help"]
+    if words == ("--install-completion",):  # it would, in whoever's home this is
+        words = ("--help",)
         assert "--install-completion" in CliRunner().invoke(main.app, words).output
     result = CliRunner().invoke(main.app, words)
     assert result.exit_code == 0, f"onesheet {shlex.join(words)}: {result.output}"

@@ -12,10 +12,11 @@ import pytest
 
 from shared.pictures import Name, PictureId, Tree, media_type_of, picture_id, picture_path
 from shared.pictures.public_paths import NUMBERED_KINDS
-from tests.contract.nginx_site import DAY, NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
+from tests.contract.nginx_site import DAY, NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, at_the_site, by_url
 from tests.servers.raw_http import RawAnswer, raw_connection
 from tests.servers.upstream import BY_UPSTREAM
 
+pytestmark = at_the_site
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "unit" / "golden" / "paths.json").read_text(encoding="utf-8")
 )

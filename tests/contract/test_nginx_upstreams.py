@@ -18,12 +18,13 @@ from shared.queue import Queue
 from shared.telemetry import Metrics
 from shared.volume.local.layout import Layout
 from shared.volume.local.names import LocalNames
-from tests.contract.nginx_site import NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, by_url
+from tests.contract.nginx_site import NAME, REVISION, TMDB, TMDB_PATH, YEAR, Site, at_the_site, by_url
 from tests.servers.onesheet_nginx import NOBODY_THERE, render, running_onesheet_nginx
 from tests.servers.raw_http import RawAnswer, raw_connection
 from tests.servers.upstream import BY_UPSTREAM, running_upstream
 
 
+@at_the_site
 async def test_a_miss_goes_to_the_proxy_and_its_answer_comes_back_whole(site: Site) -> None:
     async def busy(request: web.Request) -> web.StreamResponse:
         assert len(request.headers["X-Request-ID"]) == 32
@@ -63,6 +64,7 @@ async def test_when_all_are_down_the_answer_says_so(tmp_path: Path) -> None:
             assert problem(answer)["trace_id"] == answer.headers["x-trace-id"]
 
 
+@at_the_site
 async def test_what_nginx_refuses_itself_is_a_problem_like_all_others(site: Site) -> None:
     for target, status in (("/p/%zz", 400), ("/" + "a" * 40_000, 414), ("/metrics", 404), ("/stored/x", 404)):
         answer = await site.ask(target)
@@ -79,6 +81,7 @@ def problem(answer: RawAnswer) -> dict[str, object]:
     return document
 
 
+@at_the_site
 async def test_a_body_that_comes_with_a_question_for_a_picture_goes_no_further(site: Site) -> None:
     heard: list[bytes] = []
 
@@ -95,6 +98,7 @@ async def test_a_body_that_comes_with_a_question_for_a_picture_goes_no_further(s
     assert heard == [b""] * 6
 
 
+@at_the_site
 async def test_everything_else_is_the_enrichers(site: Site) -> None:
     back = "/trakt/callback?code=x&state=y"
     for target in ("/", "/ops", "/api/items/enriched?page=1", "/api/images/stats", back):
@@ -131,6 +135,7 @@ async def test_unless_it_is_told_to_nginx_shows_strangers_nothing_but_pictures(t
         assert len(enricher.requests) == 1
 
 
+@at_the_site
 async def test_behind_nginx_a_service_is_asked_by_a_name_of_its_own_and_told_that_it_is(site: Site) -> None:
     for target in ("/api/docs", TMDB_PATH):
         assert (await site.ask(target)).status == 200
@@ -140,6 +145,7 @@ async def test_behind_nginx_a_service_is_asked_by_a_name_of_its_own_and_told_tha
         assert request.headers["X-Forwarded-For"] == "127.0.0.1"
 
 
+@at_the_site
 async def test_a_page_of_metadata_is_packed_for_who_can_unpack_it(site: Site) -> None:
     async def page(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"items": ["a poster"] * 1000}, headers={"ETag": '"abc"'})
@@ -157,6 +163,7 @@ async def test_a_page_of_metadata_is_packed_for_who_can_unpack_it(site: Site) ->
     assert len(body) < 1000
 
 
+@at_the_site
 async def test_a_url_of_2048_escaped_characters_is_read(site: Site) -> None:
     url = "http://a.example/".ljust(2048, "(")
     site.store(picture_id(url), "original.jpg", b"a picture")
@@ -165,6 +172,7 @@ async def test_a_url_of_2048_escaped_characters_is_read(site: Site) -> None:
     assert BY_UPSTREAM.lower() in (await site.ask(by_url(url + "("))).headers
 
 
+@at_the_site
 async def test_a_file_that_a_proxy_leaves_to_nginx_is_sent_with_the_proxys_headers(site: Site) -> None:
     file = site.store(picture_id(TMDB), "original.svg", b"a large picture")
     inside = "/stored/" + str(file.relative_to(site.volume))

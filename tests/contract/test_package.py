@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ LIBRARIES = re.compile(r"OTEL_[A-Z_]+|SENTRY_[A-Z_]+")
 """Settings that a library reads."""
 
 
-def settings() -> set[str]:
-    return {str(field.validation_alias) for _, field in fields()}
+@cache
+def settings() -> frozenset[str]:
+    return frozenset(str(field.validation_alias) for _, field in fields())
 
 
 def nginx_settings() -> set[str]:

@@ -19,6 +19,7 @@ from shared.queue.embedded.engine import open_embedded
 from shared.queue.embedded.store import Change, Put, Settle, Store
 from shared.queue.port import MAX_DELIVERIES
 from tests.contract.conftest import REAL, Embedded, Received, a_job
+from tests.integration.onesheet import until
 
 LANE = Lane.PICTURES_NOW
 
@@ -292,6 +293,55 @@ async def test_what_a_job_publishes_at_its_end_is_written_with_that_end(
     assert writing.changes == ["Put", "Settle", "Settle", "Put"]
 
 
+async def test_what_somebody_waits_for_is_begun_at_the_end_of_the_job_that_it_comes_of_and_written_with_it(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, received = Writing(monkeypatch), Received()
+    async with engine.open() as queue:
+
+        async def handle(_job: Envelope) -> None:
+            await until(lambda: writing.changes)  # its own
+            await queue.publish_at_end(a_job(2), LANE)
+            writing.stops()
+
+        async with (
+            queue.consume(Lane.RESOLVE_NOW, handle, concurrency=1),
+            queue.consume(LANE, received, concurrency=1),
+        ):
+            await queue.publish(a_job(1), Lane.RESOLVE_NOW)
+            assert (await received.next()).payload == a_job(2).payload
+            assert writing.changes == ["Put"]
+            writing.goes_on()
+    assert writing.changes == ["Put", "Settle", "Put", "Settle"]
+    assert received.count == 1
+    assert in_the_file(engine.path, "SELECT * FROM messages") == []
+
+
+async def test_what_was_begun_at_the_end_of_a_job_is_written_again_with_that_end(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PAUSE_AFTER_ERROR_S", 0.01)
+    writing, received = Writing(monkeypatch), Received()
+    async with engine.open() as queue:
+
+        async def handle(_job: Envelope) -> None:
+            await until(lambda: writing.changes)  # its own
+            await queue.publish_at_end(a_job(2), LANE)
+            writing.fails()
+
+        async with (
+            queue.consume(Lane.RESOLVE_NOW, handle, concurrency=1),
+            queue.consume(LANE, received, concurrency=1),
+        ):
+            await queue.publish(a_job(1), Lane.RESOLVE_NOW)
+            assert (await received.next()).payload == a_job(2).payload
+            await until(lambda: writing.failed)
+            assert in_the_file(engine.path, "SELECT lane FROM messages") == [(Lane.RESOLVE_NOW,)]
+            writing.goes_on()
+    assert received.count == 1
+    assert in_the_file(engine.path, "SELECT * FROM messages") == []
+
+
 def test_only_what_is_published_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     levels: list[int] = []
 
@@ -325,12 +375,14 @@ class Writing:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._may_go_on = threading.Event()
         self._fails = False
+        self.failed = 0
         self.changes: list[str] = []
         really = Store.turn
 
         def turn(store: Store, changes: Any, wanted: Any) -> Any:
             assert self._may_go_on.wait(60)
             if self._fails:
+                self.failed += 1
                 raise sqlite3.OperationalError("disk I/O error")
             self.changes += [type(change).__name__ for change in changes]
             return really(store, changes, wanted)

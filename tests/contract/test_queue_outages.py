@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +15,7 @@ from shared.queue.rabbitmq.engine import open_rabbitmq
 from shared.queue.rabbitmq.link import Outage
 from tests.contract.conftest import QUICK, OnRabbitMQ, Received, a_job
 from tests.servers.rabbitmq import Broker, RabbitNode
+from tests.servers.relay import Relay
 
 LANE = Lane.PICTURES_NOW
 PATIENCE_S = 60
@@ -35,6 +36,13 @@ async def broker(fragile_rabbitmq: RabbitNode) -> OnRabbitMQ:
     async with broker.open():
         await asyncio.sleep(DECLARED_FOR_GOOD_S)
     return broker
+
+
+@pytest.fixture
+async def relay(rabbitmq: Broker) -> AsyncIterator[Relay]:
+    """Where a broker seems to be that goes away and comes back, without the seconds of the processor that a start takes."""
+    async with Relay.before(rabbitmq.amqp_port) as relay:
+        yield relay
 
 
 async def test_no_confirmed_job_is_lost_when_the_broker_is_killed_among_publishes_nor_what_was_put_off(
@@ -91,14 +99,15 @@ async def hears_again(queue: Queue, heard: Received) -> None:
 
 
 async def test_without_a_broker_nothing_hangs_and_one_that_is_late_is_waited_for(
-    fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
+    vhost: str, relay: Relay
 ) -> None:
+    url = relay.url(vhost)
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(
-            open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.5, delays=QUICK)
+            open_rabbitmq(url, lane_limit=100, publish_timeout_s=0.5, delays=QUICK)
         )
         await accepted(queue)
-        fragile_rabbitmq.kill()
+        relay.cut()
         for ask in (lambda: queue.publish(a_job(), LANE), lambda: queue.depth(LANE), queue.ping):
             await raises_in_time(ask)
         await queue.announce(a_job())
@@ -106,10 +115,10 @@ async def test_without_a_broker_nothing_hangs_and_one_that_is_late_is_waited_for
             await stack.aclose()
     received = Received()
     async with (
-        open_rabbitmq(broker.url, lane_limit=100, publish_timeout_s=0.2, delays=QUICK) as queue,
+        open_rabbitmq(url, lane_limit=100, publish_timeout_s=0.2, delays=QUICK) as queue,
         queue.consume(LANE, received, concurrency=1),
     ):
-        await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+        relay.mend()
         async with publishing(queue, set()):
             await received.next()
 
@@ -129,15 +138,15 @@ async def raises_in_time(ask: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_in_between(
-    fragile_rabbitmq: RabbitNode, broker: OnRabbitMQ
+    vhost: str, relay: Relay
 ) -> None:
     with capture_logs() as lines:
-        async with broker.open() as queue:
-            fragile_rabbitmq.kill()
+        async with OnRabbitMQ(relay.url(vhost)).open() as queue:
+            relay.cut()
             await until(lambda: lines[-1]["event"] == "queue_connection_lost")
             await raises_in_time(queue.ping)
             await queue.announce(a_job())
-            await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+            relay.mend()
             await until(lambda: sum(line["event"] == "queue_connected" for line in lines) == 2)
     told = [line for line in lines if line["event"].startswith("queue_")]
     told = [line for line in told if line["event"] != "queue_unreachable" or line["away_s"] < A_MINUTE_S]

@@ -427,6 +427,52 @@ async def test_nothing_of_a_commit_is_flushed_twice_and_the_pointer_comes_last(
         assert happened[2:] == [revision.id]
 
 
+async def test_a_name_is_pointed_at_what_was_fetched_for_it_within_the_last_round_of_flushes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[list[str]] = []
+    flush_all = Flusher.flush_all
+
+    def noted(self: Flusher, paths: Iterable[Path]) -> None:
+        wanted = list(paths)
+        rounds.append([path.name for path in wanted])
+        flush_all(self, wanted)
+
+    monkeypatch.setattr(Flusher, "flush_all", noted)
+    name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
+    with volume_to_write(settings_in(tmp_path)) as volume:
+        await commit(volume.pictures, b"original", shows=name)
+        assert await volume.names.picture(name) == PICTURE
+        _, last = filter(None, rounds)
+        assert {PICTURE, name.id, "names"} <= set(last)
+        monkeypatch.setattr(local_names, "replace_link", None)
+        monkeypatch.setattr(local_names, "flush", None)
+        await volume.names.point(name, PICTURE)  # finds it done
+
+
+async def test_pointed_by_its_commit_or_not_a_refusal_of_the_name_is_forgotten(tmp_path: Path) -> None:
+    name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
+    refusal = Failure.after(None, FailureClass.GONE, "No provider has it.", now=utc_now())
+    with volume_to_write(settings_in(tmp_path)) as volume:
+        await volume.names.refuse(name, refusal)
+        await commit(volume.pictures, b"original", shows=name)
+        assert await volume.names.failure(name) is None
+        await volume.names.refuse(name, refusal)
+        await volume.names.point(name, PICTURE)
+        assert await volume.names.failure(name) is None
+
+
+async def test_a_commit_leaves_a_name_alone_that_another_picture_is_pinned_to(tmp_path: Path) -> None:
+    name = Name(Kind.MOVIE, "tmdb:1", Role.POSTER)
+    pinned = SourceUrl.parse("https://images.example/pinned.jpg")
+    with volume_to_write(settings_in(tmp_path)) as volume:
+        await commit(volume.pictures, b"pinned", picture=pinned.picture, source=str(pinned))
+        await volume.pins.pin(pinned.picture, name)
+        await volume.names.point(name, pinned.picture)
+        await commit(volume.pictures, b"original", shows=name)
+        assert await volume.names.picture(name) == pinned.picture
+
+
 LOCKS = {
     "granted to everybody": None,
     "refused to everybody": BlockingIOError(errno.EAGAIN, "held by somebody"),

@@ -361,6 +361,7 @@ async def commit(
     picture: PictureId = PICTURE,
     source: str = str(SOURCE),
     into: Tree = Tree.CACHE,
+    shows: Name | None = None,
 ) -> Revision:
     """One revision of the picture, whose renditions hold the original's bytes and their own name."""
     async with store.draft() as draft:
@@ -375,6 +376,7 @@ async def commit(
             state or State(revision=revision_of(body), fresh_until=NOW + timedelta(days=1)),
             expected=expected,
             into=into,
+            shows=shows,
         )
 
 

@@ -23,7 +23,7 @@ from tests.providers.gallery import picture_at
 from tests.servers.rabbitmq import Broker
 from tests.servers.service import RunningService
 
-KILLS = int(os.environ.get("KILLS", "24"))
+KILLS = int(os.environ.get("KILLS", "18"))
 FETCHERS = 3
 PICTURES = 2 * KILLS
 STEPS_AT_MOST = 50

@@ -24,6 +24,7 @@ from services.enricher.finder.providers.opening import open_providers
 from services.enricher.finder.providers.registry import ProviderSpec
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.providers.trakt.client import TraktSettings
+from services.enricher.ground import Ground
 from services.enricher.tasks.task import Progress
 from shared.background import Background
 from shared.pictures import SourceUrl
@@ -158,15 +159,23 @@ async def running_account(
         )
         pictures: list[SourceUrl] = []
         finder = _FinderOf(metadata, providers, finder_settings, pictures)
+        nothing: Any = None
         items, steps = items or FakeItems(), steps or Steps()
         wing = await enter(
             open_account(
                 settings or AccountSettings(time_zone="UTC"),
+                Ground(
+                    database,
+                    nothing,
+                    nothing,
+                    directory / "state",
+                    nothing,
+                    nothing,
+                    metrics,
+                    background if sending else _Idle(metrics),
+                ),
                 finder,
                 items,
-                database=database,
-                state_dir=directory / "state",
-                background=background if sending else _Idle(metrics),
                 now=now,
                 sleep=_at_once,
                 at=steps,

@@ -79,9 +79,9 @@ class WatchedQueue:
         self._note(envelope, lane)
         await self.inner.publish(envelope, lane, delay=delay)
 
-    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+    async def publish_at_end(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         self._note(envelope, lane)
-        await self.inner.publish_at_end(envelope, lane)
+        await self.inner.publish_at_end(envelope, lane, delay=delay)
 
     def _note(self, envelope: Envelope, lane: Lane) -> None:
         if self.down:
@@ -250,9 +250,16 @@ async def running_onesheet(
 
 def renderers() -> list[psutil.Process]:
     """The children of the server that forks them."""
-    return [
-        renderer for server in psutil.Process().children() if _forks(server) for renderer in server.children()
-    ]
+    found: list[psutil.Process] = []
+    for server in forking_renderers():
+        with suppress(psutil.NoSuchProcess):  # it has just been let go
+            found += server.children()
+    return found
+
+
+def forking_renderers() -> list[psutil.Process]:
+    """The server, where there is one."""
+    return [child for child in psutil.Process().children() if _forks(child)]
 
 
 def _forks(process: psutil.Process) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.enricher.database.database import Database
+from services.enricher.ground import Ground
 from services.enricher.keeper.videos import VideoRefused, VideoUnreachable
 from services.enricher.pictures.shown import PictureUrls, PictureUrlSettings
 from services.enricher.studio import (
@@ -212,16 +213,19 @@ async def running_studio(
         wing = await enter(
             open_studio(
                 studio_settings(host, **settings),
+                Ground(
+                    database,
+                    a_queue,
+                    nothing,
+                    directory / "state",
+                    urls,
+                    HostRules.of(()),
+                    metrics,
+                    Background(metrics),
+                ),
                 of_studio,
                 uploads,
                 videos=videos,
-                database=database,
-                queue=a_queue,
-                volume=nothing,
-                urls=urls,
-                rules=HostRules.of(()),
-                metrics=metrics,
-                background=Background(metrics),
                 clock=StudioClock(now=clock.now, sleep=_soon, on_step=steps or Steps()),
             )
         )

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.fetcher.download.downloader import Downloader
 from shared.contracts import Envelope, FetchPicture, LookAtPicture, RenderPicture
-from shared.pictures import DOWNLOAD, STANDARD_SIZES, FailureClass, Format, Name, Rendition
+from shared.pictures import DOWNLOAD, STANDARD_SIZES, FailureClass, Format, Name, Rendition, SourceUrl
 from shared.queue import Lane
 from tests.integration.conftest import Start
 from tests.integration.onesheet import Onesheet, until
@@ -143,6 +145,30 @@ async def test_what_is_made_ahead_comes_back_behind_what_is_fetched_for_a_page(
     await waiting
     await until(lambda: onesheet.holds(POSTER, *STANDARD))
     await until(lambda: onesheet.holds(ahead, *STANDARD))
+
+
+async def test_while_others_are_waited_for_what_is_made_ahead_is_queued_behind_them_and_taken_once(
+    onesheet: Onesheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awaited, goes_on, get = "/poster/2-60x90.jpg", asyncio.Event(), Downloader.get
+
+    async def held(self: Downloader, source: SourceUrl, *given: Any, **named: Any) -> Any:
+        if str(source).endswith(awaited):
+            await goes_on.wait()
+        return await get(self, source, *given, **named)
+
+    monkeypatch.setattr(Downloader, "get", held)
+    waiting = asyncio.create_task(onesheet.get(awaited, size="small", format="webp"))
+    await until(lambda: onesheet.queue.jobs(FetchPicture))
+    await onesheet.get(POSTER, size="small", format="webp")
+    await until(lambda: onesheet.queue.jobs(RenderPicture))
+    goes_on.set()
+    await waiting
+    for path in (POSTER, awaited):
+        await until(partial(onesheet.holds, path, *STANDARD))
+    ahead = [one for _, one in onesheet.queue.published if isinstance(one.payload, RenderPicture)]
+    assert [one.deferred_since is not None for one in ahead] == [True, False]
+    assert onesheet.count("onesheet_jobs_total", type="RenderPicture", outcome="retry") == 0
 
 
 async def test_of_what_has_a_name_the_size_that_its_page_shows_is_there_first(onesheet: Onesheet) -> None:

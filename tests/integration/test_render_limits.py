@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from services.fetcher.rendering import limits
+from services.fetcher.rendering.forking import start_forking
 from services.fetcher.rendering.render import TooLarge, Unsound
-from services.fetcher.rendering.sandbox import _start_forking
 from shared.pictures import SIZES
 from tests.integration.rendered import measured, rendered_in
 from tests.providers import drawing, variants
@@ -21,7 +21,7 @@ def rendered_by_a_child(
     original: Path, into: Path, *names: str, max_pixels: int = 120_000_000
 ) -> tuple[str, float]:
     """What came of it, and by how many MB the child grew at most."""
-    _start_forking(faces=False)
+    start_forking(faces=False)
     ours, its = (forked := get_context("forkserver")).Pipe(duplex=False)
     child = forked.Process(target=measured, args=(its, original, into, max_pixels, names))
     child.start()

@@ -120,6 +120,22 @@ async def test_idle_renderers_that_are_killed_are_replaced(start: Start) -> None
     assert {answer.status for answer in answers} == {200}
 
 
+async def test_after_a_rest_renderers_are_made_while_the_picture_is_downloaded(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onesheet = await start(RENDER_PROCESSES="1", ENABLE_IMAGE_OPTIMIZATION="false")
+    with monkeypatch.context() as soon:
+        soon.setattr(sandbox, "RESTS_AFTER_S", 0.01)
+        assert (await onesheet.get("/poster/2-60x90.jpg", size="small")).status == 200
+        await until(lambda: not renderers())
+    onesheet.host.hold(POSTER)
+    asking = asyncio.create_task(onesheet.get(POSTER, size="small"))
+    await until(renderers)
+    assert onesheet.host.in_flight == 1
+    onesheet.host.release(POSTER)
+    assert (await asking).status == 200
+
+
 @pytest.mark.parametrize("deed", ["hang", "dereference", "eat"])
 async def test_a_picture_that_breaks_its_renderer_is_unsound_the_second_time(
     start: Start, monkeypatch: pytest.MonkeyPatch, deed: str

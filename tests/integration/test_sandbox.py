@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from services.fetcher.errors import PictureError, RendererDied
+from services.fetcher.rendering import forking
 from services.fetcher.rendering import sandbox as sandbox_module
 from services.fetcher.rendering.confinement import DESCRIPTORS, FILE_BYTES
 from services.fetcher.rendering.lockdown import Reach
@@ -23,7 +25,7 @@ from services.fetcher.rendering.sandbox import Sandbox
 from shared.pictures import FailureClass, Rendition
 from tests.integration import misbehaving
 from tests.integration.misbehaving import picture_that
-from tests.integration.onesheet import renderers, until
+from tests.integration.onesheet import forking_renderers, renderers, until
 from tests.providers.drawing import encode, poster
 
 MEMORY_BYTES = 256 * 1024**2
@@ -289,12 +291,34 @@ async def test_who_spins_is_ended_by_the_processors_limit_however_busy_others_ar
             await at.misbehave("spin without an alarm")
 
 
-async def test_renderers_without_work_are_let_go_and_the_next_picture_has_new_ones(
+async def test_renderers_without_work_are_let_go_with_what_forks_them_and_made_again_for_who_expects_a_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox_module, "RESTS_AFTER_S", 0.01)
+    monkeypatch.setenv("TMDB_API_KEY", "a key")
     async with studio(tmp_path) as at:
-        for _ in range(2):
-            said = (await at.misbehave("say limits"))[1] / "limits"
-            assert said.exists()
-            await until(lambda: not renderers())
+        with monkeypatch.context() as soon:
+            soon.setattr(sandbox_module, "RESTS_AFTER_S", 0.01)
+            await at.render(SOUND)
+            await until(lambda: not forking_renderers())
+        at._sandbox.expect_orders()
+        await until(renderers)
+        at._sandbox.expect_orders()
+        said = await asyncio.gather(*(at.misbehave("say environment") for _ in range(3)))
+        for _, into in said:
+            assert "TMDB_API_KEY" not in (into / "environment").read_text().split()
+
+
+async def test_what_another_forked_keeps_the_server_it_was_forked_from() -> None:
+    forking.start_forking(faces=False)
+    ours, its = (forked := get_context("forkserver")).Pipe()
+    other = forked.Process(target=its.__class__.recv, args=(its,))
+    await asyncio.to_thread(other.start)
+    before = forking_renderers()
+    await asyncio.to_thread(forking.stop_forking)
+    assert forking_renderers() == before
+    assert other.is_alive()
+    ours.send("enough")
+    await asyncio.to_thread(other.join)
+    await asyncio.to_thread(forking.stop_forking)
+    assert forking_renderers() == []
+    assert other.exitcode == 0

@@ -18,7 +18,8 @@ import pytest_asyncio
 from services.enricher.studio.studio import SETTINGS
 from tests.integration.onesheet import until
 from tests.providers.picture_host import PictureHost
-from tests.servers.rabbitmq import Broker, RabbitNode
+from tests.servers.rabbitmq import Broker
+from tests.servers.relay import Relay
 from tests.servers.service import RunningService, running_service
 
 POSTER = "/poster/1.jpg"
@@ -147,15 +148,16 @@ async def test_every_service_tells_its_health_and_its_numbers(services: Services
 
 
 async def test_with_the_broker_down_the_queue_is_named_and_what_is_stored_is_served(
-    tmp_path: Path, picture_host: PictureHost, fragile_rabbitmq: RabbitNode
+    tmp_path: Path, picture_host: PictureHost, rabbitmq: Broker
 ) -> None:
-    settings = settings_for(tmp_path, picture_host, fragile_rabbitmq.vhost())
     stored = {"url": picture_host.url(POSTER), "size": "medium", "format": "webp"}
     missing = {"url": picture_host.url("/poster/2.jpg")}
     async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay.before(rabbitmq.amqp_port))
+        settings = settings_for(tmp_path, picture_host, relay.url(rabbitmq.vhost()))
         services = await started(stack, settings, tmp_path, warm=True)
         assert (await services.get(services.proxy, "/api/images/proxy", stored))[0].status == 200
-        await asyncio.to_thread(fragile_rabbitmq.stop)
+        relay.cut()
         for service in services:
             ready, body = await services.get(service, "/readyz")
             assert ready.status == 503
@@ -168,7 +170,7 @@ async def test_with_the_broker_down_the_queue_is_named_and_what_is_stored_is_ser
         late, _ = await services.get(services.proxy, "/api/images/proxy", missing)
         assert (late.status, late.content_type) == (503, "application/problem+json")
         assert int(late.headers["Retry-After"]) > 0
-        await asyncio.to_thread(fragile_rabbitmq.ensure_running)
+        relay.mend()
 
         async def is_ready() -> bool:
             answers = [(await services.get(service, "/readyz"))[0].status for service in services]

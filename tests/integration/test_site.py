@@ -11,7 +11,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 from yarl import URL
 
-from services.enricher.api.access import SESSION_COOKIE
+from services.enricher.api.sessions import SESSION_COOKIE
 from services.enricher.app import GATE
 from services.enricher.finder.metadata import ProviderSettings
 from services.enricher.finder.providers.tmdb import TmdbSettings

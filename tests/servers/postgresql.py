@@ -43,6 +43,7 @@ class PostgresServer:
         # A child with a death signal dies with the *thread* that started it: this one outlives every test.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="postgresql")
         self._server: subprocess.Popen[bytes] | None = None
+        self._told: dict[str, subprocess.Popen[str]] = {}
         self._own: set[str] = set()
 
     def start(self) -> None:
@@ -78,6 +79,7 @@ class PostgresServer:
     def of_its_own(self, name: str) -> DatabaseSettings:
         """A database with this version's schema, made where it is not there, and kept until the server ends."""
         if name not in self._own:
+            self._hang_up(_MIGRATED)  # which nobody may be connected to meanwhile
             self._run("createdb", *self._client, "-T", _MIGRATED, f"own_{name}")
             self._own.add(name)
         return DatabaseSettings(url=self._url(f"own_{name}"))
@@ -140,6 +142,8 @@ class PostgresServer:
 
     def kill(self) -> None:
         """At once: nothing is needed any more."""
+        for database in [*self._told]:
+            self._hang_up(database)
         if self._server is not None:
             self._server.send_signal(signal.SIGQUIT)
             try:
@@ -162,7 +166,30 @@ class PostgresServer:
         self._wait_until_ready(self._server, self.port)
 
     def _say(self, database: str, *statements: str) -> None:
-        self._run("psql", *self._client, "-q", "-c", "; ".join(statements), database)
+        """Through a psql that stays: it and its connection would cost more than what is said."""
+        if (told := self._told.get(database)) is None or told.poll() is not None:
+            told = self._told[database] = self._starter.submit(self._talk, database).result()
+        assert told.stdin
+        assert told.stdout
+        told.stdin.write("\\; ".join(statements) + ";\n\\echo done\n")
+        told.stdin.flush()
+        if (said := told.stdout.readline()) != "done\n":
+            raise RuntimeError(f"psql failed:\n{said}{told.communicate()[0]}")
+
+    def _talk(self, database: str) -> subprocess.Popen[str]:
+        command = self._command("psql", *self._client, "-q", "-X", "-v", "ON_ERROR_STOP=1", database)
+        return subprocess.Popen(
+            command,
+            cwd=self._directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _hang_up(self, database: str) -> None:
+        if told := self._told.pop(database, None):
+            told.communicate()
 
     @property
     def _client(self) -> tuple[str, ...]:

@@ -26,24 +26,26 @@ from typing import Any
 
 import pytest
 
+PLACE = Path("/usr/lib/rabbitmq/lib")
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 READY_WITHIN_S = 150
 STOP_WITHIN_S = 45
 PROJECT = Path(__file__).resolve().parents[2]
 _keepers: list[subprocess.Popen[str]] = []  # they end with the run, and nobody waits for them
 
-CONFIG = """
-listeners.tcp.default = 127.0.0.1:{amqp}
-management.tcp.ip = 127.0.0.1
-management.tcp.port = {management}
-disk_free_limit.absolute = 50MB
-log.file.level = warning
-"""
+PLUGINS = {"rabbitmq_management", "rabbitmq_management_agent", "rabbitmq_prelaunch", "rabbitmq_web_dispatch"}
 
-JOINING = """
-cluster_formation.peer_discovery_backend = classic_config
-cluster_formation.classic_config.nodes.1 = {node}
+CONFIG = """[
+    {{rabbit, [
+        {{tcp_listeners, [{{"127.0.0.1", {amqp}}}]}},
+        {{cluster_nodes, {{[{joined}], disc}}}},
+        {{disk_free_limit, 50000000}},
+        {{log, [{{file, [{{level, warning}}]}}]}}
+    ]}},
+    {{rabbitmq_management, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {management}}}]}}]}}
+].
 """
+"""As Erlang has it: what is written as `rabbitmq.conf` takes a second of the processor to be read."""
 
 
 @pytest.fixture(scope="session")
@@ -206,14 +208,17 @@ class RabbitNode(Broker):
         self._starter.shutdown()
 
     def _write_files(self) -> None:
-        config = CONFIG.format(amqp=self.amqp_port, management=self.management_port)
-        if self._joins:
-            config += JOINING.format(node=self._joins._name)
+        joined = f"'{self._joins._name}'" if self._joins else ""
+        config = CONFIG.format(amqp=self.amqp_port, management=self.management_port, joined=joined)
         cookie = self.directory / ".erlang.cookie"
         cookie.write_text("onesheet")
         cookie.chmod(0o400)
-        (self.directory / "rabbitmq.conf").write_text(config)
+        (self.directory / "rabbitmq.config").write_text(config)
         (self.directory / "plugins").write_text("[rabbitmq_management].")
+        (self.directory / "libraries").mkdir()
+        for library in PLACE.glob("rabbitmq_server-*/plugins/*"):  # what is not there is not looked through
+            if not library.name.startswith("rabbitmq_") or library.name.partition("-")[0] in PLUGINS:
+                (self.directory / "libraries" / library.name).symlink_to(library)
 
     def _child(self, *command: str) -> subprocess.Popen[bytes]:
         """A process that dies with this one, however this one dies."""
@@ -242,7 +247,8 @@ class RabbitNode(Broker):
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_MNESIA_BASE": directory,
             "RABBITMQ_LOG_BASE": directory,
-            "RABBITMQ_CONFIG_FILE": f"{directory}/rabbitmq",
+            "RABBITMQ_CONFIG_FILE": f"{directory}/rabbitmq.config",
+            "RABBITMQ_PLUGINS_DIR": f"{directory}/libraries",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{directory}/plugins",
             "RABBITMQ_PID_FILE": f"{directory}/pid",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",  # it shares the processor

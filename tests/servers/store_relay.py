@@ -82,10 +82,15 @@ class StoreRelay:
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate).start()
             self.endpoint = f"{'https' if certificate else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+            server = runner.server
+            assert server
             listens.set()
             await ended.wait()
             await runner.cleanup()
         await asyncio.sleep(CLOSED_WITHIN_S)
+        # Who came just as nobody listened any more: else the collector meets the connection in another test.
+        await server.shutdown(CLOSED_WITHIN_S)
+        await asyncio.sleep(0)
 
     async def _pass_on(self, request: web.Request, client: aiohttp.ClientSession) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]

@@ -24,6 +24,10 @@ class Upstream:
         self.requests.append(request)
         return await self.answer(request)
 
+    def forget(self) -> None:
+        self.answer = _found
+        self.requests.clear()
+
     @property
     def targets(self) -> list[str]:
         return [request.raw_path for request in self.requests]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.enricher.database.database import Database
 from services.enricher.library import Library, LibrarySettings, library_with_scans
-from services.enricher.library.scan.scan import KIND, Scans
+from services.enricher.library.scan.places import KIND, Scans
 from services.enricher.tasks.tasks import Tasks
 from shared.background import Background
 from shared.telemetry import Metrics

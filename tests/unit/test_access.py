@@ -6,12 +6,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from services.enricher.api.access import FORWARDED, Access, AccessSettings, BearerTokens, Gate
+from services.enricher.api.access import Access, AccessSettings, Gate
+from services.enricher.api.bearer_tokens import BearerTokens
+from services.enricher.api.sessions import FORWARDED
 from shared.http import HttpSettings, Problem
 
 
 def of(directory: Path, *, admin: str = "", api: tuple[str, ...] = ()) -> BearerTokens:
-    return BearerTokens.of(AccessSettings(admin_token=admin, api_tokens=api), directory)
+    return BearerTokens.of(admin, api, directory)
 
 
 def test_without_a_setting_a_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

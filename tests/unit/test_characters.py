@@ -12,7 +12,8 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import ValidationError
 
-from services.enricher.api.access import AccessSettings, BearerTokens, Gate
+from services.enricher.api.access import AccessSettings, Gate
+from services.enricher.api.bearer_tokens import BearerTokens
 from services.enricher.characters import CharacterSettings, GenerationFailed
 from services.enricher.characters.answers import CharacterImageAnswer
 from services.enricher.characters.api import wanted_title

@@ -5,7 +5,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 import shared.volume.local.layout
 from services.enricher.database import migrations
@@ -201,6 +202,30 @@ async def test_a_statement_and_its_rows_take_one_visit_to_the_connections_thread
     await database.write(nothing)
     assert visits == []
     assert await stored_tasks(database) == 2
+
+
+async def test_a_transaction_that_did_not_end_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """As where its rollback failed. What it had written is gone."""
+    path = tmp_path / "a.sqlite"
+    connection = FrugalConnection(path, begin="BEGIN")
+    async with connection:
+        await connection.execute("CREATE TABLE numbers (number INTEGER)")
+        for statement in ("BEGIN", "INSERT INTO numbers VALUES (1)"):
+            await connection.execute(statement)
+        assert await connection.at_once(lambda _visit: "done") == "done"
+        assert not connection.in_transaction
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
+
+
+async def test_in_place_of_a_connection_that_was_given_up_another_one_is_opened(in_a_file: Database) -> None:
+    reading = in_a_file._engines.reading
+    await in_a_file.ping()
+    given_up = await reading.raw_connection()
+    await greenlet_spawn(given_up.invalidate)
+    assert isinstance(pool := reading.sync.pool, QueuePool)
+    assert pool.checkedin() == 1
+    await in_a_file.ping()
 
 
 DONE_OF = Statement(select(tasks.c.id, tasks.c.done).where(tasks.c.kind == bindparam("of")))

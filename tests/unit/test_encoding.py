@@ -1,9 +1,10 @@
 """How renditions are scaled and encoded: as Pillow would, where something else does it; AVIF as WebP looks."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 
 from services.fetcher.jobs.making import made_ahead
 from services.fetcher.rendering import decode
@@ -12,7 +13,7 @@ from services.fetcher.rendering.encode import avif_quality
 from services.fetcher.rendering.order import Order
 from services.fetcher.rendering.render import render
 from services.fetcher.settings import RenderSettings
-from shared.pictures import Original, Rendition
+from shared.pictures import Format, Original, Rendition
 from tests.providers.drawing import encode, photo
 
 
@@ -35,6 +36,37 @@ def test_without_the_resizer_pillow_does_it(monkeypatch: pytest.MonkeyPatch) -> 
     without = resized(picture, (60, 40))
     assert without.size == (60, 40)
     assert max(ImageChops.difference(with_it, without).tobytes()) <= 12
+
+
+@pytest.mark.parametrize(
+    ("largest", "decoded"),
+    [((300, 200), (450, 300)), ((301, 200), (900, 600)), ((150, 100), (225, 150)), ((1000, 900), (900, 600))],
+)
+def test_a_jpeg_is_decoded_no_larger_than_its_rendition_needs(
+    largest: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    with Image.open(BytesIO(encode(photo(1, (900, 600)), "jpeg"))) as image:
+        decode.draft(image, largest)
+        assert image.size == decoded
+
+
+@pytest.mark.parametrize("size", [(900, 600), (1001, 667), (1999, 1333)])
+def test_decoding_less_costs_no_sharpness_and_moves_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
+    original = tmp_path / "original"
+    original.write_bytes(encode(photo(1, size), "jpeg"))
+    render(Order(original, tmp_path, (Rendition.parse("w300.png"),), 85, 5_000_000, described=False))
+    with Image.open(original) as whole, Image.open(tmp_path / "w300.png") as ours:
+        exact = whole.convert("RGB").resize(ours.size, Image.Resampling.LANCZOS)
+        assert max(ImageStat.Stat(ImageChops.difference(ours, exact)).mean) < 0.8
+
+
+def test_what_is_kept_in_another_format_is_kept_in_its_own_size(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    original.write_bytes(encode(photo(1, (160, 120)), "jpeg"))
+    said = render(Order(original, tmp_path, (), 85, 100_000, bare=True, kept_as=Format.WEBP))
+    assert said.sanitised
+    with Image.open(said.sanitised) as kept:
+        assert kept.size == (160, 120)
 
 
 @pytest.mark.parametrize(("webp", "avif"), [(1, 1), (40, 33), (85, 70), (100, 100)])

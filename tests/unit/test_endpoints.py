@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
-from services.enricher.api.access import AccessSettings, BearerTokens, Gate
+from services.enricher.api.access import AccessSettings, Gate
+from services.enricher.api.bearer_tokens import BearerTokens
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
 from shared.http import Problem, RenderedBody, create_skeleton
 from shared.telemetry import Metrics

@@ -2,9 +2,12 @@
 
 import json
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from datetime import date, timedelta
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
@@ -14,7 +17,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import services
 from tests.house import neglected
+from tests.servers.certificates import made_certificate
 from tests.servers.databases import furnish
 
 ROOT = Path(__file__).parents[2]
@@ -68,20 +73,29 @@ _AT_FIRST_USE = {
         "asyncpg",
         "sqlalchemy.orm",
         "sqlalchemy.dialects.postgresql",
+        "services.enricher.library.scan.reading",
     ),
 }
 _STARTED = """
 import asyncio, json, sys
 from pathlib import Path
 import services.__main__, shared.queue.embedded.engine
+import aiohttp.connector
+from pydantic import BaseModel
 from services.enricher.database.engines import DatabaseSettings, open_database
 
 async def opened():
     async with open_database(DatabaseSettings(), state_dir=Path(sys.argv[1])) as database:
         await database.ping()
 
+def below(model):
+    return {model}.union(*map(below, model.__subclasses__()))
+
+ours = [model for model in below(BaseModel) if model.__module__.partition(".")[0] in ("services", "shared")]
+built = [model.__qualname__ for model in ours if model.__pydantic_complete__]
 asyncio.run(opened())
-print(json.dumps(list(sys.modules)))
+certificates = aiohttp.connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"]
+print(json.dumps([list(sys.modules), certificates, len(ours), built]))
 """
 
 
@@ -90,7 +104,37 @@ def test_what_is_seldom_used_is_not_loaded_by_a_start(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", _STARTED, tmp_path], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert set(json.loads(said.stdout)) & _AT_FIRST_USE == set()
+    modules, certificates, models, built = json.loads(said.stdout)
+    assert set(modules) & _AT_FIRST_USE == set()
+    assert certificates == 0
+    assert models > 100
+    assert built == []
+
+
+def by_a_socket(trust: ssl.SSLContext) -> None:
+    ours, its = socket.socketpair()
+    with ours, its, trust.wrap_socket(ours, server_hostname="a.example", do_handshake_on_connect=False):
+        pass
+
+
+def by_asyncio(trust: ssl.SSLContext) -> None:
+    trust.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+
+
+@pytest.mark.parametrize("connect", [by_a_socket, by_asyncio])
+def test_the_certificates_that_the_system_trusts_are_read_once_there_is_a_connection(
+    connect: Callable[[ssl.SSLContext], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert services.__doc__  # they are what puts it off
+    monkeypatch.setenv("SSL_CERT_FILE", made_certificate(tmp_path)["TLS_CERTIFICATE"])
+    trust = ssl.create_default_context()
+    assert trust.get_ca_certs() == []
+    connect(trust)
+    [read] = trust.get_ca_certs()
+    assert read["subject"] == read["issuer"]
+    connect(trust)
+    assert trust.get_ca_certs() == [read]
+    assert trust.verify_mode is ssl.CERT_REQUIRED
 
 
 def installed_for(wanted: list[str]) -> set[str]:

@@ -3,7 +3,8 @@
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,18 @@ IN_WORDS = {
 }
 
 
-def every_settings_class() -> Iterator[type[Settings]]:
+@cache
+def every_settings_class() -> Sequence[type[Settings]]:
     for package in (services, shared):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(("__main__", "migrations.env")):
                 importlib.import_module(module.name)
-    waiting = [Settings]
+    waiting, ours = [Settings], list[type[Settings]]()
     while waiting:
         found = waiting.pop().__subclasses__()
         waiting += found
-        yield from (one for one in found if one.__module__.startswith(("services.", "shared.")))
+        ours += [one for one in found if one.__module__.startswith(("services.", "shared."))]
+    return ours
 
 
 def fields() -> Iterator[tuple[type[Settings], FieldInfo]]:

@@ -9,16 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from services.enricher.api.access import (
-    ATTEMPTS_AT_MOST,
-    SESSION_COOKIE,
-    SESSION_LASTS_S,
-    Access,
-    AccessSettings,
-    BearerTokens,
-    Gate,
-    Sessions,
-)
+from services.enricher.api.access import Access, AccessSettings, Gate
+from services.enricher.api.bearer_tokens import BearerTokens
+from services.enricher.api.sessions import ATTEMPTS_AT_MOST, SESSION_COOKIE, SESSION_LASTS_S, Sessions
 from services.enricher.pages import site
 from services.enricher.pages.demo import demo_titles
 from services.enricher.pages.gallery import WallQuery

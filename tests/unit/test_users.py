@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import SecretStr, ValidationError
 
-from services.enricher.api.access import Access, AccessSettings, BearerTokens, Gate
+from services.enricher.api.access import Access, AccessSettings, Gate
+from services.enricher.api.bearer_tokens import BearerTokens
 from services.enricher.api.users import PublishedKeys, Users, UserSettings, open_users
 from shared.http import Problem
 from tests.unit.test_access import asked

@@ -1,6 +1,6 @@
 """Somebody's account at Trakt, and what they watched: signing in, importing, staying in sync, writing back.
 
-    account = await enter(open_account(settings, finder, items, database=database, state_dir=state_dir, …))
+    account = await enter(open_account(settings, ground, finder, items))
     works = {…, **account.works}                    # tasks: full imports and syncs
     endpoints = account.endpoints(tasks, urls)
 

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -24,12 +23,13 @@ from services.enricher.account.titles import DetailsMissing, Items, TitleFetcher
 from services.enricher.account.vault import Cipher, Remembered
 from services.enricher.account.writing_back import WriteBack
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.finder import Finder
 from services.enricher.finder.providers.tmdb import TmdbSettings
 from services.enricher.finder.providers.trakt.account import TraktAccount
 from services.enricher.finder.providers.trakt.client import Trakt, TraktSettings
 from services.enricher.finder.providers.trakt.oauth import TraktOAuth
+from services.enricher.ground import Ground
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.task import TaskRefused
 from services.enricher.tasks.tasks import Tasks, Work
@@ -168,12 +168,10 @@ async def renew_details(fetcher: TitleFetcher, applying: Applying, now: Callable
 @asynccontextmanager
 async def open_account(
     settings: AccountSettings,
+    ground: Ground,
     finder: Finder,
     items: Items,
     *,
-    database: Database,
-    state_dir: Path,
-    background: Background,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     at: Callable[[str], None] = lambda _step: None,
@@ -182,17 +180,17 @@ async def open_account(
     providers = finder.providers
     provider, trakt_settings = providers.get("trakt"), providers.settings.of(TraktSettings)
     image_url = providers.settings.of(TmdbSettings).image_url
-    remembered, mirror = Remembered(database), Mirror(database, now=now)
-    led = background.led(database.sharing.lead)
+    remembered, mirror = Remembered(ground.database), Mirror(ground.database, now=now)
+    led = ground.led
     oauth = TraktOAuth(provider, trakt_settings, now=now) if provider else None
-    cipher = Cipher.of(settings.secret_keys, state_dir)
+    cipher = Cipher.of(settings.secret_keys, ground.state_dir)
     sign_in = SignIn(
         oauth,
         trakt_settings,
         remembered,
         cipher,
-        state_dir,
-        exclusively=database.exclusively,
+        ground.state_dir,
+        exclusively=ground.database.exclusively,
         now=now,
         sleep=sleep,
         at=at,
@@ -200,11 +198,18 @@ async def open_account(
     account = TraktAccount(provider, sign_in.tokens) if provider else None
     due = asyncio.Event()
     writes = WriteBack(
-        database, account, remembered, settings.zone, on=settings.write_back, now=now, at=at, wake=due.set
+        ground.database,
+        account,
+        remembered,
+        settings.zone,
+        on=settings.write_back,
+        now=now,
+        at=at,
+        wake=due.set,
     )
-    entries = Entries(database, settings.zone, told=writes.told, now=now)
+    entries = Entries(ground.database, settings.zone, told=writes.told, now=now)
     fetcher = TitleFetcher(finder.metadata.tmdb, items, now=now, sleep=sleep)
-    applying = Applying(database, settings.zone, now=now)
+    applying = Applying(ground.database, settings.zone, now=now)
     importing = None
     works: dict[str, Work] = {}
     if account:

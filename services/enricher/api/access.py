@@ -4,15 +4,10 @@ Pictures are open to all, or to whoever has a signed URL. What changes something
 at home, and closed where somebody put the API before strangers.
 """
 
-import hashlib
-import hmac
-import os
 import re
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -21,11 +16,18 @@ from typing import Self
 
 import structlog
 from aiohttp import hdrs, web
-from cachetools import TTLCache
 from multidict import MultiMapping
 from pydantic import Field, field_validator
 from yarl import URL
 
+from services.enricher.api.bearer_tokens import BearerTokens, given_token
+from services.enricher.api.sessions import (
+    FORWARDED,
+    Sessions,
+    came_through,
+    check_same_origin,
+    client_address,
+)
 from services.enricher.api.users import Users
 from shared.http import HttpSettings, Problem
 from shared.http.app import API_KEY
@@ -34,7 +36,6 @@ from shared.settings import KeyList, Settings
 SENDABLE = r"^[!-~]*$"
 """A token, as it can stand in a header."""
 
-ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - the file's name
 _log = structlog.get_logger()
 
 
@@ -90,9 +91,6 @@ def caller() -> Caller:
 
 
 TMDB_PATHS = "/api/tmdb/"
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
-"""Any of them: the request came through a web server before us, and so from anywhere. Who makes one up is let do less."""
-
 
 _showed_token = ContextVar("showed_token", default=False)
 
@@ -102,108 +100,8 @@ def showed_token() -> bool:
     return _showed_token.get()
 
 
-SESSION_COOKIE = "onesheet_session"
-SESSION_LASTS_S = 12 * 3600.0
-SESSIONS_AT_MOST = 1000
-ATTEMPTS_AT_MOST = 10
-"""Wrong tokens from one address within a minute; further ones are not looked at."""
-
 _DOTS_OF_A_JWT = 2
 _READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
-
-
-@dataclass(slots=True)
-class Session:
-    """Somebody who showed a token in a browser. Ends when they say so, after twelve hours, or with the process where there is one."""
-
-    is_admin: bool
-    said: list[str] = field(default_factory=list)
-    """What the next page tells of what was done."""
-
-
-class Sessions:
-    """`key`: by which another process knows the sessions that this one began, where several serve one site."""
-
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        key: bytes = b"",
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._open: TTLCache[str, Session] = TTLCache(SESSIONS_AT_MOST, ttl=SESSION_LASTS_S, timer=clock)
-        self._ended: TTLCache[str, None] = TTLCache(SESSIONS_AT_MOST, ttl=SESSION_LASTS_S, timer=clock)
-        self._wrong: TTLCache[str, int] = TTLCache(10 * SESSIONS_AT_MOST, ttl=60.0, timer=clock)
-        self._key = key
-        self._now = now
-
-    def of(self, request: web.Request) -> Session | None:
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        if self._key and cookie not in self._ended and (is_admin := self._signed_for(cookie)) is not None:
-            self._open.setdefault(cookie, Session(is_admin))
-        return self._open.get(cookie)
-
-    def begin(self, *, is_admin: bool) -> str:
-        """What the cookie says."""
-        cookie = secrets.token_urlsafe(32)
-        if self._key:
-            cookie = self._signed(f"{cookie}.{int(self._now() + SESSION_LASTS_S)}.{int(is_admin)}")
-        self._open[cookie] = Session(is_admin)
-        return cookie
-
-    def end(self, request: web.Request) -> None:
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        if self._open.pop(cookie, None):
-            self._ended[cookie] = None
-
-    def _signed_for(self, cookie: str) -> bool | None:
-        """Whether an admin's session is meant, whichever process began it; None: nobody's, or it is over."""
-        begun, _, _ = cookie.rpartition(".")
-        if not begun or not hmac.compare_digest(self._signed(begun).encode(), cookie.encode()):
-            return None
-        _, until, is_admin = begun.split(".")
-        if float(until) <= self._now():
-            self._open.pop(cookie, None)
-            return None
-        return is_admin == "1"
-
-    def _signed(self, begun: str) -> str:
-        return f"{begun}.{hmac.new(self._key, begun.encode(), hashlib.sha256).hexdigest()}"
-
-    def attempt(self, address: str) -> None:
-        """Raise Problem where so many tokens from there were wrong that no more are looked at for a while."""
-        if self._wrong.get(address, 0) >= ATTEMPTS_AT_MOST:
-            detail = "Too many wrong tokens came from your address. Try again in a minute."
-            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "60"})
-
-    def was_wrong(self, address: str) -> None:
-        self._wrong[address] = self._wrong.get(address, 0) + 1
-
-
-def came_through(request: web.Request) -> bool:
-    """Whether a web server before us passed it on."""
-    return any(name in request.headers for name in FORWARDED)
-
-
-def client_address(request: web.Request) -> str:
-    """Behind a web server what that one says, last."""
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded or request.remote or ""
-
-
-def check_same_origin(request: web.Request) -> None:
-    """Raise Problem for what a page of another origin has a browser send with our cookie.
-
-    Browsers say so themselves in Sec-Fetch-Site, and where they do not, by Origin.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is None:
-        host = request.headers.get("X-Forwarded-Host", request.headers.get("Host", ""))
-        same = request.headers.get("Origin", "").partition("://")[2].lower() == host.lower() != ""
-    else:
-        same = site == "same-origin"
-    if not same:
-        raise Problem(HTTPStatus.FORBIDDEN, "This was not sent from a page of this server.")
 
 
 class Gate:
@@ -211,7 +109,7 @@ class Gate:
 
     def __init__(
         self,
-        tokens: "BearerTokens",
+        tokens: BearerTokens,
         settings: AccessSettings,
         *,
         signs: bool = False,
@@ -247,7 +145,7 @@ class Gate:
         users: Users | None,
         shared: bool,
     ) -> Self:
-        tokens = BearerTokens.of(settings, state_dir)
+        tokens = BearerTokens.of(settings.admin_token, settings.api_tokens, state_dir)
         return cls(tokens, settings, signs=signs, public_url=public_url, users=users, shared=shared)
 
     @property
@@ -318,7 +216,7 @@ class Gate:
     async def _user(self, request: web.Request) -> str | None:
         """Who is signed in; None for who shows a token of ours, or none. Raise Problem for a token that is not good."""
         authorization = request.headers.get("Authorization")
-        given = _bearer(authorization).strip()
+        given = given_token(authorization).strip()
         if self._users is None or self._tokens.know(authorization) or given.count(".") != _DOTS_OF_A_JWT:
             return None
         return await self._users.user(given)
@@ -380,78 +278,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-class BearerTokens:
-    """Bearer tokens (RFC 6750), compared in constant time. The admin token opens everything."""
-
-    def __init__(self, admin: str, api: Iterable[str] = ()) -> None:
-        self._admin = admin.encode()
-        self._api = tuple(token.encode() for token in api)
-
-    @classmethod
-    def of(cls, settings: AccessSettings, state_dir: Path) -> Self:
-        """Where no admin token is set, the one that was made at the first start."""
-        return cls(settings.admin_token or _kept(state_dir / ADMIN_TOKEN_FILE), settings.api_tokens)
-
-    @property
-    def session_key(self) -> bytes:
-        return hashlib.sha256(b"onesheet sessions\0" + self._admin).digest()
-
-    @property
-    def name(self) -> str:
-        """Tells which they are, and nothing of them."""
-        said = [hashlib.sha256(b"onesheet token\0" + token).digest() for token in (self._admin, *self._api)]
-        return hashlib.sha256(b"".join(said)).hexdigest()
-
-    @property
-    def for_reading(self) -> bool:
-        """Whether there are any but the admin's."""
-        return bool(self._api)
-
-    def know(self, authorization: str | None) -> bool:
-        """Whether it is enough for reading, where a token is needed for that."""
-        return self._is_one_of((self._admin, *self._api), _bearer(authorization))
-
-    def is_admin(self, authorization: str | None) -> bool:
-        return self._is_one_of((self._admin,), _bearer(authorization))
-
-    def check(self, authorization: str | None, *, admin: bool) -> None:
-        """Raise Problem where this `Authorization` is not enough."""
-        given = _bearer(authorization)
-        if not given:
-            what = "the admin token" if admin else "an API token (see API_TOKENS)"
-            headers = {"WWW-Authenticate": "Bearer"}
-            raise Problem(
-                HTTPStatus.UNAUTHORIZED, f"Send {what}: Authorization: Bearer <token>.", headers=headers
-            )
-        if not self._is_one_of((self._admin,) if admin else (self._admin, *self._api), given):
-            raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
-
-    def _is_one_of(self, welcome: Iterable[bytes], given: str) -> bool:
-        sent = given.strip().encode(errors="surrogateescape")  # as it came, whatever bytes it has
-        same = [hmac.compare_digest(token, sent) for token in welcome]
-        return any(same)
-
-
-def _bearer(authorization: str | None) -> str:
-    """What is given for a token; empty: nothing is."""
-    scheme, _, given = (authorization or "").partition(" ")
-    return given if scheme.lower() == "bearer" else ""
-
-
-def _kept(file: Path) -> str:
-    """Made once, for its owner's eyes only."""
-    try:
-        if token := file.read_text().strip():
-            return token
-    except FileNotFoundError:
-        pass
-    token = secrets.token_urlsafe(32)
-    aside = file.with_suffix(".new")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(f"{token}\n")
-    aside.replace(file)
-    _log.info("admin token made", file=str(file))
-    return token

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from services.enricher.api.access import client_address
 from services.enricher.api.endpoint import Access, Endpoint, Parameters
+from services.enricher.api.sessions import client_address
 from shared import contracts
 from shared.http import Problem
 from shared.queue import Queue

@@ -22,20 +22,18 @@ from services.enricher.characters.files import CharacterFiles
 from services.enricher.characters.measuring import penalty
 from services.enricher.characters.title_casts import TitleCasts
 from services.enricher.characters.urls import OWN, CharacterUrls
-from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.finder import Finder
 from services.enricher.finder.providers.asking import open_sessions
 from services.enricher.finder.providers.tmdb import TmdbSettings
-from services.enricher.pictures.shown import PictureUrls
+from services.enricher.ground import Ground
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
 from shared.contracts import Envelope, PictureStored
 from shared.http.early import Early
-from shared.pictures import HostRules, Kind, Name, PictureId, Role, Source, SourceUrl, picture_host
-from shared.queue import Queue
+from shared.pictures import Kind, Name, PictureId, Role, Source, SourceUrl, picture_host
 from shared.settings import Settings
 from shared.telemetry import Metrics, start_at_zero, utc_now
-from shared.volume import KeeperVolume
 
 MEASURE_SOON_S = 0.5
 """Pictures come many together."""
@@ -90,15 +88,9 @@ class CharacterWing:
 @asynccontextmanager
 async def open_characters(
     settings: CharacterSettings,
+    ground: Ground,
     finder: Finder,
     *,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
-    urls: PictureUrls,
-    rules: HostRules,
-    metrics: Metrics,
-    background: Background,
     generator: steps.Generator | None = None,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -109,10 +101,10 @@ async def open_characters(
     changed = asyncio.Event()
     files = CharacterFiles((settings.own_folder, settings.folder), changed.set)
     casts = TitleCasts(finder.casts)
-    start_at_zero(metrics.character_images, images.OUTCOMES)
+    start_at_zero(ground.metrics.character_images, images.OUTCOMES)
 
     async def measure(picture: PictureId) -> float | None:
-        revision = await volume.pictures.current(picture)
+        revision = await ground.volume.pictures.current(picture)
         return penalty(revision.manifest) if revision else None
 
     async def measure_candidate(candidate: chain.CharacterCandidate) -> float | None:
@@ -123,23 +115,23 @@ async def open_characters(
     create = steps.Create(
         generator,
         own,
-        metrics.character_generation_seconds.observe,
-        metrics.character_generation_failures.inc,
+        ground.metrics.character_generation_seconds.observe,
+        ground.metrics.character_generation_failures.inc,
     )
     chosen = ChosenPictures(files, own, PictureWork(finder.fetch, finder.pin, finder.knows, measure))
     found = images.CharacterImages(
         chain.Chain(_steps(settings, files, own, casts, create), measure_candidate),
         casts,
-        store.CharacterTable(database, now),
+        store.CharacterTable(ground.database, now),
         fast=fast,
         files=files,
         urls=own,
         chosen=chosen,
-        answers=CharacterAnswers(own, urls),
+        answers=CharacterAnswers(own, ground.urls),
         lifetimes=images.Lifetimes(settings.by_name_ttl_s, settings.by_id_ttl_s),
         batch_size=settings.batch_size,
         cast_limit=settings.cast_limit,
-        metrics=metrics,
+        metrics=ground.metrics,
         now=now,
         sleep=sleep,
     )
@@ -152,7 +144,7 @@ async def open_characters(
 
     def may_be_asked(source: SourceUrl) -> bool:
         known = picture_host(source.host) is not None or source.host == URL(tmdb_url).raw_host
-        return known and rules.allow(source)
+        return known and ground.rules.allow(source)
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -161,11 +153,11 @@ async def open_characters(
             audit.AUDIT: audit.Audit(found, audit.Sources(outbound, may_be_asked), own, now=now, sleep=sleep),
             audit.CLEAN_UP: audit.CleanUp(found),
         }
-        await enter(files.watching(background))
-        await enter(forgetting(found, changed, background))
-        await enter(queue.listen(hear, PictureStored))
-        await enter(measuring(found, background))
-        yield CharacterWing(works, found, near, metrics, background, now)
+        await enter(files.watching(ground.background))
+        await enter(forgetting(found, changed, ground.background))
+        await enter(ground.queue.listen(hear, PictureStored))
+        await enter(measuring(found, ground.background))
+        yield CharacterWing(works, found, near, ground.metrics, ground.background, now)
 
 
 def forgetting(

@@ -12,8 +12,10 @@ from sqlalchemy import (
     Engine,
     Executable,
     PoolProxiedConnection,
+    QueuePool,
     create_engine,
 )
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.util import greenlet_spawn
 
@@ -98,6 +100,20 @@ class AsyncEngine:
 
     async def raw_connection(self) -> PoolProxiedConnection:
         return await greenlet_spawn(self.sync.raw_connection)
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Any]:
+        """The driver's connection, for whoever leaves no transaction open. One that is idle is had without a greenlet."""
+        try:
+            pool = self.sync.pool
+            idle = isinstance(pool, QueuePool) and pool.checkedin() > 0
+            pooled = self.sync.raw_connection() if idle else await self.raw_connection()
+        except MissingGreenlet:  # it was given up, and has to be opened anew
+            pooled = await self.raw_connection()
+        try:
+            yield pooled.driver_connection
+        finally:
+            pooled.close()
 
     async def dispose(self) -> None:
         await greenlet_spawn(self.sync.dispose)

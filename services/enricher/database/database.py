@@ -10,7 +10,6 @@ from typing import Any, Generic, Self, TypeVar
 import structlog
 from cachetools import TTLCache
 from sqlalchemy import Connection, Row, Select, Table, exc, literal, select
-from sqlalchemy.util import greenlet_spawn
 
 from services.enricher.database.connection import AsyncConnection, AsyncEngine
 from services.enricher.database.sharing import ALONE, OnWritten, OutdatedProcess, Sharing, Turns
@@ -277,13 +276,9 @@ async def _at_once(
 
         async with engine.begin() as connection:
             return await connection.run_sync(visiting)
-    pooled = await engine.raw_connection()
-    try:
-        driver = pooled.driver_connection
+    async with engine.driver() as driver:
         assert isinstance(driver, FrugalConnection)
         return await driver.at_once(work)
-    finally:
-        await greenlet_spawn(pooled.close)
 
 
 async def _translated(transaction: Awaitable[Answer]) -> Answer:

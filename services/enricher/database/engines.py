@@ -97,6 +97,7 @@ def _sqlite_engine(path: Path, *, connections: int, begin: str, pragmas: tuple[s
         pool_size=connections,
         max_overflow=0,
         pool_timeout=TURN_TIMEOUT_S,
+        pool_reset_on_return=None,  # who begins looks whether the one before has ended
         hide_parameters=True,  # what is stored does not belong in logs
     )
 

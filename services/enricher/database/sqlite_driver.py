@@ -56,7 +56,7 @@ class FrugalConnection(aiosqlite.Connection):
 
     def _do(self, cursor: "_Cursor", sql: str, parameters: Any, *, many: bool, beginning: str | None) -> None:
         if beginning:
-            self._conn.execute(beginning).close()
+            self._start(beginning)
         cursor.run(self._conn, sql, parameters, many=many)
 
     async def within(self, work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -86,7 +86,7 @@ class FrugalConnection(aiosqlite.Connection):
 
     def _do_part(self, work: Callable[[DatabaseVisit], Answer], beginning: str | None) -> Answer:
         if beginning:
-            self._conn.execute(beginning).close()
+            self._start(beginning)
         return work(SqliteVisit(self._conn))
 
     async def at_once(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
@@ -96,7 +96,7 @@ class FrugalConnection(aiosqlite.Connection):
 
     def _transaction(self, work: Callable[[DatabaseVisit], Answer]) -> Answer:
         connection = self._conn
-        connection.execute(self._begin).close()
+        self._start(self._begin)
         try:
             answer = work(SqliteVisit(connection))
             connection.commit()
@@ -104,6 +104,12 @@ class FrugalConnection(aiosqlite.Connection):
             connection.rollback()
             raise
         return answer
+
+    def _start(self, begin: str) -> None:
+        """In the connection's thread. The pool looks at nothing that comes back: one whose end had failed is over now."""
+        if self._conn.in_transaction:
+            self._conn.rollback()
+        self._conn.execute(begin).close()
 
 
 class _Cursor:

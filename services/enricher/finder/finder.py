@@ -8,7 +8,6 @@ from typing import Self
 from pydantic import Field, InstanceOf, model_validator
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database.database import Database
 from services.enricher.finder import api
 from services.enricher.finder.artwork.artwork import open_artwork
 from services.enricher.finder.artwork.casts import Casts
@@ -21,8 +20,8 @@ from services.enricher.finder.resolving.opening import OpenResolving, ResolvingS
 from services.enricher.finder.resolving.pinning import Waiter
 from services.enricher.finder.resolving.resolver import LATER, USUAL, Evicted, OtherNames
 from services.enricher.finder.resolving.table import SourcesElsewhere
+from services.enricher.ground import Ground
 from services.enricher.pictures.shown import PictureUrls
-from shared.background import Background
 from shared.contracts import AdoptPictures, FetchPicture, PointName, PurgePicture, StoreUpload
 from shared.pictures import (
     ORIGINAL,
@@ -37,10 +36,8 @@ from shared.pictures import (
     Upload,
 )
 from shared.pictures.public_paths import PublicPaths
-from shared.queue import Lane, Queue
+from shared.queue import Lane
 from shared.settings import Settings
-from shared.telemetry import Metrics
-from shared.volume import KeeperVolume
 
 
 class FinderSettings(Settings):
@@ -198,39 +195,33 @@ class Finder:
 @asynccontextmanager
 async def open_finder(
     settings: FinderSettings,
+    ground: Ground,
     *,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
-    metrics: Metrics,
-    background: Background,
     paths: PublicPaths,
 ) -> AsyncIterator[Finder]:
-    """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from."""
+    """`evicted` says where a picture came from that is not on the ground.volume any more, `also_from` where others know one from."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         providers = await enter(
-            open_providers(settings.providers, database=database, metrics=metrics, background=background)
+            open_providers(
+                settings.providers,
+                database=ground.database,
+                metrics=ground.metrics,
+                background=ground.background,
+            )
         )
         metadata = await enter(
-            open_metadata(settings.metadata, providers, database=database, background=background)
+            open_metadata(
+                settings.metadata, providers, database=ground.database, background=ground.background
+            )
         )
         books = await enter(api.open_books(settings.metadata, providers))
         artwork = await enter(open_artwork(settings.artwork, settings.metadata, providers, metadata))
         resolving = await enter(
             open_resolving(
-                settings.resolving,
-                artwork,
-                database=database,
-                queue=queue,
-                volume=volume,
-                evicted=evicted,
-                also_from=also_from,
-                metrics=metrics,
-                background=background,
-                paths=paths,
+                settings.resolving, ground, artwork, evicted=evicted, also_from=also_from, paths=paths
             )
         )
         yield Finder(metadata, providers, artwork.casts, books, settings, resolving)

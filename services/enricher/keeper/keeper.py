@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
+from services.enricher.ground import Ground
 from services.enricher.keeper import api
 from services.enricher.keeper.catalog.budget import CatalogSettings
 from services.enricher.keeper.catalog.opening import OpenCatalog, open_catalog
@@ -19,10 +20,10 @@ from services.enricher.keeper.videos import VideoSettings, VideoStore, open_vide
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.tasks import Tasks, Work
 from shared.background import Background
-from shared.pictures import HostRules, PictureId, Source
-from shared.queue import Peers, Queue
+from shared.pictures import PictureId, Source
+from shared.queue import Peers
 from shared.telemetry import Metrics, utc_now
-from shared.volume import HostPauses, KeeperVolume, StorageFacts
+from shared.volume import HostPauses, StorageFacts
 
 COUNT_EVERY_S = 15.0
 
@@ -86,14 +87,9 @@ class Keeper:
 async def open_keeper(
     settings: CatalogSettings,
     videos: VideoSettings,
+    ground: Ground,
     *,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
     shown_by: Sequence[ShownBy],
-    rules: HostRules,
-    metrics: Metrics,
-    background: Background,
 ) -> AsyncIterator[Keeper]:
     """`shown_by`: what other wings show, by which pictures have a kind, and are no orphans."""
     async with AsyncExitStack() as stack:
@@ -101,37 +97,27 @@ async def open_keeper(
         kept_videos = await enter(
             open_videos(
                 videos,
-                files=volume.videos,
-                inventory=volume.inventory,
-                metrics=metrics,
-                background=background.led(database.sharing.lead),
+                files=ground.volume.videos,
+                inventory=ground.volume.inventory,
+                metrics=ground.metrics,
+                background=ground.led,
                 now=utc_now,
             )
         )
-        catalog = await enter(
-            open_catalog(
-                settings,
-                videos=kept_videos,
-                database=database,
-                queue=queue,
-                inventory=volume.inventory,
-                shown_by=shown_by,
-                rules=rules,
-                metrics=metrics,
-                background=background,
-            )
-        )
-        watch = LaneWatch(queue, metrics)
-        await enter(watching_lanes(watch, queue, background))
-        dead = await enter(open_dead_letters(database, queue, metrics))
-        await enter(counting(dead, volume.hosts, metrics, background))
+        catalog = await enter(open_catalog(settings, ground, shown_by=shown_by, videos=kept_videos))
+        watch = LaneWatch(ground.queue, ground.metrics)
+        await enter(watching_lanes(watch, ground.queue, ground.background))
+        dead = await enter(open_dead_letters(ground.database, ground.queue, ground.metrics))
+        await enter(counting(dead, ground.volume.hosts, ground.metrics, ground.background))
         works: dict[str, Work] = {
             "cleanup": catalog.cleanup,
             "redrive": dead.redriving,
-            Scrub.KIND: Scrub(volume.pictures, volume.integrity, catalog.source_of, queue),
+            Scrub.KIND: Scrub(
+                ground.volume.pictures, ground.volume.integrity, catalog.source_of, ground.queue
+            ),
         }
-        facts = volume.live.facts if volume.live else None
-        yield Keeper(works, kept_videos, catalog, dead, watch, volume.hosts, facts)
+        facts = ground.volume.live.facts if ground.volume.live else None
+        yield Keeper(works, kept_videos, catalog, dead, watch, ground.volume.hosts, facts)
 
 
 def counting(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from shared.background import Background
-from shared.contracts import Envelope, LaneWork, ServiceStats
+from shared.contracts import Envelope, ServiceStats
 from shared.queue import Lane, LaneMeasure, Peers, Queue, QueueError
 from shared.telemetry import Metrics
 
@@ -99,7 +99,7 @@ class LaneWatch:
             found = replace(found, oldest_s=head.oldest_s(found.waiting, self._clock()))
         said = self.peers.stats
         if found.done_per_s is None and said:
-            done_per_s = sum(one.lanes.get(lane, _NOTHING).jobs / one.during_s for one in said)
+            done_per_s = sum(one.lanes[lane].jobs / one.during_s for one in said if lane in one.lanes)
             found = replace(found, done_per_s=round(done_per_s, 2))
         if found.published_per_s is None and found.done_per_s is not None:
             growth = self._growth_per_s(lane, found.waiting)
@@ -152,9 +152,6 @@ class LaneWatch:
         if before is None or self._clock() - before.at_s < 1.0:
             return 0.0 if before else None
         return (waiting - before.waiting) / (self._clock() - before.at_s)
-
-
-_NOTHING = LaneWork(jobs=0, oldest_s=0)
 
 
 @asynccontextmanager

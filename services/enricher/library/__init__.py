@@ -16,7 +16,7 @@ Titles, years, ids, places and picture URLs are kept; what providers say of a ti
 from services.enricher.library.item import Item, ItemIds, LibraryEntry, MediaType, Page, Selection, Window
 from services.enricher.library.library import Library
 from services.enricher.library.opening import LibrarySettings, LibraryWing, library_with_scans, open_library
-from services.enricher.library.scan.scan import ScanRefused
+from services.enricher.library.scan.places import ScanRefused
 
 __all__ = [
     "Item",

@@ -9,6 +9,7 @@ from pydantic import Field
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.database.database import Database
 from services.enricher.finder import Finder
+from services.enricher.ground import Ground
 from services.enricher.library import api
 from services.enricher.library.library import ItemKeeping, Library
 from services.enricher.library.listsync.importing import Adopting, ImportListSync, NoteUse
@@ -17,19 +18,18 @@ from services.enricher.library.pages.enrichment import ITEMS_BYTES, Enrichment, 
 from services.enricher.library.pages.kept import KeptPages
 from services.enricher.library.pages.pages import Listings, Pages
 from services.enricher.library.parts import Parts
-from services.enricher.library.scan.scan import Place, Places, Scan, Scans
+from services.enricher.library.scan import places as scanned
 from services.enricher.library.sync import Syncing, sync_works
 from services.enricher.pictures.prefetch import Prefetch
 from services.enricher.pictures.shown import PictureUrls, ShownPictures
+from services.enricher.tasks.task import Progress
 from services.enricher.tasks.tasks import Tasks, Work
-from shared.background import Background
 from shared.contracts import Envelope, changed_pictures, removed_pictures
 from shared.http import RenderedBody
 from shared.pictures import HostRules
 from shared.pictures.public_paths import PublicPaths
-from shared.queue import Queue
 from shared.settings import CommaList, Settings
-from shared.volume import KeeperVolume, Pictures
+from shared.volume import Pictures
 
 
 class LibrarySettings(Settings):
@@ -47,7 +47,7 @@ class LibrarySettings(Settings):
     @property
     def folders(self) -> tuple[str, ...]:
         """Without what all in them is."""
-        return tuple(Place.of(root).path for root in self.roots)
+        return tuple(scanned.Place.of(root).path for root in self.roots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class LibraryWing:
     _library: Library
     _parts: Parts
     _syncing: Syncing
-    _places: Places
+    _places: scanned.Places
     _pages: Pages
     _enrichment: Enrichment
     _kept: KeptPages[RenderedBody]
@@ -76,7 +76,7 @@ class LibraryWing:
     def endpoints(
         self, tasks: Tasks, urls: PictureUrls, rules: HostRules, paths: PublicPaths, pictures: Pictures
     ) -> list[Endpoint]:
-        scans = Scans(tasks, self._places)
+        scans = scanned.Scans(tasks, self._places)
         return [
             *api.item_endpoints(
                 self._pages, self._enrichment, self._finder.metadata, self._kept, self._library
@@ -95,28 +95,26 @@ class LibraryWing:
 @asynccontextmanager
 async def open_library(
     settings: LibrarySettings,
+    ground: Ground,
     finder: Finder,
     *,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
-    urls: PictureUrls,
-    rules: HostRules,
     note_use: NoteUse,
-    background: Background,
 ) -> AsyncIterator[LibraryWing]:
     """`note_use`: have the catalog know when adopted pictures were looked at."""
     kept_items: KeptPages[MadeItem] = KeptPages(max_bytes=ITEMS_BYTES)
     kept: KeptPages[RenderedBody] = KeptPages(parts=kept_items)
-    shown, prefetch = ShownPictures(volume.pictures, urls), Prefetch(queue, volume.pictures, rules)
-    listings = Listings(Library(database))
+    shown, prefetch = (
+        ShownPictures(ground.volume.pictures, ground.urls),
+        Prefetch(ground.queue, ground.volume.pictures, ground.rules),
+    )
+    listings = Listings(Library(ground.database))
 
     def written() -> None:
         listings.forget()
         kept.clear()
 
-    library, scan, places = library_with_scans(database, settings, on_written=written)
-    database.sharing.watch("trakt cleared", kept.clear)
+    library, scan, places = library_with_scans(ground.database, settings, on_written=written)
+    ground.database.sharing.watch("trakt cleared", kept.clear)
 
     async def hear(event: Envelope) -> None:
         """What was said of a picture holds no longer."""
@@ -129,15 +127,15 @@ async def open_library(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(prefetch.open())
-        await enter(queue.listen(hear))
+        await enter(ground.queue.listen(hear))
         posters = await enter(Posters(library).open())
         matching = await enter(
             open_matching(
                 library,
-                database,
+                ground.database,
                 finder.metadata,
                 finder.providers,
-                background=background,
+                background=ground.background,
                 order=lambda kind: finder.order(kind.kind),
             )
         )
@@ -145,18 +143,18 @@ async def open_library(
             finder.metadata.titles,
             posters=posters,
             shown=shown,
-            urls=urls,
+            urls=ground.urls,
             prefetch=prefetch,
             matching=matching,
             overseerr_url=settings.overseerr_url,
             kept=kept_items,
         )
         pages = Pages(listings, enrichment, kept=kept, providers=lambda: finder.metadata.providers)
-        syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
-        parts = Parts(database)
-        adopting = Adopting(finder, syncing, volume.pictures, volume.inbox, note_use)
+        syncing = Syncing(finder, ground.volume.names, ground.volume.pictures, ground.queue.ping)
+        parts = Parts(ground.database)
+        adopting = Adopting(finder, syncing, ground.volume.pictures, ground.volume.inbox, note_use)
         works: dict[str, Work] = {
-            "scan": scan,
+            scanned.KIND: scan,
             **sync_works(syncing, library, parts),
             ImportListSync.KIND: ImportListSync(library, adopting),
         }
@@ -167,10 +165,16 @@ async def open_library(
 
 def library_with_scans(
     database: Database, settings: LibrarySettings, *, on_written: Callable[[], None] = lambda: None
-) -> tuple[Library, Scan, Places]:
+) -> tuple[Library, Work, scanned.Places]:
     """`on_written` hears of each write to the library, by whomever, and not of what tasks write of themselves.
 
     The scan is the work of tasks of the kind `scan`, which `Scans` starts below the places.
     """
-    watched, places = database.watched(on_written, topic="library"), Places(settings.roots)
-    return Library(watched), Scan(watched, places), places
+    watched, places = database.watched(on_written, topic="library"), scanned.Places(settings.roots)
+
+    async def scan(arguments: Mapping[str, object], progress: Progress) -> None:
+        from services.enricher.library.scan.scan import Scan  # noqa: PLC0415 - long to load, where a folder is scanned
+
+        await Scan(watched, places)(arguments, progress)
+
+    return Library(watched), scan, places

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from pydantic import DirectoryPath, Field
 
-from services.enricher.api import access
+from services.enricher.api import sessions
 from services.enricher.api.access import Access, Gate
 from services.enricher.api.endpoint import Endpoint, Sent
 from shared.http import NO_STORE, Problem, RenderedBody
@@ -297,7 +297,7 @@ class Site:
 
     def _root(self, request: web.Request) -> str:
         """What stands before our paths where a web server shows us below one of its own."""
-        return self._below if access.came_through(request) else ""
+        return self._below if sessions.came_through(request) else ""
 
     def _see_other(self, request: web.Request, path: str) -> web.Response:
         headers = {"Location": self._root(request) + path, "Cache-Control": NO_STORE}
@@ -333,15 +333,15 @@ class Site:
         response = self._see_other(request, back)
         secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
         response.set_cookie(
-            access.SESSION_COOKIE, key, path="/", httponly=True, samesite="Strict", secure=secure
+            sessions.SESSION_COOKIE, key, path="/", httponly=True, samesite="Strict", secure=secure
         )
         return response
 
     async def _log_out(self, request: web.Request) -> web.StreamResponse:
-        access.check_same_origin(request)
+        sessions.check_same_origin(request)
         self._gate.sessions.end(request)
         response = self._see_other(request, "/")
-        response.del_cookie(access.SESSION_COOKIE, path="/")
+        response.del_cookie(sessions.SESSION_COOKIE, path="/")
         return response
 
 

@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import delete, insert, select
 
 from services.enricher.api.access import Access
@@ -209,7 +209,7 @@ class _Event(BaseModel):
 
 class _Notification(BaseModel):
     challenge: str = ""
-    event: _Event = _Event()
+    event: _Event = Field(default_factory=_Event)
 
 
 _ID, _SENT_AT, _SIGNATURE, _TYPE = (

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from services.enricher.streamers.rows import Streamer
 
 _SEASON = re.compile(r"Season[ _]?(\d{4})-?(0[1-9]|1[0-2])", re.ASCII | re.IGNORECASE)
-_NOT_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_OF_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What no XML 1.0 may hold, escaped or not."""
 
 

@@ -11,12 +11,11 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.enricher.api.endpoint import Endpoint
-from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.finder.providers.twitch.client import TwitchClient
+from services.enricher.ground import Ground
 from services.enricher.library.listsync.importing import Adopting
 from services.enricher.library.sync import Syncing
-from services.enricher.pictures.shown import PictureUrls
 from services.enricher.streamers import api
 from services.enricher.streamers.adoption import ImportStreamVault
 from services.enricher.streamers.export import Export, ExportNotes, NoteUse
@@ -27,11 +26,9 @@ from services.enricher.streamers.refreshing import StreamerRefresh
 from services.enricher.streamers.shelf import StreamShelf
 from services.enricher.streamers.upkeep import CleanShelf, SyncShelf, Upkeep
 from services.enricher.tasks.tasks import Tasks, Work
-from shared.background import Background
 from shared.pictures import HostRules, Kind
 from shared.queue import Queue
 from shared.settings import Settings
-from shared.volume import KeeperVolume
 
 SHORTEST_SECRET = 10
 """Letters, as Twitch has it."""
@@ -115,31 +112,26 @@ class StreamersWing:
 @asynccontextmanager
 async def open_streamers(
     settings: StreamerSettings,
+    ground: Ground,
     finder: Finder,
     *,
-    database: Database,
-    state_dir: Path,
-    queue: Queue,
-    volume: KeeperVolume,
-    urls: PictureUrls,
     note_use: NoteUse,
-    background: Background,
     at: OnStep = lambda _step: None,
 ) -> AsyncIterator[StreamersWing]:
     """`note_use`: have the catalog know that exported pictures are in use. `at` hears of named steps of exporting."""
-    shelf = StreamShelf(database)
+    shelf = StreamShelf(ground.database)
     for kind in (Kind.STREAMER, Kind.CATEGORY, Kind.STREAM):
         finder.ask_for(kind, shelf.source_or_why)
-    pictures = ShelfPictures(finder, volume.names, volume.pictures, urls)
+    pictures = ShelfPictures(finder, ground.volume.names, ground.volume.pictures, ground.urls)
     provider = finder.providers.get("twitch")
     export = None
     if settings.export_dir:
         export = Export(
             Path(settings.export_dir),
-            state_dir / "export",
+            ground.state_dir / "export",
             shelf,
             pictures,
-            ExportNotes(database),
+            ExportNotes(ground.database),
             beside=settings.export_beside,
             note_use=note_use,
             at=at,
@@ -164,9 +156,9 @@ async def open_streamers(
         )
     hearing = None
     if live and settings.eventsub:
-        hearing = EventSubApi(settings.eventsub, ToldMessages(database), live.tell)
+        hearing = EventSubApi(settings.eventsub, ToldMessages(ground.database), live.tell)
     upkeep = Upkeep(shelf, pictures)
-    syncing = Syncing(finder, volume.names, volume.pictures, queue.ping)
+    syncing = Syncing(finder, ground.volume.names, ground.volume.pictures, ground.queue.ping)
     works: dict[str, Work] = {
         SyncShelf.KIND: SyncShelf(upkeep, syncing),
         CleanShelf.KIND: CleanShelf(shelf, pictures),
@@ -174,15 +166,15 @@ async def open_streamers(
             shelf,
             pictures,
             refreshing,
-            Adopting(finder, syncing, volume.pictures, volume.inbox, note_use),
+            Adopting(finder, syncing, ground.volume.pictures, ground.volume.inbox, note_use),
         ),
     }
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        await enter(refreshing.keeping(background))
-        await enter(upkeep.looking(background))
+        await enter(refreshing.keeping(ground.background))
+        await enter(upkeep.looking(ground.background))
         if live:
-            await enter(live.keeping(background))
+            await enter(live.keeping(ground.background))
         if export:
-            await enter(export.keeping_up(queue, background))
-        yield StreamersWing(works, shelf, pictures, refreshing, upkeep, queue, export, hearing)
+            await enter(export.keeping_up(ground.queue, ground.background))
+        yield StreamersWing(works, shelf, pictures, refreshing, upkeep, ground.queue, export, hearing)

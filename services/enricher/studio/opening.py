@@ -14,10 +14,9 @@ from pydantic import Field, field_validator
 from services.enricher.api.endpoint import Endpoint
 from services.enricher.characters.images import CharacterImages
 from services.enricher.characters.store import Character
-from services.enricher.database.database import Database
 from services.enricher.finder import Finder
 from services.enricher.finder.providers.tmdb import TmdbSettings
-from services.enricher.pictures.shown import PictureUrls
+from services.enricher.ground import Ground
 from services.enricher.studio import asking, jobs
 from services.enricher.studio.api import StudioApi
 from services.enricher.studio.bulk import BULK, BulkGeneration
@@ -38,11 +37,9 @@ from shared.background import Background
 from shared.contracts import StudioProgressed
 from shared.http.outbound import Outbound, OutboundSettings
 from shared.http.untrusted import Follower
-from shared.pictures import HostRules
-from shared.queue import Queue, announcing
+from shared.queue import announcing
 from shared.settings import ONESHEET_VERSION, CommaList, Settings, UserAgent
-from shared.telemetry import Metrics, start_at_zero, utc_now
-from shared.volume import KeeperVolume
+from shared.telemetry import start_at_zero, utc_now
 
 
 class StudioSettings(Settings):
@@ -141,23 +138,17 @@ class StudioWing:
 @asynccontextmanager
 async def open_studio(
     settings: StudioSettings,
+    ground: Ground,
     finder: Finder,
     uploads: Uploads,
     *,
     videos: VideoShelf,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
-    urls: PictureUrls,
-    rules: HostRules,
-    metrics: Metrics,
-    background: Background,
     clock: StudioClock | None = None,
 ) -> AsyncIterator[StudioWing]:
     """`videos` None: what is made of them is not kept, and so they are off."""
     clock = clock or StudioClock()
     table = StudioTable(
-        database,
+        ground.database,
         owner=f"{socket.gethostname()}/{uuid.uuid4().hex}",
         caps=settings.caps,
         stale_after=STALE_AFTER,
@@ -170,9 +161,9 @@ async def open_studio(
         fetcher, services = ResultFetcher(follower), _services(settings, outbound)
         by_name = {service.name: service for service in services.values()}
         for name in by_name:
-            start_at_zero(metrics.studio.requests, [name], OUTCOMES)
+            start_at_zero(ground.metrics.studio.requests, [name], OUTCOMES)
         results = StudioResults(
-            uploads, fetcher, videos, urls, link_lasts_s=settings.link_lasts_s, now=clock.now
+            uploads, fetcher, videos, ground.urls, link_lasts_s=settings.link_lasts_s, now=clock.now
         )
         engine = Engine(
             table,
@@ -180,8 +171,8 @@ async def open_studio(
             results,
             seats=settings.at_once,
             times=EngineTimes(timedelta(seconds=settings.patience_s), poll_s=settings.poll_s),
-            tell=announcing(queue),
-            metrics=metrics,
+            tell=announcing(ground.queue),
+            metrics=ground.metrics,
             now=clock.now,
             sleep=clock.sleep,
             on_step=clock.on_step,
@@ -198,15 +189,17 @@ async def open_studio(
             settings.replicate.prompt_for,
             waiters,
             uploads,
-            volume,
+            ground.volume,
             fetcher,
-            urls,
-            rules,
+            ground.urls,
+            ground.rules,
             clock.now,
         )
-        await enter(queue.listen(waiters.hear, StudioProgressed))
+        await enter(ground.queue.listen(waiters.hear, StudioProgressed))
         bulk = BulkGeneration(studio)
-        yield StudioWing(studio, {BULK: bulk}, background, database.sharing.identity is None, bulk)
+        yield StudioWing(
+            studio, {BULK: bulk}, ground.background, ground.database.sharing.identity is None, bulk
+        )
 
 
 def _sessions(

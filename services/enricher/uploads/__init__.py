@@ -1,6 +1,6 @@
 """What users upload: pictures that nobody else has, each by a name that nobody guesses, counted, and avatars.
 
-    uploads = await enter(open_uploads(settings, finder, database=database, volume=volume, background=background))
+    uploads = await enter(open_uploads(settings, ground, finder))
     endpoints = upload_endpoints(uploads, urls)
 
 The bytes go the way of an operator's own (`StoreUpload`), are kept as JPEG, and are served as any name is.

@@ -12,15 +12,16 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.finder import Finder
+from services.enricher.ground import Ground
 from services.enricher.uploads.tables import UploadedFile, UploadTable
 from shared.background import Background
 from shared.contracts import Envelope, PicturePurged
 from shared.locks import KeyedLock
 from shared.pictures import Failure, Kind, Name, PictureId, Role, Upload
 from shared.pictures.name import PRIVATE_PREFIX
-from shared.queue import Queue, QueueError
+from shared.queue import QueueError
 from shared.settings import Settings
 from shared.telemetry import utc_now
 from shared.volume import KeeperVolume
@@ -184,15 +185,11 @@ class Uploads:
 @asynccontextmanager
 async def open_uploads(
     settings: UploadSettings,
+    ground: Ground,
     finder: Finder,
-    *,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
-    background: Background,
 ) -> AsyncIterator[Uploads]:
-    uploads = Uploads(UploadTable(database), finder, volume, settings, KeyedLock())
-    async with queue.listen(uploads.hear, PicturePurged), settling(uploads, background):
+    uploads = Uploads(UploadTable(ground.database), finder, ground.volume, settings, KeyedLock())
+    async with ground.queue.listen(uploads.hear, PicturePurged), settling(uploads, ground.background):
         yield uploads
 
 

@@ -53,7 +53,7 @@ async def _is_there(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> boo
     pointed = await _point_name(job, deps)
     await deps.announcements.stored(revision.picture, revision.id, (job.rendition,), name=pointed)
     if delivery.came_before:
-        await record_and_queue_rest(job.source_url, revision, deps)
+        await record_and_queue_rest(job.source_url, revision, delivery, deps)
     return True
 
 
@@ -72,7 +72,7 @@ async def _render_only(job: FetchPicture, revision: Revision, delivery: JobDeliv
     add_to_line(outcome="rendered")
     pointed = await _point_name(job, deps)
     await deps.announcements.stored(made.picture, made.id, missing, name=pointed)
-    await record_and_queue_rest(job.source_url, made, deps)
+    await record_and_queue_rest(job.source_url, made, delivery, deps)
 
 
 async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
@@ -101,7 +101,7 @@ async def _fetch(job: FetchPicture, delivery: JobDelivery, deps: Deps) -> None:
         add_to_line(outcome="fetched", bytes=made.manifest.original.bytes)
         await deps.announcements.stored(picture, made.id, _asked(job, delivery, deps), name=pointed)
         deps.on_step(FetchStep.ANNOUNCED)
-        await record_and_queue_rest(job.source_url, made, deps)
+        await record_and_queue_rest(job.source_url, made, delivery, deps)
 
 
 async def _end(
@@ -177,6 +177,7 @@ async def _download(job: FetchPicture, draft: Draft, delivery: JobDelivery, deps
             asker=asker,
             authorised_host=job.authorised_host,
         )
+        deps.sandbox.expect_orders()
         try:
             got = await get()
         except PictureError as error:
@@ -217,12 +218,17 @@ async def _point_name(job: FetchPicture, deps: Deps) -> Name | None:
     return job.name if pointed else None
 
 
-async def record_and_queue_rest(source: Source, revision: Revision, deps: Deps) -> None:
-    """Both at once: the queue makes them durable together."""
+async def record_and_queue_rest(
+    source: Source, revision: Revision, delivery: JobDelivery, deps: Deps
+) -> None:
+    """Both at once: the queue makes them durable together. While others are waited for, the rest would only be taken in hand to
+    step aside, and comes behind them instead.
+    """
     recording = deps.announcements.record(revision.picture, source, "stored")
     rest = missing_ahead(revision, deps.settings.render)
     if rest:
-        await asyncio.gather(recording, deps.announcements.render_later(source, rest))
+        behind = deps.now() if delivery.others_are_waited_for() else None
+        await asyncio.gather(recording, deps.announcements.render_later(source, rest, deferred_since=behind))
     else:
         await recording
     deps.on_step(FetchStep.RECORDED)

@@ -141,4 +141,4 @@ async def _tell(
         await pin_to(name, upload.picture, delivery, deps)
     if not job.name:
         await deps.announcements.stored(upload.picture, revision.id, revision.renditions)
-    await record_and_queue_rest(upload, revision, deps)
+    await record_and_queue_rest(upload, revision, delivery, deps)

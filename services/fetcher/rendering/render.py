@@ -11,20 +11,21 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from services.fetcher.rendering import faces
 from services.fetcher.rendering.animation import encode_animation, stays_animated
 from services.fetcher.rendering.colors import Colors, scalable, srgb
 from services.fetcher.rendering.decode import decode, draft, resized
 from services.fetcher.rendering.encode import encode
 from services.fetcher.rendering.exif import with_orientation
 from services.fetcher.rendering.limits import check_memory, check_pieces, check_size, memory_needed
-from services.fetcher.rendering.measure import SIDE, measured
+from services.fetcher.rendering.measure import SIDE, sharpness, within_side
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.rendering.original import OpenedOriginal, open_original
 from services.fetcher.rendering.placeholder import BOX, average_color, thumbhash
 from services.fetcher.rendering.scale import Size, scaled
 from services.fetcher.rendering.vector import MIME as SVG
 from services.fetcher.rendering.vector import Drawing, may_be_svg
-from shared.pictures import Format, Rendition, media_type_of
+from shared.pictures import Format, Measure, Rendition, media_type_of
 from shared.pictures.rendition import SIZES
 
 __all__ = ["Order", "RenderResult", "TooLarge", "Unsound", "render"]
@@ -115,27 +116,35 @@ def _render_picture(original: OpenedOriginal, order: Order) -> RenderResult:
     moving = _moving(original, targets)
     largest = max(targets.values(), default=BOX.fit(*image.size))
     whole = image.size
-    if original.loaded is None:
-        draft(image, largest)
     is_redrawn = order.bare and (original.stripped is None or _is_another(original.media_type, order.kept_as))
+    extent = None if original.loaded or is_redrawn else draft(image, largest)
     check_memory(memory_needed(original, whole, whole if is_redrawn else largest), order)
     decoded = decode(original)
-    smallest = seen = decoded
-    for rendition, pixels in scaled(decoded, {r: size for r, size in targets.items() if r not in moving}):
+    seen = decoded
+    stills = {rendition: size for rendition, size in targets.items() if rendition not in moving}
+    for rendition, pixels in scaled(decoded, stills, extent):
         _save(stage.shown(pixels), rendition, order)
-        smallest = pixels
         seen = pixels if max(pixels.size) >= SIDE else seen
-    small = stage.shown(resized(smallest, BOX.fit(*smallest.size))) if order.described else None
     if original.film:
         for rendition, size in moving.items():
             into = order.into / str(rendition)
             encode_animation(original.film, stage.frames(size), into, order.quality)
-    said = _described(small, original.media_type, stage.size, original.frames)
-    measure = measured(stage.shown(seen), with_faces=order.faces) if order.described else None
-    said = replace(said, notes=original.notes, measure=measure)
+    said = RenderResult(original.media_type, *stage.size, original.frames, "", "")
+    if order.described:
+        said = _seen(seen, stage, said, with_faces=order.faces)
+    said = replace(said, notes=original.notes)
     if is_redrawn:
         return _redrawn(said, stage.shown(decoded), order)
     return _stripped(said, original, order) if order.bare else said
+
+
+def _seen(pixels: Image.Image, stage: "_Stage", said: RenderResult, *, with_faces: bool) -> RenderResult:
+    """What is seen in the smallest copy that shows enough, said, too. The placeholder is made of what is measured."""
+    near = within_side(pixels)
+    small = stage.shown(resized(near, BOX.fit(*near.size)))
+    found = faces.counted(stage.shown(pixels)) if with_faces else None
+    measure = Measure(sharpness=sharpness(stage.shown(near)), faces=found)
+    return replace(said, color=average_color(small), thumbhash=thumbhash(small), measure=measure)
 
 
 def _stripped(said: RenderResult, original: OpenedOriginal, order: Order) -> RenderResult:
@@ -199,6 +208,6 @@ def _save(picture: Image.Image, rendition: Rendition, order: Order) -> None:
     encode(picture, rendition.format, order.into / str(rendition), order.quality)
 
 
-def _described(small: Image.Image | None, mime: str, size: Size, frames: int = 1) -> RenderResult:
+def _described(small: Image.Image | None, mime: str, size: Size) -> RenderResult:
     color, hashed = (average_color(small), thumbhash(small)) if small else ("", "")
-    return RenderResult(mime, *size, frames, color, hashed)
+    return RenderResult(mime, *size, 1, color, hashed)

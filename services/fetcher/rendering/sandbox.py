@@ -2,25 +2,23 @@
 
 import asyncio
 import math
-import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from http import HTTPStatus
-from multiprocessing import forkserver, resource_tracker
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from services.fetcher.errors import PictureError, RendererDied
-from services.fetcher.rendering import answers
+from services.fetcher.rendering import answers, forking
 from services.fetcher.rendering.answers import render
 from services.fetcher.rendering.confinement import OUT_OF_MEMORY, confine, not_given_up
 from services.fetcher.rendering.cpu_headroom import CpuHeadroom, was_taken
-from services.fetcher.rendering.lockdown import Reach, hide_memory, without_settings
+from services.fetcher.rendering.lockdown import Reach, hide_memory
 from services.fetcher.rendering.order import Order, RenderResult, TooLarge, Unsound
 from services.fetcher.shares import RendererShares
 from shared.pictures import FailureClass
@@ -29,7 +27,7 @@ JOBS_PER_PROCESS = 1000
 """Then it is replaced: decoders leak."""
 
 RESTS_AFTER_S = 60.0
-"""So long without an order, renderers are kept; the server that forks them stays."""
+"""So long without an order, renderers are kept, and the server that forks them."""
 
 BEGINS_AFTER_S = 2.0
 """What starts has enough to do: renderers are made then, or for the first order, where that comes before."""
@@ -46,8 +44,6 @@ STARVED_AFTER_S = 5.0
 COMPETES_S = 600.0
 """So long after that renderers give way no more."""
 
-_PRELOAD = "services.fetcher.rendering.preload"
-_PRELOAD_FACES = "services.fetcher.rendering.preload_faces"
 _FACES_BYTES = 512 * 1024**2
 """Address space that OpenCV and NumPy take, besides what a renderer is given: most of it is never touched."""
 
@@ -110,6 +106,8 @@ class Sandbox:
         self._orders = 0
         self._begun: asyncio.Task[None] | None = None
         self._resting: asyncio.TimerHandle | None = None
+        self._letting_go: asyncio.Task[None] | None = None
+        self._not_given_up = ""
         self._ending: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -163,7 +161,6 @@ class Sandbox:
         `host`: whose picture it is. `late`: it answered late, and who waits does so anyway.
         """
         async with self._slots.take(urgent=urgent, host=host, late=late), self._at_work():
-            await asyncio.shield(self._begin())
             await starting()
             pool = self._pool
             try:
@@ -184,7 +181,6 @@ class Sandbox:
         their renderer, all are rendered by themselves.
         """
         async with self._slots.take(urgent=False, host=host), self._at_work():
-            await asyncio.shield(self._begin())
             await starting()
             pool = self._pool
             try:
@@ -209,6 +205,11 @@ class Sandbox:
         except PictureError as error:
             return error
 
+    def expect_orders(self) -> None:
+        """There will be one soon: what it needs is made meanwhile, where it was let go."""
+        if self._begin().done():
+            self._await_rest()
+
     def _begin(self) -> asyncio.Task[None]:
         """Have what forks renderers, and the first ones. What went wrong with that shows in the orders."""
         if self._begun is None:
@@ -216,39 +217,56 @@ class Sandbox:
         return self._begun
 
     async def _have_renderers(self) -> None:
+        if self._letting_go:
+            await asyncio.wait({self._letting_go})
         try:
-            _start_forking(faces=self._faces)
-            if lacking := await asyncio.wrap_future(self._pool.schedule(not_given_up)):
+            forking.start_forking(faces=self._faces)
+            # In a thread, for it waits until what forks them has loaded the decoders.
+            scheduled: ProcessFuture[str] = await asyncio.to_thread(self._pool.schedule, not_given_up)
+            lacking, told = await asyncio.wrap_future(scheduled), self._not_given_up
+            if lacking and lacking != told:
                 _log.warning("renderers are not wholly confined", still_have=lacking)
+            self._not_given_up = lacking
         except (OSError, RuntimeError, ProcessExpired) as error:
             _log.error("renderers could not be made", error=str(error))
-        if not self._orders:
-            self._await_rest()
+        self._await_rest()
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncIterator[None]:
         self._orders += 1
         self._stay_up()
-        if self._gives_way != self._pool_gives_way:
-            self._take_another()
         try:
+            await asyncio.shield(self._begin())
+            if self._gives_way != self._pool_gives_way:
+                self._take_another()
             yield
         finally:
             self._orders -= 1
-            if not self._orders:
-                self._await_rest()
+            self._await_rest()
 
     def _await_rest(self) -> None:
-        self._resting = asyncio.get_running_loop().call_later(RESTS_AFTER_S, self._rest)
+        self._stay_up()
+        if not self._orders:
+            self._resting = asyncio.get_running_loop().call_later(RESTS_AFTER_S, self._rest)
 
     def _stay_up(self) -> None:
         if self._resting:
             self._resting.cancel()
 
     def _rest(self) -> None:
-        """Let the renderers go, whose memory others may use: the next order has new ones forked, in some 50 ms."""
-        resting, self._pool = self._pool, self._new_pool()
-        self._end(resting)
+        """Let the renderers go, and what they are forked from, whose memory others may use: whoever comes next has both
+        started anew, in some tenths of a second, most of which a download hides.
+        """
+        if self._begun and self._begun.done():
+            self._begun = None
+            resting, self._pool = self._pool, self._new_pool()
+            self._end(resting)
+            self._letting_go = self._in_the_end(self._let_go(set(self._ending)))
+
+    async def _let_go(self, ending: set[asyncio.Task[None]]) -> None:
+        """After the last renderer, without which the server would not end."""
+        await asyncio.gather(*ending)
+        await asyncio.to_thread(forking.stop_forking)
 
     async def _answered(
         self, answer: Callable[..., str], asked: object, pool: ProcessPool, *, urgent: bool = False
@@ -348,9 +366,7 @@ class Sandbox:
         leaving, self._pool = self._pool, self._new_pool()
         leaving.close()  # type: ignore[no-untyped-call]
         self._leaving.add(leaving)
-        task = asyncio.create_task(asyncio.to_thread(leaving.join))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        task = self._in_the_end(asyncio.to_thread(leaving.join))
         task.add_done_callback(lambda _: self._leaving.discard(leaving))
 
     def _new_pool(self) -> ProcessPool:
@@ -367,32 +383,11 @@ class Sandbox:
 
     def _end(self, pool: ProcessPool) -> None:
         pool.stop()  # type: ignore[no-untyped-call]
-        task = asyncio.create_task(asyncio.to_thread(pool.join))
+        self._in_the_end(asyncio.to_thread(pool.join))
+
+    def _in_the_end(self, ending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Done before the sandbox is left."""
+        task = asyncio.create_task(ending)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-
-def _start_forking(*, faces: bool) -> None:
-    """Start the server that forks renderers, deaf to Ctrl-C and without our keys: each of them inherits that from its
-    first moment.
-    """
-    forkserver.set_forkserver_preload([answers.__name__, _PRELOAD, *([_PRELOAD_FACES] * faces)])
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with _clean_environment():
-            resource_tracker.ensure_running()
-            forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-
-
-@contextmanager
-def _clean_environment() -> Iterator[None]:
-    """Without any setting: what starts meanwhile gets no other."""
-    all_of_it = dict(os.environ)
-    for name in all_of_it.keys() - without_settings(all_of_it).keys():
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(all_of_it)
+        return task

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from PIL import Image
 
-from services.fetcher.rendering.decode import resized
+from services.fetcher.rendering.decode import Extent, resized
 from shared.pictures import Rendition
 
 Size = tuple[int, int]
@@ -14,13 +14,13 @@ STEP = 1.5
 
 
 def scaled(
-    decoded: Image.Image, targets: Mapping[Rendition, Size]
+    decoded: Image.Image, targets: Mapping[Rendition, Size], extent: Extent | None = None
 ) -> Iterator[tuple[Rendition, Image.Image]]:
-    """Each target in its size, the largest first."""
+    """Each target in its size, the largest first. `extent`: as `decode.draft` told."""
     made = [decoded]
     for rendition, size in sorted(targets.items(), key=lambda item: item[1], reverse=True):
         source = next(pixels for pixels in reversed(made) if pixels is decoded or _serves(pixels, size))
-        made.append(resized(source, size))
+        made.append(resized(source, size, extent if source is decoded else None))
         yield rendition, made[-1]
 
 

@@ -14,7 +14,7 @@ from shared.background import Background
 from shared.contracts import Envelope, Message
 from shared.locks import sole_owner
 from shared.queue.consuming import CONSUMER_GRACE_S, LISTENER_LIMIT, Listener, Running
-from shared.queue.embedded.store import Put, Release, Settle, TakenMessage
+from shared.queue.embedded.store import Put, Release, TakenMessage
 from shared.queue.embedded.worker import BegunMessage, StoreThread
 from shared.queue.port import Delay, Handler, Lane, LaneMeasure, QueueError, QueueFull, QueueUnavailable
 from shared.queue.settlement import Again, Dead, Done, Outcome, attempt
@@ -61,7 +61,7 @@ class EmbeddedConsumer:
         gathering = _begin_gathering()
         try:
             outcome = await self._attempt(message.body, message.envelope, redelivered=message.redelivered)
-            await self._worker.ask(Settle(message.seq, (*gathering.end(), *self._follow_ups(outcome))))
+            await self._worker.settle(message.seq, (*gathering.end(), *self._follow_ups(outcome)))
         except asyncio.CancelledError:
             await self._worker.ask(Release(message.seq))
             raise
@@ -74,7 +74,7 @@ class EmbeddedConsumer:
         try:
             outcome = await self._attempt(message.body, message.envelope, redelivered=False)
             if (seq := await asyncio.shield(message.number)) is not None:
-                await self._worker.ask(Settle(seq, (*gathering.end(), *self._follow_ups(outcome))))
+                await self._worker.settle(seq, (*gathering.end(), *self._follow_ups(outcome)))
             else:
                 await asyncio.gather(*map(self._worker.ask, gathering.end()))
         except asyncio.CancelledError:
@@ -189,22 +189,22 @@ class EmbeddedQueue:
         self._listeners: list[Listener] = []
 
     async def publish(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
-        limit = None if lane is Lane.DEAD else self._lane_limit
-        after_s = None if delay is None else self._delays[delay]
         with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
-            known = None if lane is Lane.DEAD else envelope
-            await self._worker.ask(Put(lane, envelope.model_dump_json(), after_s, limit, known))
+            await self._worker.ask(self._put(envelope, lane, delay))
 
-    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
+    async def publish_at_end(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
         gathering = _at_end.get()
         if gathering is None or gathering.ended:
-            await self.publish(envelope, lane)
+            await self.publish(envelope, lane, delay=delay)
         elif (waiting := self._worker.waiting(lane)) >= self._lane_limit:
             raise QueueFull(f"the lane {lane} holds {waiting} messages, which is its limit")
         else:
-            gathering.puts.append(
-                Put(lane, envelope.model_dump_json(), limit=self._lane_limit, envelope=envelope)
-            )
+            gathering.puts.append(self._put(envelope, lane, delay))
+
+    def _put(self, envelope: Envelope, lane: Lane, delay: Delay | None) -> Put:
+        limit, known = (None, None) if lane is Lane.DEAD else (self._lane_limit, envelope)
+        after_s = None if delay is None else self._delays[delay]
+        return Put(lane, envelope.model_dump_json(), after_s, limit, known)
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:

@@ -77,6 +77,8 @@ DEAD_LIMIT = 100_000
 KNOWN_AT_MOST = 1000
 """Messages that were published here and not handed out yet are known as they are, and need not be read."""
 
+LONGEST_DELAY_S = max(delay.value for delay in Delay)
+
 FORMAT = 1
 BUSY_TIMEOUT_MS = 5000
 KNOWN_LANES = frozenset(lane.value for lane in Lane)
@@ -105,6 +107,8 @@ class Store:
         self._waiting: Counter[Lane] = Counter()
         self._known: OrderedDict[int, Envelope] = OrderedDict()
         self._is_flushed: bool | None = None
+        self._due: tuple[float, float] | None = None
+        """Of what is put off, the soonest and the latest: nobody else writes here, so that most turns need not look."""
         self._file = sqlite3.connect(path, isolation_level=None)
         try:
             self._prepare()
@@ -122,6 +126,7 @@ class Store:
         self._file.executescript(SCHEMA)
         self._file.execute("UPDATE messages SET state = 'ready' WHERE state = 'taken'")
         self._count(self._file.execute("SELECT lane FROM messages WHERE state = 'ready'"))
+        self._look_what_is_due()
 
     def _flush_commits(self, *, flushed: bool) -> None:
         """FULL: a publish that returned survives a power cut, as one that a broker confirmed does. NORMAL, where nothing was
@@ -155,14 +160,14 @@ class Store:
 
     def turn(self, changes: Sequence[Change], wanted: Mapping[Lane, int]) -> StoreTransaction:
         """Make the changes and take what is wanted. Raises sqlite3.Error having done nothing of it."""
-        before = self._waiting.copy()
+        before, due = self._waiting.copy(), self._due
         self._flush_commits(flushed=any(map(_says_something_new, changes)))
         self._file.execute("BEGIN IMMEDIATE")
         try:
             turn = self._turned(changes, wanted)
             self._file.execute("COMMIT")
         except BaseException:
-            self._waiting = before
+            self._waiting, self._due = before, due
             self._known.clear()  # the numbers that were given are given once more
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
@@ -218,7 +223,10 @@ class Store:
             if put.lane is Lane.DEAD:
                 self._drop_oldest_dead()
         else:
-            self._file.execute(insert, (put.lane, "put off", self._now() + put.after_s, put.body))
+            due = self._now() + put.after_s
+            self._file.execute(insert, (put.lane, "put off", due, put.body))
+            soonest, latest = self._due or (due, due)
+            self._due = (min(soonest, due), max(latest, due))
 
     def _remember(self, seq: int, envelope: Envelope) -> None:
         self._known[seq] = envelope
@@ -246,12 +254,20 @@ class Store:
     def _promote(self) -> None:
         """What is due waits again, and so does what cannot be: then the clock was set back."""
         now = self._now()
-        latest = now + max(delay.value for delay in Delay)
+        latest = now + LONGEST_DELAY_S
+        if self._due is None or (self._due[0] > now and self._due[1] <= latest):
+            return
         promoted = self._file.execute(
             "UPDATE messages SET state = 'ready' WHERE state = 'put off' AND (due <= ? OR due > ?) RETURNING lane",
             (now, latest),
         ).fetchall()
         self._count(promoted)
+        self._look_what_is_due()
+
+    def _look_what_is_due(self) -> None:
+        found = "SELECT min(due), max(due) FROM messages WHERE state = 'put off'"
+        soonest, latest = self._file.execute(found).fetchone()
+        self._due = None if soonest is None else (soonest, latest)
 
     def _count(self, rows: Iterable[tuple[str]]) -> None:
         """A lane that only another version knows waits for that version."""
@@ -284,8 +300,7 @@ class Store:
         self._make(Settle(seq, (Put(Lane.DEAD, letter.model_dump_json()),)))
 
     def _next_due_in_s(self) -> float | None:
-        (due,) = self._file.execute("SELECT min(due) FROM messages WHERE state = 'put off'").fetchone()
-        return None if due is None else max(due - self._now(), 0.0)
+        return None if self._due is None else max(self._due[0] - self._now(), 0.0)
 
 
 def _says_something_new(change: Change) -> bool:

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from shared.contracts import Envelope
-from shared.queue.embedded.store import Change, Put, Release, Store, StoreTransaction, TakenMessage
+from shared.queue.embedded.store import Change, Put, Release, Settle, Store, StoreTransaction, TakenMessage
 from shared.queue.port import Lane, LaneMeasure, QueueError, QueueUnavailable
 
 log = structlog.get_logger(__name__)
@@ -55,15 +55,25 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """`number`: of a message that was handed out while it is still to be written; None in it: it could not be."""
+    """`done`: what the publisher waits for; None, where it is tried again until it is made, as a settlement is. `number`: of a
+    message that was handed out while it is still to be written; None in it: it could not be.
+    """
 
     change: Change
-    done: asyncio.Future[None]
+    done: asyncio.Future[None] | None = None
     number: asyncio.Future[int | None] | None = None
+
+    @property
+    def must_be_made(self) -> bool:
+        return self.done is None or not isinstance(self.change, Put)
 
     def end(self, error: QueueError | None, number: int | None = None) -> None:
         if self.number and not self.number.done():
             self.number.set_result(number)
+        if self.done is None:
+            if error and isinstance(self.change, Put):
+                log.warning("message_refused", lane=self.change.lane.value, error=str(error))
+            return
         if self.done.done():
             return
         if error is None:
@@ -121,17 +131,32 @@ class StoreThread:
 
     async def ask(self, change: Change) -> None:
         """Return when the change is durable. Raises a QueueError when it is not made."""
+        await self._ask(change)
+
+    async def settle(self, seq: int, follow_ups: Sequence[Put]) -> None:
+        """The same of a message that goes, with what comes of it: what somebody waits for of that is begun, too."""
+        begun, left = list[Put](), list[Put]()
+        for put in follow_ups:
+            (begun if self._begins_at_once(put) else left).append(put)
+        await self._ask(Settle(seq, tuple(left)), *begun)
+
+    async def _ask(self, change: Change, *others: Put) -> None:
+        """One turn makes all of them, or none. `others`: what is tried again with the change, where that is."""
         if self._closing:
             raise QueueUnavailable("the queue is closed")
-        loop = asyncio.get_running_loop()
-        asked = _Asked(change, loop.create_future())
-        if isinstance(change, Put) and (taker := self._begins_at_once(change)):
-            number: asyncio.Future[int | None] = loop.create_future()
-            asked = _Asked(replace(change, handed_out=True), asked.done, number)
-            taker.begin(BegunMessage(number, change.body, change.envelope))
-        self._asked.append(asked)
+        done = asyncio.get_running_loop().create_future()
+        self._asked += [self._begun(_Asked(change, done)), *(self._begun(_Asked(put)) for put in others)]
         self._wake.set()
-        await asked.done
+        await done
+
+    def _begun(self, asked: _Asked) -> _Asked:
+        """It as it is to be written, in the hands of whoever is free to begin at once."""
+        put = asked.change
+        if not (isinstance(put, Put) and (taker := self._begins_at_once(put))):
+            return asked
+        number: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        taker.begin(BegunMessage(number, put.body, put.envelope))
+        return replace(asked, change=replace(put, handed_out=True), number=number)
 
     def _begins_at_once(self, put: Put) -> Taker | None:
         """Who is free to do it, where nothing of its lane waits before it."""
@@ -230,16 +255,16 @@ class StoreThread:
             if taker.lane is message.lane and taker.free > 0:
                 taker.take(message)
                 return
-        self._asked.append(_Asked(Release(message.seq), asyncio.get_running_loop().create_future()))
+        self._asked.append(_Asked(Release(message.seq)))
         self._wake.set()
 
     async def _recover(self, asked: list[_Asked], error: Exception) -> None:
         """Publishers are told; what was settled must not be forgotten, and is tried again."""
         self._failing = True
         for one in asked:
-            if isinstance(one.change, Put):
+            if not one.must_be_made:
                 one.end(QueueUnavailable(f"the queue file failed: {error}"))
-        self._asked = [one for one in asked if not isinstance(one.change, Put)] + self._asked
+        self._asked = [one for one in asked if one.must_be_made] + self._asked
         if not self._closing:
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
             self._wake.set()

@@ -106,8 +106,8 @@ class RabbitQueue:
         with step("publish", envelope.trace_id, lane=lane, type=envelope.type):
             await self._publisher.publish(envelope, lane, delay, limited=True)
 
-    async def publish_at_end(self, envelope: Envelope, lane: Lane) -> None:
-        await self.publish(envelope, lane)
+    async def publish_at_end(self, envelope: Envelope, lane: Lane, *, delay: Delay | None = None) -> None:
+        await self.publish(envelope, lane, delay=delay)
 
     @asynccontextmanager
     async def consume(self, lane: Lane, handler: Handler, *, concurrency: int) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ leaves the old picture or the new one, whole. Runs in a thread; knows nothing of
 """
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from enum import StrEnum
@@ -78,7 +78,10 @@ class Commit:
         into: Tree = Tree.CACHE,
         flusher: Flusher,
         on_step: OnStep,
+        with_it: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
+        """`with_it`: what else is done once the pointer is switched; it returns what is to be flushed then."""
+        self._with_it = with_it
         self._layout = layout
         self._picture = picture
         self._revision = revision
@@ -176,6 +179,7 @@ class Commit:
         link.replace(self._directory / POINTER)
         self._at(CommitStep.POINTER_SWITCHED)
         self._mend()
+        self._unflushed += self._with_it()
         # Last, all at once: until then a power cut may leave a pointer to nothing, which counts as none.
         yield self._unflushed
         self._at(CommitStep.POINTER_FLUSHED)
@@ -224,4 +228,4 @@ class Commit:
 
     def _is_kept(self) -> bool:
         """Not by what a commit has left there that was stopped while the picture was unpinned."""
-        return whole_pointer(self._layout.picture(Tree.KEEP, self._picture)) is not None
+        return whole_pointer(self._layout.picture_at(Tree.KEEP, self._picture)) is not None

@@ -24,7 +24,6 @@ _BLOCK_BYTES = 512
 
 _MARK_BITS = 2**63 - 1
 _PLACES = len(SHELVES) ** 2
-_NO_STATE = State()
 _SETTLED_AFTER_NS = 1_000_000_000
 
 REFUSALS_HOLD_S = 10.0
@@ -129,7 +128,7 @@ class LocalInventory:
             revision=revision,
             tree=tree,
             manifest=manifest,
-            state=read_state(places[tree]) or _NO_STATE,
+            state=read_state(places[tree]) or State(),
             cached=extents[Tree.CACHE],
             kept=extents[Tree.KEEP],
             mark=mark,

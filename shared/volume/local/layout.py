@@ -6,6 +6,7 @@ import stat
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -21,35 +22,35 @@ NETWORK_FILE_SYSTEMS = frozenset(
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     root: Path
 
-    @property
+    @cached_property
     def scratch(self) -> Path:
         return self.root / "tmp"
 
-    @property
+    @cached_property
     def trash(self) -> Path:
         return self.root / "trash"
 
-    @property
+    @cached_property
     def locks(self) -> Path:
         return self.root / "locks"
 
-    @property
+    @cached_property
     def hosts(self) -> Path:
         return self.root / "hosts"
 
-    @property
+    @cached_property
     def names(self) -> Path:
         return self.root / "names"
 
-    @property
+    @cached_property
     def refused(self) -> Path:
         return self.root / "refused"
 
-    @property
+    @cached_property
     def inbox(self) -> Path:
         return self.root / "inbox"
 
@@ -70,11 +71,15 @@ class Layout:
 
     def below(self, relative: str) -> Path:
         """A path below the root; raise ValueError for one that would lie outside."""
+        return Path(self.place_below(relative))
+
+    def place_below(self, relative: str) -> str:
+        """The same for whoever looks all the time."""
         root = str(self.root)
-        path = Path(text := os.path.normpath(os.path.join(root, relative)))  # noqa: PTH118 - asked for each miss
-        if not (text.startswith(f"{root}/") or path.is_relative_to(root)):
+        place = os.path.normpath(os.path.join(root, relative))  # noqa: PTH118 - asked for each miss
+        if not (place.startswith(f"{root}/") or Path(place).is_relative_to(root)):
             raise ValueError("a path outside the volume")
-        return path
+        return place
 
     def new_trash(self) -> Path:
         return self.trash / uuid.uuid4().hex

@@ -17,6 +17,7 @@ from shared.pictures import Failure, Name, PictureId, Tree, name_failure_path, n
 from shared.pictures.source import parse_picture_id
 from shared.volume.local.durable import flush, make_directories, read_whole, replace_link, replace_text
 from shared.volume.local.layout import Layout
+from shared.volume.local.pins import pinned_names
 from shared.volume.local.refusals import Refusals
 from shared.volume.port import HostPause
 
@@ -34,6 +35,9 @@ class LocalNames:
         self._refusal = lru_cache(REMEMBERED_AT_MOST)(self._refusal_of)
 
     async def picture(self, name: Name) -> PictureId | None:
+        return self._shown(name)
+
+    def _shown(self, name: Name) -> PictureId | None:
         try:
             points_to = os.readlink(self._link(name))  # noqa: PTH115 - who waits for a name looks again and again
             return parse_picture_id(points_to.rpartition("/")[2])
@@ -44,44 +48,70 @@ class LocalNames:
         if failure := self._refusals.find(name):
             return failure
         try:  # as an earlier version wrote it
-            return Failure.model_validate_json(read_whole(str(self._refusal(name))))
+            return Failure.model_validate_json(read_whole(self._refusal(name)))
         except (OSError, ValidationError):
             return None
 
-    def _link_of(self, name: Name) -> Path:
-        return self._layout.below(name_path(name))
+    def _link_of(self, name: Name) -> str:
+        return self._layout.place_below(name_path(name))
 
-    def _refusal_of(self, name: Name) -> Path:
-        return self._layout.below(name_failure_path(name))
+    def _refusal_of(self, name: Name) -> str:
+        return self._layout.place_below(name_failure_path(name))
 
 
 class LocalNameStore(LocalNames):
     """`NameStore` below one directory."""
 
     async def point(self, name: Name, picture: PictureId) -> None:
-        await asyncio.to_thread(self._point, name, picture)
+        if not self._shows(name, picture):
+            await asyncio.to_thread(self._point, name, picture)
+
+    def _shows(self, name: Name, picture: PictureId) -> bool:
+        """Already, as its commit leaves it, and nothing is remembered against it."""
+        return (
+            _target_of(link := self._link(name)) == self._target(link, picture)
+            and not self._refusals.find(name)
+            and not os.path.lexists(self._refusal(name))
+        )
 
     def _point(self, name: Name, picture: PictureId) -> None:
-        link = self._link(name)
-        kept = self._layout.picture(Tree.KEEP, picture).is_dir()
-        target = self._layout.root / picture_path(Tree.KEEP if kept else Tree.CACHE, picture)
-        points_to = os.path.relpath(target, link.parent)
-        if not (link.is_symlink() and str(link.readlink()) == points_to):
-            _put(link.parent, partial(replace_link, link, points_to, aside=self._layout.scratch))
+        for one in self.put(name, picture):
+            flush(one)
+
+    def put_unless_pinned(self, name: Name, picture: PictureId) -> Sequence[Path]:
+        """The same for a name that does not show what is pinned to it."""
+        shown = self._shown(name)
+        if shown and shown != picture and name in pinned_names(self._layout, shown):
+            return ()
+        return self.put(name, picture)
+
+    def put(self, name: Name, picture: PictureId) -> Sequence[Path]:
+        """Point it, in a thread. What is to be flushed then."""
+        link, unflushed = self._link(name), list[Path]()
+        target = self._target(link, picture)
+        if _target_of(link) != target:
+            put = partial(replace_link, Path(link), target, aside=self._layout.scratch)
+            unflushed = _put(Path(link).parent, put)
         self._forget(name)
+        return unflushed
+
+    def _target(self, link: str, picture: PictureId) -> str:
+        kept = os.path.isdir(self._layout.picture_at(Tree.KEEP, picture))  # noqa: PTH112 - for each miss by name
+        place = f"{self._layout.root}/{picture_path(Tree.KEEP if kept else Tree.CACHE, picture)}"
+        return os.path.relpath(place, link.rpartition("/")[0])
 
     async def refuse(self, name: Name, failure: Failure) -> None:
         await asyncio.to_thread(self._refuse, name, failure)
 
     def _refuse(self, name: Name, failure: Failure) -> None:
         self._refusals.put(name, failure)
-        self._refusal(name).unlink(missing_ok=True)
+        Path(self._refusal(name)).unlink(missing_ok=True)
 
     async def remove(self, name: Name) -> None:
         await asyncio.to_thread(self._remove, name)
 
     def _remove(self, name: Name) -> None:
-        link = self._link(name)
+        link = Path(self._link(name))
         self._forget(name)
         if link.parent.is_dir():
             link.unlink(missing_ok=True)
@@ -89,11 +119,20 @@ class LocalNameStore(LocalNames):
 
     def _forget(self, name: Name) -> None:
         self._refusals.forget(name)
-        self._refusal(name).unlink(missing_ok=True)
+        Path(self._refusal(name)).unlink(missing_ok=True)
 
 
-def _put(directory: Path, put: Callable[[], None]) -> None:
-    """Have something put into a directory that may not be there yet; once more where it was swept away, being empty."""
+def _target_of(link: str) -> str | None:
+    try:
+        return os.readlink(link)  # noqa: PTH115 - for each miss by name
+    except OSError:
+        return None
+
+
+def _put(directory: Path, put: Callable[[], None]) -> list[Path]:
+    """Have something put into a directory that may not be there yet; once more where it was swept away, being empty. What is to be
+    flushed then.
+    """
     for is_last in (False, True):
         unflushed = make_directories(directory)
         try:
@@ -102,9 +141,8 @@ def _put(directory: Path, put: Callable[[], None]) -> None:
             if is_last:
                 raise
         else:
-            for one in (*unflushed, directory):
-                flush(one)
-            return
+            return [*unflushed, directory]
+    raise AssertionError
 
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9.:_-]{0,199}", re.ASCII)

@@ -40,6 +40,15 @@ class PinsFile(BaseModel):
     names: frozenset[Name] = frozenset()
 
 
+def pinned_names(layout: Layout, picture: PictureId) -> frozenset[Name]:
+    """What the picture is pinned to."""
+    try:
+        pins = (layout.picture(Tree.KEEP, picture) / PINS).read_bytes()
+        return PinsFile.model_validate_json(pins).names
+    except (OSError, ValidationError):
+        return frozenset()
+
+
 class LocalPins:
     """`Pins` below one directory."""
 
@@ -133,11 +142,7 @@ class LocalPins:
         self._at(PinStep.PINS_WRITTEN)
 
     def _names(self, picture: PictureId) -> frozenset[Name]:
-        try:
-            pins = (self._layout.picture(Tree.KEEP, picture) / PINS).read_bytes()
-            return PinsFile.model_validate_json(pins).names
-        except (OSError, ValidationError):
-            return frozenset()
+        return pinned_names(self._layout, picture)
 
     def _is_upload(self, picture: PictureId) -> bool:
         kept = self._layout.picture(Tree.KEEP, picture)

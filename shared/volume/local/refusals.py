@@ -44,7 +44,7 @@ class Refusals:
     def find(self, name: Name) -> Failure | None:
         digest = _digest(name)
         try:
-            return _Shelf.read(self._file(digest)).find(digest)
+            return _Shelf.read(f"{self.layout.refused}/{_place(digest)}").find(digest)
         except (OSError, ValueError):  # none was refused on this shelf, or what is there is none of ours
             return None
 
@@ -73,7 +73,7 @@ class Refusals:
             replace_bytes(file, _packed(records), aside=self.layout.scratch)
 
     def _file(self, digest: bytes) -> Path:
-        return self.layout.refused / f"{digest[0] % SHELVES:02x}"
+        return self.layout.refused / _place(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class _Shelf:
     packed: bytes = field(repr=False)
 
     @classmethod
-    def read(cls, file: Path) -> Self:
+    def read(cls, file: Path | str) -> Self:
         """Raise OSError where there is none, ValueError for what is no shelf."""
         head, _, packed = read_whole(str(file)).partition(b"\n")
         reasons = json.loads(head)["reasons"]
@@ -133,6 +133,10 @@ def _packed(records: Records) -> bytes:
         _RECORD.pack(digest, *numbers, reasons[reason]) for digest, (*numbers, reason) in records.items()
     )
     return b"".join((head, b"\n", *lines))
+
+
+def _place(digest: bytes) -> str:
+    return f"{digest[0] % SHELVES:02x}"
 
 
 def _digest(name: Name) -> bytes:

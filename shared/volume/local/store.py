@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -27,6 +28,7 @@ from shared.volume.local.durable import (
 )
 from shared.volume.local.inventory import space_at
 from shared.volume.local.layout import Layout
+from shared.volume.local.names import LocalNameStore
 from shared.volume.local.picture_locks import PictureLocks
 from shared.volume.local.pictures import LocalPictures, read_manifest, renditions_in, whole_pointer
 
@@ -81,6 +83,7 @@ class LocalPictureStore(LocalPictures):
     def __init__(self, layout: Layout, *, on_step: port.OnStep = port.unwatched) -> None:
         super().__init__(layout)
         self._locks = PictureLocks(layout.locks)
+        self._names = LocalNameStore(layout)
         self._on_step = on_step
         self._threads = ThreadPoolExecutor(WRITING_THREADS, thread_name_prefix="volume")
         self._flusher = Flusher()
@@ -114,10 +117,15 @@ class LocalPictureStore(LocalPictures):
         *,
         expected: RevisionId | None,
         into: Tree = Tree.CACHE,
-        shows: Name | None = None,  # noqa: ARG002 - nothing lies beside a file that would say so
+        shows: Name | None = None,
     ) -> port.Revision:
         await draft.settled()
-        commit = self._commit(picture, revision, into)
+        if shows and into is Tree.CACHE:  # what is kept is pinned to its names, which then show it
+            commit = self._commit(
+                picture, revision, into, partial(self._names.put_unless_pinned, shows, picture)
+            )
+        else:
+            commit = self._commit(picture, revision, into)
         return await self._changing(
             picture, commit.run, draft.directory, manifest, state, expected, flushed=_flushed(draft)
         )
@@ -145,9 +153,21 @@ class LocalPictureStore(LocalPictures):
 
         return await self._in_thread(committed)
 
-    def _commit(self, picture: PictureId, revision: RevisionId, into: Tree) -> Commit:
+    def _commit(
+        self,
+        picture: PictureId,
+        revision: RevisionId,
+        into: Tree,
+        with_it: Callable[[], Sequence[Path]] = tuple,
+    ) -> Commit:
         return Commit(
-            self._layout, picture, revision, into=into, flusher=self._flusher, on_step=self._on_step
+            self._layout,
+            picture,
+            revision,
+            into=into,
+            flusher=self._flusher,
+            on_step=self._on_step,
+            with_it=with_it,
         )
 
     async def add(self, revision: port.Revision, files: Sequence[Path]) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -295,7 +295,7 @@ async def open_artwork(
             sources,
             IdMapping([source for source in sources if isinstance(source, IdSource)]),
             settings,
-            off=partial(_off, providers),
+            off=lru_cache(lambda kind: tuple(_off(providers, kind))),
             languages=languages,
             original=lambda subject, asking: _original_language(metadata, subject, asking, now),
             now=now,
@@ -305,7 +305,7 @@ async def open_artwork(
 def _off(providers: Providers, kind: Kind) -> Iterator[tuple[str, str]]:
     for spec in providers.settings:
         if spec.artwork and kind in spec.of and not providers.get(spec.name):
-            yield spec.name, providers.statuses[spec.name].detail
+            yield spec.name, providers.statuses[spec.name].detail  # which does not change: it has no key
 
 
 async def _original_language(

@@ -32,18 +32,20 @@ class Lenient(BaseModel):
     @field_validator("*", mode="wrap")
     @classmethod
     def _forgive(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        error = None
+        if value is not None and value != "":
+            try:  # first, for most are right, and there are some dozens to a picture
+                return read(value)
+            except ValidationError as wrong:
+                error = wrong
         assert info.field_name
         field = cls.__pydantic_fields__[
             info.field_name
         ]  # `model_fields` looks it up by a property, each time
         if field.is_required():
             return read(value)
-        if value is None or value == "":
-            return field.get_default()  # a copy, which costs more than reading what is right
-        try:
-            return read(value)
-        except ValidationError as error:
-            return _readable(value, error, read, field.get_default())
+        default = field.get_default()  # a copy, which costs more than reading what is right
+        return _readable(value, error, read, default) if error else default
 
     @classmethod
     def read(cls, body: bytes | str, provider: str) -> Self:

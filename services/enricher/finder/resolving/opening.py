@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import Field
 
-from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
 from services.enricher.finder.artwork.artwork import Artwork
 from services.enricher.finder.resolving.explaining import Explaining
 from services.enricher.finder.resolving.pinning import EventWaiters, Pinning
@@ -21,13 +21,13 @@ from services.enricher.finder.resolving.resolver import (
     Urgencies,
 )
 from services.enricher.finder.resolving.table import ArtworkTable, SourcesElsewhere, StoredArtwork
+from services.enricher.ground import Ground
 from shared.background import Background
 from shared.contracts import Envelope, ResolvePicture, changed_pictures
 from shared.pictures.public_paths import PublicPaths
 from shared.queue import Delay, Lane, Queue, QueueError, Reject, Retry, UnwaitedJobs, step_back
 from shared.settings import Settings
 from shared.telemetry import Metrics, canonical_line, utc_now
-from shared.volume import KeeperVolume
 
 
 class ResolvingSettings(Settings):
@@ -133,20 +133,16 @@ class OpenResolving:
 @asynccontextmanager
 async def open_resolving(
     settings: ResolvingSettings,
+    ground: Ground,
     artwork: Artwork,
     *,
-    database: Database,
-    queue: Queue,
-    volume: KeeperVolume,
     evicted: Evicted,
     also_from: Sequence[SourcesElsewhere],
-    metrics: Metrics,
-    background: Background,
     paths: PublicPaths,
 ) -> AsyncIterator[OpenResolving]:
-    table, jobs, waiting = ArtworkTable(database, also_from), Jobs(queue), EventWaiters()
-    stored = StoredArtwork(table, volume.pictures, paths)
-    resolver = Resolver(table, artwork, volume.names, jobs, evicted=evicted, refresh=settings.refresh)
+    table, jobs, waiting = ArtworkTable(ground.database, also_from), Jobs(ground.queue), EventWaiters()
+    stored = StoredArtwork(table, ground.volume.pictures, paths)
+    resolver = Resolver(table, artwork, ground.volume.names, jobs, evicted=evicted, refresh=settings.refresh)
 
     unwaited = UnwaitedJobs()
 
@@ -158,17 +154,17 @@ async def open_resolving(
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stored.open())
-        await stack.enter_async_context(queue.listen(hear))
+        await stack.enter_async_context(ground.queue.listen(hear))
         jobs_done = resolving_jobs(
-            resolver, queue, metrics, unwaited, question_lasts_s=settings.question_lasts_s
+            resolver, ground.queue, ground.metrics, unwaited, question_lasts_s=settings.question_lasts_s
         )
         await stack.enter_async_context(jobs_done)
-        await stack.enter_async_context(refreshing(table, resolver, background.led(database.sharing.lead)))
+        await stack.enter_async_context(refreshing(table, resolver, ground.led))
         yield OpenResolving(
             table=table,
             stored=stored,
-            pinning=Pinning(table, volume.names, volume.inbox, jobs, waiting),
-            explaining=Explaining(table, artwork, volume.names, volume.pictures),
+            pinning=Pinning(table, ground.volume.names, ground.volume.inbox, jobs, waiting),
+            explaining=Explaining(table, artwork, ground.volume.names, ground.volume.pictures),
             jobs=jobs,
             resolver=resolver,
             waiting=waiting,

@@ -30,6 +30,10 @@ class Jobs:
         envelope = Envelope.of(job, trace_id=trace_id(), follows=follows)
         await self._queue.publish(envelope, lane, delay=delay)
 
+    async def end_with(self, job: Message, lane: Lane, *, follows: str | None) -> None:
+        """The same of what a job ends with: both are written together, where it is one that we were handed."""
+        await self._queue.publish_at_end(Envelope.of(job, trace_id=trace_id(), follows=follows), lane)
+
 
 USUAL = Rendition("w342", Format.WEBP)
 """What is fetched of a picture that nobody asked for: the others are made with it."""
@@ -101,7 +105,7 @@ class Resolver:
                 add_to_line(outcome="known")
         if known:
             job = FetchPicture(source_url=known.shown.source, rendition=rendition, name=name)
-            await self._jobs.queue(job, pace.pictures, follows=follows)
+            await self._jobs.end_with(job, pace.pictures, follows=follows)
 
     async def resolve_picture(
         self, picture: PictureId, rendition: Rendition, pace: Urgencies, *, follows: str | None = None
@@ -119,7 +123,7 @@ class Resolver:
             return
         add_to_line(outcome="known")
         job = FetchPicture(source_url=source, rendition=rendition)
-        await self._jobs.queue(job, pace.pictures, follows=follows)
+        await self._jobs.end_with(job, pace.pictures, follows=follows)
 
     async def refresh(self, name: Name) -> None:
         """Look again for what is due, and have the name pointed at what was found, where it shows another picture."""

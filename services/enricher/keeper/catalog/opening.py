@@ -9,7 +9,8 @@ from functools import partial
 
 from cachetools import TTLCache
 
-from services.enricher.database.database import Database, DatabaseUnavailable
+from services.enricher.database.database import DatabaseUnavailable
+from services.enricher.ground import Ground
 from services.enricher.keeper.catalog.budget import (
     CatalogSettings,
     DiskBudget,
@@ -33,8 +34,7 @@ from shared.contracts import Envelope, PicturesUsed, RefreshPicture
 from shared.contracts.jobs import EVICTED_AT_ONCE
 from shared.pictures import HostRules, PictureId, Source, SourceUrl, parse_source, picture_host
 from shared.queue import Lane, Queue, QueueError
-from shared.telemetry import Metrics, trace_id, utc_now
-from shared.volume import Inventory
+from shared.telemetry import trace_id, utc_now
 
 USED_WITHIN = timedelta(days=7)
 ASKED_LASTS_S = 900.0
@@ -151,29 +151,24 @@ class OpenCatalog:
 @asynccontextmanager
 async def open_catalog(
     settings: CatalogSettings,
+    ground: Ground,
     *,
-    database: Database,
-    queue: Queue,
-    inventory: Inventory,
     shown_by: Sequence[ShownBy],
-    rules: HostRules,
-    metrics: Metrics,
-    background: Background,
     videos: NextToPictures | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[OpenCatalog]:
     """`videos`: what takes room beside pictures."""
-    table = CatalogTable(database, shown_by)
-    use = AccessTimes(table, now=now, leads=lambda: database.sharing.leads)
-    led = background.led(database.sharing.lead)
+    inventory, led = ground.volume.inventory, ground.led
+    table = CatalogTable(ground.database, shown_by)
+    use = AccessTimes(table, now=now, leads=lambda: ground.database.sharing.leads)
     budget = DiskBudget(
         settings,
         table,
         inventory,
-        queue,
+        ground.queue,
         beside=videos,
         lag=lambda: looking.lag,
-        metrics=metrics,
+        metrics=ground.metrics,
         now=now,
     )
     looking = Indexer(table, inventory, now=now, on_looked=budget.changed)
@@ -181,7 +176,7 @@ async def open_catalog(
     def lag_s() -> float:
         return looking.lag.total_seconds()
 
-    metrics.catalog_lag_seconds.follow(lag_s)
+    ground.metrics.catalog_lag_seconds.follow(lag_s)
 
     async def hear(event: Envelope) -> None:
         if isinstance(event.payload, PicturesUsed):
@@ -189,13 +184,13 @@ async def open_catalog(
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        await enter(use.noting(background))
-        await enter(queue.listen(hear, PicturesUsed))
-        await enter(consuming_records(looking, queue, metrics))
+        await enter(use.noting(ground.background))
+        await enter(ground.queue.listen(hear, PicturesUsed))
+        await enter(consuming_records(looking, ground.queue, ground.metrics))
         wholes = math.ceil(len(inventory.shelves) * settings.sweep_every_s / WHOLE_WITHIN_S)
         sweep = Sweep(table, inventory, now=now, wholes=wholes)
         await enter(sweeping(sweep, led, every_s=settings.sweep_every_s))
         await enter(keeping_within(budget, led))
-        await enter(refreshing(Refreshing(table, queue, rules, now=now), led))
-        cleanup = Cleanup(table, queue, grace=settings.grace, now=now)
+        await enter(refreshing(Refreshing(table, ground.queue, ground.rules, now=now), led))
+        cleanup = Cleanup(table, ground.queue, grace=settings.grace, now=now)
         yield OpenCatalog(table, budget, cleanup, looking)

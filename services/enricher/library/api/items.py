@@ -33,7 +33,7 @@ from services.enricher.library.pages.enrichment import (
 from services.enricher.library.pages.kept import KeptPages
 from services.enricher.library.pages.pages import Pages
 from services.enricher.library.parts import PART_ROLES, Parts
-from services.enricher.library.scan.scan import ScanRefused, Scans
+from services.enricher.library.scan.places import ScanRefused, Scans
 from services.enricher.pictures.shown import PictureUrls
 from services.enricher.tasks.task import TaskRefused
 from shared.http import Problem, RenderedBody

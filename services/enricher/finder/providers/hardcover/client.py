@@ -39,7 +39,7 @@ class _Search(Lenient):
 
 
 class SearchAnswer(Lenient):
-    search: _Search = _Search()
+    search: _Search = Field(default_factory=_Search)
 
 
 class HardcoverImage(Lenient):

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from pydantic import Field
+
 from services.enricher.finder.providers.asking import Provider, ProviderRequest
 from services.enricher.finder.providers.budget import Turn
 from services.enricher.finder.providers.models import Lenient
@@ -31,7 +33,7 @@ class AccountTitle(Lenient):
 
     title: str = ""
     year: int | None = None
-    ids: TraktIds = TraktIds()
+    ids: TraktIds = Field(default_factory=TraktIds)
 
 
 class PlayedEpisode(Lenient):
@@ -80,10 +82,10 @@ class _Activity(Lenient):
 class Activities(Lenient):
     """When something last changed, in Trakt's own words: to be compared, not computed with."""
 
-    movies: _Activity = _Activity()
-    shows: _Activity = _Activity()
-    episodes: _Activity = _Activity()
-    watchlist: _Activity = _Activity()
+    movies: _Activity = Field(default_factory=_Activity)
+    shows: _Activity = Field(default_factory=_Activity)
+    episodes: _Activity = Field(default_factory=_Activity)
+    watchlist: _Activity = Field(default_factory=_Activity)
 
     @property
     def marks(self) -> Mapping[str, str]:
@@ -117,7 +119,7 @@ class _NotFound(Lenient):
 
 
 class WriteAnswer(Lenient):
-    not_found: _NotFound = _NotFound()
+    not_found: _NotFound = Field(default_factory=_NotFound)
 
     @property
     def knows_all(self) -> bool:

@@ -77,7 +77,7 @@ class TraktTitle(Lenient):
     genres: tuple[str, ...] = ()
     certification: str | None = None
     network: str | None = None
-    images: TraktImages = TraktImages()
+    images: TraktImages = pydantic.Field(default_factory=TraktImages)
 
 
 _TYPES = {TitleKind.MOVIE: "movie", TitleKind.TV: "show"}
@@ -100,7 +100,7 @@ class TraktFound(Lenient):
 
 class TraktSeason(Lenient):
     number: int
-    images: TraktImages = TraktImages()
+    images: TraktImages = pydantic.Field(default_factory=TraktImages)
 
 
 class TraktSeasons(Lenient):
@@ -112,13 +112,13 @@ class TraktSeasons(Lenient):
 class TraktEpisode(Lenient):
     season: int
     number: int
-    images: TraktImages = TraktImages()
+    images: TraktImages = pydantic.Field(default_factory=TraktImages)
 
 
 class TraktPerson(Lenient):
     name: str
     ids: TraktIds
-    images: TraktImages = TraktImages()
+    images: TraktImages = pydantic.Field(default_factory=TraktImages)
 
 
 PROVIDER = "Trakt"

@@ -65,7 +65,7 @@ class TvdbSeasonType(Lenient):
 class TvdbSeasonEntry(Lenient):
     id: int
     number: int
-    type: TvdbSeasonType = TvdbSeasonType()
+    type: TvdbSeasonType = Field(default_factory=TvdbSeasonType)
 
 
 class TvdbCharacter(Lenient):
@@ -215,7 +215,7 @@ class _Page(Lenient):
     """Of deletions."""
 
     data: tuple[TvdbUpdate, ...] = ()
-    links: _Links = _Links()
+    links: _Links = Field(default_factory=_Links)
 
 
 def tvdb_address(settings: TvdbSettings) -> Address:

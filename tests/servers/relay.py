@@ -1,6 +1,7 @@
 """A connection that tests can cut: what lies behind it is as good as down, for whoever goes through here."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Self
@@ -26,6 +27,10 @@ class Relay:
         finally:
             server.close()
             relay.cut()
+
+    def url(self, behind: str) -> str:
+        """The same URL, but through here."""
+        return re.sub(r":\d+/", f":{self.port}/", behind)
 
     def cut(self) -> None:
         self._cut = True
