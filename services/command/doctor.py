@@ -62,6 +62,9 @@ CLOCK_APART = timedelta(seconds=5)
 _BUILD = re.compile(r'^onesheet_build_info\{[^}]*version="([^"]+)"[^}]*\} 1', re.MULTILINE)
 
 
+_UNTOLD = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Patient:
     """What is examined. `services` are the addresses of each; the first is the server that is spoken to."""
@@ -96,7 +99,7 @@ def examine(
         try:
             found += check(patient)
         except CommandFailed as failed:
-            remedy = "Give the admin token." if failed.code is Exit.NOT_ALLOWED else _START
+            remedy = _WAYS_OUT.get(failed.code, _LOOK_AT_OTHERS)
             found.append(
                 Diagnosis(check=check.__name__, state=Health.BROKEN, said=str(failed), remedy=remedy)
             )
@@ -104,6 +107,8 @@ def examine(
 
 
 _START = "Start it (onesheet serve), or say where it is (--url)."
+_WAYS_OUT = {Exit.NOT_ALLOWED: "Give the admin token.", Exit.UNREACHABLE: _START}
+_LOOK_AT_OTHERS = "It answers, and cannot do this: see what else is told here, or its log."
 
 
 def settings_make_sense() -> Diagnosis:
@@ -224,7 +229,7 @@ def dependencies(patient: Patient) -> Iterator[Diagnosis]:
             yield Diagnosis(
                 check=name,
                 state=Health.GOOD if good else Health.BROKEN,
-                said=f"{address}: {'answers' if good else said}.",
+                said=f"{address}: {'answers' if good else str(said).rstrip('.')}.",
                 remedy="" if good else _REMEDIES.get(name, ""),
             )
         for name, said in report.get("background", {}).items():
@@ -333,10 +338,16 @@ def versions(patient: Patient) -> Iterator[Diagnosis]:
     notes: Any = fetch(f"{patient.server.address}/readyz").json
     unlike = isinstance(notes, dict) and "version" in notes.get("services", {})
     told = ", ".join(f"{address} {version}" for address, version in found.items())
-    if unlike or set(found.values()) != {ONESHEET_VERSION}:
+    if unlike or {*found.values()} - {ONESHEET_VERSION, _UNTOLD}:
         said = f"{told}; here {ONESHEET_VERSION}{'; services on the queue differ' if unlike else ''}."
         yield Diagnosis(
             check="versions", state=Health.BROKEN, said=said, remedy="Upgrade all: docs/upgrade.md."
+        )
+    elif _UNTOLD in found.values():
+        hidden = ", ".join(address for address, version in found.items() if version == _UNTOLD)
+        remedy = "A web server in front hides it: give the service's own address (--url, --service)."
+        yield Diagnosis(
+            check="versions", state=Health.UNSURE, said=f"{hidden} does not tell its version.", remedy=remedy
         )
     else:
         yield Diagnosis(check="versions", state=Health.GOOD, said=f"All are {ONESHEET_VERSION}.")
@@ -344,7 +355,7 @@ def versions(patient: Patient) -> Iterator[Diagnosis]:
 
 def _version_at(address: str) -> str:
     built = _BUILD.search(fetch(f"{address}/metrics").body.decode(errors="replace"))
-    return built[1] if built else "unknown"
+    return built[1] if built else _UNTOLD
 
 
 ASKED: tuple[Callable[[Patient], Iterator[Diagnosis]], ...] = (

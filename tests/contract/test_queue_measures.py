@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.contracts import Envelope, PurgePicture
 from shared.queue import Delay, Lane, LaneMeasure, Queue, QueueUnavailable
@@ -70,6 +71,14 @@ async def test_the_management_api_tells_all_of_it(rabbitmq: Broker) -> None:
         assert found.published_per_s is not None
         assert found.done_per_s is not None
         assert (found.exact, found.others_old_s) == (False, RENEWED_EVERY_S)
+
+
+async def test_a_lane_that_the_management_api_does_not_list_yet_is_no_outage_of_it(rabbitmq: Broker) -> None:
+    vhost = rabbitmq.vhost()
+    with capture_logs() as lines:
+        async with open_rabbitmq(vhost, lane_limit=100, management_url=rabbitmq.management_url) as queue:
+            await until(lambda: _in_hand(queue, 0), every_s=0.2)
+    assert not [line for line in lines if line["event"] == "management_unreachable"]
 
 
 async def test_with_the_management_api_as_well_the_depth_is_of_this_moment(rabbitmq: Broker) -> None:

@@ -443,9 +443,20 @@ async def test_a_second_opening_of_a_file_is_refused_with_a_sentence(tmp_path: P
         await database.ping()
 
 
-async def test_a_postgresql_that_does_not_answer_is_refused_without_its_password(tmp_path: Path) -> None:
-    settings = DatabaseSettings(url="postgresql://onesheet:secret@127.0.0.1:1/onesheet")
-    with pytest.raises(DatabaseRefused, match="cannot be used") as told:
+@pytest.mark.parametrize(
+    ("hosts", "why"),
+    [
+        ("127.0.0.1:1", ""),
+        ("127.0.0.1:1,localhost:2", r".*127\.0\.0\.1: .*; localhost: "),
+        ("127.0.0.1:one", ".*one"),
+        ("127.0.0.1:1,127.0.0.1:two", ".*two"),
+    ],
+)
+async def test_a_postgresql_that_does_not_answer_is_refused_without_its_password(
+    tmp_path: Path, hosts: str, why: str
+) -> None:
+    settings = DatabaseSettings(url=f"postgresql://onesheet:secret@{hosts}/onesheet")
+    with pytest.raises(DatabaseRefused, match=f"cannot be used: {why}") as told:
         async with open_database(settings, state_dir=tmp_path):
             pass
     assert "secret" not in str(told.value)

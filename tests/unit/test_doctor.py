@@ -152,13 +152,14 @@ def test_a_queue_or_database_that_is_away_and_failing_work_are_found(
     ]
     network.says(
         f"{ADDRESS}/readyz",
-        {"dependencies": {"queue": "no answer", "database": "locked"}, "background": {"sweeping": "failed"}},
+        {"dependencies": {"queue": "no answer", "database": "locked."}, "background": {"sweeping": "failed"}},
         status=503,
     )
     found = list(doctor.dependencies(patient(place)))
     assert {one.state for one in found} == {Health.BROKEN}
     assert [one.check for one in found] == ["queue", "database", "background: sweeping"]
     assert all(one.remedy for one in found)
+    assert found[1].said == f"{ADDRESS}: locked."
 
 
 def test_a_key_that_a_provider_does_not_accept_is_found(place: VolumeSettings) -> None:
@@ -215,6 +216,34 @@ def test_a_service_of_another_version_is_found(place: VolumeSettings, network: N
     assert states(doctor.versions(both)) == [("versions", Health.BROKEN)]
     network.says(f"{ADDRESS}/readyz", {"services": {"version": "It is not the same in all services."}})
     assert states(doctor.versions(patient(place))) == [("versions", Health.BROKEN)]
+
+
+def test_a_version_that_a_web_server_hides_is_not_taken_for_another_one(
+    place: VolumeSettings, network: Network
+) -> None:
+    network.says(f"{ADDRESS}/metrics", "", 404)
+    network.says(f"{ADDRESS}/readyz", {})
+    (found,) = doctor.versions(patient(place))
+    assert (found.state, "--service" in found.remedy) == (Health.UNSURE, True)
+    network.says(f"{FETCHER}/metrics", 'onesheet_build_info{version="0.0.1"} 1.0\n')
+    assert states(doctor.versions(patient(place, services=(FETCHER,)))) == [("versions", Health.BROKEN)]
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [(Exit.FAILED, "It answers"), (Exit.NOT_ALLOWED, "admin token"), (Exit.UNREACHABLE, "Start it")],
+)
+def test_nobody_is_told_to_start_a_server_that_answers(
+    place: VolumeSettings, monkeypatch: pytest.MonkeyPatch, code: Exit, remedy: str
+) -> None:
+    monkeypatch.setenv("VOLUME_URL", place.volume_url)
+    monkeypatch.setenv("STATE_DIR", str(place.state_dir))
+
+    def videos(_patient: Patient) -> Iterable[Diagnosis]:
+        raise CommandFailed("The database cannot be asked now.", code)
+
+    monkeypatch.setattr(doctor, "ASKED", (videos,))
+    assert remedy in doctor.examine(lambda: Server(ADDRESS))[-1].remedy
 
 
 def test_a_server_that_does_not_answer_leaves_what_can_be_seen_without_it(

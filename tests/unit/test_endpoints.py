@@ -7,10 +7,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
+from structlog.testing import capture_logs
 
 from services.enricher.api.access import AccessSettings, Gate
 from services.enricher.api.bearer_tokens import BearerTokens
 from services.enricher.api.endpoint import Access, Body, Endpoint, Parameters
+from services.enricher.database.database import DatabaseUnavailable
 from shared.http import Problem, RenderedBody, create_skeleton
 from shared.telemetry import Metrics
 
@@ -51,12 +53,17 @@ async def missing(_asked: Parameters) -> None:
     raise Problem(HTTPStatus.NOT_FOUND, "There is no such thing.")
 
 
+async def unavailable(_asked: Parameters) -> None:
+    raise DatabaseUnavailable("The database cannot be reached: refused.")
+
+
 ENDPOINTS = [
     Endpoint("GET", "/things/{id}", thing, Answer, Asked),
     Endpoint("POST", "/things/{id}", add, Answer, Asked, Sent, status=HTTPStatus.CREATED),
     Endpoint("GET", "/kept", kept, Answer),
     Endpoint("DELETE", "/things", remove, access=Access.ADMIN),
     Endpoint("GET", "/missing", missing),
+    Endpoint("GET", "/unavailable", unavailable),
 ]
 
 
@@ -151,3 +158,12 @@ async def test_a_packed_body_is_not_taken_and_how_it_is_taken_is_said(client: Cl
         "/things/7", data=b'{"path": "/films"}', headers={"Content-Encoding": "identity"}
     )
     assert plain.status == 201
+
+
+async def test_a_database_that_is_away_is_a_503_and_one_line_without_a_traceback(client: Client) -> None:
+    with capture_logs() as lines:
+        answer = await client.get("/unavailable")
+    assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+    (line,) = [line for line in lines if "database" in line["event"]]
+    assert (line["log_level"], line["error"]) == ("warning", "The database cannot be reached: refused.")
+    assert "exc_info" not in line

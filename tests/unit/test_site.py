@@ -11,7 +11,13 @@ from aiohttp.test_utils import make_mocked_request
 
 from services.enricher.api.access import Access, AccessSettings, Gate
 from services.enricher.api.bearer_tokens import BearerTokens
-from services.enricher.api.sessions import ATTEMPTS_AT_MOST, SESSION_COOKIE, SESSION_LASTS_S, Sessions
+from services.enricher.api.sessions import (
+    ATTEMPTS_AT_MOST,
+    NOTE_COOKIE,
+    SESSION_COOKIE,
+    SESSION_LASTS_S,
+    Sessions,
+)
 from services.enricher.pages import site
 from services.enricher.pages.demo import demo_titles
 from services.enricher.pages.gallery import WallQuery
@@ -188,6 +194,22 @@ def test_a_session_counts_at_every_process_that_has_the_same_tokens_until_it_is_
     assert elsewhere.of(asked("GET", cookie))
     now += SESSION_LASTS_S + 1
     assert elsewhere.of(asked("GET", cookie)) is None
+
+
+def test_a_note_of_what_was_done_is_read_at_every_process_and_in_its_session_alone() -> None:
+    key = BearerTokens("admin").session_key
+    begun, elsewhere = Sessions(key=key), Sessions(key=key)
+    cookie, another = begun.begin(is_admin=True), begun.begin(is_admin=True)
+    note = begun.note(asked("POST", cookie), "Purgé: 3.")
+
+    def read(who: Sessions, cookie: str, note: str) -> str:
+        return who.noted(asked("GET", Cookie=f"{SESSION_COOKIE}={cookie}; {NOTE_COOKIE}={note}"))
+
+    assert [read(who, cookie, note) for who in (begun, elsewhere)] == ["Purgé: 3."] * 2
+    assert [read(elsewhere, *one) for one in ((another, note), (cookie, note[:-1]), (cookie, ""))] == [""] * 3
+    assert read(Sessions(), cookie, note) == ""
+    long = begun.note(asked("POST", cookie), "é" * 10_000)
+    assert 500 < len(read(elsewhere, cookie, long)) < len(long) < 3500
 
 
 def test_whoever_guesses_is_not_listened_to_any_more(gate: Gate) -> None:

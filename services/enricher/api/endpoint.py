@@ -190,8 +190,8 @@ class Endpoint:
             headers = {"Retry-After": str(QUEUE_AGAIN_S)}
             detail = "Nothing can be queued now."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None
-        except DatabaseUnavailable:
-            _log.exception("the database did not do what was asked", path=self.path)
+        except DatabaseUnavailable as error:
+            _log.warning("the database did not do what was asked", path=self.path, error=str(error))
             headers = {"Retry-After": str(DATABASE_AGAIN_S)}
             detail = "The database cannot be asked now."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from None

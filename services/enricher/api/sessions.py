@@ -5,7 +5,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -15,6 +15,8 @@ from shared.http import Problem
 
 SESSION_COOKIE = "onesheet_session"
 SESSION_LASTS_S = 12 * 3600.0
+NOTE_COOKIE = "onesheet_note"
+NOTE_AT_MOST_BYTES = 1500
 SESSIONS_AT_MOST = 1000
 ATTEMPTS_AT_MOST = 10
 """Wrong tokens from one address within a minute; further ones are not looked at."""
@@ -28,8 +30,6 @@ class Session:
     """Somebody who showed a token in a browser. Ends when they say so, after twelve hours, or with the process where there is one."""
 
     is_admin: bool
-    said: list[str] = field(default_factory=list)
-    """What the next page tells of what was done."""
 
 
 class Sessions:
@@ -46,6 +46,7 @@ class Sessions:
         self._ended: TTLCache[str, None] = TTLCache(SESSIONS_AT_MOST, ttl=SESSION_LASTS_S, timer=clock)
         self._wrong: TTLCache[str, int] = TTLCache(10 * SESSIONS_AT_MOST, ttl=60.0, timer=clock)
         self._key = key
+        self._note_key = key or secrets.token_bytes()
         self._now = now
 
     def of(self, request: web.Request) -> Session | None:
@@ -66,6 +67,23 @@ class Sessions:
         cookie = request.cookies.get(SESSION_COOKIE, "")
         if self._open.pop(cookie, None):
             self._ended[cookie] = None
+
+    def note(self, request: web.Request, text: str) -> str:
+        """What a cookie says that brings a text to the page that is shown next, whichever process shows it."""
+        written = text.encode()[:NOTE_AT_MOST_BYTES].hex()
+        return f"{written}.{self._note_signature(request, written)}"
+
+    def noted(self, request: web.Request) -> str:
+        """The text of a note of ours for this session; empty: there is none."""
+        written, _, signature = request.cookies.get(NOTE_COOKIE, "").partition(".")
+        expected = self._note_signature(request, written)
+        if not written or not hmac.compare_digest(expected.encode(), signature.encode()):
+            return ""
+        return bytes.fromhex(written).decode(errors="ignore")
+
+    def _note_signature(self, request: web.Request, written: str) -> str:
+        noted = f"note\0{request.cookies.get(SESSION_COOKIE, '')}\0{written}"
+        return hmac.new(self._note_key, noted.encode(), hashlib.sha256).hexdigest()
 
     def _signed_for(self, cookie: str) -> bool | None:
         """Whether an admin's session is meant, whichever process began it; None: nobody's, or it is over."""

@@ -148,11 +148,13 @@ async def open_postgresql(
     `alone` where an enricher has it. Without a background this process keeps in touch with nobody.
     """
     address = PostgresUrl(url)
-    hosts = PostgresHosts(address)
     try:
+        hosts = PostgresHosts(address)
         sharing = await _sharing(hosts)
     except ModuleNotFoundError as error:
         raise DatabaseRefused(f"DATABASE_URL names PostgreSQL, but {error.name} is not installed.") from error
+    except ValueError as error:  # a URL that we, or the driver, cannot read
+        raise _refused(address, error) from error
     turns = Turns("anything", sharing)
     waiting = {"lock_timeout": str(int(TURN_TIMEOUT_S * 1000))} | _SILENT_CONNECTIONS
     waiting |= {"idle_in_transaction_session_timeout": str(WRITING_LASTS_S * 1000)}
@@ -228,8 +230,6 @@ async def _sharing(hosts: PostgresHosts) -> PostgresSharing:
             [(cluster, name, process)] = await connection.execute(text(_WHICH))
             is_pooled = process != connection.driver.get_server_pid()
     except sharing.lost as error:
-        raise _refused(hosts.address, error) from error
-    except ValueError as error:  # a URL that the driver cannot read
         raise _refused(hosts.address, error) from error
     if is_pooled:
         raise DatabaseRefused(f"The database {hosts.address.shown} cannot be used. {_POOLED}")

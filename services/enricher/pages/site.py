@@ -234,9 +234,10 @@ class Site:
                 said = await do(request, values)
             except Problem as problem:
                 said = problem.detail
-            if session := self._gate.sessions.of(request):
-                session.said = [*session.said, said][-5:]
-            return self._see_other(request, back)
+            response = self._see_other(request, back)
+            if self._gate.sessions.of(request):
+                _keep(response, request, sessions.NOTE_COOKIE, self._gate.sessions.note(request, said))
+            return response
 
         return self._guarded(web.post(path, answer), who)
 
@@ -277,9 +278,7 @@ class Site:
 
     def _rendered(self, request: web.Request, sheet: Sheet) -> web.Response:
         session = self._gate.sessions.of(request)
-        messages: list[str] = []
-        if session and sheet.status is HTTPStatus.OK:
-            messages, session.said = session.said, []
+        message = self._gate.sessions.noted(request) if session and sheet.status is HTTPStatus.OK else ""
         root = self._root(request)
         context = {
             **sheet.values,
@@ -287,12 +286,14 @@ class Site:
             "here": request.path_qs,
             "at": request.path,
             "session": session,
-            "messages": messages,
+            "messages": [message] if message else [],
             "static": lambda name: f"{root}/static/{name}?v={self._files[name].tag}",
         }
         text = self._environment.get_template(sheet.template).render(context)
         response = web.Response(text=text, content_type="text/html", status=sheet.status)
         response.headers.update(self._headers)
+        if message:
+            response.del_cookie(sessions.NOTE_COOKIE, path="/")
         return response
 
     def _root(self, request: web.Request) -> str:
@@ -331,10 +332,7 @@ class Site:
             values = {"back": back, "problem": problem.detail}
             return self._rendered(request, Sheet("login.html", values, problem.status))
         response = self._see_other(request, back)
-        secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
-        response.set_cookie(
-            sessions.SESSION_COOKIE, key, path="/", httponly=True, samesite="Strict", secure=secure
-        )
+        _keep(response, request, sessions.SESSION_COOKIE, key)
         return response
 
     async def _log_out(self, request: web.Request) -> web.StreamResponse:
@@ -343,6 +341,12 @@ class Site:
         response = self._see_other(request, "/")
         response.del_cookie(sessions.SESSION_COOKIE, path="/")
         return response
+
+
+def _keep(response: web.StreamResponse, request: web.Request, cookie: str, value: str) -> None:
+    """Have the browser send it with what it asks of our pages."""
+    secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
+    response.set_cookie(cookie, value, path="/", httponly=True, samesite="Strict", secure=secure)
 
 
 def _local(path: str) -> str:

@@ -146,6 +146,8 @@ class RabbitQueue:
         if self._management_is_away:
             log.info("management_answers_again")
         self._management_is_away = False
+        if said is None:
+            return live
         return replace(
             live,
             waiting=live.waiting + said.moving,

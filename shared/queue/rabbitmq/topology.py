@@ -173,8 +173,8 @@ class Management:
         self._base = url.with_user(None).with_password(None)
         self._vhost = quote(vhost, safe="")
 
-    async def measure(self, lane: Lane) -> ManagedLane:
-        """Raise QueueUnavailable where it does not answer, or not as it should."""
+    async def measure(self, lane: Lane) -> ManagedLane | None:
+        """None where it knows nothing of the lane yet. Raise QueueUnavailable where it does not answer, or not as it should."""
         path = f"/api/queues/{self._vhost}/{lane.value}?columns={_COLUMNS}"
         try:
             async with asyncio.timeout(TIMEOUT_S):
@@ -196,10 +196,10 @@ async def open_management(url: str, vhost: str) -> AsyncIterator[Management]:
         yield Management(session, parsed, vhost)
 
 
-def _measure(said: Any) -> ManagedLane:
-    """Raise ValueError where the broker knows nothing of the lane yet: then it says `[]`."""
-    if not isinstance(said, dict):
-        raise ValueError("nothing is known of the lane yet")  # noqa: TRY004 - as other answers that make no sense
+def _measure(said: Any) -> ManagedLane | None:
+    """Of a lane that was declared some seconds ago the broker says `[]`."""
+    if said == []:
+        return None
     rates = said.get("message_stats") or {}
     return ManagedLane(
         moving=int(said.get("messages_dlx") or 0),
