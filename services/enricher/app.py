@@ -26,6 +26,7 @@ from services.enricher.studio import VideoShelf
 from services.enricher.tasks.task import TaskState
 from services.enricher.tasks.tasks import Tasks, Work
 from services.enricher.wings import Wings, open_wings
+from shared.contracts import SessionEnded
 from shared.http import Skeleton
 from shared.http.app import PROBLEM_PAGE
 from shared.http.early import EARLY
@@ -89,8 +90,9 @@ async def add_enricher(
             signs=bool(settings.urls.signing_keys),
             public_url=settings.urls.public_url,
             users=await enter(open_users(settings.users)),
-            shared=wings.ground.database.sharing.identity is not None,
+            tell=announcing(queue) if wings.ground.database.sharing.identity else None,
         )
+        await enter(queue.listen(gate.hear, SessionEnded))
         streams, history = EventStreams(), History()
         await enter(streams.listening(queue))
         await enter(history.listening(queue))

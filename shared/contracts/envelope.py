@@ -37,6 +37,7 @@ MESSAGES: tuple[type[Message], ...] = (
     events.PicturesUsed,
     events.TaskProgressed,
     events.StudioProgressed,
+    events.SessionEnded,
     events.ServiceStats,
     DeadLetter,
 )

@@ -120,6 +120,12 @@ class StudioProgressed(Message):
     reason: str | None = None
 
 
+class SessionEnded(Message):
+    """Somebody signed out of the pages, everywhere. `session`: SHA-256 of what their cookie says, in hex."""
+
+    session: str
+
+
 class PicturesUsed(Message):
     """How often pictures were served since the last time, as far as it was counted; sampled where nginx served."""
 

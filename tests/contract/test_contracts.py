@@ -40,6 +40,7 @@ from shared.contracts import (
     RenderPicture,
     ResolvePicture,
     ServiceStats,
+    SessionEnded,
     StoreUpload,
     StudioProgressed,
     TaskProgressed,
@@ -142,6 +143,7 @@ MESSAGE_OF: dict[str, Message] = {
             done=4,
             reason="Luma refused it (400): no credits",
         ),
+        SessionEnded(session=64 * "a"),
         TaskProgressed(task=7, kind="scan", state="running", done=12, total=40, counts={"files": 12}),
         EvictPictures(
             pictures=(

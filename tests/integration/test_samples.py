@@ -186,7 +186,7 @@ async def test_messages_of_then_in_rabbitmq_are_read_each_as_it_was(sample: Path
     }
 
 
-NEWER_KINDS = {"AdoptPictures", "JobsUnwaited", "StudioProgressed"}
+NEWER_KINDS = {"AdoptPictures", "JobsUnwaited", "SessionEnded", "StudioProgressed"}
 """Of messages that the versions in the samples did not know."""
 
 

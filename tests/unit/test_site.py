@@ -23,9 +23,10 @@ from services.enricher.pages.demo import demo_titles
 from services.enricher.pages.gallery import WallQuery
 from services.enricher.pages.history import History, Plot, quantile_of
 from services.enricher.pages.operations import ACTIONS
-from shared.contracts import LaneWork, ServiceStats
+from shared.contracts import Envelope, LaneWork, Message, ServiceStats
 from shared.http import Problem
 from shared.pictures import Role
+from shared.queue import QueueUnavailable
 from shared.telemetry import Metrics
 
 PAGES = Path(site.__file__).parent
@@ -194,6 +195,31 @@ def test_a_session_counts_at_every_process_that_has_the_same_tokens_until_it_is_
     assert elsewhere.of(asked("GET", cookie))
     now += SESSION_LASTS_S + 1
     assert elsewhere.of(asked("GET", cookie)) is None
+
+
+async def test_whoever_signs_out_at_one_process_has_no_session_at_any() -> None:
+    gates: list[Gate] = []
+
+    async def tell(event: Message) -> None:
+        for one in gates:
+            await one.hear(Envelope.of(event, trace_id="a"))
+
+    gates += [Gate(BearerTokens("admin"), AccessSettings(), tell=tell) for _ in range(3)]
+    cookie, another = (gates[0].sign_in(asked("POST", **OURS), "admin") for _ in range(2))
+    assert gates[1].sessions.of(asked("GET", cookie))
+    await gates[2].sign_out(asked("POST", cookie))
+    assert [one.sessions.of(asked("GET", cookie)) for one in gates] == [None] * 3
+    assert all(one.sessions.of(asked("GET", another)) for one in gates)
+
+
+async def test_without_a_broker_whoever_signs_out_has_no_session_where_they_did() -> None:
+    async def tell(_event: Message) -> None:
+        raise QueueUnavailable("no broker")
+
+    gate = Gate(BearerTokens("admin"), AccessSettings(), tell=tell)
+    cookie = gate.sign_in(asked("POST", **OURS), "admin")
+    await gate.sign_out(asked("POST", cookie))
+    assert gate.sessions.of(asked("GET", cookie)) is None
 
 
 def test_a_note_of_what_was_done_is_read_at_every_process_and_in_its_session_alone() -> None:

@@ -29,8 +29,10 @@ from services.enricher.api.sessions import (
     client_address,
 )
 from services.enricher.api.users import Users
+from shared.contracts import Envelope, Message, SessionEnded
 from shared.http import HttpSettings, Problem
 from shared.http.app import API_KEY
+from shared.queue import QueueError
 from shared.settings import KeyList, Settings
 
 SENDABLE = r"^[!-~]*$"
@@ -115,10 +117,10 @@ class Gate:
         signs: bool = False,
         public_url: str = "",
         users: Users | None = None,
-        shared: bool = False,
+        tell: Callable[[Message], Awaitable[None]] | None = None,
     ) -> None:
-        """`signs`: pictures' URLs must be signed here. `users`: who can be signed in; None: nobody. `shared`: other processes
-        with the same tokens serve the same site.
+        """`signs`: pictures' URLs must be signed here. `users`: who can be signed in; None: nobody. `tell`: what other processes
+        hear that serve the same site with the same tokens; None: there are none.
         """
         self._tokens = tokens
         self._users = users
@@ -126,7 +128,8 @@ class Gate:
         self._expose_api = settings.expose_api
         self._checks_host = settings.http.is_local
         self._names = frozenset({"localhost", (URL(public_url).raw_host or "").lower()})
-        self.sessions = Sessions(key=tokens.session_key if shared else b"")
+        self.sessions = Sessions(key=tokens.session_key if tell else b"")
+        self._tell = tell
         self.guarded_routes: dict[tuple[str, str], Access] = {}
         """By method and path."""
         if self._is_home:
@@ -143,10 +146,10 @@ class Gate:
         signs: bool,
         public_url: str,
         users: Users | None,
-        shared: bool,
+        tell: Callable[[Message], Awaitable[None]] | None,
     ) -> Self:
         tokens = BearerTokens.of(settings.admin_token, settings.api_tokens, state_dir)
-        return cls(tokens, settings, signs=signs, public_url=public_url, users=users, shared=shared)
+        return cls(tokens, settings, signs=signs, public_url=public_url, users=users, tell=tell)
 
     @property
     def tokens_name(self) -> str:
@@ -212,6 +215,20 @@ class Gate:
         self.sessions.was_wrong(address)
         _log.warning("wrong token at the login form", address=address)
         raise Problem(HTTPStatus.FORBIDDEN, "The token does not allow this.")
+
+    async def sign_out(self, request: web.Request) -> None:
+        """At every process that serves the site. Where they cannot be told now, it is over in this one."""
+        session = self.sessions.end(request)
+        if session and self._tell:
+            try:
+                await self._tell(SessionEnded(session=session))
+            except QueueError as error:
+                _log.warning("signed out here alone", error=str(error))
+
+    async def hear(self, event: Envelope) -> None:
+        """Somebody signed out, here or at another process."""
+        assert isinstance(event.payload, SessionEnded)
+        self.sessions.ended(event.payload.session)
 
     async def _user(self, request: web.Request) -> str | None:
         """Who is signed in; None for who shows a token of ours, or none. Raise Problem for a token that is not good."""

@@ -51,7 +51,11 @@ class Sessions:
 
     def of(self, request: web.Request) -> Session | None:
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        if self._key and cookie not in self._ended and (is_admin := self._signed_for(cookie)) is not None:
+        if (
+            self._key
+            and _digest(cookie) not in self._ended
+            and (is_admin := self._signed_for(cookie)) is not None
+        ):
             self._open.setdefault(cookie, Session(is_admin))
         return self._open.get(cookie)
 
@@ -63,10 +67,18 @@ class Sessions:
         self._open[cookie] = Session(is_admin)
         return cookie
 
-    def end(self, request: web.Request) -> None:
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        if self._open.pop(cookie, None):
-            self._ended[cookie] = None
+    def end(self, request: web.Request) -> str | None:
+        """What other processes that know it are to be told of it; None: there was none."""
+        if self.of(request) is None:
+            return None
+        self.ended(session := _digest(request.cookies[SESSION_COOKIE]))
+        return session
+
+    def ended(self, session: str) -> None:
+        """At whichever process: it is none of ours any more."""
+        self._ended[session] = None
+        for cookie in [one for one in self._open if _digest(one) == session]:
+            del self._open[cookie]
 
     def note(self, request: web.Request, text: str) -> str:
         """What a cookie says that brings a text to the page that is shown next, whichever process shows it."""
@@ -107,6 +119,10 @@ class Sessions:
 
     def was_wrong(self, address: str) -> None:
         self._wrong[address] = self._wrong.get(address, 0) + 1
+
+
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()
 
 
 def came_through(request: web.Request) -> bool:

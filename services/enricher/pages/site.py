@@ -337,7 +337,7 @@ class Site:
 
     async def _log_out(self, request: web.Request) -> web.StreamResponse:
         sessions.check_same_origin(request)
-        self._gate.sessions.end(request)
+        await self._gate.sign_out(request)
         response = self._see_other(request, "/")
         response.del_cookie(sessions.SESSION_COOKIE, path="/")
         return response
