@@ -26,6 +26,7 @@ class Asked(Parameters):
 
 class Sent(Body):
     path: str
+    tags: tuple[str, ...] = Field(("a",), min_length=1, max_length=2)
 
 
 class Answer(BaseModel):
@@ -103,6 +104,20 @@ async def test_what_a_form_sends_empty_is_absent(client: Client) -> None:
 
 async def test_the_path_wins_over_a_query_parameter_of_the_same_name(client: Client) -> None:
     assert (await (await client.get("/things/7?id=8")).json())["id"] == 7
+
+
+@pytest.mark.parametrize(
+    ("tags", "sentence"),
+    [
+        ([], "tags: At least 1 are needed, and 0 are given."),
+        (["a", "b", "c"], "tags: 2 at most can be given at a time."),
+    ],
+)
+async def test_too_few_and_too_many_of_something_are_told_in_numbers(
+    client: Client, tags: list[str], sentence: str
+) -> None:
+    answer = await client.post("/things/7", json={"path": "/films", "tags": tags})
+    assert (answer.status, (await answer.json())["detail"]) == (400, sentence)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"path": 1}', b"{}", b'{"path": "/x", "other": 1}'])

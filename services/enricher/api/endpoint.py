@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from services.enricher.api.access import Access, Gate
 from services.enricher.database.database import DatabaseUnavailable
@@ -279,7 +280,17 @@ def _validated(parse: Callable[[Any], _Model], given: object, what: str) -> _Mod
         return parse(given)
     except ValidationError as error:
         told = [
-            f"{'.'.join(map(str, one['loc'])) or what}: {one['msg'].removeprefix('Value error, ').rstrip('.')}"
+            f"{'.'.join(map(str, one['loc'])) or what}: {_what_is_wrong(one)}"
             for one in error.errors()[:MAX_PROBLEMS_TOLD]
         ]
         raise Problem(HTTPStatus.BAD_REQUEST, f"{'; '.join(told)}.") from None
+
+
+def _what_is_wrong(error: ErrorDetails) -> str:
+    match error:
+        case {"type": "too_short", "ctx": {"min_length": wanted, "actual_length": given}}:
+            return f"At least {wanted} are needed, and {given} are given"
+        case {"type": "too_long", "ctx": {"max_length": allowed}}:
+            return f"{allowed} at most can be given at a time"
+        case _:
+            return error["msg"].removeprefix("Value error, ").rstrip(".")
