@@ -6,13 +6,10 @@ workers end at about the same time.
 """
 
 import compileall
-import importlib
-import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 
 import pytest
 from xdist.remote import Producer
@@ -87,20 +84,6 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
             compileall.compile_dir(
                 config.rootpath / directory, quiet=2, workers=2, rx=re.compile(r"/(test_\w+|conftest)\.py$")
             )
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Of the whole suite each worker imports another part first, so that none compiles what another does, too."""
-    config = session.config
-    if "PYTEST_XDIST_WORKER" in os.environ and config.args == config.getini("testpaths"):
-        files = sorted((config.rootpath / "tests").rglob("test_*.py"))
-        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-        begin = len(files) * number // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        for file in (*files[begin:], *files[:begin]):
-            with suppress(Exception):  # it is imported again, and then told
-                importlib.import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
-    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
