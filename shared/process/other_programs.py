@@ -10,7 +10,9 @@ from dotenv import dotenv_values
 
 _LISTS = "Lists are not fetched here: let whoever fetches them POST to /api/library/items with a list_source."
 _CELERY = "Jobs go through QUEUE_URL."
-_AZURE = "Pictures are kept in files: set VOLUME_URL. Uploads are kept there, too."
+_AZURE = (
+    "Set VOLUME_URL: file:<directory>, or s3://<bucket> for a store of objects. Uploads are kept there, too."
+)
 
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {

@@ -110,6 +110,19 @@ async def test_everything_else_is_the_enrichers(site: Site) -> None:
     assert [request.path for request in site.proxy.requests] == ["/readyz", "/readyz/stored"]
 
 
+async def test_of_several_enrichers_each_is_asked_and_none_that_is_down(tmp_path: Path) -> None:
+    async with running_upstream() as one, running_upstream() as another:
+        enrichers = f"{one.address} {NOBODY_THERE} {another.address}"
+        async with (
+            running_onesheet_nginx(tmp_path, enricher=enrichers, settings={"EXPOSE_API": "true"}) as nginx,
+            raw_connection(nginx.port) as connection,
+        ):
+            for _ in range(10):
+                assert (await connection.ask(b"/api/items/enriched?page=1")).status == 200
+    assert min(len(one.requests), len(another.requests)) >= 3
+    assert len(one.requests) + len(another.requests) == 10
+
+
 async def test_unless_it_is_told_to_nginx_shows_strangers_nothing_but_pictures(tmp_path: Path) -> None:
     async with (
         running_upstream() as proxy,

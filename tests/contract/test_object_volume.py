@@ -1,12 +1,14 @@
 """What is true of objects alone: which stores are refused, what is remembered and for how long, what is counted, listed and swept."""
 
 import asyncio
+import json
 import os
 import ssl
 import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ from shared.volume import Locked, VolumeRefused, volume_to_write
 from shared.volume.inventory import Damage, What
 from shared.volume.objects import cached_files, leases, records, sweep
 from shared.volume.objects.cached_files import CachedFiles
+from shared.volume.objects.client import ConditionLost
 from shared.volume.objects.opening import ObjectVolume
 from shared.volume.objects.records import record_key
 from tests.contract.volumes import MEDIUM, PICTURE, SMALL, Objects, commit, manifest_of, revision_of
 from tests.servers.certificates import made_certificate
-from tests.servers.object_stores import Clock, ObjectStore
+from tests.servers.object_stores import KEY, KEY_ID, Clock, ObjectStore
 from tests.servers.store_relay import SLOW_DOWN, StoreRelay
 
 NAME = Name.parse("series/tvdb:81189/poster")
@@ -56,6 +59,86 @@ def test_a_store_that_ignores_conditions_is_refused_in_a_sentence(
         ObjectVolume(server.settings(tmp_path / "state", cache_directory=tmp_path / "cache"))
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "answered", "said"),
+    [
+        ("If-None-Match", {}, "that must not be there yet (If-None-Match: *)"),
+        ("If-Match", {}, "that is not the one it was told (If-Match)"),
+        ("Range", {}, "does not answer a range with that range (206)"),
+        ("", {"content-type": "binary/octet-stream"}, "does not keep the Content-Type of objects"),
+        ("", {"x-amz-meta-made-by": ""}, "does not keep the metadata of objects"),
+        ("", {"etag": '"{}"'}, "does not keep the entity tags that it hands out (ETag)"),
+    ],
+)
+def test_a_store_that_does_not_keep_its_word_is_refused_with_what_it_lacks(
+    tmp_path: Path, seaweedfs: ObjectStore, ignored: str, answered: Mapping[str, str], said: str
+) -> None:
+    with StoreRelay.before(seaweedfs.endpoint) as relay:
+        relay.ignores, relay.answers_with = ignored, answered
+        settings = seaweedfs.settings(
+            tmp_path / "state", endpoint=relay.endpoint, cache_directory=tmp_path / "cache"
+        )
+        with pytest.raises(VolumeRefused) as refused:
+            ObjectVolume(settings)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+async def test_whichever_way_a_store_says_it_who_was_slower_has_lost(
+    tmp_path: Path, seaweedfs: ObjectStore, status: int
+) -> None:
+    with StoreRelay.before(seaweedfs.endpoint) as relay:
+        settings = seaweedfs.settings(
+            tmp_path / "state", endpoint=relay.endpoint, cache_directory=tmp_path / "cache"
+        )
+        client = ObjectVolume(settings).client
+        e_tag = await client.create("one", b"1", media_type="text/plain")
+        relay.says = lambda method, _path: (status, {}) if method == "PUT" else None
+        with pytest.raises(ConditionLost):
+            await client.replace("one", b"2", media_type="text/plain", e_tag=e_tag)
+
+
+def test_on_a_machine_that_has_a_role_no_key_is_needed(
+    tmp_path: Path, seaweedfs: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"AccessKeyId": KEY_ID, "SecretAccessKey": KEY, "Token": "", "Expiration": "2099-01-01T00:00:00Z"}
+    told = {"/": "the-role", "/the-role": json.dumps(given | {"Code": "Success", "Type": "AWS-HMAC"})}
+
+    class Metadata(BaseHTTPRequestHandler):
+        """Of an instance in Amazon's cloud, as its documentation has it."""
+
+        def do_PUT(self) -> None:
+            self._say("a-token")
+
+        def do_GET(self) -> None:
+            self._say(told[self.path.removeprefix("/latest/meta-data/iam/security-credentials")])
+
+        def _say(self, body: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_said: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Metadata) as metadata:
+        thread = threading.Thread(target=metadata.serve_forever)
+        thread.start()
+        try:
+            monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{metadata.server_port}")
+            settings = seaweedfs.settings(
+                tmp_path / "state",
+                cache_directory=tmp_path / "cache",
+                s3_access_key_id="",
+                s3_secret_access_key="",
+            )
+            assert ObjectVolume(settings).client.settings.access_key_id == ""
+        finally:
+            metadata.shutdown()
+            thread.join()
 
 
 def test_a_bucket_that_is_not_there_is_refused_or_made(tmp_path: Path, seaweedfs: ObjectStore) -> None:

@@ -81,6 +81,41 @@ async def test_a_picture_is_fetched_kept_in_the_store_served_again_and_purged(
         await press_ctrl_c(service)
 
 
+async def test_what_exceeds_the_budget_leaves_the_store_and_comes_back_when_it_is_asked_for(
+    tmp_path: Path, picture_host: PictureHost, seaweedfs: ObjectStore
+) -> None:
+    environment = {
+        **seaweedfs.environment(seaweedfs.settings(tmp_path / "state")),
+        **serving(picture_host),
+        "S3_CREATE_BUCKETS": "true",
+        "VOLUME_CACHE_DIR": str(tmp_path / "kept"),
+        "DISK_BUDGET_GB": "0.0002",  # one original and what is made of it
+        "EVICTION_GRACE": "0",
+    }
+    paths = [f"/poster/{number}-600x900.jpg" for number in range(1, 5)]
+    async with everything(tmp_path, **environment) as service:
+        await service.listening()
+
+        async def ask(path: str) -> None:
+            answer, _ = await get(
+                service, "/api/images/proxy", url=picture_host.url(path), size="small", format="webp"
+            )
+            assert answer.status == 200, said(service)
+
+        for path in paths:
+            await ask(path)
+
+        async def few_are_left() -> bool:
+            stored = json.loads((await get(service, "/api/v1/images/storage/stats"))[1])
+            return bool(0 < stored["total_objects"] < len(paths) and not stored["excess"]["bytes"])
+
+        await until(few_are_left)
+        for path in paths:
+            await ask(path)
+        assert sum(map(picture_host.count, paths)) > len(paths)
+        await press_ctrl_c(service)
+
+
 async def a_video(service: RunningService, settings: VolumeSettings, directory: Path) -> None:
     """It is served from the store, whole and by parts."""
     name, body = "0e4fb7a8-33f6-4b29-8f6f-000000000001", an_mp4(5_000_000)
