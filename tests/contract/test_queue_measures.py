@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from shared.contracts import Envelope, PurgePicture
@@ -102,6 +104,23 @@ async def test_what_is_put_off_is_counted(engine: Engine) -> None:
         assert (await queue.measure(LANE)).waiting == 0
     with pytest.raises(QueueUnavailable):
         await queue.put_off()
+
+
+@pytest.mark.parametrize("said", ["a text", ["a lane"], 3, {}])
+async def test_where_something_else_answers_for_the_management_api_a_declare_tells(
+    rabbitmq: Broker, said: object
+) -> None:
+    app = web.Application()
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(said)
+
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as other:
+        management_url = str(other.make_url("/"))
+        async with open_rabbitmq(rabbitmq.vhost(), lane_limit=100, management_url=management_url) as queue:
+            await publish(queue, 3)
+            assert (await queue.measure(LANE)).waiting == 3
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://guest:wrong@127.0.0.1:{port}"])

@@ -197,9 +197,11 @@ async def open_management(url: str, vhost: str) -> AsyncIterator[Management]:
 
 
 def _measure(said: Any) -> ManagedLane | None:
-    """Of a lane that was declared some seconds ago the broker says `[]`."""
+    """Of a lane that was declared some seconds ago the broker says `[]`. Raise ValueError for what makes no sense."""
     if said == []:
         return None
+    if not isinstance(said, dict):
+        raise ValueError("it describes no lane")  # noqa: TRY004 - as other answers that make no sense
     rates = said.get("message_stats") or {}
     return ManagedLane(
         moving=int(said.get("messages_dlx") or 0),
