@@ -37,7 +37,7 @@ pytest_plugins = [
 ]
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """What is collected stays: no garbage is looked for in it, neither meanwhile nor anew with each test."""
     gc.disable()

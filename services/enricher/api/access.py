@@ -22,7 +22,6 @@ from yarl import URL
 
 from services.enricher.api.bearer_tokens import BearerTokens, given_token
 from services.enricher.api.sessions import (
-    FORWARDED,
     Sessions,
     came_through,
     check_same_origin,
@@ -197,8 +196,7 @@ class Gate:
                 self._check_host(headers.get("Host", "localhost"))
         except Problem:
             return False
-        through = any(name in headers for name in FORWARDED)
-        is_open = self._is_home and (self._expose_api or not through)
+        is_open = self._is_home and (self._expose_api or not came_through(headers))
         return is_open or self._tokens.know(headers.get("Authorization"))
 
     def sign_in(self, request: web.Request, token: str) -> str:
@@ -266,7 +264,7 @@ class Gate:
         """Whether reading needs no token."""
         if not self._is_home:
             return False
-        if came_through(request):
+        if came_through(request.headers):
             return self._expose_api and access is Access.API
         return True
 

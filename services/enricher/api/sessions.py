@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from cachetools import TTLCache
+from multidict import MultiMapping
 
 from shared.http import Problem
 
@@ -125,9 +126,9 @@ def _digest(cookie: str) -> str:
     return hashlib.sha256(cookie.encode()).hexdigest()
 
 
-def came_through(request: web.Request) -> bool:
-    """Whether a web server before us passed it on."""
-    return any(name in request.headers for name in FORWARDED)
+def came_through(headers: MultiMapping[str]) -> bool:
+    """Whether a web server before us passed on what has these."""
+    return any(name in headers for name in FORWARDED)
 
 
 def client_address(request: web.Request) -> str:

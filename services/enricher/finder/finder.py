@@ -201,7 +201,7 @@ async def open_finder(
     also_from: Sequence[SourcesElsewhere],
     paths: PublicPaths,
 ) -> AsyncIterator[Finder]:
-    """`evicted` says where a picture came from that is not on the ground.volume any more, `also_from` where others know one from."""
+    """`evicted` says where a picture came from that is not on the volume any more, `also_from` where others know one from."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         providers = await enter(

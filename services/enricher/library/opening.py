@@ -103,10 +103,8 @@ async def open_library(
     """`note_use`: have the catalog know when adopted pictures were looked at."""
     kept_items: KeptPages[MadeItem] = KeptPages(max_bytes=ITEMS_BYTES)
     kept: KeptPages[RenderedBody] = KeptPages(parts=kept_items)
-    shown, prefetch = (
-        ShownPictures(ground.volume.pictures, ground.urls),
-        Prefetch(ground.queue, ground.volume.pictures, ground.rules),
-    )
+    shown = ShownPictures(ground.volume.pictures, ground.urls)
+    prefetch = Prefetch(ground.queue, ground.volume.pictures, ground.rules)
     listings = Listings(Library(ground.database))
 
     def written() -> None:

@@ -298,7 +298,7 @@ class Site:
 
     def _root(self, request: web.Request) -> str:
         """What stands before our paths where a web server shows us below one of its own."""
-        return self._below if sessions.came_through(request) else ""
+        return self._below if sessions.came_through(request.headers) else ""
 
     def _see_other(self, request: web.Request, path: str) -> web.Response:
         headers = {"Location": self._root(request) + path, "Cache-Control": NO_STORE}

@@ -38,10 +38,10 @@ class LocalNames:
         return self._shown(name)
 
     def _shown(self, name: Name) -> PictureId | None:
+        points_to = _target_of(self._link(name))
         try:
-            points_to = os.readlink(self._link(name))  # noqa: PTH115 - who waits for a name looks again and again
-            return parse_picture_id(points_to.rpartition("/")[2])
-        except (OSError, ValueError):
+            return parse_picture_id(points_to.rpartition("/")[2]) if points_to else None
+        except ValueError:
             return None
 
     async def failure(self, name: Name) -> Failure | None:
@@ -124,7 +124,7 @@ class LocalNameStore(LocalNames):
 
 def _target_of(link: str) -> str | None:
     try:
-        return os.readlink(link)  # noqa: PTH115 - for each miss by name
+        return os.readlink(link)  # noqa: PTH115 - who waits for a name looks again and again
     except OSError:
         return None
 

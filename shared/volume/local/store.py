@@ -120,12 +120,10 @@ class LocalPictureStore(LocalPictures):
         shows: Name | None = None,
     ) -> port.Revision:
         await draft.settled()
+        with_it: Callable[[], Sequence[Path]] = tuple
         if shows and into is Tree.CACHE:  # what is kept is pinned to its names, which then show it
-            commit = self._commit(
-                picture, revision, into, partial(self._names.put_unless_pinned, shows, picture)
-            )
-        else:
-            commit = self._commit(picture, revision, into)
+            with_it = partial(self._names.put_unless_pinned, shows, picture)
+        commit = self._commit(picture, revision, into, with_it)
         return await self._changing(
             picture, commit.run, draft.directory, manifest, state, expected, flushed=_flushed(draft)
         )
